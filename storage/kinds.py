@@ -1,0 +1,85 @@
+"""The closed sets of words that the database, the tasks and the command line share."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a job stands; `category` tells which step is next."""
+
+    QUEUED = "queued"
+    """Waits for a worker, perhaps until `due_at`."""
+    RUNNING = "running"
+    """A worker has claimed it."""
+    DONE = "done"
+    """Its decision stands."""
+    FAILED = "failed"
+    """The photo cannot be mended; `error` says why."""
+    CANCELLED = "cancelled"
+    """Its owner, a newer version or the end of its source took it back."""
+
+
+class Category(StrEnum):
+    """What the classifier found, named after section III of the paper."""
+
+    SUPER_RESOLUTION = "super-resolution"
+    """A: noise, softness, compression."""
+    REFLECTION = "reflection"
+    """B."""
+    MOTION_BLUR = "motion-blur"
+    """C."""
+    CLEAN = "clean"
+    """D."""
+
+
+class Decision(StrEnum):
+    """What was decided for a photo whose job is done."""
+
+    RESTORED = "restored"
+    """A mended copy lies at the job's output."""
+    CLEAN = "clean"
+    """Nothing is wrong with it."""
+    UNSURE = "unsure"
+    """The classifier was not sure enough to touch it."""
+    KEPT_ORIGINAL = "kept original"
+    """The guard refused the result, or the owner rejected it."""
+    LEFT_ALONE = "left alone"
+    """A kind of file, or a photo from before our time, that photomend does not mend."""
+
+
+class Degradation(StrEnum):
+    """What can be wrong with a photo (the paper's word), measured each on its own."""
+
+    NOISE = "noise"
+    COMPRESSION = "compression"
+    SOFTNESS = "softness"
+    MOTION = "motion"
+    REFLECTION = "reflection"
+
+
+CLASSIFY = "classify"
+"""The queue of jobs without a category; the others are named after theirs."""
+QUEUES = (CLASSIFY, *(category.value for category in Category if category is not Category.CLEAN))
+
+NEW_PHOTO, BACKLOG, ASKED_FOR = 1, 2, 0
+"""Ranks of jobs, the most urgent lowest: what a person asked for, new photos, the old library."""
+
+
+class ErrorKind(StrEnum):
+    """What ended a claim without a result; `photomend retry --kind` takes these words."""
+
+    UNREADABLE = "unreadable"
+    """The photo's own fault, no attempt helps."""
+    TOO_LARGE = "too large"
+    CRASHED = "crashed"
+    """The photo may have caused it, so it counts as an attempt; so do the next four."""
+    DEADLINE = "deadline"
+    WORKER_LOST = "worker lost"
+    MEMORY = "memory"
+    ERROR = "error"
+    ARRIVING = "arriving"
+    """Not the photo's fault, so the job waits without an attempt; so for all that follow."""
+    OFFLINE = "offline"
+    DISK_FULL = "disk full"
+    READ_ONLY = "read-only"
+    MACHINE = "machine"
+    STOPPED = "stopped"

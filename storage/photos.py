@@ -1,0 +1,307 @@
+"""Photos on disk: the module through which files become images and images files.
+
+Everywhere else an image is float32 RGB in [0, 1], shape (H, W, 3). The original is opened
+read-only; nothing here writes but into the temporary file it is given.
+"""
+
+import errno
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage import codecs, content, headers, leave, metadata, provenance, quality, xmp
+from storage import pixels as arrays
+from storage.codecs import Coding, Pixels
+from storage.containers import Malformed
+from storage.errors import UnreadablePhoto
+from storage.formats import FORMATS, RAW, Format, is_photo_name
+from storage.metadata import Metadata
+from storage.opening import MEGA, Limits, checked, kind_of, opened
+from storage.provenance import Provenance
+from storage.sidecar import copy_sidecar
+
+__all__ = [
+    "FORMATS", "RAW", "Image", "Limits", "Photo", "Provenance", "content_hash", "copy_sidecar",
+    "is_photo_name", "keep_times_and_mode", "left_alone", "opened", "ours", "output_suffix", "read",
+    "refreshed", "size", "untouched", "write",
+]  # fmt: skip
+
+Image = NDArray[np.float32]
+"""(H, W, 3), RGB, in [0, 1]."""
+
+_NOT_ALLOWED = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+"""What filesystems say that know no times or modes of ours."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo and what must survive restoration."""
+
+    image: Image
+    """Upright, in the photo's own colour space."""
+    coding: Coding
+    metadata: Metadata
+    source_bytes: int
+    """Size of the file."""
+    alpha: Pixels | None = None
+    """(H, W, 1), upright, as it was."""
+    orientation: int = 1
+    """By which its pixels were turned."""
+
+    @property
+    def jpeg_quality(self) -> int | None:
+        """The quality (1 to 100) that its file was last saved with; None if it is no JPEG."""
+        return codecs.jpeg_quality(self.coding.tables)
+
+    @property
+    def format(self) -> Format:
+        """The format it came in and goes out."""
+        return self.coding.kind
+
+    def with_image(self, image: Image) -> "Photo":
+        """Return this photo with other pixels and the same metadata."""
+        return replace(self, image=image)
+
+
+def size(path: Path, limits: Limits) -> tuple[int, int]:
+    """Return width and height of the upright photo, from its header.
+
+    Raises:
+        UnreadablePhoto: its header is broken.
+        TooLarge: it has more bytes or pixels than the limits allow.
+        OSError: the disk or the share does not give it.
+
+    """
+    with opened(path) as file:
+        kind = kind_of(file)
+        header = checked(file, path, kind, limits)
+        found = metadata.extract(file, kind)
+        turned = kind is not Format.HEIC and _orientation(file, kind, found) >= 5
+        return (header.height, header.width) if turned else (header.width, header.height)
+
+
+def read(path: Path, limits: Limits) -> Photo:
+    """Decode the photo at `path` and turn it upright.
+
+    Raises:
+        UnreadablePhoto: the file is truncated, broken, or of a kind that photomend leaves alone.
+        TooLarge: it has more bytes or pixels than the limits allow.
+        OSError: the disk or the share does not give it; waiting may help.
+
+    """
+    with opened(path) as file:
+        kind = kind_of(file)
+        header = checked(file, path, kind, limits)
+        if header.unusual:
+            raise Malformed(header.unusual)
+        found = metadata.extract(file, kind)
+        orientation = _orientation(file, kind, found)
+        file.seek(0)
+        data = file.read()
+        pixels, coding = codecs.decode(data, kind, header)
+        length = len(data)
+        del data
+        if pixels.shape[0] * pixels.shape[1] > limits.max_pixels:
+            raise Malformed("it has other pixels than its header says")
+    pixels = arrays.upright(pixels, orientation)
+    alpha = pixels[..., -1:].copy() if pixels.shape[2] in (2, 4) else None
+    image = arrays.to_image(pixels, coding.top)
+    return Photo(image, coding, found, length, alpha, orientation)
+
+
+def _orientation(file: BinaryIO, kind: Format, found: Metadata) -> int:
+    """Return how to turn decoded pixels; a container's own turn counts, EXIF then does not."""
+    if kind is Format.HEIC:
+        return 1
+    return arrays.of_container(file) if kind is Format.AVIF else found.orientation
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256, in hexadecimal digits, of the coded image without its metadata.
+
+    A file that follows no format we know is hashed whole.
+
+    Raises:
+        OSError: the disk or the share does not give it (with errno), or it is no regular file.
+
+    """
+    try:
+        with opened(path, may_be_empty=True) as file:
+            return content.of_file(file)
+    except UnreadablePhoto as error:
+        raise OSError(str(error)) from error
+
+
+def left_alone(path: Path, limits: Limits) -> str | None:
+    """Return why the photo is left alone, in a few words; None if it may be mended.
+
+    A file that is too large to be looked at, or broken, has no reason here: `read` says so.
+
+    Raises:
+        UnreadablePhoto: it is no regular file, empty or broken.
+        OSError: the disk or the share does not give it.
+
+    """
+    if named := leave.by_name(path):
+        return named
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > limits.max_bytes:
+            return None
+        return leave.left_alone(path, file)
+
+
+def output_suffix(path: Path) -> str:
+    """Return the suffix of the result: that of the source, where its format can be written."""
+    return path.suffix if path.suffix.lower() in FORMATS else ".jpg"
+
+
+def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> str:
+    """Write the photo as `temporary`, look at it again and return the file's SHA-256.
+
+    Raises:
+        OSError: the disk does not take it or has less than the limits ask to be free (ENOSPC), or
+            what it gives back is not what was written.
+
+    """
+    pixels = arrays.to_pixels(photo.image, photo.alpha, photo.coding)
+    height, width = pixels.shape[:2]
+    coded = quality.encode(pixels, photo.coding, photo.metadata.icc, photo.source_bytes)
+    del pixels
+    origin = replace(origin, orientation=photo.orientation)
+    return _put(
+        coded, photo.coding.kind, photo.metadata, (width, height), temporary, origin, limits
+    )
+
+
+def refreshed(
+    source: Path, old_output: Path, temporary: Path, origin: Provenance, limits: Limits
+) -> str:
+    """Write the old output's coded image with the source's present metadata as `temporary`.
+
+    Returns the new file's SHA-256. The coded image stays as it is, byte for byte, unless the owner
+    turned the source by its orientation tag: then the result is turned too and coded again.
+
+    Raises:
+        UnreadablePhoto: one of the two is broken.
+        TooLarge: one of the two exceeds the limits.
+        OSError: as for `write`.
+
+    """
+    with opened(source) as file:
+        kind = kind_of(file)
+        checked(file, source, kind, limits)
+        found = metadata.extract(file, kind)
+        now = _orientation(file, kind, found)
+    mark = ours(old_output)
+    before = now if mark is None else mark.orientation
+    if before != now:
+        photo = _turned(read(old_output, limits), before, now)
+        return write(replace(photo, metadata=found), temporary, origin, limits)
+    with opened(old_output) as file:
+        kind = kind_of(file)
+        header = checked(file, old_output, kind, limits)
+        file.seek(0)
+        coded = file.read()
+        shape = (header.width, header.height)
+        origin = replace(origin, orientation=now)
+        return _put(coded, kind, found, shape, temporary, origin, limits)
+
+
+def _turned(photo: Photo, before: int, now: int) -> Photo:
+    """Turn a result whose source was turned upright by one orientation, and is now by another."""
+    image = np.ascontiguousarray(arrays.turned(photo.image, before, now))
+    alpha = None if photo.alpha is None else arrays.turned(photo.alpha, before, now)
+    return replace(photo, image=image, alpha=alpha, orientation=now)
+
+
+def _put(
+    coded: bytes, kind: Format, found: Metadata, shape: tuple[int, int],
+    temporary: Path, origin: Provenance, limits: Limits,
+) -> str:  # fmt: skip
+    """Put metadata around a coded image, write the file, and read it once more."""
+    image_hash = content.of_file(io.BytesIO(coded))
+    described = found.mended(shape, origin.of_image(image_hash), metadata.xmp_room(kind))
+    whole = metadata.splice(coded, kind, described)
+    _require_room(temporary.parent, len(whole), limits)
+    with temporary.open("wb") as file:
+        file.write(whole)
+        file.flush()
+        os.fsync(file.fileno())
+    sha256 = hashlib.sha256(whole).hexdigest()
+    del whole, coded
+    _look_again(temporary, kind, shape, sha256)
+    return sha256
+
+
+def _require_room(folder: Path, length: int, limits: Limits) -> None:
+    room = os.statvfs(folder)
+    if room.f_bavail * room.f_frsize < length + limits.min_free_bytes:
+        least = limits.min_free_bytes // MEGA
+        message = f"less than min_free_megabytes = {least} are free"
+        raise OSError(errno.ENOSPC, message, os.fspath(folder))
+
+
+def _look_again(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) -> None:
+    """Read what was written: the same bytes, and they decode to the size that was meant."""
+    data = temporary.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise OSError(errno.EIO, "the disk gives back other bytes than were written", temporary)
+    header = headers.read(io.BytesIO(data), kind)
+    pixels, _ = codecs.decode(data, kind, header)
+    if (pixels.shape[1], pixels.shape[0]) != shape:
+        raise OSError(errno.EIO, f"it decodes to other than {shape} pixels", temporary)
+
+
+def keep_times_and_mode(source: Path, temporary: Path) -> None:
+    """Give a file the source's times and permissions, where its filesystem lets us.
+
+    Never its owner or group, nor set-user-id bits.
+    """
+    status = source.stat()
+    with _where_allowed():
+        temporary.chmod(status.st_mode & 0o777)
+    with _where_allowed():
+        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@contextmanager
+def _where_allowed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise
+
+
+def ours(path: Path) -> Provenance | None:
+    """Return the provenance in a file's metadata, None if photomend did not make it.
+
+    Raises:
+        OSError: the disk or the share does not give it.
+
+    """
+    try:
+        with opened(path) as file:
+            kind = kind_of(file)
+            return provenance.of(xmp.parse_or_empty(metadata.extract(file, kind).xmp))
+    except UnreadablePhoto:
+        return None
+
+
+def untouched(path: Path) -> bool:
+    """Return whether photomend made the file and nobody changed its coded image since.
+
+    Raises:
+        OSError: the disk or the share does not give it.
+
+    """
+    origin = ours(path)
+    return origin is not None and origin.image_hash == content_hash(path)

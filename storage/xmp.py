@@ -1,0 +1,274 @@
+"""XMP packets: read with nothing expanded, changed property by property, written small.
+
+A packet from a file is untrusted: one with a DTD is refused (entities could grow without end), as
+is a large or deep one; so is what is not RDF.
+"""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element, SubElement, TreeBuilder
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+NAMESPACES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "x": "adobe:ns:meta/",
+    "xml": "http://www.w3.org/XML/1998/namespace",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "xmpNote": "http://ns.adobe.com/xmp/note/",
+    "stRef": "http://ns.adobe.com/xap/1.0/sType/ResourceRef#",
+    "stEvt": "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#",
+    "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "GCamera": "http://ns.google.com/photos/1.0/camera/",
+    "GDepth": "http://ns.google.com/photos/1.0/depthmap/",
+    "GImage": "http://ns.google.com/photos/1.0/image/",
+    "Device": "http://ns.google.com/photos/dd/1.0/device/",
+    "Container": "http://ns.google.com/photos/1.0/container/",
+    "Item": "http://ns.google.com/photos/1.0/container/item/",
+    "hdrgm": "http://ns.adobe.com/hdr-gain-map/1.0/",
+    "HDRGainMap": "http://ns.apple.com/HDRGainMap/1.0/",
+    "photomend": "http://photomend.org/ns/1.0/",
+}
+MOST_BYTES = 4 << 20
+MOST_DEPTH = 64
+_DROPPED_NAMESPACES = tuple(
+    NAMESPACES[prefix]
+    for prefix in ("GCamera", "GDepth", "GImage", "Device", "Container", "hdrgm", "HDRGainMap")
+)
+_DROPPED_NAMES = ("ContentIdentifier", "MediaGroupUUID", "Thumbnails", "provenance")
+"""`dcterms:provenance` points to a C2PA manifest; thumbnails show the photo as it was."""
+
+
+class MalformedPacket(ValueError):
+    """It is no XMP that may be read."""
+
+
+def name(short: str) -> str:
+    """Return "xmp:Rating" as ElementTree writes it."""
+    prefix, local = short.split(":")
+    return f"{{{NAMESPACES[prefix]}}}{local}"
+
+
+@dataclass
+class Packet:
+    """One packet: its descriptions and the prefixes it uses."""
+
+    root: Element = field(default_factory=lambda: Element(name("rdf:RDF")))
+    """rdf:RDF."""
+    prefixes: dict[str, str] = field(default_factory=dict)
+    """Namespace → prefix."""
+
+    def descriptions(self) -> list[Element]:
+        """Return the blocks that hold properties."""
+        return self.root.findall(name("rdf:Description"))
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of each property."""
+        for block in self.descriptions():
+            yield from (key for key in block.attrib if not key.startswith(_RDF))
+            yield from (child.tag for child in block)
+
+    def text(self, short: str) -> str | None:
+        """Return a simple property's value, None if there is none."""
+        full = name(short)
+        for block in self.descriptions():
+            if full in block.attrib:
+                return block.attrib[full]
+            found = block.find(full)
+            if found is not None:
+                return (found.text or found.get(name("rdf:resource")) or "").strip()
+        return None
+
+    def everything(self) -> str:
+        """Return all values and names in one text, to look for words in."""
+        return "\n".join(
+            text
+            for part in self.root.iter()
+            for text in (part.tag, part.text or "", *part.attrib, *part.attrib.values())
+        )
+
+    def remove(self, full: str) -> None:
+        """Remove a property, wherever it stands."""
+        for block in self.descriptions():
+            block.attrib.pop(full, None)
+            for child in block.findall(full):
+                block.remove(child)
+
+    def set(self, short: str, value: str) -> None:
+        """Give a simple property its value."""
+        self.remove(name(short))
+        self._block().set(name(short), clean_text(value))
+
+    def put(self, short: str) -> Element:
+        """Return a fresh structured property."""
+        self.remove(name(short))
+        return SubElement(self._block(), name(short))
+
+    def append(self, short: str, fields: dict[str, str]) -> None:
+        """Append a structure to an ordered list, which is made if it is missing."""
+        found = (block.find(name(short)) for block in self.descriptions())
+        history = next((element for element in found if element is not None), None)
+        if history is None:
+            history = SubElement(self._block(), name(short))
+        sequence = history.find(name("rdf:Seq"))
+        if sequence is None:
+            sequence = SubElement(history, name("rdf:Seq"))
+        entry = SubElement(sequence, name("rdf:li"), {name("rdf:parseType"): "Resource"})
+        for key, value in fields.items():
+            SubElement(entry, name(key)).text = clean_text(value)
+
+    def drop_ties(self) -> None:
+        """Remove what ties the photo to a film, a depth or gain map, or shows its old self."""
+        for full in list(self.names()):
+            space, _, local = full[1:].partition("}")
+            if space in _DROPPED_NAMESPACES or local in _DROPPED_NAMES:
+                self.remove(full)
+
+    def drop_largest(self) -> None:
+        """Remove the property that takes most room, to fit a packet into a JPEG segment."""
+        sizes: dict[str, int] = {}
+        for block in self.descriptions():
+            for key, value in block.attrib.items():
+                sizes[key] = len(value)
+            for child in block:
+                sizes[child.tag] = sum(len(text) for text in child.itertext()) + 40 * sum(
+                    1 + len(part.attrib) for part in child.iter()
+                )
+        ours = NAMESPACES["photomend"]
+        self.remove(max((key for key in sizes if ours not in key), key=sizes.__getitem__))
+
+    def serialise(self) -> bytes:
+        """Return the packet, without the padding that editors in place ask for."""
+        used = {part.tag for part in self.root.iter()}
+        used |= {key for part in self.root.iter() for key in part.attrib}
+        spaces = sorted({full[1:].partition("}")[0] for full in used if full[:1] == "{"})
+        prefixes = self._prefixes(spaces)
+        declared = "".join(
+            f" xmlns:{prefixes[space]}={quoteattr(space)}" for space in spaces if space != _XML
+        )
+        body = _write(self.root, prefixes, declared)
+        return (
+            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+            f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{body}</x:xmpmeta><?xpacket end="w"?>'
+        ).encode()
+
+    def _prefixes(self, spaces: list[str]) -> dict[str, str]:
+        """Give each namespace a prefix: the usual one, its own of the source, or a new one."""
+        usual = {space: prefix for prefix, space in NAMESPACES.items()}
+        made = {space: usual[space] for space in spaces if space in usual}
+        taken = set(NAMESPACES)
+        for space in spaces:
+            if space not in made:
+                prefix = self.prefixes.get(space, "")
+                made[space] = prefix if prefix and prefix not in taken else f"ns{len(taken)}"
+                taken.add(made[space])
+        return made
+
+    def _block(self) -> Element:
+        """Return the description for simple properties of ours."""
+        found = self.descriptions()
+        about = name("rdf:about")
+        if found:
+            return found[0]
+        return SubElement(self.root, name("rdf:Description"), {about: ""})
+
+
+_RDF = "{" + NAMESPACES["rdf"] + "}"
+_XML = NAMESPACES["xml"]
+
+
+def parse(data: bytes) -> Packet:
+    """Read a packet.
+
+    Raises:
+        MalformedPacket: it is broken, too large, too deep, has a DTD or is no RDF.
+
+    """
+    data = data.rstrip(b"\0")
+    if len(data) > MOST_BYTES:
+        raise MalformedPacket(f"the XMP packet has {len(data)} bytes")
+    builder, packet, depth = TreeBuilder(), Packet(), 0
+    parser = expat.ParserCreate(namespace_separator="}")
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MOST_DEPTH:
+            raise MalformedPacket("the XMP packet is too deep")
+        builder.start(_full(tag), {_full(key): value for key, value in attributes.items()})
+
+    def finish(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(_full(tag))
+
+    def refuse(*_: object) -> None:
+        raise MalformedPacket("the XMP packet has a DTD")
+
+    def remember(prefix: str | None, space: str | None) -> None:
+        if prefix and space and space not in packet.prefixes.values():
+            packet.prefixes[space] = prefix
+
+    parser.StartElementHandler, parser.EndElementHandler = begin, finish
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    parser.StartNamespaceDeclHandler = remember
+    try:
+        parser.Parse(data, True)
+        root = builder.close()
+    except (expat.ExpatError, AssertionError, ValueError) as error:
+        raise MalformedPacket(str(error)) from error
+    rdf = root if root.tag == name("rdf:RDF") else root.find(name("rdf:RDF"))
+    if rdf is None:
+        raise MalformedPacket("the XMP packet has no rdf:RDF")
+    packet.root = rdf
+    return packet
+
+
+def parse_or_empty(data: bytes) -> Packet:
+    """Read a packet; a missing or refused one is an empty one."""
+    try:
+        return parse(data) if data else Packet()
+    except MalformedPacket:
+        return Packet()
+
+
+def new_id(kind: str) -> str:
+    """Return a fresh identifier: xmp.did:… or xmp.iid:…."""
+    return f"xmp.{kind}:{uuid.uuid4()}"
+
+
+def clean_text(text: str) -> str:
+    """Return what of a text XML may hold."""
+    kept = text.encode("utf-8", "replace").decode()
+    return "".join(
+        letter
+        for letter in kept
+        if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff")
+    )
+
+
+def _full(tag: str) -> str:
+    return "{" + tag if "}" in tag else tag
+
+
+def _write(part: Element, prefixes: dict[str, str], declared: str = "") -> str:
+    tag = _short(part.tag, prefixes)
+    attributes = "".join(
+        f" {_short(key, prefixes)}={quoteattr(value)}" for key, value in part.attrib.items()
+    )
+    inner = escape(part.text or "") if (part.text or "").strip() or not len(part) else ""
+    inner += "".join(_write(child, prefixes) for child in part)
+    return f"<{tag}{declared}{attributes}>{inner}</{tag}>"
+
+
+def _short(full: str, prefixes: dict[str, str]) -> str:
+    if full[:1] != "{":
+        return full
+    space, _, local = full[1:].partition("}")
+    return f"{prefixes[space]}:{local}"

@@ -1,0 +1,98 @@
+"""Settings come from a file and the environment; what cannot be is one clear sentence."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from storage.errors import SettingsError
+from storage.settings import SOCKET_PATH_BYTES, Settings, make, settings
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("PHOTOMEND_")]:
+        monkeypatch.delenv(name)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    def config(text: str) -> Path:
+        file = tmp_path / "config.toml"
+        file.write_text(text)
+        monkeypatch.setenv("PHOTOMEND_CONFIG", str(file))
+        return file
+
+    return config
+
+
+def test_the_environment_overrides_the_file(write, monkeypatch):
+    write('settle_seconds = 3\n[galleries.family]\npath = "/mnt/photos"\n')
+    monkeypatch.setenv("PHOTOMEND_SETTLE_SECONDS", "7.5")
+    assert settings().settle_seconds == 7.5
+    assert settings().gallery("family").output_root == Path("/mnt/photos-mended")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("settel_seconds = 3", "settel_seconds is no setting"),
+        ("settle_seconds = 'soon'", "settle_seconds = 'soon' cannot be"),
+        ("settle_seconds = -1", "not below 0"),
+        ("settle_seconds = nan", "not below 0"),
+        ("settle_seconds = [", "cannot be read"),
+        ("galleries = 3", "must be tables"),
+        ("[galleries.a]\noutput = '/o'", "needs its folder"),
+        ("[galleries.a]\npath = 'photos'", "absolute"),
+        ("[galleries.a]\npath = '/p'\noutput = '/p/o'", "lies inside"),
+        ("[galleries.a]\npath = '/p'\n[galleries.b]\npath = '/o'\noutput = '/p/o'", "lies inside"),
+        ("[galleries.a]\npath = '/p'\nbacklog = 'some'", "backlog is"),
+        ("[galleries.a]\npath = '/p'\nbacklog = 'since yesterday'", "backlog is"),
+        ("[galleries.a]\npath = '/p'\nwatch = 'polling'", "watch is"),
+        ("[galleries.a]\npath = '/p'\nname = 'mended'", "name is a preset"),
+        ("[galleries.a]\npath = '/p'\nignore = '*.bak'", "list of texts"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_that_names_file_and_key(write, text, says):
+    file = write(text)
+    with pytest.raises(SettingsError, match=says) as raised:
+        settings()
+    assert str(file) in str(raised.value)
+    assert "\n" not in str(raised.value).strip() or "cannot be read" in says
+
+
+def test_an_unknown_variable_is_refused(monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_SETTEL", "1")
+    with pytest.raises(SettingsError, match="PHOTOMEND_SETTEL"):
+        settings()
+
+
+def test_settings_reach_other_processes_unchanged(write, monkeypatch):
+    write(
+        'max_attempts = 5\n[galleries.family]\npath = "/mnt/photos"\nname = "immich-stack"\n'
+        'ignore = ["*.bak"]\nbacklog = "since 2024-05-01"\n'
+    )
+    before = settings()
+    monkeypatch.delenv("PHOTOMEND_CONFIG")
+    for name, value in before.to_environment().items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    assert settings() == before
+
+
+def test_the_copies_may_lie_beside_their_originals_only_if_asked_for_by_name():
+    gallery = {"path": "/p", "output": "/p"}
+    with pytest.raises(SettingsError):
+        make({"galleries": {"a": gallery}}, "here")
+    beside = make({"galleries": {"a": gallery | {"name": "digikam"}}}, "here")
+    assert beside.gallery("a").output_root == Path("/p")
+
+
+def test_a_socket_of_redis_fits_whatever_the_state_folder():
+    deep = Settings(state_dir=Path("/tmp") / ("x" * 200))
+    assert len(os.fsencode(deep.redis_socket)) <= SOCKET_PATH_BYTES
+    assert json.loads(deep.to_environment()["PHOTOMEND_GALLERIES"]) == {}
