@@ -1,0 +1,1 @@
+"""Find regions of an image: text, reflections, faces."""

@@ -1,0 +1,135 @@
+"""Decide whether a restored image is kept: it must not be worse than what it was made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from storage.kinds import Category, Degradation
+from storage.photos import Image
+from tasks.classifiers import Classifier, Verdict
+
+TREATED = {
+    Category.SUPER_RESOLUTION: (
+        Degradation.NOISE,
+        Degradation.COMPRESSION,
+        Degradation.SOFTNESS,
+    ),
+    Category.REFLECTION: (Degradation.REFLECTION,),
+    Category.MOTION_BLUR: (Degradation.MOTION,),
+    Category.CLEAN: (),
+}
+"""What each chain is there for."""
+
+
+MOST_MEAN_SHIFT = 2.0
+"""Of a colour channel's mean, of 255 (1.3 at most over 193 results of a diffusion restorer)."""
+BLOCK, MOST_BLOCK_SHIFT = 64, 20.0
+"""Pixels of a block, and how far the mean of one may move, of 255 (a bright ghost: 17.9 on Kodak)."""
+LOW_BLOCK, MOST_LOW_SHIFT = 128, 3.0
+"""Pixels of the blocks whose means are the low frequencies, and the root mean square of what they
+may move, of 255."""
+LEAST_FALL = 0.05
+"""Of the worst treated severity."""
+MOST_RISE = 0.25
+"""Of any severity that is not treated, as long as it stays below `FAINT`."""
+FAINT = 0.4
+"""A severity up to which a degradation does not count as one."""
+
+
+Severities = Mapping[Degradation, float]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the guard says of a result."""
+
+    kept: bool
+    reason: str
+    """One sentence; it names the figure that refused the result."""
+    figures: dict[str, float]
+    """All that was measured, for the receipt."""
+
+
+def judge(
+    before: Image, after: Image, verdict: Verdict, classifier: Classifier, scale: float = 1.0
+) -> Judgement:
+    """Decide whether `after`, made from `before` because of `verdict`, is kept.
+
+    `scale` is the enlargement that was asked for.
+    """
+    figures: dict[str, float] = {}
+    reason = (
+        _broken(before, after, scale)
+        or _moved(before, after, figures)
+        or _no_better(before, after, verdict, classifier, figures)
+    )
+    rounded = {name: round(figure, 4) for name, figure in figures.items()}
+    if reason:
+        return Judgement(False, f"kept original: {reason}", rounded)
+    return Judgement(True, "better than the original", rounded)
+
+
+def _broken(before: Image, after: Image, scale: float) -> str | None:
+    height, width = (round(side * scale) for side in before.shape[:2])
+    if after.shape != (height, width, 3):
+        size = "x".join(str(side) for side in after.shape[1::-1])
+        return f"the result is {size} pixels, asked for were {width}x{height}"
+    if not np.isfinite(after).all():
+        return "the result has pixels that are no numbers"
+    if after.min() < 0 or after.max() > 1:
+        return f"the result reaches from {after.min():.3f} to {after.max():.3f}, allowed is 0 to 1"
+    return None
+
+
+def _moved(before: Image, after: Image, figures: dict[str, float]) -> str | None:
+    height, width = before.shape[:2]
+    if after.shape != before.shape:
+        after = np.asarray(cv2.resize(after, (width, height), interpolation=cv2.INTER_AREA))
+    means = np.abs(after.mean((0, 1), dtype=np.float64) - before.mean((0, 1), dtype=np.float64))
+    figures["mean_shift"] = 255 * float(means.max())
+    figures["block_shift"] = float(np.abs(_shifts(before, after, BLOCK)).max())
+    figures["low_shift"] = float(np.sqrt(np.square(_shifts(before, after, LOW_BLOCK)).mean()))
+    for name, what, most in (
+        ("mean_shift", "the mean colour", MOST_MEAN_SHIFT),
+        ("block_shift", "a part of the photo", MOST_BLOCK_SHIFT),
+        ("low_shift", "the coarse picture", MOST_LOW_SHIFT),
+    ):
+        if figures[name] > most:
+            return f"{what} moved by {figures[name]:.1f}/255, at most {most:.1f} allowed"
+    return None
+
+
+def _shifts(before: Image, after: Image, block: int) -> Image:
+    """Give what the means of blocks moved by, of 255."""
+    size = (max(1, before.shape[1] // block), max(1, before.shape[0] // block))
+    means = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (before, after)]
+    return np.asarray(255 * (means[1] - means[0]), np.float32)
+
+
+def _no_better(
+    before: Image,
+    after: Image,
+    verdict: Verdict,
+    classifier: Classifier,
+    figures: dict[str, float],
+) -> str | None:
+    """Compare severities; those of the file (its tables) are left out on both sides."""
+    had, has = classifier(before).severities, classifier(after).severities
+    treated = TREATED[verdict.category]
+    for kind in Degradation:
+        figures[f"{kind.value}_before"], figures[f"{kind.value}_after"] = had[kind], has[kind]
+    worst = max(treated, key=lambda kind: had[kind], default=None)
+    if worst is None:
+        return "a clean photo needs no restoration"
+    if had[worst] - has[worst] < LEAST_FALL:
+        return _sentence(worst, had, has, f"it must fall by {LEAST_FALL}")
+    for kind in Degradation:
+        if has[kind] > FAINT and has[kind] - had[kind] > MOST_RISE:
+            return _sentence(kind, had, has, f"it may rise by {MOST_RISE}")
+    return None
+
+
+def _sentence(kind: Degradation, had: Severities, has: Severities, rule: str) -> str:
+    return f"{kind.value} went from {had[kind]:.2f} to {has[kind]:.2f}, {rule}"

@@ -1,0 +1,83 @@
+"""The second step: run the chain of the job's category and publish what it made.
+
+Publishing takes two strokes: the output's hash is recorded, then the file renamed. Each restore
+first sweeps the temporary files of earlier claims, so that a worker which was frozen between the
+strokes has nothing left to rename when it comes back.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from storage import photos, publish
+from storage.kinds import Category, Decision, Degradation
+from storage.photos import Photo
+from storage.schema import Job
+from tasks import guard, known, places, provenance, runtime
+from tasks.classifiers import Verdict
+from tasks.receipt import Receipt
+
+log = logging.getLogger(__name__)
+
+
+def restore(job: Job) -> None:
+    """Put the restored photo at its place in the output tree, if it passes the guard."""
+    jobs = runtime.jobs()
+    relative = places.reserve(jobs, job)
+    output = places.output(job, relative)
+    publish.sweep(output)
+    if job.receipt is not None and publish.sha256(output) == job.sha256:
+        return jobs.finish(job, Decision.RESTORED, "published before its worker died")
+    photo = photos.read(places.source(job), places.limits())
+    mended, receipt, reason = _mend(job, photo)
+    if reason is not None:
+        return known.finish(job, Decision.KEPT_ORIGINAL, reason, receipt=receipt)
+    known.check_replaceable(job, output, relative)
+    _publish(job, photo.with_image(mended), relative, receipt)
+    photos.copy_sidecar(places.source(job), output)
+    jobs.finish(job, Decision.RESTORED)
+    for old in jobs.older(job):
+        if old.output is not None:
+            same = old.output == relative
+            if same or publish.remove(places.output(old, old.output), old.sha256):
+                jobs.forget_output(old)
+    log.info("job %d restored as %s -> %s", job.id, job.category, ascii(str(relative)))
+    return None
+
+
+def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | None]:
+    """Run the chain; return its image, the receipt and, if the guard refused it, why."""
+    assert job.category is not None
+    verdict, receipt = _verdict(job), Receipt()
+    chain = runtime.chain(job.category)
+    mended = chain(photo.image, verdict, receipt)
+    judgement = guard.judge(photo.image, mended, verdict, runtime.classifier())
+    shown = {
+        "steps": receipt.steps,
+        "guard": {name: round(figure, 5) for name, figure in judgement.figures.items()},
+        "generative": chain.generative,
+    }
+    return mended, shown, None if judgement.kept else judgement.reason
+
+
+def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> None:
+    output = places.output(job, relative)
+    temporary = publish.temporary(output, job.id, job.claims)
+    mark = provenance.of(job, str(job.category), receipt, generative=bool(receipt["generative"]))
+    try:
+        sha256 = photos.write(photo, temporary, mark, places.limits())
+        photos.keep_times_and_mode(places.source(job), temporary)
+        runtime.jobs().record(job, relative, sha256, receipt)
+        publish.publish(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)  # whose claim was lost leaves nothing behind
+
+
+def _verdict(job: Job) -> Verdict:
+    """Return the verdict that the classify step recorded."""
+    shown = job.scores or {}
+    return Verdict(
+        scores={Category(name): score for name, score in shown["scores"].items()},
+        severities={Degradation(name): s for name, s in shown["severities"].items()},
+        confident=shown["confident"],
+    )

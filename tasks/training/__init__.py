@@ -1,0 +1,1 @@
+"""How the figures and weights of the lite engine are made."""

@@ -1,0 +1,103 @@
+"""Print what is measured of good photos, and of the same spoiled by a known amount.
+
+`python -m tasks.training.calibrate FOLDER [EVERY]` reads every EVERYth photo of a folder of good
+ones; the ramps of `tasks.classifiers.lite` and the bars of `tasks.guard` were read off its tables.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pictures
+
+from storage.kinds import Category
+from storage.photos import Image
+from tasks import degrade
+from tasks.chains import lite
+from tasks.classifiers import Verdict
+from tasks.classifiers.evidence import Evidence, measure
+from tasks.classifiers.lite import Lite
+from tasks.guard import Judgement, judge
+from tasks.receipt import Receipt
+
+SHARES = (0, 2, 50, 98, 100)
+"""The percentiles that are printed."""
+
+FIGURES: Mapping[str, Callable[[Evidence], float]] = {
+    "noise": lambda evidence: evidence.noise_sigma,
+    "step": lambda evidence: evidence.blockiness[0],
+    "lone step": lambda evidence: evidence.blockiness[1],
+    "softness": lambda evidence: evidence.edge_sigma,
+    "movement": lambda evidence: evidence.movement.depth,
+    "moved edges": lambda evidence: evidence.movement_sigma,
+    "ghost": lambda evidence: evidence.ghost.depth,
+}
+
+Spoil = Callable[[Image, np.random.Generator], Image]
+SPOILED: Mapping[str, Spoil] = {
+    "good": lambda image, chance: image,
+    "noise 10": lambda image, chance: degrade.noisy(image, 10, chance),
+    "noise 20": lambda image, chance: degrade.noisy(image, 20, chance),
+    "JPEG 25": lambda image, chance: degrade.compressed(image, 25),
+    "JPEG 10": lambda image, chance: degrade.compressed(image, 10),
+    "soft 2": lambda image, chance: degrade.softened(image, 2),
+    "soft 3": lambda image, chance: degrade.softened(image, 3),
+    "moved 15": lambda image, chance: degrade.moved(image, 15, chance.uniform(0, 180)),
+    "moved 25": lambda image, chance: degrade.moved(image, 25, chance.uniform(0, 180)),
+    "ghost 0.35": lambda image, chance: degrade.ghosted(image, (9, 5), 0.35),
+    "ghost 0.6": lambda image, chance: degrade.ghosted(image, (-4, 14), 0.6),
+}
+
+
+def photos(folder: Path, every: int) -> Iterator[Image]:
+    """Read every so many photos of a folder, as images."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file())[::every]:
+        with Pictures.open(path) as picture:
+            yield np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
+
+
+def main(folder: Path, every: int) -> None:
+    """Print a table of figures, one of verdicts and guard figures, for each way to spoil."""
+    classify = Lite()
+    for name, spoil in SPOILED.items():
+        chance = np.random.default_rng(0)
+        images = [_as_saved(spoil(image, chance)) for image in photos(folder, every)]
+        evidence = [measure(image) for image in images]
+        print(f"\n{name}: {len(images)} photos")
+        for figure, read in FIGURES.items():
+            _print(figure, [read(each) for each in evidence])
+        verdicts = [classify(image) for image in images]
+        for category in Category:
+            sure = [verdict.confident and verdict.category is category for verdict in verdicts]
+            print(f"  {category.value:>16}: {sum(sure)}")
+        acted = [
+            (image, verdict)
+            for image, verdict in zip(images, verdicts, strict=True)
+            if verdict.confident and verdict.category is not Category.CLEAN
+        ]
+        _print_guard([_guarded(image, verdict, classify) for image, verdict in acted])
+
+
+def _guarded(image: Image, verdict: Verdict, classify: Lite) -> Judgement:
+    mended = lite.load(verdict.category)(image, verdict, Receipt())
+    return judge(image, mended, verdict, classify)
+
+
+def _print_guard(judgements: list[Judgement]) -> None:
+    for figure in ("mean_shift", "block_shift", "low_shift"):
+        _print(figure, [judgement.figures[figure] for judgement in judgements])
+    print(f"  {'kept':>16}: {sum(judgement.kept for judgement in judgements)}")
+
+
+def _print(name: str, figures: list[float]) -> None:
+    spread = list(np.percentile(figures, SHARES)) if figures else []
+    print(f"  {name:>16}:", *(f"{figure:8.3f}" for figure in spread))
+
+
+def _as_saved(image: Image) -> Image:
+    return (np.rint(image * 255) / 255).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)

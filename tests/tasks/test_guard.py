@@ -1,0 +1,101 @@
+"""The guard keeps what is better and names what refused the rest."""
+
+import numpy as np
+import pytest
+import skimage.data
+
+from storage.kinds import Category, Degradation
+from tasks import degrade
+from tasks.classifiers import Verdict
+from tasks.classifiers.lite import Lite
+from tasks.guard import judge
+
+classify = Lite()
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return skimage.data.chelsea().astype(np.float32) / 255
+
+
+@pytest.fixture(scope="module")
+def noisy(truth):
+    return degrade.noisy(truth, 20, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def verdict(noisy):
+    return classify(noisy)
+
+
+def test_the_truth_is_kept_instead_of_a_noisy_photo(noisy, truth, verdict):
+    judgement = judge(noisy, truth, verdict, classify)
+    assert judgement.kept
+    assert judgement.figures["noise_after"] < judgement.figures["noise_before"]
+    assert judgement.figures["mean_shift"] < 2
+
+
+def test_an_unchanged_photo_is_refused(noisy, verdict):
+    judgement = judge(noisy, noisy.copy(), verdict, classify)
+    assert not judgement.kept
+    assert judgement.reason.startswith("kept original: noise went from 0.")
+
+
+def test_a_shifted_colour_is_refused_by_its_figure(noisy, truth, verdict):
+    redder = np.clip(truth + np.float32([4 / 255, 0, 0]), 0, 1)
+    judgement = judge(noisy, redder, verdict, classify)
+    assert "the mean colour moved by 3." in judgement.reason
+    assert judgement.reason.endswith("/255, at most 2.0 allowed")
+
+
+def test_one_changed_corner_is_refused(noisy, truth, verdict):
+    painted = truth.copy()
+    painted[:70, :70] = painted[:70, :70].mean() - 0.15
+    painted[-70:, -70:] += truth[:70, :70].mean() - painted[:70, :70].mean()
+    judgement = judge(noisy, np.clip(painted, 0, 1), verdict, classify)
+    assert "a part of the photo moved by" in judgement.reason
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers_are_refused(noisy, truth, verdict, value):
+    broken = truth.copy()
+    broken[5, 5, 1] = value
+    judgement = judge(noisy, broken, verdict, classify)
+    assert judgement.reason == "kept original: the result has pixels that are no numbers"
+
+
+def test_pixels_out_of_range_are_refused(noisy, truth, verdict):
+    assert "allowed is 0 to 1" in judge(noisy, truth * 2, verdict, classify).reason
+
+
+def test_another_size_is_refused_unless_it_was_asked_for(noisy, truth, verdict):
+    larger = np.repeat(np.repeat(truth, 2, axis=0), 2, axis=1)
+    refused = judge(noisy, larger, verdict, classify)
+    assert refused.reason == "kept original: the result is 902x600 pixels, asked for were 451x300"
+    assert "asked for" not in judge(noisy, larger, verdict, classify, scale=2).reason
+
+
+def test_smoothing_until_the_photo_is_soft_is_refused(noisy, truth, verdict):
+    smeared = degrade.softened(truth, 3)
+    judgement = judge(noisy, smeared, verdict, classify)
+    assert "softness went from" in judgement.reason
+
+
+def test_a_movement_that_stays_is_refused(truth):
+    moved = degrade.moved(truth, 18, 40)
+    verdict = classify(moved)
+    assert verdict.category is Category.MOTION_BLUR
+    assert "motion went from" in judge(moved, moved.copy(), verdict, classify).reason
+
+
+def test_a_clean_photo_needs_no_restoration(truth):
+    nothing = dict.fromkeys(Degradation, 0.0)
+    scores = {category: float(category is Category.CLEAN) for category in Category}
+    judgement = judge(truth, truth, Verdict(scores, nothing, True), classify)
+    assert not judgement.kept
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 200, 3), (16, 16, 3)])
+def test_small_images_are_judged_too(shape, verdict):
+    image = np.random.default_rng(0).random(shape, np.float32)
+    assert not judge(image, image, verdict, classify).kept

@@ -1,0 +1,118 @@
+"""The lite chains bring spoiled photos nearer to what they were, and the guard keeps that."""
+
+import numpy as np
+import pytest
+import skimage.data
+
+from storage.kinds import Category, Degradation
+from tasks import degrade
+from tasks.chains import lite
+from tasks.chains.super_resolution import SuperResolution
+from tasks.classifiers import Verdict
+from tasks.classifiers.lite import Lite
+from tasks.guard import judge
+from tasks.receipt import Receipt
+from tasks.restorers.tiles import TILE_PIXELS, by_tiles, with_low_frequencies_of
+
+classify = Lite()
+PHOTOS = (skimage.data.astronaut, skimage.data.chelsea, skimage.data.coffee)
+GAIN_DB = {
+    Degradation.NOISE: 4.0,
+    Degradation.COMPRESSION: 0.3,
+    Degradation.SOFTNESS: 0.8,
+    Degradation.MOTION: 2.0,
+    Degradation.REFLECTION: 6.0,
+}
+"""The least of what was measured on these photos and on Kodak's, with a margin."""
+
+
+def psnr(image, truth):
+    return float(-10 * np.log10(np.square(image - truth).mean()))
+
+
+def verdict_of(category, **severities):
+    every = {kind: severities.get(kind.value, 0.0) for kind in Degradation}
+    return Verdict({each: float(each is category) for each in Category}, every, True)
+
+
+def as_saved(image):
+    return (np.rint(image * 255) / 255).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", list(Degradation))
+def test_a_spoiled_photo_is_mended_and_kept(kind):
+    for seed, photo in enumerate(PHOTOS):
+        truth = photo().astype(np.float32) / 255
+        spoiled = as_saved(degrade.degrade(truth, kind, seed))
+        verdict = classify(spoiled)
+        mended = lite.load(verdict.category)(spoiled, verdict, Receipt())
+        gain = psnr(mended, truth) - psnr(spoiled, truth)
+        judgement = judge(spoiled, mended, verdict, classify)
+        print(f"{photo.__name__} {kind}: {psnr(spoiled, truth):.2f} dB, {gain:+.2f}")
+        assert gain > GAIN_DB[kind]
+        assert judgement.kept, judgement.reason
+
+
+def test_a_ghost_is_taken_out_on_the_side_where_it_lies():
+    truth = skimage.data.coffee().astype(np.float32) / 255
+    for shift in ((9, 5), (-9, -5)):
+        spoiled = degrade.ghosted(truth, shift, 0.5)
+        verdict = verdict_of(Category.REFLECTION, reflection=0.9)
+        mended = lite.load(Category.REFLECTION)(spoiled, verdict, Receipt())
+        assert psnr(mended, truth) > psnr(spoiled, truth) + 6
+
+
+def test_where_no_ghost_is_found_nothing_changes():
+    photo = np.full((300, 300, 3), 0.4, np.float32)
+    verdict = verdict_of(Category.REFLECTION, reflection=0.9)
+    assert lite.load(Category.REFLECTION)(photo, verdict, Receipt()) is photo
+
+
+@pytest.mark.parametrize("category", [c for c in Category if c is not Category.CLEAN])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (16, 16), (40, 700), (131, 257)])
+def test_any_size_comes_back_at_its_size_and_in_range(category, shape):
+    image = np.random.default_rng(0).random((*shape, 3), np.float32)
+    verdict = verdict_of(category, **{kind.value: 1.0 for kind in Degradation})
+    mended = lite.load(category)(image, verdict, Receipt())
+    assert mended.shape == image.shape
+    assert mended.dtype == np.float32
+    assert 0 <= mended.min() <= mended.max() <= 1
+
+
+def test_each_step_is_on_the_receipt():
+    receipt = Receipt()
+    photo = skimage.data.coffee().astype(np.float32) / 255
+    verdict = verdict_of(Category.SUPER_RESOLUTION, noise=0.7)
+    lite.load(Category.SUPER_RESOLUTION)(photo, verdict, receipt)
+    assert [step["step"] for step in receipt.steps] == ["restore the whole image", "find text"]
+
+
+def test_text_is_restored_apart_and_laid_over_the_rest():
+    def left_half(image):
+        mask = np.zeros(image.shape[:2], np.float32)
+        mask[:, : image.shape[1] // 2] = 1
+        return mask
+
+    chain = SuperResolution(
+        lambda image, verdict: image + 0.1, left_half, lambda image, verdict: image + 0.5, False
+    )
+    image = np.zeros((4, 6, 3), np.float32)
+    mended = chain(image, verdict_of(Category.SUPER_RESOLUTION), Receipt())
+    assert mended[:, :3] == pytest.approx(0.5)
+    assert mended[:, 3:] == pytest.approx(0.1)
+
+
+def test_a_clean_photo_has_no_chain():
+    with pytest.raises(ValueError, match="no chain"):
+        lite.load(Category.CLEAN)
+
+
+def test_tiles_leave_no_seam():
+    image = np.random.default_rng(0).random((TILE_PIXELS + 30, 2 * TILE_PIXELS + 1, 3), np.float32)
+    assert np.array_equal(by_tiles(image, lambda tile: tile, 8), image)
+
+
+def test_colours_of_large_areas_stay_those_of_the_original():
+    image = np.full((200, 200, 3), 0.5, np.float32)
+    kept = with_low_frequencies_of(image, image + np.float32(0.1), 16)
+    assert kept == pytest.approx(0.5, abs=1e-4)
