@@ -1,0 +1,1 @@
+"""The commands of `photomend`: services that stay, reports that only read, orders that change."""

@@ -1,0 +1,63 @@
+"""All commands of `photomend`, as typer shows and reads them."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.commands import orders, reports, services
+from daemon.commands.status import status
+from daemon.exits import Exit
+
+PANELS = {
+    "Run": (services.up, services.watch, services.work, services.migrate),
+    "Look": (status, reports.jobs, reports.show, reports.explain, reports.doctor),
+    "Decide": (
+        orders.retry, orders.reject, orders.cancel, orders.pause, orders.resume, orders.add,
+    ),
+}  # fmt: skip
+_EPILOG = "Exit codes: " + ", ".join(
+    f"{code.value} {words}"
+    for code, words in {
+        Exit.OK: "done",
+        Exit.PROBLEM: "a check found something, or what was named is not there",
+        Exit.USAGE: "usage",
+        Exit.SETTINGS: "settings",
+        Exit.DATABASE: "database",
+        Exit.REDIS: "no Redis",
+        Exit.RUNNING: "already running",
+    }.items()
+)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"photomend {version('photomend')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=_EPILOG)
+def photomend(
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The settings file.", show_default=False)
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Watch photo galleries and mend a copy of each photo that needs it.
+
+    Begin with: photomend up ~/Photos
+    """
+    if config is not None:
+        os.environ["PHOTOMEND_CONFIG"] = str(config.absolute())
+
+
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)

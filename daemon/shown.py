@@ -1,0 +1,76 @@
+"""How values look on the screen and in JSON."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import typer
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+
+
+def text(value: object) -> str:
+    """Return a value in characters that any terminal can show; odd bytes of a name escaped."""
+    shown = os.fsencode(str(value)).decode("utf-8", "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in shown
+    )
+
+
+def as_json(value: object) -> None:
+    """Print a value as JSON in ASCII, surrogate escapes as `os.fsdecode` gives them."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def span(seconds: float) -> str:
+    """Return a time span in words: "12 s", "3 min", "5 h", "2 days"."""
+    if seconds < 120:
+        return f"{max(seconds, 0):.0f} s" if seconds >= 10 else f"{max(seconds, 0):.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86400:.0f} days"
+
+
+def when(second: float | None) -> str:
+    """Return a time of day by the clock on the wall here."""
+    return "" if second is None else datetime.fromtimestamp(second).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def seconds(words: str) -> float:
+    """Read a time span: 90s, 15m, 2h, 1h30m, 7d, 2w.
+
+    Raises:
+        typer.BadParameter: it is none.
+
+    """
+    found = re.findall(r"(\d+(?:\.\d+)?)([smhdw])", words)
+    if not found or "".join(number + unit for number, unit in found) != words:
+        raise typer.BadParameter(f"{words!r} is no time span; write 90s, 15m, 2h, 1h30m or 7d")
+    return sum(float(number) * _UNITS[unit] for number, unit in found)
+
+
+def section(title: str, lines: Iterable[str]) -> None:
+    """Print lines with a title before the first one; nothing if there are none."""
+    for number, line in enumerate(lines):
+        label = "" if number else title
+        typer.echo(typer.style(f"{label:<11}", bold=True) + line)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table; cells are texts, not markup, and nothing is cut where nobody looks."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*("" if cell is None else text(cell) for cell in row))
+    console.print(shown)
