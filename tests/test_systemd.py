@@ -1,0 +1,74 @@
+"""The units are what systemd understands, hardened, and keep running while a share is away."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parent.parent / "systemd"
+WORKER = "photomend-worker@.service"
+WATCHER = "photomend-watch.service"
+PROGRAM = re.compile(r"(/opt/photomend/\.venv/bin/photomend|/usr/bin/redis-server)(?= )")
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """Lay the units in a folder, with programs that this machine has."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed here (apt install systemd)")
+    for unit in UNITS.iterdir():
+        (tmp_path / unit.name).write_text(PROGRAM.sub(sys.executable, unit.read_text()))
+    return tmp_path
+
+
+def analyze(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *words], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("name", sorted(unit.name for unit in UNITS.glob("photomend*")))
+def test_systemd_understands_each_line(units: Path, name: str) -> None:
+    verified = analyze("verify", "--man=no", units / name)
+
+    assert verified.returncode == 0, verified.stderr
+    assert "photomend" not in verified.stderr
+
+
+@pytest.mark.parametrize(("name", "most"), [(WATCHER, 3.0), (WORKER, 5.0)])
+def test_units_are_hardened(units: Path, name: str, most: float) -> None:
+    judged = analyze("security", "--offline=true", "--no-pager", units / name)
+
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", judged.stdout)
+    assert exposure, judged.stdout + judged.stderr
+    assert float(exposure[1]) <= most
+
+
+def lines(name: str) -> list[str]:
+    text = (UNITS / name).read_text()
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", [WATCHER, WORKER])
+def test_a_lost_share_stops_no_unit(name: str) -> None:
+    binding = ("RequiresMountsFor=", "Requires=", "BindsTo=", "Requisite=")
+
+    assert not [line for line in lines(name) if line.startswith(binding)]
+    assert {"Restart=always", "RestartSec=5", "StartLimitIntervalSec=0"} <= set(lines(name))
+
+
+def test_the_watcher_alone_migrates_and_workers_wait_for_it() -> None:
+    migrations = [line for line in lines(WATCHER) if line.endswith("photomend migrate")]
+
+    assert [line.partition("=")[0] for line in migrations] == ["ExecStartPre"]
+    assert f"After={WATCHER}" in lines(WORKER)
+    assert not [line for line in lines(WORKER) if line.endswith("migrate")]
+
+
+def test_the_instance_names_the_queue_and_its_environment_file() -> None:
+    assert "EnvironmentFile=-/etc/photomend/%i.env" in lines(WORKER)
+    assert [line for line in lines(WORKER) if line.endswith("photomend work %i")]
+    assert "CUDA_VISIBLE_DEVICES=0" in lines("classify.env")
