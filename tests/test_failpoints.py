@@ -1,0 +1,90 @@
+"""A process dies or freezes at each step of a photo's way: the photo ends exactly once."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from storage import publish
+from storage.kinds import QUEUES, Degradation, Status
+
+FAILPOINTS = str(Path(__file__).parent / "failpoints")
+KINDS = {
+    "super-resolution": Degradation.NOISE,
+    "reflection": Degradation.REFLECTION,
+    "motion-blur": Degradation.MOTION,
+}
+POINTS = ("claim", "network", "temporary", "hash", "rename", "done")
+
+
+@pytest.fixture
+def strike(home, jobs, photomend, take_photo, eventually):
+    """Let a photo meet a worker that fails at `point`; return what the failed processes were."""
+
+    def run(point: str, how: str, kind: Degradation | None) -> list[int]:
+        mark = home / "struck"
+        original = take_photo("cat.jpg", kind=kind)
+        before = publish.sha256(original)
+        photomend("watch")
+        photomend(
+            "work", *QUEUES, PYTHONPATH=FAILPOINTS,
+            FAILPOINT=point, FAILPOINT_HOW=how, FAILPOINT_MARK=str(mark),
+        )  # fmt: skip
+        eventually(lambda: mark.exists() and mark.read_text())
+        if how == "freeze":
+            photomend("work", *QUEUES)
+        eventually(lambda: jobs.get(1).status is Status.DONE)
+        assert publish.sha256(original) == before
+        return [int(process) for process in mark.read_text().split()]
+
+    return run
+
+
+@pytest.fixture
+def check(home, jobs):
+    """The file on disk is the one whose hash the row names, and nothing else lies there."""
+
+    def ended_once(category: str) -> None:
+        job = jobs.get(1)
+        assert (job.status, job.category, job.decision) == (Status.DONE, category, "restored")
+        assert publish.sha256(home / "output" / job.output) == job.sha256
+        assert {path.name for path in (home / "output").iterdir()} == {"cat.jpg", publish.MARKER}
+
+    return ended_once
+
+
+@pytest.mark.parametrize("category", KINDS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_that_dies_loses_nothing(strike, check, point, category):
+    strike(point, "kill", KINDS[category])
+    check(category)
+
+
+@pytest.mark.parametrize("category", KINDS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_that_was_frozen_changes_nothing(
+    strike, check, jobs, home, eventually, point, category
+):
+    child, parent = strike(point, "freeze", KINDS[category])
+    check(category)
+    for process in (parent, child):
+        os.kill(process, signal.SIGCONT)
+    eventually(lambda: not _claimed_by(jobs, child))
+    os.kill(parent, signal.SIGTERM)
+    eventually(lambda: not Path(f"/proc/{child}").exists())
+    check(category)
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+def test_a_process_that_fails_while_it_classifies_a_clean_photo_changes_nothing(
+    strike, jobs, home, how
+):
+    strike("classify", how, None)
+    assert jobs.get(1).decision == "clean"
+    assert not list((home / "output").glob("*.*"))
+
+
+def _claimed_by(jobs, child: int) -> bool:
+    job = jobs.get(1)
+    return bool(job.child == child and job.status is Status.RUNNING)

@@ -1,0 +1,340 @@
+"""Photos through the real watcher, a real Redis and real workers, some of which are killed."""
+
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from storage import publish
+from storage.kinds import QUEUES, Category, Decision, Degradation, ErrorKind, Status
+from storage.schema import Job
+from storage.schema import jobs as table
+
+
+def every(jobs) -> list[Job]:
+    with jobs.engine.connect() as connection:
+        return [Job.of(row) for row in connection.execute(table.select().order_by(table.c.id))]
+
+
+def counts(jobs) -> Counter:
+    return Counter(job.status for job in every(jobs))
+
+
+@pytest.fixture
+def done(jobs, eventually):
+    """Wait until so many jobs are done and no other is under way; give the decision of each."""
+
+    def wait(number: int, seconds: float = 90) -> dict[str, tuple[str | None, str | None]]:
+        eventually(lambda: counts(jobs) == {Status.DONE: number}, seconds)
+        return {str(job.source): (job.category, job.decision) for job in every(jobs)}
+
+    return wait
+
+
+@pytest.fixture
+def house(photomend):
+    """Start a watcher and a worker for all queues."""
+
+    def start(**environment: str):
+        photomend("watch", **environment)
+        return photomend("work", *QUEUES, **environment)
+
+    return start
+
+
+def test_each_category_is_mended_and_a_clean_photo_left_alone(home, jobs, take_photo, house, done):
+    take_photo("old/noisy.jpg", kind=Degradation.NOISE)
+    house()
+    take_photo("new/deep/ghost.jpg", kind=Degradation.REFLECTION)
+    take_photo(os.fsdecode(b"caf\xe9.jpg"), kind=Degradation.MOTION)
+    take_photo("soft.jpg", kind=Degradation.SOFTNESS)
+    take_photo("clean.jpg")
+    originals = {p: publish.sha256(p) for p in (home / "gallery").rglob("*.jpg")}
+    assert done(5) == {
+        "old/noisy.jpg": (Category.SUPER_RESOLUTION, Decision.RESTORED),
+        "new/deep/ghost.jpg": (Category.REFLECTION, Decision.RESTORED),
+        os.fsdecode(b"caf\xe9.jpg"): (Category.MOTION_BLUR, Decision.RESTORED),
+        "soft.jpg": (Category.SUPER_RESOLUTION, Decision.RESTORED),
+        "clean.jpg": (Category.CLEAN, Decision.CLEAN),
+    }
+    for job in every(jobs):
+        if job.output is not None:
+            assert publish.sha256(home / "output" / job.output) == job.sha256
+    assert {p: publish.sha256(p) for p in originals} == originals
+    assert not (home / "output/clean.jpg").exists()
+
+
+def test_a_broken_photo_waits_while_it_is_young_and_fails_when_it_is_old(
+    home, jobs, house, eventually
+):
+    (home / "gallery/young.jpg").write_bytes(b"no photo yet")
+    (home / "gallery/old.jpg").write_bytes(b"no photo")
+    os.utime(home / "gallery/old.jpg", (0, 0))
+    house()
+    eventually(lambda: counts(jobs) == {Status.FAILED: 1, Status.QUEUED: 1})
+    [old] = [job for job in every(jobs) if job.status is Status.FAILED]
+    assert (old.source, old.attempts, old.error_kind) == (
+        Path("old.jpg"), 0, ErrorKind.UNREADABLE,
+    )  # fmt: skip
+    eventually(lambda: any(job.error_kind is ErrorKind.ARRIVING for job in every(jobs)))
+
+
+def test_an_edited_photo_is_mended_again(home, jobs, take_photo, house, done):
+    photo = take_photo(kind=Degradation.NOISE)
+    house()
+    done(1)
+    first = every(jobs)[0].sha256
+    take_photo(kind=Degradation.MOTION)
+    assert len(done(1 + 1) | {"": ()}) == 2
+    newest = every(jobs)[-1]
+    assert newest.category is Category.MOTION_BLUR
+    assert publish.sha256(home / "output" / photo.name) == newest.sha256 != first
+
+
+def test_an_edited_photo_that_is_clean_now_takes_its_old_result_away(home, take_photo, house, done):
+    take_photo(kind=Degradation.NOISE)
+    house()
+    done(1)
+    assert (home / "output/cat.jpg").exists()
+    take_photo()
+    done(2)
+    assert not (home / "output/cat.jpg").exists()
+
+
+def test_a_photo_that_was_only_tagged_is_not_mended_again(home, jobs, take_photo, house, done):
+    photo = take_photo(kind=Degradation.NOISE)
+    house()
+    done(1)
+    jpeg = photo.read_bytes()
+    comment = b"holiday"
+    marker = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+    photo.write_bytes(jpeg[:2] + marker + jpeg[2:])
+    done(2)
+    tagged = every(jobs)[-1]
+    assert (tagged.claims, tagged.decision) == (1, Decision.RESTORED)
+    assert publish.sha256(home / "output/cat.jpg") == tagged.sha256
+
+
+def test_a_moved_photo_takes_its_result_along(home, jobs, take_photo, house, done):
+    photo = take_photo(kind=Degradation.NOISE)
+    house()
+    done(1)
+    (home / "gallery/2024").mkdir()
+    photo.rename(home / "gallery/2024/dog.jpg")
+    done(2)
+    moved = every(jobs)[-1]
+    assert (moved.claims, moved.output) == (1, Path("2024/dog.jpg"))
+    assert publish.sha256(home / "output/2024/dog.jpg") == moved.sha256
+    assert not (home / "output/cat.jpg").exists()
+
+
+def test_a_copy_gets_a_copy(home, jobs, take_photo, house, done):
+    photo = take_photo(kind=Degradation.NOISE)
+    house()
+    done(1)
+    shutil.copy(photo, home / "gallery/copy.jpg")
+    done(2)
+    assert every(jobs)[-1].claims == 1
+    assert (home / "output/cat.jpg").exists()
+    assert (home / "output/copy.jpg").exists()
+
+
+def test_a_moved_folder_of_a_hundred_is_moved_and_not_mended_again(
+    home, jobs, take_photo, house, done, eventually
+):
+    for number in range(100):
+        photo = take_photo(f"a/{number}.png")
+        Image.new("RGB", (64, 64), (number, 128, 100)).save(photo)
+    house()
+    done(100, seconds=180)
+    (home / "gallery/a").rename(home / "gallery/b")
+    done(200, seconds=180)
+    moved = [job for job in every(jobs) if job.folder == Path("b")]
+    assert [job.claims for job in moved] == [1] * 100
+    assert all(job.scores == moved[0].scores or job.scores for job in moved)
+
+
+def test_an_output_that_its_owner_changed_stays(home, jobs, take_photo, house, done):
+    take_photo(kind=Degradation.NOISE)
+    house()
+    done(1)
+    theirs = home / "output/cat.jpg"
+    theirs.write_bytes(b"the owner's own work")
+    take_photo(kind=Degradation.MOTION)
+    assert done(2)
+    assert theirs.read_bytes() == b"the owner's own work"
+    assert every(jobs)[-1].decision is Decision.LEFT_ALONE
+
+
+def test_what_came_while_nobody_watched_is_found(home, take_photo, photomend, house, done):
+    take_photo("a.jpg")
+    house()
+    done(1)
+    take_photo("while/b.jpg", kind=Degradation.NOISE)
+    photomend("watch")
+    assert done(2)["while/b.jpg"][1] == Decision.RESTORED
+
+
+def test_a_lost_database_is_rebuilt_from_the_outputs(
+    home, jobs, take_photo, photomend, done, eventually, redis_server
+):
+    take_photo(kind=Degradation.NOISE)
+    watcher, worker = photomend("watch"), photomend("work", *QUEUES)
+    done(1)
+    before = publish.sha256(home / "output/cat.jpg")
+    for process in (watcher, worker):
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
+    jobs.engine.dispose()
+    for left in (home / "state").glob("jobs.db*"):
+        left.unlink()
+    from storage import database
+    from storage.settings import settings
+
+    database.migrate(settings().database)
+    photomend("watch")
+    photomend("work", *QUEUES)
+    done(1)
+    [job] = every(jobs)
+    assert (job.decision, job.sha256) == (Decision.RESTORED, before)
+    assert "there already" in job.reason
+    assert publish.sha256(home / "output/cat.jpg") == before
+
+
+def test_what_was_queued_survives_the_loss_of_redis(
+    jobs, take_photo, photomend, redis_server, eventually, done
+):
+    for number in range(5):
+        take_photo(f"{number}.jpg")
+    photomend("watch")
+    eventually(lambda: counts(jobs) == {Status.QUEUED: 5})
+    redis_server.client.flushall()
+    photomend("work", "classify")
+    done(5)
+
+
+SLOW = """
+import time
+from tasks import guard
+judge = guard.judge
+def slow(*args, **values):
+    time.sleep({seconds})
+    return judge(*args, **values)
+guard.judge = slow
+"""
+
+
+@pytest.fixture
+def begin(home, jobs, take_photo, photomend, eventually):
+    """Start a watcher and a worker, and wait until it restores a photo, for `seconds` more."""
+
+    def start(seconds: float, **environment: str):
+        folder = home / "slow"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(SLOW.format(seconds=seconds))
+        take_photo(kind=Degradation.NOISE)
+        photomend("watch", **environment)
+        worker = photomend("work", *QUEUES, PYTHONPATH=str(folder), **environment)
+        eventually(lambda: [j for j in every(jobs) if j.status is Status.RUNNING and j.category])
+        return worker, every(jobs)[0]
+
+    return start
+
+
+def ended(process: int) -> bool:
+    """Return whether the process is gone, or a zombie nobody has waited for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_hanging_child_is_ended_at_its_deadline_while_redis_is_away(
+    jobs, begin, redis_server, eventually
+):
+    limits = {
+        "PHOTOMEND_DEADLINE_SECONDS": "4", "PHOTOMEND_DEADLINE_SECONDS_PER_MEGAPIXEL": "0",
+    }  # fmt: skip
+    _, job = begin(seconds=90, **limits)
+    redis_server.stop()
+    eventually(lambda: ended(job.child), seconds=20)
+    [job] = every(jobs)
+    assert (job.status, job.attempts, job.error_kind) == (Status.QUEUED, 1, ErrorKind.DEADLINE)
+    redis_server.start()
+    eventually(lambda: counts(jobs) == {Status.FAILED: 1}, seconds=120)
+
+
+def test_a_killed_child_is_seen_while_redis_is_away(jobs, begin, redis_server, eventually):
+    _, job = begin(seconds=90)
+    redis_server.stop()
+    os.kill(job.child, signal.SIGKILL)
+    eventually(lambda: every(jobs)[0].error_kind is ErrorKind.CRASHED, seconds=10)
+
+
+def test_a_cancelled_photo_ends_its_child_while_redis_is_away(
+    jobs, begin, redis_server, eventually
+):
+    _, job = begin(seconds=90)
+    redis_server.stop()
+    jobs.cancel([job.id])
+    eventually(lambda: ended(job.child), seconds=20)
+    assert every(jobs)[0].status is Status.CANCELLED
+
+
+def test_a_photo_that_kills_its_child_gets_three_attempts_and_the_others_go_on(
+    home, jobs, take_photo, photomend, eventually
+):
+    folder = home / "poison"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import os, signal\nfrom tasks import places\nreserve = places.reserve\n"
+        "def poison(jobs, job):\n"
+        "    if 'poison' in str(job.name): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return reserve(jobs, job)\n"
+        "places.reserve = poison\n"
+    )
+    take_photo("poison.jpg", kind=Degradation.NOISE)
+    take_photo("other.jpg", kind=Degradation.MOTION)
+    photomend("watch")
+    photomend("work", *QUEUES, PYTHONPATH=str(folder))
+    eventually(lambda: counts(jobs) == {Status.FAILED: 1, Status.DONE: 1}, seconds=120)
+    [failed] = [job for job in every(jobs) if job.status is Status.FAILED]
+    assert (str(failed.name), failed.attempts) == ("poison.jpg", 3)
+
+
+def test_a_gentle_stop_finishes_the_photo_first(jobs, begin):
+    worker, _ = begin(seconds=2)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=30) == 0
+    [job] = every(jobs)
+    assert (job.status, job.claims) == (Status.DONE, 2)
+
+
+def test_a_stop_gives_a_long_photo_back_within_half_a_minute(jobs, begin):
+    worker, _ = begin(seconds=90)
+    begun = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(timeout=30)
+    [job] = every(jobs)
+    assert (job.status, job.attempts, job.error_kind) == (Status.QUEUED, 0, ErrorKind.STOPPED)
+    assert time.monotonic() - begun < 30
+
+
+def test_an_idle_child_is_ended_and_the_next_photo_still_mended(
+    home, jobs, take_photo, house, done, eventually
+):
+    take_photo("a.jpg", kind=Degradation.NOISE)
+    worker = house(PHOTOMEND_IDLE_SECONDS="1")
+    done(1)
+    import psutil
+
+    first = {child.pid for child in psutil.Process(worker.pid).children()}
+    eventually(lambda: not first <= {c.pid for c in psutil.Process(worker.pid).children()})
+    take_photo("b.jpg", kind=Degradation.MOTION)
+    done(2)
+    assert every(jobs)[1].attempts == 0

@@ -1,0 +1,134 @@
+"""Disks that are full, read-only or gone: nothing is lost, no attempt counted, and it goes on.
+
+The tests run in a user namespace of their own, where mounting needs no rights.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage import publish
+from storage.kinds import QUEUES, Degradation, ErrorKind, Status
+from storage.schema import Job
+from storage.schema import jobs as table
+
+INSIDE = "INSIDE_NAMESPACE" in os.environ
+CASES = ("full", "read_only", "gallery_unmounted", "output_unmounted")
+inside = pytest.mark.skipif(not INSIDE, reason="runs in a namespace, started by the test below")
+
+
+def mount(*words: str | Path) -> None:
+    subprocess.run(["mount", *words], check=True)
+
+
+def unmount(folder: Path) -> None:
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def every(jobs) -> list[Job]:
+    with jobs.engine.connect() as connection:
+        return [Job.of(row) for row in connection.execute(table.select().order_by(table.c.id))]
+
+
+@pytest.mark.skipif(INSIDE, reason="started from outside")
+@pytest.mark.parametrize("case", CASES)
+def test_in_a_namespace(case, tmp_path):
+    if subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    inner = [__file__, "-k", f"when_{case}", "--basetemp", str(tmp_path / "in")]
+    keep = ["-o", "tmp_path_retention_policy=all"]  # what is mounted cannot be removed
+    ran = subprocess.run(
+        ["unshare", "-rm", sys.executable, "-m", "pytest", "-q", *keep, *inner],
+        env=os.environ | {"INSIDE_NAMESPACE": "1"},
+        check=False,
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+    assert "1 passed" in ran.stdout
+
+
+@pytest.fixture
+def house(photomend):
+    def start() -> None:
+        photomend("watch")
+        photomend("work", *QUEUES)
+
+    return start
+
+
+@inside
+def test_when_full(home, jobs, take_photo, house, eventually):
+    output = home / "output"
+    output.mkdir()
+    mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", output)
+    filler = output / "filler"
+    filler.write_bytes(b"\0" * 3_600_000)
+    take_photo(kind=Degradation.NOISE)
+    house()
+    eventually(lambda: every(jobs) and every(jobs)[0].error_kind is ErrorKind.DISK_FULL)
+    assert every(jobs)[0].attempts == 0
+    filler.unlink()
+    eventually(lambda: every(jobs)[0].status is Status.DONE)
+    assert publish.sha256(output / "cat.jpg") == every(jobs)[0].sha256
+    assert not list(publish.temporaries(output))
+
+
+@inside
+def test_when_read_only(home, jobs, take_photo, house, eventually):
+    output = home / "output"
+    output.mkdir()
+    mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", output)
+    take_photo("first.jpg", kind=Degradation.NOISE)
+    house()
+    eventually(lambda: every(jobs) and every(jobs)[0].status is Status.DONE)
+    mount("-o", "remount,ro", output)
+    take_photo("second.jpg", kind=Degradation.MOTION)
+    eventually(lambda: every(jobs)[-1].error_kind is ErrorKind.READ_ONLY)
+    assert every(jobs)[-1].attempts == 0
+    mount("-o", "remount,rw", output)
+    eventually(lambda: every(jobs)[-1].status is Status.DONE)
+
+
+@inside
+def test_when_gallery_unmounted(home, jobs, take_photo, house, eventually):
+    disk, gallery = home / "disk", home / "gallery"
+    disk.mkdir()
+    mount("--bind", disk, gallery)
+    for number in range(3):
+        take_photo(f"{number}.jpg")
+    house()
+    eventually(lambda: [j.status for j in every(jobs)] == [Status.DONE] * 3)
+    eventually(lambda: jobs.gallery("g").walked_at)
+    unmount(gallery)
+    eventually(lambda: not jobs.gallery("g").online)
+    assert not list(gallery.iterdir())
+    assert all(job.gone_at is None for job in every(jobs))
+    mount("--bind", disk, gallery)
+    eventually(lambda: jobs.gallery("g").online)
+    take_photo("new.jpg", kind=Degradation.NOISE)
+    eventually(lambda: [j.status for j in every(jobs)] == [Status.DONE] * 4)
+    assert all(job.attempts == 0 for job in every(jobs))
+
+
+@inside
+def test_when_output_unmounted(home, jobs, take_photo, house, eventually):
+    disk, output = home / "disk", home / "output"
+    disk.mkdir()
+    output.mkdir()
+    mount("--bind", disk, output)
+    take_photo("first.jpg", kind=Degradation.NOISE)
+    house()
+    eventually(lambda: every(jobs) and every(jobs)[0].status is Status.DONE)
+    unmount(output)
+    take_photo("second.jpg", kind=Degradation.MOTION)
+    eventually(lambda: every(jobs)[-1].error_kind is ErrorKind.OFFLINE)
+    assert not list(output.iterdir())
+    mount("--bind", disk, output)
+    eventually(lambda: every(jobs)[-1].status is Status.DONE)
+    assert every(jobs)[-1].attempts == 0
+    assert publish.sha256(disk / "second.jpg") == every(jobs)[-1].sha256

@@ -1,0 +1,70 @@
+"""What is installed is ours and whole, and the README knows it all."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import alembic.command
+import pytest
+
+import daemon
+import storage
+import tasks
+from storage.settings import GallerySettings, Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_alembic_is_the_library_and_its_folder_only_migrations():
+    assert not (ROOT / "alembic/__init__.py").exists()
+    assert ROOT not in Path(alembic.command.__file__).resolve().parents[:2]
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", [daemon, tasks, storage])
+def test_no_other_package_took_the_place_of_ours(package):
+    assert Path(str(package.__file__)).resolve() == ROOT / package.__name__ / "__init__.py"
+
+
+def test_the_wheel_takes_the_migrations_along():
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert wheel["targets"]["wheel"]["force-include"] == {"alembic": "storage/migrations"}
+    assert list((ROOT / "alembic/versions").glob("0001_*.py"))
+
+
+def test_the_command_starts_without_what_only_workers_need():
+    heavy = ["torch", "cv2", "onnxruntime", "celery", "numpy", "PIL", "sqlalchemy.orm"]
+    look = f"import daemon.cli, sys; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_readme_names_every_command():
+    command = Path(sys.executable).parent / "photomend"
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
+    shown = subprocess.run(
+        [command, "--help"], capture_output=True, text=True, check=True, env=environment
+    )
+    names = re.findall(r"(?m)^[│ ]*([a-z]+)  +[A-Z]", shown.stdout)
+    assert {"up", "status", "retry"} <= set(names)
+    readme = (ROOT / "README.md").read_text()
+    assert not [name for name in names if f"photomend {name}" not in readme]
+
+
+def test_the_readme_names_every_setting():
+    readme = (ROOT / "README.md").read_text()
+    names = [field.name for kind in (Settings, GallerySettings) for field in fields(kind)]
+    names.remove("galleries")
+    assert "[galleries." in readme
+    assert not [name for name in names if f"`{name}`" not in readme]
+
+
+def test_the_readme_shows_pictures_that_are_there():
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text())
+    assert shown
+    for file in shown:
+        assert (ROOT / file).stat().st_size < 400_000
