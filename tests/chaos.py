@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,10 @@ from tasks.degrade import degrade
 BIN = Path(sys.executable).parent
 SIDE = 256
 KINDS = [*Degradation, None]
+CLAIM_SECONDS = 20.0
+"""So long a blow that is meant for a claim waits for one."""
+SETTLE_SECONDS = 600.0
+"""So long the photos may take to be done once nothing is killed any more."""
 SETTINGS = {
     "SETTLE": 0.3, "BEAT": 0.3, "LOST": 5, "KEEP": 0.5, "PAUSE": 0.1, "STOP": 8, "YOUNG": 1,
 }  # fmt: skip
@@ -90,14 +95,13 @@ def campaign(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Cam
     while (
         len(originals) < photos
         or sum(result.kills.values()) < kills
-        or (result.running_claims_hit < hits)
+        or result.running_claims_hit < hits
     ):
-        wanted = photos * (sum(result.kills.values()) + 1) // max(kills, 1) + 1
-        while next_photo < min(wanted, photos) or (next_photo >= photos and up.idle()):
+        wanted = min(photos, photos * (sum(result.kills.values()) + 1) // max(kills, 1) + 1)
+        for _ in range(max(wanted - next_photo, up.ended(next_photo))):
             take_photos(gallery, next_photo, chance)
             next_photo += 1
         originals = {path: publish.sha256(path) for path in gallery.rglob("*.jpg")}
-        time.sleep(chance.uniform(0.2, 1.2))
         up.strike(chance, result)
     up.settle(len(originals))
     _judge(result, up, originals)
@@ -146,44 +150,54 @@ class Up:
         except (SQLAlchemyError, DatabaseOlder):
             return []
 
-    def idle(self) -> bool:
-        """Return whether no job is under way."""
+    def ended(self, number: int) -> bool:
+        """Return whether the jobs of so many photos are there and none is under way."""
         rows = self.rows()
-        return bool(rows) and all(job.status is Status.DONE for job in rows)
+        under_way = {Status.QUEUED, Status.RUNNING} & {job.status for job in rows}
+        return len({job.source for job in rows}) >= number and not under_way
 
     def strike(self, chance: random.Random, result: Campaign) -> None:
-        """Kill one process, or take everything out of Redis."""
-        if self.process.poll() is not None:
-            self.start()
-        family = list(self._family())
-        if not family:
-            return
-        held = {job.child: job for job in self.rows() if job.status is Status.RUNNING}
-        kinds = sorted({kind for kind, _ in family})
-        # Most blows go where a photo is worked on.
-        busy = [(k, p) for k, p in family if p.pid in held]
-        kind, process = (
-            chance.choice(busy)
-            if busy and chance.random() < 0.5
-            else chance.choice([f for f in family if f[0] == chance.choice(kinds)] or family)
-        )
+        """Kill one process, or take everything out of Redis; every second blow hits a claim."""
+        self.revive()
+        prey = self._working() if chance.random() < 0.5 else []
+        if not prey:
+            time.sleep(chance.uniform(0.2, 1.2))
+            prey = list(self._family())
+        kinds = sorted({kind for kind, _ in prey})
+        if kinds == ["up"] and chance.random() < 0.9:
+            return  # it has just begun; if it were killed each time, nothing else would happen
+        kind = chance.choice(kinds)
+        process = chance.choice([process for found, process in prey if found == kind])
         if kind == "redis" and chance.random() < 0.5:
-            try:
+            with suppress(redis.RedisError):
                 redis.Redis(unix_socket_path=str(self.folder / "state/redis.sock")).flushall()
                 result.kills["redis emptied"] += 1
-            except redis.RedisError:
-                return
             return
-        job = held.get(process.pid)
-        claims = [j for j in held.values() if _is_of(process, j)]
+        hit = next((job for job in self._running() if _is_of(process, job)), None)
         try:
             process.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
             return
         result.kills[kind] += 1
-        hit = job or (claims[0] if claims else None)
         result.steps["no claim" if hit is None else hit.category or "classify"] += 1
         result.running_claims_hit += hit is not None
+
+    def revive(self) -> None:
+        """Start it again if it was killed."""
+        if self.process.poll() is not None:
+            self.start()
+
+    def _running(self) -> list[Job]:
+        return [job for job in self.rows() if job.status is Status.RUNNING]
+
+    def _working(self) -> list[tuple[str, psutil.Process]]:
+        """Wait a while for a claim; return the processes that stand above it, and its own."""
+        deadline = time.monotonic() + CLAIM_SECONDS
+        while time.monotonic() < deadline:
+            if running := self._running():
+                return [(k, p) for k, p in self._family() if any(_is_of(p, j) for j in running)]
+            time.sleep(0.05)
+        return []
 
     def _family(self):
         """Yield what `up` started: the kind and the process."""
@@ -201,15 +215,9 @@ class Up:
 
     def settle(self, number: int) -> None:
         """Let everything run undisturbed until all photos are done."""
-        deadline = time.monotonic() + 600
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                self.start()
-            rows = self.rows()
-            if len({job.source for job in rows}) >= number and all(
-                job.status in (Status.DONE, Status.FAILED) for job in rows
-            ):
-                return
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline and not self.ended(number):
+            self.revive()
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -224,14 +232,15 @@ class Up:
 def _kind(line: str) -> str | None:
     words = {
         "redis": "redis", "spawn_main": "worker's child", "semaphore_tracker": "semaphore tracker",
-        " work ": "worker", " watch": "watcher",
+        " work ": "worker", " watch": "watcher", "daemon.lookout": "gallery's process",
     }  # fmt: skip
     return next((kind for word, kind in words.items() if word in line), None)
 
 
 def _is_of(process: psutil.Process, job: Job) -> bool:
+    """Return whether `process` works on the job, or started the one that does."""
     try:
-        return any(child.pid == job.child for child in process.children(recursive=True))
+        return job.child in [process.pid, *(p.pid for p in process.children(recursive=True))]
     except psutil.NoSuchProcess:
         return False
 
