@@ -62,7 +62,3 @@ def _end(sentence: str, code: Exit) -> None:
 
 if __name__ == "__main__":
     main()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,108 @@
+"""Files that broke other programs, and entries that are no photos, through the whole house.
+
+Each photo ends done or failed, with a reason; nothing hangs, grows or stops the worker.
+"""
+
+import os
+import shutil
+import socket
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from storage import publish
+from storage.kinds import QUEUES, Decision, Degradation, ErrorKind, Status
+from storage.schema import Job
+from storage.schema import jobs as table
+
+ROBUST = Path(__file__).parents[2] / "shared/photos/clear/robust"
+SUFFIXES = {".jpg", ".png", ".tif", ".tiff", ".webp", ".heif", ".avif"}
+FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
+MOST_MEGABYTES = 1500
+"""Of the worker's child, whose libraries take 200."""
+
+
+def every(jobs) -> list[Job]:
+    with jobs.engine.connect() as connection:
+        return [Job.of(row) for row in connection.execute(table.select())]
+
+
+@pytest.fixture
+def gallery(home) -> Path:
+    return home / "gallery"
+
+
+@pytest.fixture
+def all_ended(jobs, photomend, eventually):
+    """Run a watcher and a worker until so many jobs have ended; give them by their names."""
+
+    def run(number: int) -> dict[str, Job]:
+        photomend("watch", PHOTOMEND_YOUNG_SECONDS="0")
+        worker = photomend("work", *QUEUES, PHOTOMEND_YOUNG_SECONDS="0")
+
+        def quiet() -> bool:
+            counted = Counter(job.status for job in every(jobs))
+            return counted[Status.DONE] + counted[Status.FAILED] == counted.total() >= number
+
+        eventually(quiet, seconds=240)
+        assert worker.poll() is None
+        [child] = psutil.Process(worker.pid).children()[-1:]
+        peak = Path(f"/proc/{child.pid}/status").read_text().split("VmHWM:")[1].split()[0]
+        assert int(peak) / 1024 < MOST_MEGABYTES
+        ended = every(jobs)
+        assert all(job.claims == 1 or job.category for job in ended), "one died on the way"
+        assert all(job.error for job in ended if job.status is Status.FAILED)
+        assert all(job.decision for job in ended if job.status is Status.DONE)
+        return {os.fsdecode(job.source): job for job in ended}
+
+    return run
+
+
+@pytest.mark.skipif(not ROBUST.is_dir(), reason="the hostile photos lie in ../shared, not here")
+def test_each_hostile_file_ends_with_a_reason_and_stops_no_worker(gallery, all_ended):
+    shutil.copytree(ROBUST, gallery, dirs_exist_ok=True)
+    files = {str(p.relative_to(gallery)): p for p in gallery.rglob("*") if p.is_file()}
+    photos = {name for name, path in files.items() if path.suffix.lower() in SUFFIXES}
+    before = {name: publish.sha256(path) for name, path in files.items()}
+    ended = all_ended(len(photos))
+    assert photos <= set(ended)
+    failed = {job.error_kind for job in ended.values() if job.status is Status.FAILED}
+    assert failed <= {ErrorKind.UNREADABLE, ErrorKind.TOO_LARGE}
+    gain_maps = [ended[n] for n in photos if "supported_gainmap_writer_version" in n]
+    assert gain_maps
+    for job in gain_maps:
+        assert job.status is Status.FAILED or job.decision is Decision.LEFT_ALONE
+    assert {name: publish.sha256(path) for name, path in files.items()} == before
+
+
+def test_odd_entries_and_photos_with_films_and_bombs(home, gallery, take_photo, all_ended):
+    names = [os.fsdecode(b"caf\xe9.jpg"), "cafe\u0301.jpg", "n" * 251 + ".jpg", "line\nbreak.jpg"]
+    for name in names:
+        take_photo(name, kind=Degradation.NOISE)
+    for name in ("empty.jpg", "bomb.jpg", "film.jpg", "live.jpg"):
+        take_photo(name, kind=Degradation.NOISE)
+    (gallery / "empty.jpg").write_bytes(b"")
+    (gallery / "film.jpg").write_bytes((gallery / "film.jpg").read_bytes() + FILM)
+    (gallery / "live.mov").write_bytes(FILM)
+    bomb = bytearray((gallery / "bomb.jpg").read_bytes())
+    at = bomb.index(b"\xff\xc0") + 5
+    bomb[at : at + 4] = (65000).to_bytes(2, "big") * 2
+    (gallery / "bomb.jpg").write_bytes(bomb)
+    (gallery / "loop").symlink_to(gallery)
+    (gallery / "link.jpg").symlink_to(gallery / "nowhere.jpg")
+    os.mkfifo(gallery / "fifo.jpg")
+    (gallery / "locked").mkdir(mode=0o000)
+    with socket.socket(socket.AF_UNIX) as ear:
+        ear.bind(os.path.relpath(gallery / "socket.jpg"))
+        ended = all_ended(len(names) + 4)
+    assert set(ended) == {*names, "empty.jpg", "bomb.jpg", "film.jpg", "live.jpg"}
+    for name in names:
+        assert ended[name].decision is Decision.RESTORED, ended[name]
+        assert publish.sha256(home / "output" / ended[name].output) == ended[name].sha256
+    assert ended["empty.jpg"].error_kind is ErrorKind.UNREADABLE
+    assert ended["bomb.jpg"].error_kind is ErrorKind.TOO_LARGE
+    for name in ("film.jpg", "live.jpg"):
+        assert ended[name].decision is Decision.LEFT_ALONE
+        assert "film" in ended[name].reason
