@@ -26,7 +26,7 @@ OLD_NEWS_SECONDS = 10.0
 """A walk that finds a photo which came longer ago than this would have been told by an event."""
 WARNINGS = 100
 
-Known = Callable[[Path], dict[str, set[str]]]
+Known = Callable[[Path], dict[str, tuple[str, ...]]]
 """Names and fingerprints of all that is known in a folder."""
 
 
@@ -148,7 +148,7 @@ class Gallery:
         return None
 
     def _settle(
-        self, folder: str, photos: dict[str, os.stat_result], known: dict[str, set[str]],
+        self, folder: str, photos: dict[str, os.stat_result], known: dict[str, tuple[str, ...]],
         before: dict[str, Sight], now: float, walk: Walk | None,
     ) -> dict[str, Sight]:  # fmt: skip
         """Return what has not changed for long enough, and look again when more may have."""

@@ -120,15 +120,19 @@ class Live:
         self._console.print(total)
 
     def _ended(self) -> list[Job]:
-        query = sa.select(table).where(
-            table.c.finished_at >= self._since, table.c.status.in_(ENDED),
-            table.c.gallery.in_(list(settings().galleries)),
-        )  # fmt: skip
+        # By the time alone: whatever else were named, SQLite would search all that ever ended.
+        query = sa.select(table).where(table.c.finished_at >= self._since)
         with self._reader.connect() as connection:
             rows = [Job.of(r) for r in connection.execute(query.order_by(table.c.finished_at))]
         if rows:
             self._since = rows[-1].finished_at or self._since
-        return [job for job in rows if (job.id, job.claims, job.status) not in self._told]
+        return [
+            job
+            for job in rows
+            if job.status in ENDED
+            and job.gallery in settings().galleries
+            and (job.id, job.claims, job.status) not in self._told
+        ]
 
     def _line(self, line: Text) -> None:
         if self._console.is_terminal:

@@ -194,7 +194,7 @@ class Lookout:
             )
         }
 
-    def _known(self, folder: Path) -> dict[str, set[str]]:
+    def _known(self, folder: Path) -> dict[str, tuple[str, ...]]:
         return self._jobs.known(self._name, folder)
 
     def _known_folders(self) -> set[str]:

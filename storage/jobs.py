@@ -56,15 +56,18 @@ class Jobs:
 
     # What the watcher does.
 
-    def known(self, gallery: str, folder: Path) -> dict[str, set[str]]:
-        """Return the fingerprints known of each file in `folder` that is not gone."""
-        query = select(sa.type_coerce(c.name, sa.LargeBinary), c.fingerprint)
-        found: dict[str, set[str]] = {}
+    def known(self, gallery: str, folder: Path) -> dict[str, tuple[str, ...]]:
+        """Return the fingerprints known of each file in `folder` that is not gone.
+
+        A walk asks this of every folder, so that names come as the driver gives them.
+        """
+        query = select(sa.type_coerce(c.name, sa.types.NullType()), c.fingerprint)
+        found: dict[str, tuple[str, ...]] = {}
         with self._read() as connection:
-            for name, fingerprint in connection.execute(
-                query.where(*sql.within(gallery, folder), sql.here)
-            ):
-                found.setdefault(os.fsdecode(name), set()).add(fingerprint)
+            rows = connection.execute(query.where(*sql.within(gallery, folder), sql.here)).all()
+        for name, fingerprint in rows:
+            path = os.fsdecode(name)
+            found[path] = (*found[path], fingerprint) if path in found else (fingerprint,)
         return found
 
     def add(
@@ -387,20 +390,27 @@ class Jobs:
 
     def _record(
         self, connection: sa.Connection, gallery: str, folder: Path, photos: Mapping[str, str],
-        **values: Any,
+        *, rank: int = NEW_PHOTO, status: Status = Status.QUEUED,
+        decision: Decision | None = None, reason: str | None = None,
     ) -> list[int]:  # fmt: skip
         """Insert what is new and say that what was gone is back; return the new ids."""
-        rows = [
-            {"gallery": gallery, "folder": folder, "name": Path(n), "fingerprint": f, **values}
-            for n, f in photos.items()
-        ]
-        if not rows:
+        if not photos:
             return []
-        back = update(table).where(*sql.within(gallery, folder), c.gone_at.is_not(None))
-        for names in sql.chunks([row["name"] for row in rows]):
-            connection.execute(back.where(c.name.in_(names)).values(gone_at=None))
-        new = self._insert(table).on_conflict_do_nothing()
-        return list(connection.scalars(new.returning(c.id), rows))
+        here = sql.within(gallery, folder)
+        gone = select(c.id).where(*here, c.gone_at.is_not(None))
+        if connection.scalar(select(gone.exists())):
+            for names in sql.chunks(list(map(Path, photos))):
+                back = update(table).where(*here, c.gone_at.is_not(None), c.name.in_(names))
+                connection.execute(back.values(gone_at=None))
+        row = {
+            "gallery": gallery, "folder": os.fsencode(folder), "status": str(status),
+            "decision": None if decision is None else str(decision), "reason": reason,
+            "rank": rank,
+        }  # fmt: skip
+        rows = [row | {"name": os.fsencode(n), "fingerprint": f} for n, f in photos.items()]
+        last = connection.scalar(select(sa.func.max(c.id))) or 0
+        connection.exec_driver_sql(sql.recording(connection.dialect.name), rows)
+        return list(connection.scalars(select(c.id).where(*here, c.id > last).order_by(c.id)))
 
     def _attempt(self, kind: ErrorKind, error: str) -> dict[str, Any]:
         """Return the change of a counted attempt: a growing pause, or the end."""

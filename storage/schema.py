@@ -24,14 +24,20 @@ class now(FunctionElement[float]):
     type = sa.Double()
 
 
-@compiles(now, "sqlite")
-def _now_sqlite(*_: Any, **__: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
+_NOW = {
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+    "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)",
+}
 
 
-@compiles(now, "postgresql")
-def _now_postgresql(*_: Any, **__: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+@compiles(now)
+def _now(_element: now, compiler: Any, **_: Any) -> str:
+    return now_in(compiler.dialect.name)
+
+
+def now_in(dialect: str) -> str:
+    """Return the SQL of `now` in a dialect."""
+    return _NOW[dialect]
 
 
 class PathBytes(sa.TypeDecorator[Path]):
@@ -61,6 +67,7 @@ metadata = sa.MetaData(
     naming_convention={name: f"{name}_%(table_name)s" for name in ("pk", "uq")}
     | {"ix": "ix_%(table_name)s_%(column_0_name)s"}
 )
+
 
 jobs = sa.Table(
     "jobs",
@@ -99,6 +106,8 @@ jobs = sa.Table(
     sa.Column("gone_at", sa.Double),
     sa.UniqueConstraint("gallery", "folder", "name", "fingerprint"),
     sa.Index("ix_jobs_urgent", "status", "queue", "rank", "id"),
+    # Of the rows in which they are filled only, which a new photo's is not. The migration says so:
+    # said here, it would import both dialects wherever the tables are looked at.
     sa.Index("ix_jobs_worker", "worker"),
     sa.Index("ix_jobs_content", "content_hash"),
     sa.Index("ix_jobs_finished", "finished_at"),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
 from storage.kinds import ASKED_FOR, CLASSIFY, Category, ErrorKind, Status
-from storage.schema import Job, galleries, jobs, now, pauses
+from storage.schema import Job, galleries, jobs, now, now_in, pauses
 
 PATIENCE_SECONDS = 600.0
 """A job that has waited this long goes before those whose chain is loaded."""
@@ -78,6 +78,27 @@ def due(queue: str) -> sa.Select[tuple[int]]:
         c.gallery.not_in(paused.where(pauses.c.scope == "gallery")),
         c.gallery.not_in(offline),
     )  # fmt: skip
+
+
+@cache
+def recording(dialect: str) -> str:
+    """Write the INSERT of a photo's first row for the driver of `dialect`.
+
+    A first walk records a whole library, and SQLAlchemy would take longer to prepare its rows than
+    the database takes to write them.
+    """
+    mark = {"sqlite": ":{}", "postgresql": "%({})s"}[dialect]
+    given = (
+        "gallery", "folder", "name", "fingerprint", "status", "decision", "reason", "rank",
+    )  # fmt: skip
+    values = {column: mark.format(column) for column in given}
+    values |= dict.fromkeys(("attempts", "claims", "seconds"), "0")
+    values |= dict.fromkeys(("due_at", "created_at", "updated_at"), now_in(dialect))
+    values["queue"] = f"'{CLASSIFY}'"
+    return (
+        f"INSERT INTO jobs ({', '.join(values)}) VALUES ({', '.join(values.values())}) "
+        "ON CONFLICT DO NOTHING"
+    )
 
 
 def pause_of(scope: str, name: str) -> sa.Delete:

@@ -201,7 +201,7 @@ def _idle(folder: Path, environment: dict[str, str]) -> Figures:
     quiet = environment | {"PHOTOMEND_SETTLE_SECONDS": "5"}
     with running(quiet, "watch") as watcher:
         until(lambda: (row := jobs.gallery("g")) and row.walked_at)
-        time.sleep(5)
+        time.sleep(15)  # the keeper has rung its window
         family = [psutil.Process(watcher.pid), *psutil.Process(watcher.pid).children(True)]
 
         def used() -> float:

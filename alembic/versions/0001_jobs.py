@@ -1,10 +1,18 @@
 """jobs"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0001"
 down_revision = None
+
+
+def filled(column: str) -> dict[str, Any]:
+    """Index the rows in which the column is filled only."""
+    where = sa.text(f"{column} IS NOT NULL")
+    return {"sqlite_where": where, "postgresql_where": where}
 
 
 def upgrade() -> None:
@@ -133,13 +141,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("gallery", "folder", "name", "fingerprint", name=op.f("uq_jobs")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.create_index("ix_jobs_content", ["content_hash"], unique=False)
+        batch_op.create_index(
+            "ix_jobs_content", ["content_hash"], unique=False, **filled("content_hash")
+        )
         batch_op.create_index(
             "ix_jobs_counted", ["status", "gallery", "decision", "error_kind"], unique=False
         )
-        batch_op.create_index("ix_jobs_finished", ["finished_at"], unique=False)
+        batch_op.create_index(
+            "ix_jobs_finished", ["finished_at"], unique=False, **filled("finished_at")
+        )
         batch_op.create_index("ix_jobs_urgent", ["status", "queue", "rank", "id"], unique=False)
-        batch_op.create_index("ix_jobs_worker", ["worker"], unique=False)
+        batch_op.create_index("ix_jobs_worker", ["worker"], unique=False, **filled("worker"))
 
     op.create_table(
         "outputs",
