@@ -5,20 +5,26 @@ PYTHON ?= python3
 UV := PYTHONPATH=.boot $(PYTHON) -m uv
 BIN := .venv/bin
 GALLERY ?=
+TRAINING := torch==2.13.0 onnx==1.23.2
 
-.PHONY: try test lint types check bench chaos clean
+PHOTOS ?= ../shared/photos/clear/tiles512
+RESEARCH ?= ../shared/photos/research
+RESTORERS := noise detail motion
+STEPS ?= 10000
+
+.PHONY: try test lint types check bench chaos train evaluate clean
 
 try: .venv/ready
 	$(BIN)/python -m daemon.demo $(if $(GALLERY),--gallery "$(GALLERY)")
 
-test: .venv/ready
+test: .venv/train
 	$(BIN)/pytest
 
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: .venv/ready
+types: .venv/train
 	$(BIN)/mypy
 
 check: .venv/ready
@@ -31,6 +37,23 @@ bench: .venv/ready
 chaos: .venv/ready
 	$(BIN)/python tests/chaos.py
 
+# Fits the lite engine's nets to a folder of clean photos, and puts them into the package.
+train: .venv/train
+	for restorer in $(RESTORERS); do \
+	  $(BIN)/python -m tasks.training.fit $$restorer --photos "$(PHOTOS)" --steps $(STEPS) && \
+	  $(BIN)/python -m tasks.training.export $$restorer || exit 1; done
+
+# Measures the lite engine on photos that it was not fitted to, and on real pairs where there are any.
+evaluate: .venv/train
+	$(BIN)/python -m tasks.training.testset --photos "$(PHOTOS)" --research "$(RESEARCH)"
+	for set in synthetic real; do PHOTOMEND_CONFIG=/dev/null $(BIN)/photomend evaluate \
+	  out/testset/$$set.csv --sheet out/report/$$set; done
+
+# What only fitting needs, beside the locked packages: pip finds a torch for this machine.
+.venv/train: .venv/ready
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet $(TRAINING)
+	touch $@
+
 # uv makes .venv itself: Debian's python may lack the venv module.
 .venv/ready: pyproject.toml uv.lock
 	$(PYTHON) -m pip install --quiet --upgrade --target .boot uv
@@ -38,4 +61,4 @@ chaos: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .boot try bench.json chaos.json
+	rm -rf .venv .boot try out bench.json chaos.json

@@ -138,13 +138,13 @@ def _show_pairs(folder: Path) -> None:
         print(f"records: PHOTOMEND_STATE_DIR={folder / 'state'} .venv/bin/photomend jobs")
 
 
-def _pairs(mended: Path) -> Iterator[sheet.Pair]:
+def _pairs(mended: Path) -> Iterator[sheet.Strip]:
     for job in _jobs():
         if job.decision is Decision.RESTORED and job.output is not None:
             before = _image(settings().gallery(job.gallery).path / job.source)
             after = _image(mended / job.output)
             if before.shape == after.shape:
-                yield sheet.Pair(f"{job.source}: {job.category}", before, after)
+                yield sheet.Strip(f"{job.source}: {job.category}", (before, after))
 
 
 def _image(path: Path) -> Image:

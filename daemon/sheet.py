@@ -16,26 +16,26 @@ GAP, LINE, ACROSS = 8, 26, 2
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A photo and its mended copy, of one size."""
+class Strip:
+    """A photo, its mended copy, and what else is shown beside them; all of one size."""
 
     title: str
-    before: Image
-    after: Image
+    images: Sequence[Image]
+    """The first is before, the second after."""
 
 
-def write(pairs: Sequence[Pair], file: Path) -> None:
-    """Draw the part of each photo that changed most, before and after, as a JPEG or WebP file."""
-    rows = -(-len(pairs) // ACROSS)
-    width, height = ACROSS * (2 * CELL + 3 * GAP), rows * (CELL + LINE + GAP) + GAP
-    sheet = Picture.new("RGB", (width, height), "white")
+def write(strips: Sequence[Strip], file: Path) -> None:
+    """Draw the part of each photo that changed most, as a JPEG or WebP file."""
+    rows = -(-len(strips) // ACROSS)
+    strip_width = max(len(strip.images) for strip in strips) * (CELL + GAP) + GAP
+    sheet = Picture.new("RGB", (ACROSS * strip_width, rows * (CELL + LINE + GAP) + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    for number, pair in enumerate(pairs):
+    for number, strip in enumerate(strips):
         row, column = divmod(number, ACROSS)
-        left, top = GAP + column * (2 * CELL + 3 * GAP), GAP + row * (CELL + LINE + GAP)
-        draw.text((left, top), ascii(pair.title)[1:-1], "black", font)
-        y, x = most_changed(pair.before, pair.after)
-        for step, image in enumerate((pair.before, pair.after)):
+        left, top = GAP + column * strip_width, GAP + row * (CELL + LINE + GAP)
+        draw.text((left, top), ascii(strip.title)[1:-1], "black", font)
+        y, x = most_changed(*strip.images[:2])
+        for step, image in enumerate(strip.images):
             part = np.rint(image[y : y + CELL, x : x + CELL] * 255).astype(np.uint8)
             sheet.paste(Picture.fromarray(part), (left + step * (CELL + GAP), top + LINE))
     sheet.save(file, quality=82)

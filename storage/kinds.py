@@ -83,3 +83,10 @@ class ErrorKind(StrEnum):
     READ_ONLY = "read-only"
     MACHINE = "machine"
     STOPPED = "stopped"
+
+
+class EngineName(StrEnum):
+    """A set of classifier and chains."""
+
+    LITE = "lite"
+    """Ships with the package and needs no GPU."""

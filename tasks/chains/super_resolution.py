@@ -44,7 +44,7 @@ def fuse(whole: Image, text: Image, mask: Plane) -> Image:
 
 
 def lite() -> SuperResolution:
-    """Build the chain from parts that need no weights but the text detector's."""
+    """Build the chain of the lite engine."""
     from tasks.detectors.text import find_text
     from tasks.restorers.cleaning import clean, sharpen_letters
 

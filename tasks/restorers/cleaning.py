@@ -1,16 +1,17 @@
-"""Clean an image up without a network: compression, then noise, then a soft lens."""
+"""Clean an image up: noise by a trained net, then compression, then a soft lens."""
 
 import numpy as np
 
 from storage.kinds import Degradation
 from storage.photos import Image
 from tasks.classifiers import Verdict
-from tasks.classifiers.evidence import edge_sigma, noise_sigma, views_of
+from tasks.classifiers.evidence import edge_sigma, views_of
 from tasks.classifiers.lite import ACT, QUALITY
 from tasks.kernels import disc
 from tasks.light import luma
 from tasks.restorers.deconvolution import deconvolve
-from tasks.restorers.shrinkage import against_jpeg, against_noise, shrink
+from tasks.restorers.network import restored
+from tasks.restorers.shrinkage import against_jpeg, shrink
 from tasks.restorers.tiles import with_low_frequencies_of
 
 FAINT = 0.3
@@ -35,15 +36,11 @@ def sharpen_letters(image: Image, verdict: Verdict) -> Image:
 def _calmed(image: Image, verdict: Verdict) -> Image:
     noise = verdict.severities[Degradation.NOISE]
     compression = verdict.severities[Degradation.COMPRESSION]
-    if max(noise, compression) < FAINT:
-        return image
-    limits = np.zeros((3, 8, 8), np.float32)
     if noise >= FAINT:
-        limits = np.maximum(limits, against_noise(noise_sigma(views_of(luma(image)))))
+        image = restored(image, "noise", min(1.0, noise / ACT))
     if compression >= FAINT:
-        quality = float(np.interp(compression, (0, ACT, 1), QUALITY))
-        limits = np.maximum(limits, against_jpeg(quality))
-    return shrink(image, limits)
+        image = shrink(image, against_jpeg(float(np.interp(compression, (0, ACT, 1), QUALITY))))
+    return image
 
 
 def _sharpened(calmed: Image, image: Image, verdict: Verdict) -> Image:

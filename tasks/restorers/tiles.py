@@ -11,8 +11,10 @@ TILE_PIXELS = 512
 """The side of a tile without its overlap."""
 
 
-def by_tiles(image: Image, restore: Callable[[Image], Image], overlap: int) -> Image:
-    """Restore tiles that see `overlap` pixels of their neighbours, and lay them side by side.
+def by_tiles(
+    image: Image, restore: Callable[[Image], Image], overlap: int, side: int = TILE_PIXELS
+) -> Image:
+    """Restore tiles of `side` pixels that also see `overlap` pixels of their neighbours, and lay them side by side.
 
     `restore` must not look further than `overlap`. At the image's border a tile sees its mirror.
     """
@@ -20,10 +22,10 @@ def by_tiles(image: Image, restore: Callable[[Image], Image], overlap: int) -> I
     framed = cv2.copyMakeBorder(image, overlap, overlap, overlap, overlap, cv2.BORDER_REFLECT)
     framed = np.asarray(framed, np.float32)
     result = np.empty_like(image)
-    for top in range(0, height, TILE_PIXELS):
-        for left in range(0, width, TILE_PIXELS):
-            rows = min(TILE_PIXELS, height - top)
-            columns = min(TILE_PIXELS, width - left)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            rows = min(side, height - top)
+            columns = min(side, width - left)
             seen = framed[top : top + rows + 2 * overlap, left : left + columns + 2 * overlap]
             restored = restore(np.asarray(seen, np.float32))[
                 overlap : overlap + rows, overlap : overlap + columns

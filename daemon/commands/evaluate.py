@@ -1,0 +1,45 @@
+"""Measure an engine on labelled photos."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.commands.status import Json
+from daemon.exits import Exit, Unknown
+from daemon.shown import as_json
+from storage.kinds import EngineName
+
+
+def evaluate(
+    manifest: Annotated[
+        Path, typer.Argument(help="A CSV file with the columns path, label, truth, group.")
+    ],
+    sheet: Annotated[
+        Path | None, typer.Option(help="Folder for pictures: the best, the worst, the curve.")
+    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="The engine to measure.")] = EngineName.LITE,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure what an engine makes of labelled photos, with and without a true picture.
+
+    A label is a letter of the paper: A super-resolution, B reflection, C motion blur, D clean, or ?.
+    The truth is the ground truth's path, or empty; if it is larger, copies are enlarged to it.
+
+    Example: photomend evaluate photos.csv --sheet report
+    """
+    from daemon import evaluation
+
+    report = evaluation.run(manifest, engine, limit)
+    if json:
+        as_json(report.figures)
+    else:
+        evaluation.show(report)
+    if sheet is not None and report.evaluated:
+        for file in evaluation.draw(report, sheet):
+            typer.echo(f"drawn: {file}", err=True)
+    if not report.evaluated:
+        raise Unknown(f"no photo of {manifest} could be evaluated")
+    if report.bad:
+        raise typer.Exit(Exit.PROBLEM)

@@ -1,0 +1,1 @@
+"""Measure what an engine does to labelled photos, with no database and no queue."""

@@ -1,0 +1,67 @@
+"""The list of photos to evaluate: a CSV file with the columns path, label, truth and group."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.errors import PhotomendError
+from storage.kinds import Category
+
+COLUMNS = ("path", "label", "truth", "group")
+LABELS = {
+    "A": Category.SUPER_RESOLUTION, "B": Category.REFLECTION,
+    "C": Category.MOTION_BLUR, "D": Category.CLEAN, "?": None, "": None,
+}  # fmt: skip
+"""The paper's letters; a question mark where nobody has judged."""
+
+
+class BadManifest(PhotomendError):
+    """The manifest, or a row of it, cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One photo to evaluate."""
+
+    line: int
+    path: Path
+    label: Category | None
+    """None where it is not known."""
+    truth: Path | None
+    """What it should look like; None where there is no such photo."""
+    group: str
+
+
+def read(manifest: Path) -> Iterator[Row | BadManifest]:
+    """Yield each row, or what is wrong with it; paths are relative to the manifest.
+
+    Raises:
+        BadManifest: it is not there, no text, or lacks a column.
+
+    """
+    try:
+        text = manifest.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadManifest(f"{manifest} cannot be read: {error}") from error
+    rows = csv.DictReader(text.splitlines())
+    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise BadManifest(
+            f"{manifest} lacks the column {missing[0]}; its first line must be {','.join(COLUMNS)}"
+        )
+    for found in rows:
+        yield _row(manifest, rows.line_num, {name: found[name] or "" for name in COLUMNS})
+
+
+def _row(manifest: Path, line: int, values: dict[str, str]) -> Row | BadManifest:
+    path, label, truth, group = (values[name].strip() for name in COLUMNS)
+    if label not in LABELS:
+        return BadManifest(f"line {line}: the label {label!r} is none of {', '.join(LABELS)[:-2]}")
+    for name in (path, truth):
+        if name and not (manifest.parent / name).is_file():
+            return BadManifest(f"line {line}: {name} is not there")
+    if not path:
+        return BadManifest(f"line {line}: it names no photo")
+    folder = manifest.parent
+    return Row(line, folder / path, LABELS[label], folder / truth if truth else None, group)

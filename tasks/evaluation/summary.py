@@ -1,0 +1,132 @@
+"""The figures of many evaluated photos, as one JSON object."""
+
+import math
+import resource
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from storage.kinds import Category, Decision, Degradation
+from tasks.evaluation import metrics
+from tasks.evaluation.run import Evaluated
+from tasks.guard import TREATED
+
+HARM_DECIBELS, HARM_FSIM = 0.3, 0.005
+"""A kept output that is worse than its input by more than one of these is harm."""
+
+
+def summarise(found: Sequence[Evaluated]) -> dict[str, Any]:
+    """Give the figures of all photos and of each group; None where there is nothing to count."""
+    clean = [each for each in found if each.row.label is Category.CLEAN]
+    groups = sorted({each.row.group for each in found})
+    return {
+        "all": _figures(found, clean),
+        "groups": {
+            group: _figures([each for each in found if each.row.group == group], clean)
+            for group in groups
+        },
+    }
+
+
+def harms(each: Evaluated) -> bool:
+    """Return whether what is kept is worse than the photo was."""
+    if each.before is None or each.after is None:
+        return False
+    return (
+        each.before.psnr - each.after.psnr > HARM_DECIBELS
+        or each.before.fsim - each.after.fsim > HARM_FSIM
+    )
+
+
+def coverage_and_risk(found: Iterable[Evaluated]) -> list[tuple[float, float]]:
+    """Give the share of wrong categories among the surest photos, for each share of all photos."""
+    labelled = [each for each in found if each.row.label is not None]
+    labelled.sort(key=lambda each: -max(each.verdict.scores.values()))
+    wrong, curve = 0, []
+    for number, each in enumerate(labelled, 1):
+        wrong += each.verdict.category is not each.row.label
+        curve.append((number / len(labelled), wrong / number))
+    return curve
+
+
+def _figures(found: Sequence[Evaluated], clean: Sequence[Evaluated]) -> dict[str, Any]:
+    labelled = [each for each in found if each.row.label is not None]
+    pairs = [each for each in found if each.before is not None]
+    harmed = sum(map(harms, pairs))
+    touched = [e.decision is Decision.RESTORED for e in found if e.row.label is Category.CLEAN]
+    return {
+        "photos": len(found),
+        "forced_accuracy": _balanced(labelled),
+        "confusion": _confusion(labelled),
+        "auc": {kind.value: _auc(kind, labelled, clean) for kind in Degradation},
+        "ece": metrics.calibration_error(
+            [max(each.verdict.scores.values()) for each in labelled],
+            [each.verdict.category is each.row.label for each in labelled],
+        ),
+        "coverage": _mean([float(each.verdict.confident) for each in found]),
+        "acted_on": _acted_on(labelled),
+        "clean_touch_rate": _mean([float(touch) for touch in touched]),
+        "pairs": len(pairs),
+        **_likenesses(pairs),
+        "harm_rate": harmed / len(pairs) if pairs else None,
+        "harm_rate_95": list(metrics.interval(harmed, len(pairs))) if pairs else None,
+        "seconds_per_megapixel": _mean([each.seconds / each.megapixels for each in found]),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+    }
+
+
+def _balanced(labelled: Sequence[Evaluated]) -> float | None:
+    """Return the mean over the labels of the share that is right, before any abstaining."""
+    shares = []
+    for label in Category:
+        of_label = [each for each in labelled if each.row.label is label]
+        if of_label:
+            shares.append(sum(e.verdict.category is label for e in of_label) / len(of_label))
+    return _mean(shares)
+
+
+def _confusion(labelled: Sequence[Evaluated]) -> dict[str, dict[str, int]]:
+    """Count, for each label, the categories that were found."""
+    counted = Counter((each.row.label, each.verdict.category) for each in labelled)
+    labels = [label for label in Category if any(each.row.label is label for each in labelled)]
+    return {
+        label.value: {found.value: counted[label, found] for found in Category} for label in labels
+    }
+
+
+def _auc(
+    kind: Degradation, labelled: Sequence[Evaluated], clean: Sequence[Evaluated]
+) -> float | None:
+    """Tell photos of the category that treats the degradation from all clean ones."""
+    spoilt = [e for e in labelled if e.row.label is not None and kind in TREATED[e.row.label]]
+    return metrics.auc(
+        [each.verdict.severities[kind] for each in spoilt],
+        [each.verdict.severities[kind] for each in clean],
+    )
+
+
+def _acted_on(labelled: Sequence[Evaluated]) -> dict[str, float]:
+    """Return, for each label, the share whose restored copy is kept."""
+    shares = {}
+    for label in Category:
+        of_label = [e.decision is Decision.RESTORED for e in labelled if e.row.label is label]
+        if of_label:
+            shares[label.value] = sum(of_label) / len(of_label)
+    return shares
+
+
+def _likenesses(pairs: Sequence[Evaluated]) -> dict[str, float | None]:
+    measures: dict[str, Callable[[Any], float]] = {
+        "psnr": lambda likeness: float(likeness.psnr),
+        "ssim": lambda likeness: float(likeness.ssim),
+        "fsim": lambda likeness: float(likeness.fsim),
+    }
+    figures = {}
+    for name, read in measures.items():
+        figures[f"{name}_in"] = _mean([read(each.before) for each in pairs])
+        figures[f"{name}_out"] = _mean([read(each.after) for each in pairs])
+    return figures
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,69 @@
+"""The net of every lite restorer: a small U-Net that predicts what is wrong with an image.
+
+The first layer halves the image by pixel-unshuffle, because on a CPU layers at full resolution cost
+more by their memory traffic than by their arithmetic; convolutions have no bias and no
+normalisation, so that the net scales with its input and has no statistics of a whole tile.
+After DRUNet: Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", 2021,
+section 4.1, which showed that bias-free residual U-Nets hold beyond the noise they were fitted on.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+WIDTHS = (24, 48, 80)
+"""Channels at a half, a quarter and an eighth of the image's size."""
+BLOCKS = (1, 2, 2)
+"""Residual blocks on each of these levels, on the way down and again on the way up."""
+MULTIPLE = 8
+"""Sides of an image must be multiples of it."""
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        return planes + cast(Tensor, self.second(torch.relu(self.first(planes))))
+
+
+class ResidualNet(nn.Module):
+    """Takes and returns images (B, 3, H, W), RGB in [0, 1], H and W multiples of `MULTIPLE`.
+
+    A net that was never fitted returns its input: the last layer begins at zero.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        half, quarter, eighth = WIDTHS
+        self.enter = nn.Conv2d(12, half, 3, padding=1, bias=False)
+        self.down_half = _blocks(half, BLOCKS[0])
+        self.to_quarter = nn.Conv2d(half, quarter, 2, stride=2, bias=False)
+        self.down_quarter = _blocks(quarter, BLOCKS[1])
+        self.to_eighth = nn.Conv2d(quarter, eighth, 2, stride=2, bias=False)
+        self.middle = _blocks(eighth, 2 * BLOCKS[2])
+        self.from_eighth = nn.ConvTranspose2d(eighth, quarter, 2, stride=2, bias=False)
+        self.up_quarter = _blocks(quarter, BLOCKS[1])
+        self.from_quarter = nn.ConvTranspose2d(quarter, half, 2, stride=2, bias=False)
+        self.up_half = _blocks(half, BLOCKS[0])
+        self.leave = nn.Conv2d(half, 12, 3, padding=1, bias=False)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        halved = nn.functional.pixel_unshuffle(image, 2)  # (B, 12, H/2, W/2)
+        half = self.down_half(self.enter(halved))  # (B, 24, H/2, W/2)
+        quarter = self.down_quarter(self.to_quarter(half))  # (B, 48, H/4, W/4)
+        eighth = self.middle(self.to_eighth(quarter))  # (B, 80, H/8, W/8)
+        quarter = self.up_quarter(quarter + self.from_eighth(eighth))
+        half = self.up_half(half + self.from_quarter(quarter))
+        residual = nn.functional.pixel_shuffle(self.leave(half), 2)  # (B, 3, H, W)
+        return image + residual
+
+
+def _blocks(width: int, number: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(number)))

@@ -1,0 +1,110 @@
+"""Turn a fitted net into the file that the package ships: `python -m tasks.training.export noise`.
+
+ONNX with one fixed tile shape. Weights are kept in half precision and cast when the file is loaded:
+half the bytes, and the arithmetic stays in single precision, as every CPU has it. The initialisers
+keep the names of the state dict, so that a fit can begin from a shipped file.
+"""
+
+import argparse
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+from tasks.nets.evidence import EvidenceNet
+from tasks.nets.residual import ResidualNet
+from tasks.training.fit import CLASSIFIER, NAMES
+from tasks.weights import file_of
+
+OPSET = 17
+TILE, CROP = 512, 256
+"""The side in pixels of a restorer's tiles and of the classifier's crops."""
+MOST_DIFFERENCE = 1e-2
+"""Of what a net gives, from the rounding of its weights."""
+
+
+def export(net: nn.Module, side: int, facts: Mapping[str, str]) -> bytes:
+    """Give a net that takes tiles (1, 3, side, side) as an ONNX file, `facts` its metadata.
+
+    Raises:
+        ValueError: what onnxruntime makes of it is not what torch makes of the net.
+
+    """
+    tile = torch.rand((1, 3, side, side), generator=torch.Generator().manual_seed(1))
+    net = net.cpu().eval()
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as made, warnings.catch_warnings():
+        # It is said to be outdated: the one that replaces it renames the weights.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net, (tile,), made.name, opset_version=OPSET, dynamo=False, input_names=["tile"],
+            do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
+        )  # fmt: skip
+        graph = _halved(onnx.load(made.name))
+    helper.set_model_props(graph, dict(facts))
+    onnx.checker.check_model(graph)
+    file = bytes(graph.SerializeToString())
+    with torch.inference_mode():
+        given = net(tile)
+    expected = [given] if isinstance(given, torch.Tensor) else given
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for found, meant in zip(session.run(None, {"tile": tile.numpy()}), expected, strict=True):
+        difference = float(np.abs(found - meant.numpy()).max())
+        if difference > MOST_DIFFERENCE:
+            raise ValueError(f"the exported net differs by {difference:.5f} from torch's")
+    return file
+
+
+def _halved(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Keep every weight as float16, with a cast before its use."""
+    casts = []
+    for weight in graph.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.ndim < 4:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name))
+        casts.append(
+            helper.make_node("Cast", [name], [f"{name}.single"], to=onnx.TensorProto.FLOAT)
+        )
+        for node in graph.graph.node:
+            for at, used in enumerate(node.input):
+                if used == name:
+                    node.input[at] = f"{name}.single"
+    for cast in casts:
+        graph.graph.node.insert(0, cast)
+    return graph
+
+
+def state_of(file: Path) -> dict[str, torch.Tensor]:
+    """Return the state dict of a shipped net, from which a fit may begin."""
+    return {
+        weight.name: torch.from_numpy(numpy_helper.to_array(weight).astype(np.float32))
+        for weight in onnx.load(file).graph.initializer
+        if "." in weight.name
+    }
+
+
+def main() -> None:
+    """Read the command line and export."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--out", type=Path, default=Path("out"), help="where the fit is kept")
+    wishes = parser.parse_args()
+    state = torch.load(wishes.out / f"{wishes.name}.pt", map_location="cpu", weights_only=True)
+    net, side = (EvidenceNet(), CROP) if wishes.name == CLASSIFIER else (ResidualNet(), TILE)
+    net.load_state_dict(state["average"])
+    facts = {"recipe": wishes.name, "steps": str(state["step"]), "licence": "Apache-2.0"}
+    file = file_of(wishes.name)
+    file.write_bytes(export(net, side, facts))
+    print(f"{file}: {file.stat().st_size / 1e6:.2f} MB after {state['step']} steps")
+
+
+if __name__ == "__main__":
+    main()

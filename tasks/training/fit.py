@@ -1,0 +1,215 @@
+"""Fit a net of the lite engine to photos: `python -m tasks.training.fit noise --photos FOLDER`.
+
+May be stopped at any moment and goes on where it was. On a CPU, 10,000 steps take about 35 minutes
+on two cores; on a GPU the batch grows and everything, the spoiling included, happens there.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from storage.kinds import Degradation
+from tasks.evaluation import metrics
+from tasks.nets.evidence import EvidenceNet, severities
+from tasks.nets.residual import ResidualNet
+from tasks.training import pool, synthesis
+from tasks.training.pool import Pool
+from tasks.training.synthesis import Batch, Recipe
+
+CLASSIFIER = "classifier"
+NAMES = (*Recipe, CLASSIFIER)
+"""What can be fitted."""
+GPU_BATCH = 6
+"""Times as many images at once, on a GPU."""
+RATE, LAST_RATE = 1e-3, 1e-5
+WARM_UP = 0.03
+"""Share of the steps in which the rate grows."""
+DECAY = 0.999
+"""Of the average of the weights, which is what is kept."""
+LEAST_ERROR = 6 / 255
+"""Of an input; one that is spoilt less does not count more."""
+REPORT_STEPS = 250
+SEED = 20261124
+
+
+@dataclass(frozen=True)
+class Work:
+    """A net that is to be fitted, its loss on fresh images, and what is reported on the way."""
+
+    net: Callable[[], nn.Module]
+    loss: Callable[[nn.Module, torch.Generator], Tensor]
+    report: Callable[[nn.Module], str]
+
+
+def restoring(recipe: Recipe, photos: Pool, device: torch.device) -> Work:
+    """Learn to undo a degradation; the report tells the gain on held-out photos."""
+    tiles, count = photos.fitted.to(device), _batch(12, device)
+    chance = torch.Generator(device).manual_seed(SEED)
+    fixed = synthesis.make(recipe, photos.held_out.to(device), 96, 192, chance)
+
+    def loss(net: nn.Module, chance: torch.Generator) -> Tensor:
+        batch = synthesis.make(recipe, tiles, count, 96, chance)
+        error = (batch.spoilt - batch.clean).square().mean((1, 2, 3)).sqrt()
+        weight = 1 / (error + LEAST_ERROR)  # strong degradations would own the loss
+        found = (net(batch.spoilt) - batch.clean).abs().mean((1, 2, 3))
+        weighted: Tensor = (found * weight).mean() / weight.mean()
+        return weighted
+
+    return Work(ResidualNet, loss, lambda net: _gains_in_words(*gains(net, fixed)))
+
+
+def classifying(photos: Pool, device: torch.device) -> Work:
+    """Learn what is wrong; the report tells the AUC of each degradation on held-out photos."""
+    tiles, count = photos.fitted.to(device), _batch(8, device)
+    chance = torch.Generator(device).manual_seed(SEED)
+    fixed = synthesis.labelled(photos.held_out.to(device), 240, 192, chance)
+
+    def loss(net: nn.Module, chance: torch.Generator) -> Tensor:
+        made = synthesis.labelled(tiles, count, 192, chance)
+        return functional.binary_cross_entropy_with_logits(
+            severities(*net(made.images)), made.severities
+        )
+
+    @torch.inference_mode()
+    def report(net: nn.Module) -> str:
+        found = torch.cat([severities(*net(part)) for part in torch.split(fixed.images, 24)])
+        parts = []
+        for column, kind in enumerate(Degradation):
+            truth, told = fixed.severities[:, column], found[:, column]
+            area = metrics.auc(told[truth > 0.5].tolist(), told[truth == 0].tolist())
+            parts.append(f"{kind} {area or 0:.3f}")
+        return ", ".join(parts)
+
+    return Work(EvidenceNet, loss, report)
+
+
+def _batch(on_a_cpu: int, device: torch.device) -> int:
+    return on_a_cpu if device.type == "cpu" else GPU_BATCH * on_a_cpu
+
+
+class Fit:
+    """A net on its way."""
+
+    def __init__(self, work: Work, device: torch.device) -> None:
+        torch.manual_seed(SEED)
+        self.step = 0
+        self._work, self._device = work, device
+        self.net, self.average = work.net().to(device), work.net().to(device).eval()
+        self.average.load_state_dict(self.net.state_dict())
+        self._optimiser = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=0.0)
+        self._chance = torch.Generator(device)
+
+    def save(self, file: Path) -> None:
+        """Write everything that is needed to go on, whole or not at all."""
+        state = {
+            "net": self.net.state_dict(), "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(), "step": self.step,
+        }  # fmt: skip
+        temporary = file.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.replace(file)
+
+    def load(self, file: Path) -> None:
+        """Go on from a file that `save` wrote."""
+        state = torch.load(file, map_location=self._device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+
+    def take(self, steps: int) -> None:
+        """Take the next one of `steps` steps."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate(self.step, steps)
+        self._chance.manual_seed(SEED + 1 + self.step)  # the same images, wherever it was stopped
+        self.net.train()
+        loss = self._work.loss(self.net, self._chance)
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self._optimiser.step()
+        self.step += 1
+        self._follow(min(DECAY, self.step / (self.step + 10)))
+
+    @torch.no_grad()
+    def _follow(self, decay: float) -> None:
+        now = self.net.state_dict()
+        for name, kept in self.average.state_dict().items():
+            if kept.is_floating_point():
+                kept.lerp_(now[name], 1 - decay)
+            else:
+                kept.copy_(now[name])
+
+    def report(self) -> str:
+        """Return how good the averaged net is by now."""
+        return self._work.report(self.average)
+
+
+def rate(step: int, steps: int) -> float:
+    """Return the learning rate of a step: a warm-up, then half a cosine."""
+    warm = min(1.0, (step + 1) / (WARM_UP * steps))
+    return LAST_RATE + (RATE - LAST_RATE) * warm * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+@torch.inference_mode()
+def gains(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the PSNR in dB of each spoilt image and of what the net makes of it, (B,) each."""
+    mended = torch.cat([net(part) for part in torch.split(batch.spoilt, 24)]).clamp(0, 1)
+    return _psnr(batch.spoilt, batch.clean), _psnr(mended, batch.clean)
+
+
+def _psnr(images: Tensor, clean: Tensor) -> Tensor:
+    return -10 * (images - clean).square().mean((1, 2, 3)).clamp(min=1e-6).log10()
+
+
+def _gains_in_words(before: Tensor, after: Tensor) -> str:
+    parts = []
+    for least, most in ((0, 26), (26, 32), (32, 40), (40, 99)):
+        inside = (before >= least) & (before < most)
+        if inside.any():
+            gain = float((after - before)[inside].mean())
+            parts.append(f"from {least}-{most} dB: {gain:+.2f}")
+    return ", ".join(parts)
+
+
+def main() -> None:
+    """Read the command line and fit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="where the fit is kept")
+    parser.add_argument("--steps", type=int, default=10_000)
+    wishes = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    photos = pool.load(wishes.photos)
+    fit = Fit(
+        classifying(photos, device)
+        if wishes.name == CLASSIFIER
+        else restoring(Recipe(wishes.name), photos, device),
+        device,
+    )
+    wishes.out.mkdir(parents=True, exist_ok=True)
+    file = wishes.out / f"{wishes.name}.pt"
+    if file.exists():
+        fit.load(file)
+    begun, first = time.monotonic(), fit.step
+    while fit.step < wishes.steps:
+        fit.take(wishes.steps)
+        if fit.step % REPORT_STEPS == 0 or fit.step == wishes.steps:
+            seconds = (time.monotonic() - begun) / (fit.step - first)
+            print(
+                f"step {fit.step} of {wishes.steps}, {seconds:.2f} s each; {fit.report()}",
+                flush=True,
+            )
+            fit.save(file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The clean photos that everything is made from, held in memory and split by source photo."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as Pictures
+from torch import Tensor
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
+SIDE = 512
+"""Pixels of a tile; photos are cut into as many as fit."""
+HELD_OUT = 10
+"""Every so many source photos are never trained on."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Tiles of clean photos, uint8, (N, 3, SIDE, SIDE), RGB."""
+
+    fitted: Tensor
+    held_out: Tensor
+
+
+def load(folder: Path) -> Pool:
+    """Read all photos below a folder that are at least one tile large.
+
+    Raises:
+        SystemExit: there are too few.
+
+    """
+    tiles: tuple[list[Tensor], list[Tensor]] = ([], [])
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    for path in paths:
+        tiles[is_held_out(path)].extend(_tiles(path))
+    if not all(tiles):
+        raise SystemExit(f"{folder} holds too few photos of {SIDE} pixels a side and more")
+    return Pool(torch.stack(tiles[0]), torch.stack(tiles[1]))
+
+
+def is_held_out(path: Path) -> bool:
+    """Return whether a photo is kept for evaluation, with all tiles of the same source.
+
+    The tiles of one photo share what their names have before "_s", as in `beach__7_s0.5_0_512`.
+    """
+    source = path.stem.rpartition("_s")[0] or path.stem
+    return hashlib.sha256(source.encode()).digest()[0] % HELD_OUT == 0
+
+
+def _tiles(path: Path) -> Iterator[Tensor]:
+    with Pictures.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    for top in range(0, pixels.shape[0] - SIDE + 1, SIDE):
+        for left in range(0, pixels.shape[1] - SIDE + 1, SIDE):
+            tile = pixels[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)
+            yield torch.from_numpy(np.ascontiguousarray(tile))

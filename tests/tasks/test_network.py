@@ -1,0 +1,63 @@
+"""The trained nets: their files are sound, tiles leave no seam, and strength is what it says."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import skimage.data
+
+from tasks import degrade
+from tasks.restorers.network import restored
+from tasks.weights import file_of, side
+
+FILES = sorted(file_of("noise").parent.glob("*.onnx"))
+RESTORERS = [file.stem for file in FILES if file.stem != "classifier"]
+PHOTO = skimage.data.coffee().astype(np.float32) / 255
+
+
+def noisy(image=PHOTO):
+    return degrade.noisy(image, 15, np.random.default_rng(2))
+
+
+def test_all_weights_together_stay_small():
+    assert "noise" in RESTORERS
+    assert sum(file.stat().st_size for file in FILES) < 25e6
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_file_says_how_it_was_made(file):
+    session = onnxruntime.InferenceSession(file)
+    facts = session.get_modelmeta().custom_metadata_map
+    assert facts["recipe"] == file.stem
+    assert int(facts["steps"]) > 1000
+    assert facts["licence"] == "Apache-2.0"
+    assert session.get_inputs()[0].shape == [1, 3, side(file.stem), side(file.stem)]
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_a_net_leaves_a_good_photo_nearly_as_it_is(name):
+    mended = restored(PHOTO, name, 1.0)
+    assert -10 * np.log10(np.square(mended - PHOTO).mean()) > 32
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_no_strength_changes_nothing(name):
+    assert np.array_equal(restored(PHOTO, name, 0.0), PHOTO)
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_tiles_leave_no_seam(name):
+    """Cut elsewhere, the same comes out: no pixel tells where a tile ended."""
+    image = noisy(np.tile(PHOTO, (2, 2, 1))[:800, :800])
+    shift = 8 * (side(name) // 32)
+    whole, cut = (
+        restored(image, name, 1.0)[shift:, shift:],
+        restored(image[shift:, shift:], name, 1.0),
+    )
+    inside = slice(96, -96)  # near its border, the cut image sees its mirror
+    assert np.abs(whole - cut)[inside, inside].max() < 3 / 255
+
+
+def test_noise_is_taken_out():
+    mended = restored(noisy(), "noise", 1.0)
+    gain = -10 * np.log10(np.square(mended - PHOTO).mean() / np.square(noisy() - PHOTO).mean())
+    assert gain > 4  # the photo's own grain goes, too

@@ -1,0 +1,168 @@
+"""How the nets are made: amounts are as asked for, and a fit goes on where it was stopped."""
+
+import io
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="fitting needs torch, which `make test` installs")
+
+from tasks.nets.residual import ResidualNet
+from tasks.training import export, fit, pool, shake, synthesis
+from tasks.training.pool import Pool
+from tasks.training.synthesis import Recipe
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    """Photographs that a library ships, as the pool holds them."""
+    photos = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
+    cut = [np.pad(p, ((0, 512), (0, 512), (0, 0)), mode="reflect")[:512, :512] for p in photos]
+    return torch.from_numpy(np.stack(cut).transpose(0, 3, 1, 2).copy())
+
+
+def chance(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
+def psnr(one, other):
+    return float(-10 * (one - other).square().mean().log10())
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_a_batch_is_in_range_and_the_same_for_the_same_seed(tiles, recipe):
+    batch = synthesis.make(recipe, tiles, 6, 96, chance())
+    assert batch.clean.shape == batch.spoilt.shape == (6, 3, 96, 96)
+    assert 0 <= batch.spoilt.min() <= batch.spoilt.max() <= 1
+    assert torch.equal(batch.spoilt, synthesis.make(recipe, tiles, 6, 96, chance()).spoilt)
+    assert not torch.equal(batch.spoilt, synthesis.make(recipe, tiles, 6, 96, chance(2)).spoilt)
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_some_images_stay_nearly_as_they_are(tiles, recipe):
+    batch = synthesis.make(recipe, tiles, 64, 96, chance())
+    like = [psnr(*pair) for pair in zip(batch.spoilt, batch.clean, strict=True)]
+    assert sum(each > 36 for each in like) >= 3
+    assert sum(each < 32 for each in like) >= 24
+
+
+def test_noise_has_the_sigma_that_was_asked_for(tiles):
+    images = tiles.float() / 255
+    drawn = synthesis.noise(images, torch.tensor([5, 15, 25]).view(3, 1, 1, 1) / 255, chance())
+    assert (255 * drawn.std((1, 2, 3))).tolist() == pytest.approx([5, 15, 25], rel=0.02)
+
+
+def test_the_noise_of_a_sensor_is_coloured_and_stronger_in_the_shadows(tiles):
+    dark, bright = (torch.full((1, 3, 128, 128), value) for value in (0.1, 0.7))
+    spread = [synthesis.of_sensor(image, chance()).std() for image in (dark, bright)]
+    assert spread[0] > 1.5 * spread[1]
+    drawn = synthesis.of_sensor(bright, chance())[0, 0]
+    neighbours = torch.stack([drawn[:, :-1].flatten(), drawn[:, 1:].flatten()])
+    assert torch.corrcoef(neighbours)[0, 1] > 0.2  # white noise has none
+
+
+@pytest.mark.parametrize("quality", [15, 40, 75, 92])
+def test_compression_is_that_of_a_jpeg_file(tiles, quality):
+    image = tiles[:1].float() / 255
+    ours = synthesis.jpeg(image, torch.tensor([float(quality)]), chance())
+    theirs = []
+    for sampling in (0, 2):
+        file = io.BytesIO()
+        Image.fromarray(tiles[0].permute(1, 2, 0).numpy()).save(
+            file, "JPEG", quality=quality, subsampling=sampling
+        )
+        decoded = torch.from_numpy(np.asarray(Image.open(file)).copy()).permute(2, 0, 1) / 255
+        theirs.append(psnr(ours[0], decoded))
+    assert max(theirs) > psnr(ours, image) + 6
+
+
+def test_kernels_keep_the_light_and_have_the_extent_that_was_asked_for():
+    kernels = shake.kernels(40, 8, 28, chance())
+    assert kernels.sum((1, 2)).tolist() == pytest.approx([1] * 40, abs=1e-4)
+    extents = []
+    for kernel in kernels:
+        rows, columns = (torch.nonzero(kernel.sum(axis) > 1e-4).flatten() for axis in (1, 0))
+        extents.append(int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1)
+    assert min(extents) >= 8
+    assert max(extents) <= 30
+
+
+def test_tiles_of_one_source_are_never_on_both_sides(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 255, (60, 3), np.uint8)
+    for number, colour in enumerate(colours):
+        for part in ("0", "512"):
+            file = tmp_path / f"album__{number}_s0.5_{part}_0.png"
+            Image.fromarray(np.full((512, 512, 3), colour, np.uint8)).save(file)
+    split = pool.load(tmp_path)
+    fitted, held_out = ({tuple(t[:, 0, 0].tolist()) for t in part} for part in (
+        split.fitted, split.held_out,
+    ))  # fmt: skip
+    assert len(split.fitted) + len(split.held_out) == 120
+    assert held_out
+    assert not fitted & held_out
+
+
+def test_a_net_that_was_never_fitted_changes_nothing():
+    image = torch.rand((1, 3, 64, 40), generator=chance())
+    assert torch.equal(ResidualNet()(image), image)
+
+
+def begin(tiles, steps, name=Recipe.NOISE):
+    """Take so many steps of a fit of 60."""
+    photos = Pool(tiles, tiles)
+    classifier = name == fit.CLASSIFIER
+    work = fit.classifying(photos, CPU) if classifier else fit.restoring(name, photos, CPU)
+    begun = fit.Fit(work, CPU)
+    for _ in range(steps):
+        begun.take(60)
+    return begun
+
+
+@pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER])
+def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name):
+    whole = begin(tiles, 4, name)
+    begin(tiles, 2, name).save(tmp_path / "half.pt")
+    resumed = begin(tiles, 0, name)
+    resumed.load(tmp_path / "half.pt")
+    for _ in range(2):
+        resumed.take(60)
+    for key, value in whole.average.state_dict().items():
+        assert torch.allclose(value, resumed.average.state_dict()[key], atol=1e-6), key
+
+
+def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
+    begun = begin(tiles, 60)
+    batch = synthesis.make(Recipe.NOISE, tiles, 12, 96, chance(99))
+    before, after = fit.gains(begun.net.eval(), batch)
+    assert (after - before)[before < 26].min() > 0.02
+    assert "from 0-26 dB: +" in begun.report()
+
+
+@pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER])
+def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(tiles, tmp_path, name):
+    begun = begin(tiles, 2, name)
+    (tmp_path / "net.onnx").write_bytes(export.export(begun.average, 128, {"recipe": "noise"}))
+    assert (tmp_path / "net.onnx").stat().st_size < 2e6
+    again = type(begun.average)()
+    again.load_state_dict(export.state_of(tmp_path / "net.onnx"), strict=False)
+    image = torch.rand((1, 3, 128, 128), generator=chance())
+    with torch.inference_mode():
+        expected, found = (net.eval()(image) for net in (begun.average, again))
+    for one, other in zip(torch.stack([*expected]), torch.stack([*found]), strict=True):
+        assert torch.allclose(one, other, atol=1e-2)
+
+
+def test_labels_say_what_was_done(tiles):
+    made = synthesis.labelled(tiles, 96, 96, chance())
+    assert made.images.shape == (96, 3, 96, 96)
+    assert 0 <= made.severities.min() <= made.severities.max() <= 1
+    number = (made.severities > 0).sum(1)
+    assert (number == 0).float().mean() > 0.25
+    assert number.max() == 2
+    both_blurs = (made.severities[:, 2] > 0) & (made.severities[:, 3] > 0)
+    assert not both_blurs.any()
+    assert ((made.severities > 0.5).sum(0) > 4).all()
