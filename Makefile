@@ -9,7 +9,7 @@ TRAINING := torch==2.13.0 onnx==1.23.2
 
 PHOTOS ?= ../shared/photos/clear/tiles512
 RESEARCH ?= ../shared/photos/research
-RESTORERS := noise detail motion
+NETS := noise classifier
 STEPS ?= 10000
 
 .PHONY: try test lint types check bench chaos train evaluate clean
@@ -39,9 +39,9 @@ chaos: .venv/ready
 
 # Fits the lite engine's nets to a folder of clean photos, and puts them into the package.
 train: .venv/train
-	for restorer in $(RESTORERS); do \
-	  $(BIN)/python -m tasks.training.fit $$restorer --photos "$(PHOTOS)" --steps $(STEPS) && \
-	  $(BIN)/python -m tasks.training.export $$restorer || exit 1; done
+	for net in $(NETS); do \
+	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --steps $(STEPS) && \
+	  $(BIN)/python -m tasks.training.export $$net || exit 1; done
 
 # Measures the lite engine on photos that it was not fitted to, and on real pairs where there are any.
 evaluate: .venv/train

@@ -1,6 +1,6 @@
-"""Remove noise and compression by shrinking the cosine transform of overlapping blocks.
+"""Remove compression by shrinking the cosine transform of overlapping blocks.
 
-What is weak beside the noise, or beside the file's quantisation, is taken out; the mean over many
+What is weak beside the file's quantisation is taken out; the mean over many
 positions of the block grid leaves no block border behind.
 Yu and Sapiro, "DCT image denoising: a simple and effective image denoising algorithm", IPOL 2011;
 Nosratinia, "Enhancement of JPEG-compressed images by re-application of JPEG", 2001.
@@ -17,10 +17,6 @@ from tasks.restorers.tiles import by_tiles
 BLOCK = 8
 POSITIONS = tuple((y, x) for y in range(0, BLOCK, 2) for x in range(y // 2 % 2, BLOCK, 2))
 """Of the block grid, whose results are averaged: a quarter of all."""
-NOISE_LIMITS = (2.6, 3.0, 3.0)
-"""Times the noise's sigma, for brightness and the two colours; best on Kodak at sigma 10 and 20."""
-NOISE_SHARES = (0.669, 0.657, 0.623)
-"""Of the sigma of equal noise in R, G and B, in Y, Cr and Cb."""
 JPEG_LIMIT = 0.35
 """Times the step of the quantisation; best on Kodak at qualities 10 to 25."""
 
@@ -45,13 +41,6 @@ COLOUR_STEPS = (
 
 Limits = NDArray[np.float32]
 """For each coefficient of brightness and the two colours, in the image's unit, (3, 8, 8)."""
-
-
-def against_noise(sigma: float) -> Limits:
-    """Give the limits for white noise whose brightness has `sigma`, of 255."""
-    each = sigma / 255 / NOISE_SHARES[0]
-    of_planes = each * np.array(NOISE_LIMITS) * np.array(NOISE_SHARES)
-    return np.broadcast_to(of_planes[:, None, None], (3, BLOCK, BLOCK)).astype(np.float32)
 
 
 def against_jpeg(quality: float) -> Limits:

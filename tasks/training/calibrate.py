@@ -11,27 +11,31 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pictures
 
-from storage.kinds import Category
+from storage.kinds import Category, Degradation
 from storage.photos import Image
 from tasks import degrade
 from tasks.chains import lite
 from tasks.classifiers import Verdict
 from tasks.classifiers.evidence import Evidence, measure
-from tasks.classifiers.lite import Lite
+from tasks.classifiers.lite import Lite, logits
 from tasks.guard import Judgement, judge
 from tasks.receipt import Receipt
 
 SHARES = (0, 2, 50, 98, 100)
 """The percentiles that are printed."""
 
-FIGURES: Mapping[str, Callable[[Evidence], float]] = {
-    "noise": lambda evidence: evidence.noise_sigma,
-    "step": lambda evidence: evidence.blockiness[0],
-    "lone step": lambda evidence: evidence.blockiness[1],
-    "softness": lambda evidence: evidence.edge_sigma,
-    "movement": lambda evidence: evidence.movement.depth,
-    "moved edges": lambda evidence: evidence.movement_sigma,
-    "ghost": lambda evidence: evidence.ghost.depth,
+Told = Mapping[Degradation, float]
+"""What the net says, as logits."""
+FIGURES: Mapping[str, Callable[[Told, Evidence], float]] = {
+    "noise seen": lambda told, _: told[Degradation.NOISE],
+    "softness seen": lambda told, _: told[Degradation.SOFTNESS],
+    "motion seen": lambda told, _: told[Degradation.MOTION],
+    "step": lambda _, evidence: evidence.blockiness[0],
+    "lone step": lambda _, evidence: evidence.blockiness[1],
+    "softness": lambda _, evidence: evidence.edge_sigma,
+    "movement": lambda _, evidence: evidence.movement.depth,
+    "moved edges": lambda _, evidence: evidence.movement_sigma,
+    "ghost": lambda _, evidence: evidence.ghost.depth,
 }
 
 Spoil = Callable[[Image, np.random.Generator], Image]
@@ -63,10 +67,10 @@ def main(folder: Path, every: int) -> None:
     for name, spoil in SPOILED.items():
         chance = np.random.default_rng(0)
         images = [_as_saved(spoil(image, chance)) for image in photos(folder, every)]
-        evidence = [measure(image) for image in images]
+        found = [(logits(image), measure(image)) for image in images]
         print(f"\n{name}: {len(images)} photos")
         for figure, read in FIGURES.items():
-            _print(figure, [read(each) for each in evidence])
+            _print(figure, [read(*each) for each in found])
         verdicts = [classify(image) for image in images]
         for category in Category:
             sure = [verdict.confident and verdict.category is category for verdict in verdicts]

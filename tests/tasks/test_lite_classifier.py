@@ -10,7 +10,7 @@ from PIL import Image as Pictures
 
 from storage.kinds import Category, Degradation
 from tasks import degrade
-from tasks.classifiers.lite import Lite
+from tasks.classifiers.lite import ACT, Lite, logits
 
 CLEAR = Path(__file__).parents[2] / "../shared/photos/clear"
 CATEGORIES = {
@@ -121,3 +121,24 @@ def test_an_image_too_small_to_be_measured_is_never_acted_on(name):
 def test_an_artificial_image_is_not_taken_for_a_spoiled_photo(name):
     verdict = classify(HOSTILE[name].astype(np.float32))
     assert not (verdict.confident and verdict.category is not Category.CLEAN)
+
+
+def test_noise_is_told_from_the_grain_of_a_film():
+    for photo in _photos()[:2]:
+        chance = np.random.default_rng(1)
+        assert classify(degrade.noisy(photo, 12, chance)).severities[Degradation.NOISE] >= ACT
+        assert classify(degrade.noisy(photo, 2, chance)).severities[Degradation.NOISE] < ACT
+
+
+def test_noise_that_neighbouring_pixels_share_is_seen():
+    photo = _photos()[0]
+    grain = cv2.GaussianBlur(np.random.default_rng(2).standard_normal(photo.shape), (0, 0), 0.8)
+    spoiled = np.clip(photo + 15 / 255 * grain / grain.std(), 0, 1).astype(np.float32)
+    assert classify(spoiled).severities[Degradation.NOISE] >= ACT
+
+
+def test_what_is_told_of_a_photo_does_not_depend_on_its_borders():
+    spoiled = degrade.noisy(np.tile(_photos()[0], (2, 2, 1)), 12, np.random.default_rng(3))
+    whole, part = logits(spoiled), logits(spoiled[: 512 + 64, : 512 + 64])
+    for kind in Degradation:
+        assert whole[kind] == pytest.approx(part[kind], abs=0.7)
