@@ -31,9 +31,9 @@ HARMONIC = 4.0
 
 Ramp = tuple[float, float, float]
 """The figures that mean a severity of 0, of `ACT` and of 1."""
-NOISE: Ramp = (1.5, 4.2, 16.0)
+NOISE: Ramp = (1.5, 5.5, 16.0)
 """Sigma of the brightness, of 255: two thirds of that of each channel."""
-NOISE_SEEN: Ramp = (-1.5, 0.7, 8.0)
+NOISE_SEEN: Ramp = (-1.5, 1.0, 8.0)
 """What the net says, as a logit: it sees noise that neighbouring pixels share, which has no sigma
 to be measured. The fine grain of a film stays below `ACT` (sigma 2.5 of 255)."""
 STEP: Ramp = (0.7, 1.42, 4.0)
