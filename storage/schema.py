@@ -55,6 +55,17 @@ class PathBytes(sa.TypeDecorator[Path]):
         return None if value is None else Path(os.fsdecode(value))
 
 
+class Sentence(sa.TypeDecorator[str]):
+    """A text for people, in which the odd bytes of a name are escaped: no database takes them."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
+        """Escape for the database."""
+        return None if value is None else value.encode("utf-8", "backslashreplace").decode()
+
+
 def _words(kind: Any) -> sa.Enum:
     """Store a member's value ("motion-blur"), not its name, and give the member back."""
     return sa.Enum(
@@ -82,7 +93,7 @@ jobs = sa.Table(
     sa.Column("queue", sa.String, nullable=False, default="classify"),
     sa.Column("category", _words(Category)),
     sa.Column("decision", _words(Decision)),
-    sa.Column("reason", sa.String),
+    sa.Column("reason", Sentence),
     sa.Column("scores", sa.JSON(none_as_null=True)),
     sa.Column("receipt", sa.JSON(none_as_null=True)),
     sa.Column("content_hash", sa.String),
@@ -95,7 +106,7 @@ jobs = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("claims", sa.Integer, nullable=False, default=0),
     sa.Column("error_kind", _words(ErrorKind)),
-    sa.Column("error", sa.String),
+    sa.Column("error", Sentence),
     sa.Column("worker", sa.String),
     sa.Column("child", sa.Integer),
     sa.Column("created_at", sa.Double, nullable=False, default=now()),
@@ -135,9 +146,9 @@ galleries = sa.Table(
     sa.Column("output", PathBytes, nullable=False),
     sa.Column("filesystem", sa.String, nullable=False),
     sa.Column("identity", sa.String),
-    sa.Column("watching", sa.String, nullable=False),
+    sa.Column("watching", Sentence, nullable=False),
     sa.Column("online", sa.Boolean, nullable=False),
-    sa.Column("reason", sa.String),
+    sa.Column("reason", Sentence),
     sa.Column("walked_at", sa.Double),
     sa.Column("walk_seconds", sa.Double),
     sa.Column("photos", sa.Integer),
@@ -170,7 +181,7 @@ history = sa.Table(
     sa.Column("job_id", sa.Integer, nullable=False, index=True),
     sa.Column("at", sa.Double, nullable=False, default=now()),
     sa.Column("claim", sa.Integer, nullable=False),
-    sa.Column("event", sa.String, nullable=False),
+    sa.Column("event", Sentence, nullable=False),
 )
 
 
