@@ -5,20 +5,15 @@ all crops of a photo are added before they are divided: attention-based pooling,
 "Attention-based deep multiple instance learning", 2018.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from storage.kinds import Degradation
+from tasks.restorers.shrinkage import BLOCK, COSINES
 
 WIDTHS = (24, 48, 64, 96)
 """Channels at a half, a quarter, an eighth and a sixteenth of the crop's size."""
-MULTIPLE = 16
-"""Sides of a crop must be multiples of it."""
-BLOCK = 8
-"""Pixels of the blocks whose cosine transform is looked at."""
 FAINTEST = 1 / 255
 """What is weaker than a step of the file counts as nothing."""
 SHARPNESS = 16.0
@@ -28,9 +23,9 @@ LEAST_WEIGHT = 1e-3
 
 
 class EvidenceNet(nn.Module):
-    """Takes crops (B, 3, H, W), RGB in [0, 1], and returns votes and weights, (B, 5) each.
+    """Takes crops (B, 3, H, W) and returns votes and weights, (B, 5) each.
 
-    The columns are the degradations in their order. A photo's severity is the sigmoid of the sum of
+    Crops are RGB in [0, 1], H and W multiples of 16. The columns are the degradations in their order. A photo's severity is the sigmoid of the sum of
     its crops' votes over the sum of their weights. The scene is much stronger than what is wrong
     with it, so the net sees the fine detail alone, and how strong each frequency is in each block.
     """
@@ -79,7 +74,5 @@ def _layer(entering: int, width: int, stride: int = 1, size: int = 3) -> tuple[n
 
 def _cosines() -> Tensor:
     """Give the orthonormal cosine transform of a block as filters, (64, 1, 8, 8)."""
-    k, n = torch.arange(BLOCK)[:, None], torch.arange(BLOCK)
-    rows = torch.cos(math.pi * (2 * n + 1) * k / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
-    rows[0] /= math.sqrt(2)
+    rows = torch.from_numpy(COSINES)
     return (rows[:, None, :, None] * rows[None, :, None, :]).reshape(BLOCK**2, 1, BLOCK, BLOCK)

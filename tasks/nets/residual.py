@@ -16,8 +16,6 @@ WIDTHS = (24, 48, 80)
 """Channels at a half, a quarter and an eighth of the image's size."""
 BLOCKS = (1, 2, 2)
 """Residual blocks on each of these levels, on the way down and again on the way up."""
-MULTIPLE = 8
-"""Sides of an image must be multiples of it."""
 
 
 class Block(nn.Module):
@@ -33,7 +31,7 @@ class Block(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """Takes and returns images (B, 3, H, W), RGB in [0, 1], H and W multiples of `MULTIPLE`.
+    """Takes and returns images (B, 3, H, W), RGB in [0, 1], H and W multiples of 8.
 
     A net that was never fitted returns its input: the last layer begins at zero.
     """

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from storage.kinds import Degradation
 from tasks.light import GAMMA
+from tasks.restorers.shrinkage import BRIGHTNESS_STEPS, COLOUR_STEPS, COSINES
 from tasks.training import shake
 
 MARGIN = 64
@@ -22,7 +23,6 @@ MARGIN = 64
 must begin anywhere in what is kept."""
 REACH = 20
 """Of those, so many on each side are never kept: the largest kernel's half."""
-LEAST_ERROR = 1e-4
 
 
 class Recipe(StrEnum):
@@ -350,18 +350,6 @@ def _shrunk(images: Tensor, chance: torch.Generator) -> Tensor:
 
 # Compression.
 
-_LUMINANCE = (
-    (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
-)  # fmt: skip
-_CHROMINANCE = (
-    (17, 18, 24, 47),
-    (18, 21, 26, 66),
-    (24, 26, 56, 99),
-    (47, 66, 99, 99),
-)  # the other coefficients are 99
 _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
@@ -376,7 +364,10 @@ def jpeg(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
     luma = planes[:, :1] - 128
     quality = quality.clamp(1, 100)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None, None] / 100
-    luma_table, chroma_table = (table.to(images.device) for table in _tables())
+    luma_table, chroma_table = (
+        torch.tensor(steps, dtype=images.dtype, device=images.device)
+        for steps in (BRIGHTNESS_STEPS, COLOUR_STEPS)
+    )
     luma = _coded(luma, (luma_table * scale).round().clamp(1, 255))
     fine = (chroma_table * scale).round().clamp(1, 255)
     full = _coded(planes[:, 1:], fine)
@@ -392,24 +383,11 @@ def jpeg(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
 def _coded(planes: Tensor, table: Tensor) -> Tensor:
     """Round the cosine transform of each block of 8 by 8 to the steps (B, 1, 8, 8) of a table."""
     batch, channels, height, width = planes.shape
-    cosines = _cosines().to(planes.device)
+    cosines = torch.from_numpy(COSINES).to(planes)
     blocks = planes.reshape(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
     steps = table[:, :, None, None]
     rounded = ((cosines @ blocks @ cosines.T) / steps).round() * steps
     return (cosines.T @ rounded @ cosines).transpose(3, 4).reshape(planes.shape)
-
-
-def _cosines() -> Tensor:
-    k, n = torch.arange(8)[:, None], torch.arange(8)
-    rows = torch.cos(math.pi * (2 * n + 1) * k / 16) / 2
-    rows[0] /= math.sqrt(2)
-    return rows
-
-
-def _tables() -> tuple[Tensor, Tensor]:
-    chrominance = torch.full((8, 8), 99.0)
-    chrominance[:4, :4] = torch.tensor(_CHROMINANCE, dtype=torch.float32)
-    return torch.tensor(_LUMINANCE, dtype=torch.float32), chrominance
 
 
 def _in_8_bits(images: Tensor) -> Tensor:
