@@ -43,3 +43,31 @@ class RedisMissing(PhotomendError):
 
 class AlreadyRunning(PhotomendError):
     """Another `photomend up` lives with the same state folder."""
+
+
+class WeightsUnknown(PhotomendError):
+    """No weights have this name; the message gives the nearest one."""
+
+
+class WeightsMissing(PhotomendError):
+    """A file of these weights is not in the weights folder: pull it, or put it there."""
+
+
+class WeightsWrong(PhotomendError):
+    """A file is not the one it should be, or nobody could tell: it is not used."""
+
+
+class WeightsUnreachable(PhotomendError):
+    """No origin gave the file; what has arrived is kept, so trying again later goes on from there."""
+
+
+class WeightsBusy(PhotomendError):
+    """Another process fetches this very file."""
+
+
+class LicenceNotAccepted(PhotomendError):
+    """The licence forbids commercial use, or binds the user otherwise: he must say --accept."""
+
+
+class NoRoom(PhotomendError):
+    """The disk is full, or would have less free than the settings want."""

@@ -97,6 +97,11 @@ class Settings:
     """SQLAlchemy's URL; a SQLite file in `state_dir` if empty."""
     redis_url: str = ""
     """Celery's broker; if empty, a Redis of our own on a socket in `state_dir`."""
+    weights_dir: Path | None = None
+    """Holds the networks' weights; `weights` in `state_dir` if not set, where all processes of this
+    machine find it, services too. It may be read-only once it was verified."""
+    weights_mirror: str = ""
+    """If set, weights are fetched from below this address and from nowhere else."""
     galleries: Mapping[str, GallerySettings] = field(default_factory=dict)
     workers: int = 0
     """How many workers `photomend up` starts, each serving all queues; 0: one for two cores."""
@@ -154,6 +159,11 @@ class Settings:
         """Celery's URL of the Redis in use."""
         return self.redis_url or f"redis+socket://{quote(str(self.redis_socket))}"
 
+    @property
+    def weights_root(self) -> Path:
+        """The folder for weights."""
+        return self.weights_dir or self.state_dir / "weights"
+
     def gallery(self, name: str) -> GallerySettings:
         """Return the settings of one gallery.
 
@@ -173,7 +183,9 @@ class Settings:
         values["galleries"] = json.dumps(
             {name: _plain(gallery) for name, gallery in self.galleries.items()}
         )
-        return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+        return {
+            PREFIX + name.upper(): str(value) for name, value in values.items() if value is not None
+        }
 
 
 @cache
@@ -213,6 +225,11 @@ def make(values: Mapping[str, Any], where: str) -> Settings:
         raise SettingsError(f"{where}: galleries must be tables, like [galleries.family]")
     plain = {key: value for key, value in values.items() if key != "galleries"}
     made: Settings = _make(Settings, plain, where)
+    if made.weights_mirror and not made.weights_mirror.startswith(("https://", "http://")):
+        raise SettingsError(
+            f"{where}: weights_mirror is an address like https://nas.example/weights, "
+            f"not {made.weights_mirror!r}"
+        )
     named = {
         name: _gallery(value, f"{where}, [galleries.{name}]") for name, value in galleries.items()
     }

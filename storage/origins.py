@@ -1,0 +1,300 @@
+"""Every checkpoint that the paper engine can use: its files, where they are, sizes, hashes, licence.
+
+Where no size or hash is published it is None: then the hash is recorded when the file is first seen.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from storage.kinds import CLASSIFY, Category
+
+MB = 1_000_000
+SLACK = 1.5
+"""A file whose size is known only roughly may be so many times as large, and no larger."""
+TEXT_BYTES = 10 * MB
+"""Of a file with settings or tokens, at most: their sizes are not published."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of some weights."""
+
+    path: str
+    """Below the weights folder, with slashes."""
+    origins: tuple[str, ...]
+    """Addresses, the best one first."""
+    bytes: int | None = None
+    sha256: str | None = None
+    about_bytes: int = 0
+    """Its size as its source rounds it or as its parameters make it, if `bytes` is None."""
+
+    @property
+    def likely_bytes(self) -> int:
+        """Its size, rounded if that is all that is known."""
+        return self.about_bytes if self.bytes is None else self.bytes
+
+    @property
+    def most_bytes(self) -> int:
+        """No file of more bytes can be this one."""
+        return int(self.about_bytes * SLACK) if self.bytes is None else self.bytes
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What one network needs, and on which terms."""
+
+    name: str
+    purpose: str
+    files: tuple[File, ...]
+    licence: str
+    commercial: bool
+    """False where the licence forbids commercial use, limits it, or where none is stated."""
+    needed_by: tuple[str, ...]
+    """Queues: classify, or a category's name."""
+    optional: bool = False
+    """An alternative to others: it comes only if it is named itself."""
+
+    @property
+    def place(self) -> str:
+        """Its file, or the folder of its files, below the weights folder."""
+        only = self.files[0].path
+        return only.partition("/")[0] if "/" in only else only
+
+    @property
+    def likely_bytes(self) -> int:
+        """All its files together, rounded where that is all that is known."""
+        return sum(file.likely_bytes for file in self.files)
+
+
+A, B, C = (Category(n).value for n in ("super-resolution", "reflection", "motion-blur"))
+
+HUB = "https://huggingface.co/{}/resolve/main/{}"
+REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/{}/{}"
+RRW = "https://github.com/zhuyr97/Reflection_RemoVal_CVPR2024/raw/HEAD/ckpt/{}.pth"
+OPENCV_ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models/{}"
+PP_OCR = "https://www.modelscope.cn/models/RapidAI/RapidOCR/resolve/v3.10.0/onnx/{}"
+"""As the installed rapidocr 3.10 names it in its default_models.yaml."""
+
+
+def _folder(
+    name: str, repository: str, large: Iterable[tuple[str, int]], small: Iterable[str]
+) -> tuple[File, ...]:
+    """Return the files of a repository; `large` ones with their rounded sizes in bytes."""
+    return tuple(
+        File(f"{name}/{path}", (HUB.format(repository, path),), about_bytes=size)
+        for path, size in (*large, *((path, TEXT_BYTES) for path in small))
+    )
+
+
+def _shards(count: int, total_bytes: int) -> list[tuple[str, int]]:
+    """Return the files of a network in `count` parts that are about as large as each other."""
+    names = (f"model-{n:05}-of-{count:05}.safetensors" for n in range(1, count + 1))
+    return [(name, total_bytes // count) for name in names]
+
+
+def _nafnet(name: str, size: int, sha256: str) -> tuple[File, ...]:
+    mirrors = ("nyanko7/nafnet-models", "tog/nafnet-models")
+    origins = tuple(HUB.format(mirror, f"{name}.pth") for mirror in mirrors)
+    return (File(f"{name}.pth", origins, size, sha256),)
+
+
+_TEXTS = (
+    "config.json", "generation_config.json", "merges.txt", "model.safetensors.index.json",
+    "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json",
+    "chat_template.json",
+)  # fmt: skip
+_APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
+_S_LAB = "S-Lab License 1.0: non-commercial use only"
+_STABILITY = "Stability AI Community License: commercial use is limited, see stability.ai/license"
+_QWEN25, _QWEN3 = "Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct"
+
+TABLE = (
+    Weights(
+        _QWEN25, "classifier of the paper",
+        _folder(_QWEN25, f"Qwen/{_QWEN25}", _shards(5, 16_600 * MB), _TEXTS),
+        _APACHE, True, (CLASSIFY,),
+    ),
+    Weights(
+        _QWEN3, "smaller, newer classifier",
+        _folder(
+            _QWEN3, f"Qwen/{_QWEN3}", _shards(2, 8_900 * MB),
+            (*_TEXTS, "video_preprocessor_config.json"),
+        ),
+        _APACHE, True, (CLASSIFY,), optional=True,
+    ),
+    Weights(
+        "sd-turbo", "diffusion network that InvSR steers: UNet and VAE, fp16",
+        _folder(
+            "sd-turbo", "stabilityai/sd-turbo",
+            [
+                ("unet/diffusion_pytorch_model.fp16.safetensors", 1_730 * MB),
+                ("vae/diffusion_pytorch_model.fp16.safetensors", 167 * MB),
+            ],
+            ["unet/config.json", "vae/config.json", "scheduler/scheduler_config.json"],
+        ),
+        _STABILITY, False, (A,),
+    ),
+    Weights(
+        "sd-turbo-text", "text encoder of sd-turbo, fp16, for the one prompt of InvSR",
+        _folder(
+            "sd-turbo-text", "stabilityai/sd-turbo",
+            [("text_encoder/model.fp16.safetensors", 681 * MB)],
+            [
+                "text_encoder/config.json", "tokenizer/merges.txt", "tokenizer/vocab.json",
+                "tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json",
+            ],
+        ),
+        _STABILITY, False, (A,),
+    ),
+    Weights(
+        "InvSR", "noise predictor, version 5",
+        (
+            File(
+                "noise_predictor_sd_turbo_v5.pth",
+                (HUB.format("OAOA/InvSR", "noise_predictor_sd_turbo_v5.pth"),),
+                about_bytes=135 * MB,
+            ),
+        ),
+        _S_LAB, False, (A,),
+    ),
+    Weights(
+        "RealESRGAN_x4plus", "enlarges text",
+        (
+            File(
+                "RealESRGAN_x4plus.pth",
+                (REAL_ESRGAN.format("v0.1.0", "RealESRGAN_x4plus.pth"),), 67_040_989,
+                "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1",
+            ),
+        ),
+        _BSD, True, (A,),
+    ),
+    Weights(
+        "realesr-general-x4v3", "enlarges text on a CPU",
+        (
+            File(
+                "realesr-general-x4v3.pth",
+                (REAL_ESRGAN.format("v0.2.5.0", "realesr-general-x4v3.pth"),), 4_885_111,
+                "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+            ),
+        ),
+        _BSD, True, (A,), optional=True,
+    ),
+    Weights(
+        "PP-OCRv5-det-mobile", "finds text",
+        (
+            File(
+                "ch_PP-OCRv5_det_mobile.onnx",
+                (PP_OCR.format("PP-OCRv5/det/ch_PP-OCRv5_det_mobile.onnx"),),
+                sha256="4d97c44a20d30a81aad087d6a396b08f786c4635742afc391f6621f5c6ae78ae",
+                about_bytes=5 * MB,
+            ),
+        ),
+        _APACHE, True, (A,),
+    ),
+    Weights(
+        "PP-OCRv5-det-server", "finds text, better and slower",
+        (
+            File(
+                "ch_PP-OCRv5_det_server.onnx",
+                (PP_OCR.format("PP-OCRv5/det/ch_PP-OCRv5_det_server.onnx"),),
+                sha256="0f8846b1d4bba223a2a2f9d9b44022fbc22cc019051a602b41a7fda9667e4cad",
+                about_bytes=85 * MB,
+            ),
+        ),
+        _APACHE, True, (A,), optional=True,
+    ),
+    Weights(
+        "YOSO-coco", "finds panes, mirrors and what stands before them",
+        (
+            File(
+                "yoso_res50_coco.pth",
+                ("https://github.com/hujiecpp/YOSO/releases/download/v0.1/yoso_res50_coco.pth",),
+                about_bytes=170 * MB,  # 42.09 million parameters, float32
+            ),
+        ),
+        _MIT, True, (B,),
+    ),
+    Weights(
+        "big-lama", "fills what a strong reflection hides",
+        (
+            File(
+                "big-lama.pt",
+                ("https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",),
+                205_669_692, "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
+            ),
+        ),
+        _APACHE, True, (B,),
+    ),
+    Weights(
+        "RRW", "locates weak reflections (RD) and removes them (RR)",
+        tuple(
+            File(
+                f"RRW/{name}.pth",
+                (RRW.format(name),),
+                about_bytes=100 * MB,  # no file in a repository on GitHub may have more
+            )
+            for name in ("RR", "RD")
+        ),
+        "none stated; ask the authors (Zhu et al., CVPR 2024)", False, (B,),
+    ),
+    Weights(
+        "NAFNet-REDS-width64", "takes away motion blur, of compressed photos too",
+        _nafnet(
+            "NAFNet-REDS-width64", 271_756_689,
+            "175fe8b3cdf3abedfbc87769779c3d9f491e05bb2e73ea9d627883f90a4b2df3",
+        ),
+        _MIT, True, (C,),
+    ),
+    Weights(
+        "NAFNet-GoPro-width64", "takes away motion blur, as in the paper's tables",
+        _nafnet(
+            "NAFNet-GoPro-width64", 271_778_961,
+            "329d3ab4077b8d6b7ff61de376e483714667960bf85be027bf4335cda701196f",
+        ),
+        _MIT, True, (C,), optional=True,
+    ),
+    Weights(
+        "NAFNet-GoPro-width32", "takes away motion blur, smaller",
+        _nafnet(
+            "NAFNet-GoPro-width32", 68_671_121,
+            "19394e6155d12ef6371d1d57496f87f0ec88f92bdffa27c0792690722d5d1a5c",
+        ),
+        _MIT, True, (C,), optional=True,
+    ),
+    Weights(
+        "CodeFormer", "restores faces",
+        (
+            File(
+                "codeformer.pth",
+                ("https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth",),
+                376_637_898, "1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
+            ),
+        ),
+        _S_LAB, False, (C,),
+    ),
+    Weights(
+        "GFPGANv1.4", "restores faces, for commercial use, too",
+        (
+            File(
+                "GFPGANv1.4.pth",
+                ("https://github.com/TencentARC/GFPGAN/releases/download/v1.3.4/GFPGANv1.4.pth",),
+                348_632_874, "e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
+            ),
+        ),
+        _APACHE, True, (C,), optional=True,
+    ),
+    Weights(
+        "YuNet", "finds faces",
+        (
+            File(
+                "face_detection_yunet_2023mar.onnx",
+                (
+                    HUB.format("opencv/face_detection_yunet", "face_detection_yunet_2023mar.onnx"),
+                    OPENCV_ZOO.format("face_detection_yunet/face_detection_yunet_2023mar.onnx"),
+                ),
+                232_589, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+            ),
+        ),
+        _MIT, True, (C,),
+    ),
+)  # fmt: skip
