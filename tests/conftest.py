@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,81 @@ def redis_server(tmp_path: Path) -> Iterator[Redis]:
     server.start()
     yield server
     server.stop()
+
+
+class FileServer(ThreadingHTTPServer):
+    """Gives files by HTTP, with ranges; the next requests can be answered in other ways."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.files: dict[str, bytes] = {}
+        self.ways: list[Callable[[Answer], None]] = []
+        """Each answers one request; when there are none left, files are given as they are."""
+        self.asked: list[tuple[str, str | None]] = []
+        """The path and the range of each request."""
+        self.closing = threading.Event()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away is no fault."""
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One answer of the file server."""
+
+    server: FileServer
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.path, self.headers.get("Range")))
+        (self.server.ways.pop(0) if self.server.ways else Answer.give)(self)
+
+    @property
+    def content(self) -> bytes:
+        return self.server.files.get(self.path, b"")
+
+    @property
+    def etag(self) -> str:
+        return f'"{hash(self.content)}"'
+
+    def give(self, *, etag: bool = True, upto: int | None = None) -> None:
+        """Answer as a good server does; with `upto`, break off after this byte of the file."""
+        if self.path not in self.server.files:
+            return self.send_error(404)
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        if self.headers.get("If-Range", self.etag) != self.etag:
+            start = 0
+        whole = len(self.content)
+        if start >= whole:
+            self.head(416, {"Content-Range": f"bytes */{whole}", "Content-Length": 0})
+            return None
+        headers: dict[str, object] = {"Content-Length": whole - start}
+        if etag:
+            headers["ETag"] = self.etag
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{whole - 1}/{whole}"
+        self.head(206 if start else 200, headers)
+        self.wfile.write(self.content[start:upto])
+        return None
+
+    def head(self, status: int, headers: dict[str, object]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """stderr belongs to what is tested."""
+
+
+@pytest.fixture
+def file_server() -> Iterator[FileServer]:
+    with FileServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.closing.set()
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

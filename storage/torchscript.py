@@ -1,0 +1,114 @@
+"""Read the tensors of a TorchScript archive (LaMa comes as one) without running the program in it.
+
+torch.jit.load runs code of the archive while it loads, and torch.load(weights_only=True) refuses it.
+So the pickle of its modules is read here, with stand-ins for the modules and nothing else allowed.
+"""
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STORAGES = {
+    "FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32",
+    "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
+}  # fmt: skip
+
+
+def is_archive(file: Path) -> bool:
+    """Say whether a file is a TorchScript archive; torch tells it by the same entry."""
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def tensors(file: Path) -> "dict[str, Tensor]":
+    """Return parameters and buffers by name, on the CPU.
+
+    Raises:
+        pickle.UnpicklingError: it names a class or function that no network needs.
+        ValueError, KeyError, RuntimeError, zipfile.BadZipFile: it is damaged.
+
+    """
+    with zipfile.ZipFile(file) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        reader = _Reader(archive, name.removesuffix("data.pkl"))
+        return dict(_below(reader.load(), ""))
+
+
+class _Module:
+    """Stands for a module of the archive: what was set on it, by name."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, Any] = {}
+
+    def __setstate__(self, state: Any) -> None:
+        self.parts = dict(state)
+
+
+class _Reader(pickle.Unpickler):
+    """Builds tensors and stand-ins; every other name in the pickle is refused."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(BytesIO(archive.read(root + "data.pkl")))
+        self._archive = archive
+        self._root = root
+        self._storages: dict[str, Tensor] = {}
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        if module == "__torch__" or module.startswith("__torch__."):
+            return _Module
+        if module == "torch" and name in STORAGES:
+            return STORAGES[name]
+        if module == "torch.jit._pickle" and name.startswith("build_") and name.endswith("list"):
+            return list
+        if (module, name) in _ALLOWED:
+            return _ALLOWED[module, name]
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+
+    def persistent_load(self, pid: Any, /) -> "Tensor":
+        import torch
+
+        kind, dtype_name, key, _device, count = pid
+        dtype = getattr(torch, dtype_name)
+        entry = f"{self._root}data/{key}"
+        size = self._archive.getinfo(entry).file_size
+        if kind != "storage" or size != count * dtype.itemsize:
+            raise ValueError(f"the storage {key} has {size} bytes")
+        if key not in self._storages:
+            held = bytearray(self._archive.read(entry))
+            made = torch.frombuffer(held, dtype=dtype) if held else torch.empty(0, dtype=dtype)
+            self._storages[key] = made
+        return self._storages[key]
+
+
+def _tensor(
+    storage: "Tensor", offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
+) -> "Tensor":
+    """Do what torch._utils._rebuild_tensor_v2 does; torch checks that it lies in the storage."""
+    return storage.as_strided(size, stride, offset)
+
+
+_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch", "device"): str,
+}
+
+
+def _below(module: _Module, prefix: str) -> "Iterator[tuple[str, Tensor]]":
+    import torch
+
+    for name, part in module.parts.items():
+        if isinstance(part, torch.Tensor):
+            yield prefix + name, part
+        elif isinstance(part, _Module):
+            yield from _below(part, f"{prefix}{name}.")
