@@ -18,7 +18,7 @@ class Exit(IntEnum):
     OK = 0
     """Done; single photos may have failed."""
     PROBLEM = 1
-    """A check found something, or what was named is not there."""
+    """A check found something, or what was named is not there or cannot be had."""
     USAGE = 2
     """The command line cannot be understood."""
     SETTINGS = 3

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.commands import orders, reports, services
+from daemon.commands import orders, reports, services, weights
 from daemon.commands.evaluate import evaluate
 from daemon.commands.status import status
 from daemon.exits import Exit
@@ -22,7 +22,7 @@ _EPILOG = "Exit codes: " + ", ".join(
     f"{code.value} {words}"
     for code, words in {
         Exit.OK: "done",
-        Exit.PROBLEM: "a check found something, or what was named is not there",
+        Exit.PROBLEM: "a check found something, or what was named is not there or cannot be had",
         Exit.USAGE: "usage",
         Exit.SETTINGS: "settings",
         Exit.DATABASE: "database",
@@ -62,3 +62,4 @@ def photomend(
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(weights.app, name="weights", rich_help_panel="Run")
