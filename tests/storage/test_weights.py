@@ -15,6 +15,7 @@ import time
 import warnings
 import zipfile
 from collections import namedtuple
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +40,9 @@ CONTENT = b"PK\x03\x04" + random.Random(7).randbytes(400_000)
 OTHER = b"PK\x03\x04" + random.Random(8).randbytes(400_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HALF = 200_000
-FAST = Patience(stall_seconds=0.5, attempts=3, pause_seconds=0.01)
+FAST = Patience(stall_seconds=20, attempts=3, pause_seconds=0.01)
+HASTY = replace(FAST, stall_seconds=1.0)
+"""For servers that are silent; others may be slow on a busy machine."""
 
 
 @pytest.fixture
@@ -62,8 +65,8 @@ def unknown(net):
     return partial(net, bytes=None, sha256=None, about_bytes=len(CONTENT))
 
 
-def pull(wanted: Weights, folder: Path, **options):
-    return list(weights.pull(wanted, folder, patience=FAST, **options))
+def pull(wanted: Weights, folder: Path, patience: Patience = FAST, **options):
+    return list(weights.pull(wanted, folder, patience=patience, **options))
 
 
 def leftovers(folder: Path) -> set[str]:
@@ -182,7 +185,7 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_was(
     known, way, request, tmp_path, file_server
 ):
     file_server.ways = [way]
-    pull(request.getfixturevalue(known)(), tmp_path)
+    pull(request.getfixturevalue(known)(), tmp_path, HASTY)
     assert (tmp_path / "net.pth").read_bytes() == CONTENT
     assert file_server.asked == [("/net.pth", None), ("/net.pth", f"bytes={HALF}-")]
 
@@ -291,12 +294,12 @@ def test_an_origin_with_another_file_is_left_at_once_for_the_next(
 )
 def test_an_origin_in_trouble_is_asked_again_then_left(net, tmp_path, file_server, way, why):
     file_server.ways = [way]
-    [(_, origin)] = pull(net(), tmp_path)
+    [(_, origin)] = pull(net(), tmp_path, HASTY)
     assert origin == f"{file_server.url}/net.pth"
     shutil.rmtree(tmp_path)
     file_server.ways, file_server.asked = [way] * 6, []
     with pytest.raises(WeightsUnreachable, match=why):
-        pull(net(), tmp_path)
+        pull(net(), tmp_path, HASTY)
     assert [path for path, _ in file_server.asked] == ["/net.pth"] * 3 + ["/mirror/net.pth"] * 3
     assert "net.pth" not in leftovers(tmp_path)
 
