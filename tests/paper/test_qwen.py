@@ -1,0 +1,410 @@
+"""The paper's classifier on a tiny random Qwen2.5-VL, through transformers' own loading and processor."""
+
+import json
+import math
+import shutil
+import socket
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the paper engine needs torch")
+transformers = pytest.importorskip("transformers", reason="the paper engine needs transformers")
+tokenizers = pytest.importorskip("tokenizers", reason="the paper engine needs transformers")
+
+from storage.errors import PhotomendError
+from storage.kinds import Category
+from tasks.classifiers.away import ClassifierAway
+from tasks.classifiers.prompt import LETTERS, PROMPT, SEVERAL
+from tasks.classifiers.qwen import ROOM_BYTES, Placement, letter_ids, load, place
+from tasks.classifiers.views import CROP, OVERVIEW_PIXELS, grey, views
+
+A, B, C, D = Category
+CPU = torch.device("cpu")
+GIB = 2**30
+SPECIAL = [
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+    "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
+]  # fmt: skip
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _torchvision():
+    """Let a torchvision that was built for CUDA be imported beside a torch that was not.
+
+    It cannot load its operators then, and stumbles over those that it wants to describe. Neither is
+    used here.
+    """
+    try:
+        import torchvision
+    except ImportError:
+        pytest.skip("transformers' processor needs torchvision")
+    except RuntimeError:
+        boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", boxes)
+        import torchvision  # noqa: F401
+
+
+def _tokenizer():
+    """A byte for a token, and "A" to "D" with a space in front, and one that only begins so."""
+    signs = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    merged = [("Ġ", sign) for sign in "ABCD"] + [("A", "n")]
+    vocabulary = [*signs, *("".join(pair) for pair in merged)]
+    bytewise = tokenizers.Tokenizer(
+        tokenizers.models.BPE({token: number for number, token in enumerate(vocabulary)}, merged)
+    )
+    bytewise.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise.decoder = tokenizers.decoders.ByteLevel()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bytewise, eos_token="<|im_end|>", pad_token="<|endoftext|>",
+        additional_special_tokens=SPECIAL, chat_template=CHAT,
+    )  # fmt: skip
+
+
+def _net(tokenizer):
+    number = tokenizer.convert_tokens_to_ids
+    text = {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer),
+        "max_position_embeddings": 8192, "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4},
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4,
+        "out_hidden_size": 32, "patch_size": 14, "spatial_merge_size": 2,
+        "temporal_patch_size": 2, "window_size": 112, "fullatt_block_indexes": [1],
+    }  # fmt: skip
+    torch.manual_seed(0)
+    config = transformers.Qwen2_5_VLConfig(
+        text_config=text, vision_config=vision,
+        image_token_id=number("<|image_pad|>"), video_token_id=number("<|video_pad|>"),
+        vision_start_token_id=number("<|vision_start|>"),
+        vision_end_token_id=number("<|vision_end|>"),
+    )  # fmt: skip
+    net = transformers.Qwen2_5_VLForConditionalGeneration(config)
+    with torch.no_grad():  # large enough that what it sees makes a difference
+        for weights in net.parameters():
+            if weights.dim() > 1:
+                weights.mul_(5)
+    return net
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, _torchvision):
+    """Such a net as its makers publish it."""
+    where = tmp_path_factory.mktemp("nets") / "Tiny-VL"
+    tokenizer = _tokenizer()
+    processor = transformers.Qwen2_5_VLProcessor(
+        image_processor=transformers.Qwen2VLImageProcessor(min_pixels=3136, max_pixels=12845056),
+        tokenizer=tokenizer,
+        video_processor=transformers.Qwen2VLVideoProcessor(),
+        chat_template=CHAT,
+    )
+    _net(tokenizer).save_pretrained(where)
+    processor.save_pretrained(where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def seeing(folder):
+    """It says what its random weights make of a photo."""
+    return load(folder, CPU)
+
+
+@pytest.fixture
+def saying(folder):
+    """Make one that says the same of every photo: tokens and their probabilities."""
+
+    def make(shares, *, faithful=False):
+        classifier = load(folder, CPU, faithful=faithful)
+        number = classifier.processor.tokenizer.convert_tokens_to_ids
+        head = torch.nn.Linear(32, classifier.net.config.text_config.vocab_size)
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.constant_(head.bias, -1e4)
+        with torch.no_grad():
+            for token, share in shares.items():
+                head.bias[number(token)] = math.log(share)
+        classifier.net.lm_head = head
+        return classifier
+
+    return make
+
+
+def photo(height=120, width=160, seed=0):
+    return np.random.default_rng(seed).random((height, width, 3), np.float32)
+
+
+@pytest.mark.parametrize(("sign", "category"), LETTERS.items())
+def test_the_letter_that_the_net_says_is_the_category(saying, sign, category):
+    others = {other: 0.02 for other in LETTERS if other != sign}
+    verdict = saying({sign: 0.94} | others, faithful=True)(photo())
+    assert (verdict.category, verdict.confident) == (category, True)
+    assert verdict.scores[category] == pytest.approx(0.94, rel=1e-4)
+    assert sum(verdict.scores.values()) == pytest.approx(1)
+
+
+def test_all_ways_to_write_a_letter_count_together(saying):
+    shares = {"A": 0.30, "ĠA": 0.25, "An": 0.05, "B": 0.35, "C": 0.03, "D": 0.02}
+    answer = saying(shares).ask(grey(1))
+    expected = {A: 0.55, B: 0.35, C: 0.03, D: 0.02}
+    assert answer.odds == pytest.approx(expected, rel=1e-4)
+    assert answer.mass == pytest.approx(0.95, rel=1e-4)
+
+
+def test_a_net_that_would_rather_say_something_else_is_not_believed(saying):
+    verdict = saying({"T": 0.6, "A": 0.397, "B": 0.001, "C": 0.001, "D": 0.001}, faithful=True)(
+        photo()
+    )
+    assert verdict.category is A and verdict.scores[A] > 0.9
+    assert not verdict.confident
+
+
+def test_a_net_that_says_the_same_of_nothing_has_said_nothing(saying):
+    verdict = saying({"A": 0.7, "B": 0.1, "C": 0.1, "D": 0.1})(photo())
+    assert verdict.scores == pytest.approx(dict.fromkeys(Category, 0.25))
+    assert not verdict.confident
+
+
+def test_a_doubtful_letter_is_not_believed(saying):
+    verdict = saying({"A": 0.5, "B": 0.2, "C": 0.2, "D": 0.1}, faithful=True)(photo())
+    assert verdict.category is A and not verdict.confident
+
+
+def test_severities_follow_the_category(saying):
+    verdict = saying({"A": 0.1, "B": 0.2, "C": 0.6, "D": 0.1}, faithful=True)(photo())
+    assert verdict.severities == pytest.approx(
+        {"noise": 0.1, "compression": 0.1, "softness": 0.1, "motion": 0.6, "reflection": 0.2},
+        rel=1e-4,
+    )
+
+
+def test_a_photo_too_small_to_judge_is_never_acted_on(saying):
+    for size in [(1, 1), (20, 5000), (63, 100)]:
+        assert not saying({"A": 1.0}, faithful=True)(photo(*size)).confident
+
+
+def test_a_net_that_breaks_down_is_not_believed(saying):
+    broken = saying({"A": 1.0}, faithful=True)
+    with torch.no_grad():
+        broken.net.lm_head.bias[0] = math.nan
+    verdict = broken(photo())
+    assert not verdict.confident
+    assert set(verdict.scores.values()) == {0.25}
+
+
+def test_the_odds_are_the_softmax_over_all_tokens_at_the_last_place(seeing):
+    pictures = views(photo())
+    with torch.inference_mode():
+        logits = seeing.net(**seeing._given(pictures)).logits
+    assert logits.shape[1] > 200
+    shares = logits[0, -1].softmax(-1)
+    number = seeing.processor.tokenizer.convert_tokens_to_ids
+    for sign, category in LETTERS.items():
+        expected = float(shares[number(sign)] + shares[number("Ġ" + sign)])
+        assert seeing.ask(pictures).odds[category] == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_is_said_depends_on_the_photo_and_on_nothing_else(seeing, folder):
+    one, other = photo(seed=1), 0.3 * photo(seed=2)
+    first = seeing.ask(views(one))
+    assert seeing.ask(views(other)).odds != pytest.approx(first.odds, rel=1e-3)
+    assert seeing.ask(views(one)) == first
+    assert seeing(one) == seeing(one) == load(folder, CPU)(one)
+
+
+def test_what_is_said_of_grey_pictures_is_divided_out(folder):
+    classifier = load(folder, CPU)
+    letters = [number for ids in classifier.letters.values() for number in ids]
+    classifier.net.lm_head.register_forward_hook(
+        lambda _head, _given, logits: logits.masked_fill(~one_of(letters, logits.shape[-1]), -1e4)
+    )
+    said, nothing = classifier.ask(views(photo())).odds, classifier.ask(grey(1)).odds
+    assert sum(said.values()) == pytest.approx(1) and sum(nothing.values()) == pytest.approx(1)
+    weighed = {one: said[one] / max(nothing[one], 0.05) for one in Category}
+    expected = {one: share / sum(weighed.values()) for one, share in weighed.items()}
+    assert classifier(photo()).scores == pytest.approx(expected)
+    assert expected != pytest.approx(said, rel=1e-2)
+
+
+def one_of(numbers, count):
+    return torch.isin(torch.arange(count), torch.tensor(numbers))
+
+
+def test_a_large_photo_is_shown_by_an_overview_and_parts_that_nothing_resizes(seeing):
+    image = photo(1100, 1500)
+    pictures = views(image)
+    given = seeing._given(pictures)
+    grids = given["image_grid_thw"].tolist()
+    assert len(grids) == len(pictures) > 3
+    assert all(grid == [1, CROP // 14, CROP // 14] for grid in grids[1:])
+    assert 14 * 14 * math.prod(grids[0]) <= OVERVIEW_PIXELS
+    patches = given["pixel_values"].numpy()[math.prod(grids[0]) :]
+    assert np.array_equal(seen(patches[: math.prod(grids[1])], grids[1]), pictures[1])
+
+
+def seen(patches, grid):
+    """Put the picture together again that a processor cut into patches."""
+    rows, columns = grid[1] // 2, grid[2] // 2
+    planes = patches.reshape(rows, columns, 2, 2, 3, 2, 14, 14)[:, :, :, :, :, 0]
+    image = planes.transpose(0, 2, 5, 1, 3, 6, 4).reshape(rows * 28, columns * 28, 3)
+    mean, deviation = np.array([
+        [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711],
+    ])  # fmt: skip
+    return np.rint(255 * (image * deviation + mean)).astype(np.uint8)
+
+
+def test_the_question_is_the_papers_and_ends_where_the_answer_begins(seeing):
+    def text(pictures):
+        return seeing.processor.tokenizer.decode(seeing._given(pictures)["input_ids"][0])
+
+    one, several = text(grey(1)), text(grey(3))
+    assert one.count("<|vision_start|>") == 1 and several.count("<|vision_start|>") == 3
+    assert f"<|vision_end|>{PROMPT}<|im_end|>" in one and SEVERAL not in one
+    assert f"{SEVERAL} {PROMPT}<|im_end|>" in several
+    assert one.endswith("<|im_start|>assistant\n")
+
+
+def test_the_papers_way_is_one_picture_and_its_prompt_even_of_a_large_photo(saying):
+    shown = []
+    classifier = saying({"D": 1.0}, faithful=True)
+    classifier.net.register_forward_pre_hook(
+        lambda _net, _args, given: shown.append(given["image_grid_thw"].tolist()), with_kwargs=True
+    )
+    classifier(photo(1100, 1500))
+    (grids,) = shown
+    assert len(grids) == 1 and 14 * 14 * math.prod(grids[0]) > 0.9 * 28 * 28 * 1280
+
+
+def test_a_net_that_may_think_is_told_not_to(folder):
+    classifier = load(folder, CPU)
+    classifier.processor.chat_template = CHAT + (
+        "{% if enable_thinking is defined and not enable_thinking %}[no thinking]{% endif %}"
+    )
+    given = classifier._given(grey(1))
+    assert classifier.processor.tokenizer.decode(given["input_ids"][0]).endswith("[no thinking]")
+
+
+def test_the_name_tells_the_net_where_it_lies_and_how_it_is_asked(seeing, saying):
+    assert seeing.name == "Tiny-VL (CPU)"
+    assert saying({"A": 1.0}, faithful=True).name == "Tiny-VL (CPU, as in the paper)"
+
+
+def test_too_little_memory_is_an_error_that_counts_as_such(saying):
+    classifier = saying({"A": 1.0})
+
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    classifier.net.lm_head.register_forward_pre_hook(fail)
+    with pytest.raises(MemoryError, match="Tiny-VL"):
+        classifier(photo())
+
+
+def test_nothing_is_fetched(folder, monkeypatch):
+    def fail(*_):
+        raise AssertionError("something was to be fetched")
+
+    monkeypatch.setattr(socket.socket, "connect", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    load(folder, CPU)
+
+
+def test_letters_are_found_in_the_vocabulary_and_what_only_begins_so_is_not(seeing):
+    tokenizer = seeing.processor.tokenizer
+    found = letter_ids(tokenizer)
+    for sign, category in LETTERS.items():
+        told = {tokenizer.decode([number]) for number in found[category]}
+        assert told == {sign, " " + sign}
+
+
+def _without(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "net")
+
+
+def test_a_folder_without_a_net_is_told_in_a_sentence(tmp_path):
+    with pytest.raises(ClassifierAway, match="holds no net") as caught:
+        load(tmp_path / "nothing", CPU)
+    assert isinstance(caught.value, PhotomendError) and isinstance(caught.value, OSError)
+    assert caught.value.errno is not None
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ClassifierAway, match="holds no net"):
+        load(tmp_path, CPU)
+
+
+@pytest.mark.parametrize("lost", ["model.safetensors", "tokenizer.json", "processor_config.json"])
+def test_a_net_with_a_file_lost_is_not_loaded(folder, tmp_path, lost):
+    copy = _without(folder, tmp_path)
+    (copy / lost).unlink()
+    with pytest.raises(ClassifierAway, match="cannot be loaded"):
+        load(copy, CPU)
+
+
+def test_a_damaged_net_is_not_loaded(folder, tmp_path):
+    copy = _without(folder, tmp_path)
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(ClassifierAway, match="cannot be loaded"):
+        load(copy, CPU)
+
+
+def test_a_net_of_another_kind_is_not_loaded(folder, tmp_path):
+    copy = _without(folder, tmp_path)
+    config = json.loads((copy / "config.json").read_text()) | {"model_type": "bert"}
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ClassifierAway, match="cannot be loaded"):
+        load(copy, CPU)
+
+
+def test_a_net_that_lacks_weights_is_not_filled_up_by_chance(folder, tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch", reason="comes with transformers")
+    copy = _without(folder, tmp_path)
+    weights = safetensors.load_file(copy / "model.safetensors")
+    lost = next(name for name in weights if "mlp" in name)
+    del weights[lost]
+    safetensors.save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ClassifierAway, match="lacks 1 weights"):
+        load(copy, CPU)
+
+
+@pytest.mark.parametrize(
+    ("weights", "free", "four_bit", "where"),
+    [
+        (17, 24, True, Placement.GPU),
+        (17, 24, False, Placement.GPU),
+        (17, 12, True, Placement.FOUR_BIT),
+        (17, 12, False, Placement.SHARED),
+        (17, 8, True, Placement.SHARED),
+        (7.5, 12, True, Placement.GPU),
+        (7.5, 8, True, Placement.FOUR_BIT),
+        (7.5, 2, True, Placement.CPU),
+    ],
+)
+def test_the_net_lies_where_there_is_room(weights, free, four_bit, where):
+    assert place(int(weights * GIB), int(free * GIB), four_bit=four_bit) is where
+
+
+def test_room_is_left_for_what_it_looks_at():
+    assert place(10 * GIB, 10 * GIB + ROOM_BYTES, four_bit=False) is Placement.GPU
+    assert place(10 * GIB, 10 * GIB + ROOM_BYTES - 1, four_bit=False) is Placement.SHARED
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_says_the_same(seeing, folder):
+    on_gpu = load(folder, torch.device("cuda", 0))
+    assert on_gpu.name == "Tiny-VL (GPU)"
+    expected = seeing.ask(views(photo())).odds
+    assert on_gpu.ask(views(photo())).odds == pytest.approx(expected, rel=1e-2)
