@@ -1,0 +1,125 @@
+"""InvSR's noise predictor: the noise from which diffusion makes an image sharp instead of any.
+
+Yue et al., "Arbitrary-steps image super-resolution via diffusion inversion", CVPR 2025. The net has
+the shape of a diffusion autoencoder's encoder that is also told the timestep. Written from the paper
+and the names in the checkpoint, on diffusers' blocks: the authors' licence, which their weights bear
+too, forbids commercial use.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from diffusers.models.unets.unet_2d_blocks import UNetMidBlock2D, get_down_block
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tasks.nets import weights
+from tasks.nets.weights import WrongWeights
+
+EPSILON = 1e-6
+"""Of each group norm."""
+SMALLEST, LARGEST = -30.0, 20.0
+"""Logarithms of a variance, as diffusers' autoencoders limit them."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of a noise predictor; as they stand, those of `noise_predictor_sd_turbo_v5`."""
+
+    widths: tuple[int, ...] = (256, 512)
+    """Channels of each level; all but the last end in halving the image."""
+    layers: int = 3
+    """Residual blocks, each with self-attention, of a level."""
+    head_width: int = 64
+    groups: int = 32
+    wave_width: int = 256
+    """Sines and cosines that stand for the timestep."""
+    time_width: int = 512
+    latent_width: int = 4
+
+
+class NoisePredictor(nn.Module):
+    """Takes images (B, 3, H, W), RGB in [0, 1], and timesteps (B,), H and W multiples of 2.
+
+    Returns the mean and the logarithm of the variance of the noise, (B, 4, H/2, W/2) each: the grid
+    of the latents of the four times larger image.
+    """
+
+    def __init__(self, sizes: Sizes | None = None) -> None:
+        super().__init__()
+        self.encoder = Encoder(sizes or Sizes())
+
+    def forward(self, images: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        mean, variance = self.encoder(2 * images - 1, timesteps).chunk(2, 1)
+        return mean, variance.clamp(SMALLEST, LARGEST)
+
+
+class Encoder(nn.Module):
+    """Takes images (B, 3, H, W) in [-1, 1] and timesteps (B,), returns (B, 8, H/2, W/2)."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        first, last = sizes.widths[0], sizes.widths[-1]
+        self.time_proj = Timesteps(
+            sizes.wave_width, flip_sin_to_cos=True, downscale_freq_shift=0
+        )  # has no weights
+        self.time_embedding = TimestepEmbedding(sizes.wave_width, sizes.time_width)
+        self.conv_in = nn.Conv2d(3, first, 3, padding=1)
+        entering = (first, *sizes.widths[:-1])
+        self.down_blocks = nn.ModuleList(
+            _level(sizes, *pair, halve=number < len(entering))
+            for number, pair in enumerate(zip(entering, sizes.widths, strict=True), start=1)
+        )
+        self.mid_block = UNetMidBlock2D(
+            in_channels=last,
+            temb_channels=sizes.time_width,
+            resnet_eps=EPSILON,
+            resnet_groups=sizes.groups,
+            attention_head_dim=sizes.head_width,
+        )
+        self.conv_norm_out = nn.GroupNorm(sizes.groups, last, eps=EPSILON)
+        self.conv_out = nn.Conv2d(last, 2 * sizes.latent_width, 3, padding=1)
+
+    def forward(self, images: Tensor, timesteps: Tensor) -> Tensor:
+        time = self.time_embedding(self.time_proj(timesteps).to(images.dtype))  # (B, 512)
+        planes = self.conv_in(images)  # (B, 256, H, W)
+        for level in self.down_blocks:
+            planes, _ = level(planes, time)  # (B, 256, H/2, W/2), then (B, 512, H/2, W/2)
+        planes = self.mid_block(planes, time)
+        made: Tensor = self.conv_out(functional.silu(self.conv_norm_out(planes)))
+        return made  # (B, 8, H/2, W/2)
+
+
+def _level(sizes: Sizes, entering: int, width: int, *, halve: bool) -> nn.Module:
+    level: nn.Module = get_down_block(
+        "AttnDownBlock2D",
+        num_layers=sizes.layers,
+        in_channels=entering,
+        out_channels=width,
+        temb_channels=sizes.time_width,
+        add_downsample=halve,
+        downsample_padding=0,  # diffusers then frames the right and lower side alone
+        resnet_eps=EPSILON,
+        resnet_act_fn="silu",
+        resnet_groups=sizes.groups,
+        attention_head_dim=sizes.head_width,
+    )
+    return level
+
+
+def load(file: Path, sizes: Sizes | None = None) -> NoisePredictor:
+    """Give the noise predictor of a weights file, in float32 on the CPU, ready to run.
+
+    Raises:
+        WrongWeights: a tensor is missing, too many, or of another shape.
+
+    """
+    with torch.device("meta"):  # no random weights are drawn only to be thrown away
+        net = NoisePredictor(sizes)
+    try:
+        net.load_state_dict(weights.read(file), strict=True, assign=True)
+    except RuntimeError as error:
+        raise WrongWeights(f"{file} is not of InvSR's noise predictor") from error
+    return net.float().eval().requires_grad_(False)
