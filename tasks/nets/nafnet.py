@@ -137,6 +137,8 @@ class NAFNet(nn.Module):
             RuntimeError: they are those of another net.
 
         """
+        if "intro.weight" not in weights:
+            raise RuntimeError("NAFNet's weights have 'intro.weight', these do not")
         levels = number(weights, "encoders")
         net = cls(
             weights["intro.weight"].shape[0],

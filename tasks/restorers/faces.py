@@ -23,6 +23,7 @@ from storage.photos import Image
 from tasks.classifiers import Verdict
 from tasks.detectors.faces import Face, Points
 from tasks.light import Plane
+from tasks.restorers import tensors
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +83,14 @@ class MendFaces:
 
     def _change(self, face: Image) -> Image:
         """Give what the net changes in an aligned face; nothing if that is no numbers."""
-        planes = torch.from_numpy(2 * face - 1).permute(2, 0, 1)[None].to(self.device)
-        made = self.net(planes.contiguous()).clamp(-1, 1)
-        change = ((made - planes) / 2)[0].permute(1, 2, 0).float().cpu().numpy()
+        planes = tensors.planes(2 * face - 1, self.device)
+        change = tensors.image((self.net(planes).clamp(-1, 1) - planes) / 2)
         if not np.isfinite(change).all():
             log.info("the net gave a face that is no numbers")
             return np.zeros_like(face)
         if float(np.ptp(face, axis=2).max()) < GREY:
             change = np.repeat(change.mean(2, keepdims=True), 3, 2)
-        return np.ascontiguousarray(change, np.float32)
+        return change
 
 
 def codeformer(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from storage.photos import Image
 from tasks.light import Plane
+from tasks.restorers import tensors
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,8 @@ class Inpaint:
             painted = self._painted(image[rows, columns], hole[rows, columns])
             seen = result[rows, columns]
             weight = share[rows, columns][inside][:, np.newaxis]
-            seen[inside] += weight * (painted[inside] - seen[inside])
+            mixed = seen[inside] + weight * (painted[inside] - seen[inside])
+            seen[inside] = mixed.clip(0, 1)
         return result
 
     def _painted(self, crop: Image, hole: Hole) -> Image:
@@ -97,12 +99,11 @@ class Inpaint:
         return np.asarray(enlarged, np.float32).clip(0, 1)
 
     def _run(self, crop: Image, hole: Hole) -> Image:
-        planes = torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1)[None]
-        mask = torch.from_numpy(np.ascontiguousarray(hole))[None, None].float()
+        planes = tensors.planes(crop, self.device)
+        mask = torch.from_numpy(hole.astype(np.float32))[None, None].to(self.device)
         # Its Fourier transforms know neither half precision.
         with torch.autocast(self.device.type, enabled=False):
-            painted = self.net(planes.to(self.device), mask.to(self.device))
-        return np.ascontiguousarray(painted[0].permute(1, 2, 0).cpu().numpy())
+            return tensors.image(self.net(planes, mask))
 
 
 def load(file: Path, device: torch.device) -> Inpaint:

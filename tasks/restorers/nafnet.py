@@ -18,6 +18,7 @@ from tasks.classifiers import Verdict
 from tasks.light import Plane
 from tasks.nets.checkpoints import state_dict
 from tasks.nets.nafnet import FITTED_ON, NAFNet
+from tasks.restorers import tensors
 from tasks.restorers.overlap import by_overlapping_tiles
 
 log = logging.getLogger(__name__)
@@ -54,12 +55,11 @@ class Deblur:
     @torch.inference_mode()
     def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
         """Undo the blur; where the net cannot be believed, the image stays as it is."""
-        return by_overlapping_tiles(image, self._restored, self.tile_pixels, OVERLAP)
+        restored = by_overlapping_tiles(image, self._restored, self.tile_pixels, OVERLAP)
+        return restored.clip(0, 1)  # blending may round to just above 1
 
     def _restored(self, tile: Image) -> Image:
-        planes = torch.from_numpy(tile).permute(2, 0, 1)[None].to(self.device)
-        made = self.net(planes)[0].permute(1, 2, 0).float().cpu().numpy()
-        return believed(tile, np.ascontiguousarray(made))
+        return believed(tile, tensors.image(self.net(tensors.planes(tile, self.device))))
 
 
 def load(file: Path, device: torch.device, *, local: bool = True) -> Deblur:
