@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensors need safetensors")
 
 from tasks.nets.rrw import LocationNet, Padded, SeparationNet, location_net
+from tasks.restorers import separation
+from tasks.restorers.separation import Separate
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
 ROUNDING = 2e-5
@@ -179,3 +182,67 @@ def test_weights_of_another_net_are_refused(tiny):
         location_net(weights(tiny, "rr"))
     with pytest.raises(RuntimeError):
         SeparationNet.of({k: v for k, v in weights(tiny, "rr").items() if "DetEnc" not in k})
+
+
+PHOTO = skimage.data.astronaut().astype(np.float32) / 255
+CPU = torch.device("cpu")
+
+
+class Bright(torch.nn.Module):
+    """Says that a reflection is where it is brighter than a half."""
+
+    def forward(self, image):
+        return (image.mean(1, keepdim=True) > 0.5).float()
+
+
+class Darker(torch.nn.Module):
+    """Takes 0.2 out where it is told to."""
+
+    def forward(self, image, where):
+        return image - 0.2 * where
+
+
+def test_an_image_goes_through_both_nets_as_the_authors(tiny, location):
+    restore = Separate(location, SeparationNet.of(weights(tiny, "rr"), None), CPU)
+    image = tiny["in.rr_image"][0].permute(1, 2, 0).numpy()
+    expected = tiny["chain.out"][0].permute(1, 2, 0).numpy().clip(0, 1)
+    assert np.abs(restore(image) - expected).max() < ROUNDING
+    assert (
+        np.abs(restore.where(image) - tiny["chain.map"][0, 0].numpy().clip(0, 1)).max() < ROUNDING
+    )
+
+
+def test_a_large_photo_keeps_its_detail():
+    rows, columns = np.mgrid[:600, :2600]
+    grain = np.where((rows + columns) % 2 == 0, np.float32(0.05), np.float32(-0.05))
+    photo = np.where(columns < 1300, np.float32(0.2), np.float32(0.8)) + grain
+    photo = np.repeat(photo[..., np.newaxis], 3, 2)
+    restored = Separate(Bright(), Darker(), CPU)(photo)
+    assert restored.shape == photo.shape
+    taken = (photo - restored)[..., 0]
+    assert np.abs(taken[:, :1290]).max() < 1e-3
+    assert np.abs(taken[:, 1310:] - 0.2).max() < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 1500), (1400, 33)])
+def test_any_size_is_restored(tiny, location, shape):
+    image = np.random.default_rng(1).random((*shape, 3), np.float32)
+    restore = Separate(location, SeparationNet.of(weights(tiny, "rr"), None), CPU)
+    assert restore(image).shape == image.shape
+    assert restore.where(image).shape == shape
+
+
+def test_what_is_no_numbers_is_not_kept():
+    class Broken(torch.nn.Module):
+        def forward(self, image, where):
+            return image * float("nan")
+
+    assert np.array_equal(Separate(Bright(), Broken(), CPU)(PHOTO), PHOTO)
+
+
+def test_both_files_are_loaded(tiny, tmp_path):
+    torch.save({"state_dict": seeded(LocationNet())}, tmp_path / "RD.pth")
+    parallel = {f"module.{name}": tensor for name, tensor in weights(tiny, "rr").items()}
+    torch.save(parallel, tmp_path / "RR.pth")
+    restore = separation.load(tmp_path / "RD.pth", tmp_path / "RR.pth", CPU)
+    assert restore(PHOTO[:64, :80]).shape == (64, 80, 3)
