@@ -1,0 +1,83 @@
+"""Find faces in an image with YuNet, which OpenCV runs.
+
+Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research, 2023.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.photos import Image
+
+Points = NDArray[np.float64]
+"""Eye, eye, tip of the nose, corner of the mouth, corner of the mouth: (5, 2), x and y in pixels;
+what is further left in an upright face comes first."""
+
+LONGEST = 1280
+"""Pixels of the longer side of the copy that is looked at: YuNet was fitted on faces of 10 to 300."""
+SHORTEST = 64
+"""Pixels to which shorter sides are framed: of strips below 33, OpenCV 4.10 finds infinite faces."""
+LEAST_SCORE = 0.7
+"""Of a face, in [0, 1]."""
+MOST_OVERLAP, MOST_FACES = 0.3, 5000
+"""Of two boxes for which both are kept, and of boxes that are compared: OpenCV's defaults."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in an image."""
+
+    points: Points
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom in pixels; may reach out of the image."""
+    score: float
+
+
+@dataclass(frozen=True)
+class FindFaces:
+    """YuNet ready to run: image → its faces, the surest first."""
+
+    file: Path
+    """An ONNX file for `cv2.FaceDetectorYN`; OpenCV 4.10 needs one whose shapes are fixed."""
+    least_score: float = LEAST_SCORE
+
+    def __call__(self, image: Image) -> Sequence[Face]:
+        """Find the faces in an image, any H and W."""
+        height, width = image.shape[:2]
+        scale = min(1.0, LONGEST / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+        factors = np.array([width / size[0], height / size[1]])
+        found = [_face(row, factors) for row in self._rows(np.asarray(small, np.float32))]
+        return sorted(found, key=lambda face: -face.score)
+
+    def _rows(self, image: Image) -> NDArray[np.float64]:
+        """Give what the net says of each face, (N, 15)."""
+        blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
+        below, right = (max(0, SHORTEST - side) for side in image.shape[:2])
+        framed = cv2.copyMakeBorder(blue_first, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        detector = _detector(self.file)
+        detector.setInputSize(framed.shape[1::-1])
+        detector.setScoreThreshold(self.least_score)
+        _, found = detector.detect(framed)
+        rows = np.empty((0, 15)) if found is None else np.asarray(found, np.float64)
+        return rows[np.isfinite(rows).all(1)]
+
+
+def _face(row: NDArray[np.float64], factors: NDArray[np.float64]) -> Face:
+    """Take left, top, width, height, five points and a score, and `factors` to the image's pixels."""
+    corners = np.array([row[:2], row[:2] + row[2:4]]) * factors
+    points = (row[4:14].reshape(5, 2) + 0.5) * factors - 0.5
+    left, top, right, bottom = (float(side) for side in corners.ravel())
+    return Face(points, (left, top, right, bottom), float(row[14]))
+
+
+@cache
+def _detector(file: Path) -> cv2.FaceDetectorYN:
+    size = (320, 320)  # set anew for each image
+    return cv2.FaceDetectorYN.create(str(file), "", size, LEAST_SCORE, MOST_OVERLAP, MOST_FACES)

@@ -1,0 +1,442 @@
+"""YOSO, which finds the things and surfaces of an image to the pixel, in plain PyTorch.
+
+Hu et al., "You Only Segment Once: Towards Real-Time Panoptic Segmentation", CVPR 2023, section 3.
+A hundred proposals each carry a kernel, that draws its mask over the features, and a class. Names
+are those of the official checkpoints (under their key "model").
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+"""Of the colours of ImageNet, RGB, of 255."""
+DIVISOR = 32
+"""Images are framed at the right and below to multiples of this, in pixels."""
+SHORTEST, LONGEST = 800, 1333
+"""Pixels of an image's sides as the official nets see it (section 4.2)."""
+BLOCKS = (3, 4, 6, 3)
+"""ResNet-50's, on each level."""
+GATHERED = 128
+"""Channels in which the four levels are added up."""
+DEPTHWISE = 3
+"""The kernel's length by which a proposal's channels are mixed (section 3.3)."""
+STAGES, HEADS, INSIDE = 2, 8, 2048
+"""Rounds in which proposals are refined, heads of their attention, width of what follows it."""
+TEMPERATURE = 0.05
+"""By which class logits are divided (the configuration for COCO)."""
+LEAST_SCORE, LEAST_OVERLAP = 0.7, 0.8
+"""Of a proposal's class, and of its mask that no other proposal covers (the same)."""
+
+
+class Net(NamedTuple):
+    """The sizes of a net."""
+
+    stem: int = 64
+    bottleneck: int = 64
+    """Channels inside of the first level's blocks; each further level has twice as many."""
+    level: int = 256
+    """Channels that the first level gives."""
+    hidden: int = 256
+    proposals: int = 100
+    classes: int = 133
+
+
+class Proposals(NamedTuple):
+    """What the net makes of images."""
+
+    logits: Tensor
+    """(B, N, classes + 1); the last class is none."""
+    masks: Tensor
+    """(B, N, H, W), logits: above 0 a pixel belongs to the proposal."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A thing or a surface in a panoptic map."""
+
+    number: int
+    """Its pixels' value in the map."""
+    category: int
+    thing: bool
+    """Whether it can be counted; all of a surface is one segment."""
+
+
+class FrozenNorm(nn.Module):
+    """Batch normalisation with the statistics of the file."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        for name, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            self.register_buffer(name, torch.full((width,), float(value)))
+
+    def forward(self, planes: Tensor) -> Tensor:
+        weight, bias, mean, variance = (tensor.view(1, -1, 1, 1) for tensor in self.buffers())
+        scale = weight * (variance + 1e-5).rsqrt()
+        return planes * scale + (bias - mean * scale)
+
+
+class Normed(nn.Conv2d):
+    """A convolution without bias and its normalisation."""
+
+    def __init__(self, taken: int, given: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(taken, given, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = FrozenNorm(given)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        return cast(Tensor, self.norm(super().forward(planes)))
+
+
+class Stem(nn.Module):
+    """The first layer, which gives a quarter of the size."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = Normed(3, width, 7, stride=2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        halved = torch.relu(self.conv1(image))  # (B, C, H/2, W/2)
+        return nn.functional.max_pool2d(halved, 3, stride=2, padding=1)  # (B, C, H/4, W/4)
+
+
+class Bottleneck(nn.Module):
+    """ResNet's block, whose stride is in the 3x3 layer."""
+
+    def __init__(self, taken: int, inside: int, given: int, stride: int) -> None:
+        super().__init__()
+        self.shortcut = Normed(taken, given, 1, stride) if taken != given else nn.Identity()
+        self.conv1 = Normed(taken, inside, 1)
+        self.conv2 = Normed(inside, inside, 3, stride)
+        self.conv3 = Normed(inside, given, 1)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        made = self.conv3(torch.relu(self.conv2(torch.relu(self.conv1(planes)))))
+        return torch.relu(made + self.shortcut(planes))
+
+
+class ResNet(nn.Module):
+    """Takes images (B, 3, H, W), gives a quarter, an eighth, a 16th and a 32nd of their size."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.stem = Stem(net.stem)
+        self.res2 = _level(net.stem, net, 0)
+        self.res3 = _level(net.level, net, 1)
+        self.res4 = _level(2 * net.level, net, 2)
+        self.res5 = _level(4 * net.level, net, 3)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        levels, planes = [], self.stem(image)
+        for level in (self.res2, self.res3, self.res4, self.res5):
+            planes = level(planes)
+            levels.append(planes)
+        return levels
+
+
+class Upward(nn.Module):
+    """A deformable convolution, which gathers from where it wants, and twice the size."""
+
+    def __init__(self, taken: int, given: int) -> None:
+        super().__init__()
+        self.dcn_offset = nn.Conv2d(taken, 27, 3, padding=1)
+        self.dcn = nn.Conv2d(taken, given, 3, padding=1, bias=False)
+        self.dcn_bn = nn.BatchNorm2d(given)
+        self.up_sample = nn.ConvTranspose2d(given, given, 4, stride=2, padding=1, bias=False)
+        self.up_bn = nn.BatchNorm2d(given)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        told = self.dcn_offset(planes)
+        gathered = deformed(planes, told[:, :18], told[:, 18:].sigmoid(), self.dcn.weight)
+        gathered = torch.relu(self.dcn_bn(gathered))
+        return torch.relu(self.up_bn(self.up_sample(gathered)))  # (B, C', 2H, 2W)
+
+
+def deformed(planes: Tensor, moves: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
+    """Convolve where each of the kernel's nine taps is moved, and counts for a share of itself.
+
+    Takes (B, C, H, W), moves (B, 18, H, W) in pixels, down and right for each tap, and shares
+    (B, 9, H, W). Zhu et al., "Deformable ConvNets v2", CVPR 2019, section 3.2. It is torchvision's
+    deform_conv2d, whose wheels refuse to be loaded beside a torch without CUDA.
+    """
+    height, width = planes.shape[-2:]
+    rows = torch.arange(height, device=planes.device, dtype=planes.dtype)[:, None]
+    columns = torch.arange(width, device=planes.device, dtype=planes.dtype)
+    total = torch.zeros_like(planes[:, :1])
+    for tap in range(9):
+        y = rows + tap // 3 - 1 + moves[:, 2 * tap]  # (B, H, W)
+        x = columns + tap % 3 - 1 + moves[:, 2 * tap + 1]
+        places = torch.stack((_relative(x, width), _relative(y, height)), -1)
+        found = nn.functional.grid_sample(planes, places, align_corners=False)
+        found = found * shares[:, tap : tap + 1]
+        total = total + nn.functional.conv2d(found, weight[:, :, tap // 3, tap % 3, None, None])
+    return total
+
+
+def _relative(places: Tensor, length: int) -> Tensor:
+    """Give pixels as grid_sample counts them: from -1 to 1 over the whole length."""
+    return (2 * places + 1) / length - 1
+
+
+class Pyramid(nn.Module):
+    """Adds up the levels, each brought to one width before its size (section 3.2)."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        widths = 8 * level, 4 * level, 2 * level, level
+        self.lateral_conv0, self.lateral_conv1, self.lateral_conv2, self.lateral_conv3 = (
+            nn.Conv2d(width, width // 2, 1) for width in widths
+        )
+        self.deform_conv1, self.deform_conv2, self.deform_conv3 = (
+            Upward(width // 2, width // 4) for width in widths[:3]
+        )
+        self.conv_a5, self.conv_a4, self.conv_a3, self.conv_a2 = (
+            nn.Conv2d(width // 2, GATHERED, 1, bias=False) for width in widths
+        )
+        self.bias = nn.Parameter(torch.zeros(1, GATHERED, 1, 1))
+        self.output_conv = nn.Conv2d(GATHERED, GATHERED, 3, padding=1)
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        quarter, eighth, sixteenth, smallest = levels
+        five = self.lateral_conv0(smallest)
+        four = self.lateral_conv1(sixteenth) + self.deform_conv1(five)
+        three = self.lateral_conv2(eighth) + self.deform_conv2(four)
+        two = self.lateral_conv3(quarter) + self.deform_conv3(three)
+        total = (
+            _enlarged(self.conv_a5(five), 8)
+            + _enlarged(self.conv_a4(four), 4)
+            + _enlarged(self.conv_a3(three), 2)
+            + self.conv_a2(two)
+            + self.bias
+        )
+        return cast(Tensor, self.output_conv(total))  # (B, 128, H/4, W/4)
+
+
+class Neck(nn.Module):
+    """Tells the features where they are."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.deconv = Pyramid(net.level)
+        self.loc_conv = nn.Conv2d(GATHERED + 2, net.hidden, 1)
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        planes = self.deconv(levels)
+        batch, _, height, width = planes.shape
+        x = torch.linspace(-1, 1, width, device=planes.device).expand(batch, 1, height, width)
+        y = torch.linspace(-1, 1, height, device=planes.device)[:, None]
+        y = y.expand(batch, 1, height, width)
+        return cast(Tensor, self.loc_conv(torch.cat((planes, x, y), 1)))
+
+
+class Mixing(nn.Module):
+    """A separable convolution over proposals whose kernels the proposals make (section 3.3)."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.weight_linear = nn.Linear(net.hidden, DEPTHWISE + net.proposals)
+        self.norm = nn.LayerNorm(net.hidden)
+
+    def forward(self, kernels: Tensor, features: Tensor) -> Tensor:
+        """Both (B, N, C)."""
+        weights = self.weight_linear(kernels)
+        along, across = weights[..., :DEPTHWISE], weights[..., DEPTHWISE:]
+        neighbours = nn.functional.pad(features, 2 * (DEPTHWISE // 2,)).unfold(-1, DEPTHWISE, 1)
+        mixed = torch.relu((neighbours * along[:, :, None]).sum(-1))  # (B, N, C)
+        return cast(Tensor, self.norm(across @ mixed))
+
+
+class Feedforward(nn.Module):
+    """Two layers beside a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Sequential(nn.Linear(width, INSIDE), nn.ReLU()), nn.Linear(INSIDE, width)
+        )
+
+    def forward(self, kernels: Tensor) -> Tensor:
+        return kernels + cast(Tensor, self.layers(kernels))
+
+
+class Refinement(nn.Module):
+    """A round: what lies under each proposal's mask makes its next kernel, mask and class."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.f_atten, self.k_atten = Mixing(net), Mixing(net)
+        self.f_atten_norm, self.k_atten_norm = nn.LayerNorm(net.hidden), nn.LayerNorm(net.hidden)
+        self.s_atten = nn.MultiheadAttention(net.hidden, HEADS, batch_first=True)
+        self.s_atten_norm = nn.LayerNorm(net.hidden)
+        self.ffn = Feedforward(net.hidden)
+        self.ffn_norm = nn.LayerNorm(net.hidden)
+        self.cls_fcs, self.fc_cls = _layer(net.hidden), nn.Linear(net.hidden, net.classes + 1)
+        self.mask_fcs, self.fc_mask = _layer(net.hidden), nn.Linear(net.hidden, net.hidden)
+
+    def forward(
+        self, planes: Tensor, kernels: Tensor, masks: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Take (B, C, H, W), (B, N, C) and (B, N, H, W); give logits, and these two anew."""
+        hard = (masks > 0).to(planes.dtype)
+        features = torch.einsum("bnhw,bchw->bnc", hard, planes)
+        features = self.f_atten_norm(features + self.f_atten(kernels, features))
+        kernels = self.k_atten_norm(features + self.k_atten(kernels, features))
+        attended, _ = self.s_atten(kernels, kernels, kernels, need_weights=False)
+        kernels = self.ffn_norm(self.ffn(self.s_atten_norm(kernels + attended)))
+        logits = self.fc_cls(self.cls_fcs(kernels)) / TEMPERATURE
+        drawn = self.fc_mask(self.mask_fcs(kernels))
+        return logits, kernels, torch.einsum("bnc,bchw->bnhw", drawn, planes)
+
+
+class Weighing(nn.Module):
+    """What the file keeps of fitting: the classes' weights; not looked at."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("empty_weight", torch.ones(classes + 1))
+
+
+class Head(nn.Module):
+    """Proposes masks, and refines them."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.criterion = Weighing(net.classes)
+        self.kernels = nn.Conv2d(net.hidden, net.proposals, 1)
+        self.mask_heads = nn.ModuleList(Refinement(net) for _ in range(STAGES))
+
+    def forward(self, planes: Tensor) -> Proposals:
+        masks = self.kernels(planes)  # (B, N, H/4, W/4)
+        kernels = self.kernels.weight[None, :, :, 0, 0].expand(len(planes), -1, -1)  # (B, N, C)
+        for refine in self.mask_heads:
+            logits, kernels, masks = refine(planes, kernels, masks)
+        return Proposals(logits, masks)
+
+
+class YosoNet(nn.Module):
+    """Takes images (B, 3, H, W), RGB in [0, 1], any H and W; gives masks of the framed quarter."""
+
+    def __init__(self, net: Net | None = None) -> None:
+        """Take the sizes of the net; None are those of the official ones for COCO."""
+        super().__init__()
+        net = net or Net()
+        self.backbone = ResNet(net)
+        self.yoso_neck = Neck(net)
+        self.yoso_head = Head(net)
+
+    @classmethod
+    def of(cls, weights: Mapping[str, Tensor]) -> Self:
+        """Build the net whose weights these are, in evaluation mode.
+
+        Raises:
+            RuntimeError: they are those of another net.
+
+        """
+        try:
+            net = cls(_sizes(weights))
+        except KeyError as error:
+            raise RuntimeError(f"YOSO's weights have {error}, these do not") from error
+        net.load_state_dict(weights, strict=True)
+        return net.eval()
+
+    def forward(self, image: Tensor) -> Proposals:
+        return cast(Proposals, self.yoso_head(self.yoso_neck(self.backbone(framed(image)))))
+
+
+def framed(image: Tensor) -> Tensor:
+    """Normalise the colours, and add zeros at the right and below."""
+    mean, deviation = (image.new_tensor(colour).view(3, 1, 1) for colour in (MEAN, DEVIATION))
+    below, right = (-side % DIVISOR for side in image.shape[-2:])
+    return nn.functional.pad((255 * image - mean) / deviation, (0, right, 0, below))
+
+
+def seen_size(height: int, width: int) -> tuple[int, int]:
+    """Give the height and width in which the official nets see an image."""
+    scale = min(SHORTEST / min(height, width), LONGEST / max(height, width))
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+def unframed(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """Enlarge masks (B, N, H/4, W/4) to the image that the net was given, of this size."""
+    return _enlarged(masks, 4)[..., : size[0], : size[1]]
+
+
+def resized(planes: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize (B, N, H, W) between pixel centres."""
+    return nn.functional.interpolate(planes, list(size), mode="bilinear", align_corners=False)
+
+
+def semantic(logits: Tensor, masks: Tensor) -> Tensor:
+    """Give how much each class is at each pixel, (classes, H, W), of (N, classes + 1), (N, H, W)."""
+    return torch.einsum("nc,nhw->chw", logits.softmax(-1)[:, :-1], masks.sigmoid())
+
+
+def region(logits: Tensor, masks: Tensor, category: int, least_score: float) -> Tensor:
+    """Give the pixels of one class, (H, W) bool: all proposals that are it with `least_score`.
+
+    Takes (N, classes + 1) and (N, H, W). For a net that was fitted to one class, that is class 0.
+    """
+    scores = logits.softmax(-1)
+    believed = (scores.argmax(-1) == category) & (scores[:, category] > least_score)
+    return (masks[believed] > 0).any(0)
+
+
+def panoptic(
+    logits: Tensor,
+    masks: Tensor,
+    things: Collection[int],
+    least_score: float = LEAST_SCORE,
+    least_overlap: float = LEAST_OVERLAP,
+) -> tuple[Tensor, list[Segment]]:
+    """Give each pixel to one segment: their numbers (H, W), 0 for none, and what they are.
+
+    Takes (N, classes + 1) and (N, H, W); `things` are the classes that can be counted. After
+    Cheng et al., "Per-Pixel Classification is Not All You Need", NeurIPS 2021, section 3.4.
+    """
+    scores, categories = logits.softmax(-1).max(-1)
+    kept = (categories < logits.shape[-1] - 1) & (scores > least_score)
+    numbers = torch.zeros(masks.shape[-2:], dtype=torch.int32, device=masks.device)
+    segments: list[Segment] = []
+    if not kept.any():
+        return numbers, segments
+    drawn = masks[kept].sigmoid()
+    owner = (scores[kept, None, None] * drawn).argmax(0)
+    surfaces: dict[int, int] = {}
+    for proposal, category in enumerate(categories[kept].tolist()):
+        own, whole = owner == proposal, drawn[proposal] >= 0.5
+        shown = own & whole
+        if not shown.any() or own.sum() / whole.sum() < least_overlap:
+            continue
+        thing = category in things
+        number = len(segments) + 1 if thing else surfaces.setdefault(category, len(segments) + 1)
+        numbers[shown] = number
+        if number > len(segments):
+            segments.append(Segment(number, category, thing))
+    return numbers, segments
+
+
+def _level(taken: int, net: Net, depth: int) -> nn.Sequential:
+    inside, given = net.bottleneck << depth, net.level << depth
+    first = Bottleneck(taken, inside, given, 1 if depth == 0 else 2)
+    rest = (Bottleneck(given, inside, given, 1) for _ in range(BLOCKS[depth] - 1))
+    return nn.Sequential(first, *rest)
+
+
+def _layer(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width, bias=False), nn.LayerNorm(width), nn.ReLU())
+
+
+def _enlarged(planes: Tensor, scale: int) -> Tensor:
+    return resized(planes, [scale * side for side in planes.shape[-2:]])
+
+
+def _sizes(weights: Mapping[str, Tensor]) -> Net:
+    names = (
+        "backbone.stem.conv1.weight", "backbone.res2.0.conv1.weight", "backbone.res2.0.conv3.weight",
+        "yoso_neck.loc_conv.weight", "yoso_head.kernels.weight",
+    )  # fmt: skip
+    stem, bottleneck, level, hidden, proposals = (weights[name].shape[0] for name in names)
+    classes = weights["yoso_head.mask_heads.0.fc_cls.weight"].shape[0] - 1
+    return Net(stem, bottleneck, level, hidden, proposals, classes)
