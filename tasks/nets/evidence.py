@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from storage.kinds import Degradation
-from tasks.restorers.shrinkage import BLOCK, COSINES
+from tasks.blocks import BLOCK, COSINES
 
 WIDTHS = (24, 48, 64, 96)
 """Channels at a half, a quarter, an eighth and a sixteenth of the crop's size."""
@@ -51,15 +51,16 @@ class EvidenceNet(nn.Module):
         )  # fmt: skip
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        framed = functional.pad(crops, (1, 1, 1, 1), mode="replicate")
-        fine = torch.tanh(SHARPNESS * (crops - functional.avg_pool2d(framed, 3, 1)))
-        grey = crops.mean(1, keepdim=True)
-        blocks = functional.conv2d(grey, self.cosines, stride=BLOCK)  # (B, 64, H/8, W/8)
-        strengths = torch.log(blocks.abs() + FAINTEST)
+        with torch.autocast(crops.device.type, enabled=False):  # a step of the file must be seen
+            framed = functional.pad(crops, (1, 1, 1, 1), mode="replicate")
+            fine = torch.tanh(SHARPNESS * (crops - functional.avg_pool2d(framed, 3, 1)))
+            grey = crops.mean(1, keepdim=True)
+            blocks = functional.conv2d(grey, self.cosines, stride=BLOCK)  # (B, 64, H/8, W/8)
+            strengths = torch.log(blocks.abs() + FAINTEST)
         seen = torch.cat([self.detail(fine), self.frequencies(strengths)], 1)  # (B, 128, H/8, W/8)
         opinions, importance = self.together(seen).chunk(2, 1)
-        weights = functional.softplus(importance) + LEAST_WEIGHT
-        return (weights * opinions).mean((2, 3)), weights.mean((2, 3))
+        weights = functional.softplus(importance.float()) + LEAST_WEIGHT
+        return (weights * opinions.float()).mean((2, 3)), weights.mean((2, 3))
 
 
 def severities(votes: Tensor, weights: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from diffusers.models.unets.unet_2d_blocks import UNetMidBlock2D, get_down_block
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.nets import weights
-from tasks.nets.weights import WrongWeights
+from storage import weights
+from storage.errors import WeightsWrong
 
 EPSILON = 1e-6
 """Of each group norm."""
@@ -113,13 +113,13 @@ def load(file: Path, sizes: Sizes | None = None) -> NoisePredictor:
     """Give the noise predictor of a weights file, in float32 on the CPU, ready to run.
 
     Raises:
-        WrongWeights: a tensor is missing, too many, or of another shape.
+        WeightsWrong: a tensor is missing, too many, or of another shape.
 
     """
     with torch.device("meta"):  # no random weights are drawn only to be thrown away
         net = NoisePredictor(sizes)
     try:
-        net.load_state_dict(weights.read(file), strict=True, assign=True)
+        net.load_state_dict(weights.opened(file), strict=True, assign=True)
     except RuntimeError as error:
-        raise WrongWeights(f"{file} is not of InvSR's noise predictor") from error
+        raise WeightsWrong(f"{file} is not of InvSR's noise predictor") from error
     return net.float().eval().requires_grad_(False)

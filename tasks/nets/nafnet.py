@@ -11,8 +11,6 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from tasks.nets.checkpoints import number
-
 FITTED_ON = 256
 """Pixels of the side of the crops that the official nets were fitted on."""
 WINDOW = (3, 2)
@@ -139,12 +137,12 @@ class NAFNet(nn.Module):
         """
         if "intro.weight" not in weights:
             raise RuntimeError("NAFNet's weights have 'intro.weight', these do not")
-        levels = number(weights, "encoders")
+        levels = _number(weights, "encoders")
         net = cls(
             weights["intro.weight"].shape[0],
-            [number(weights, f"encoders.{level}") for level in range(levels)],
-            number(weights, "middle_blks"),
-            [number(weights, f"decoders.{level}") for level in range(levels)],
+            [_number(weights, f"encoders.{level}") for level in range(levels)],
+            _number(weights, "middle_blks"),
+            [_number(weights, f"decoders.{level}") for level in range(levels)],
             fitted_on,
         )
         net.load_state_dict(weights, strict=True)
@@ -186,3 +184,10 @@ def _up(width: int) -> nn.Sequential:
 def _window(fitted_on: int | None, level: int) -> int | None:
     times, by = WINDOW
     return None if fitted_on is None else (fitted_on >> level) * times // by
+
+
+def _number(weights: Mapping[str, Tensor], prefix: str) -> int:
+    """Count the modules of a sequence: those whose names begin with `prefix`, a dot and a digit."""
+    depth = prefix.count(".") + 1
+    inside = (name.split(".") for name in weights if name.startswith(f"{prefix}."))
+    return len({parts[depth] for parts in inside if parts[depth].isdigit()})

@@ -61,4 +61,5 @@ def resized(image: Image, size: tuple[int, int]) -> Image:
     if image.shape[:2] == size:
         return image
     planes = tensor_of(image, torch.device("cpu"))
-    return image_of(functional.interpolate(planes, size=size, mode="bicubic", antialias=True))
+    made = functional.interpolate(planes, size=size, mode="bicubic", antialias=True)
+    return image_of(made.clamp(0, 1))

@@ -23,7 +23,7 @@ from storage.photos import Image
 from tasks.classifiers import Verdict
 from tasks.detectors.faces import Face, Points
 from tasks.light import Plane
-from tasks.restorers import tensors
+from tasks.restorers.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,8 @@ class MendFaces:
 
     def _change(self, face: Image) -> Image:
         """Give what the net changes in an aligned face; nothing if that is no numbers."""
-        planes = tensors.planes(2 * face - 1, self.device)
-        change = tensors.image((self.net(planes).clamp(-1, 1) - planes) / 2)
+        planes = tensor_of(2 * face - 1, self.device)
+        change = image_of((self.net(planes).clamp(-1, 1) - planes) / 2)
         if not np.isfinite(change).all():
             log.info("the net gave a face that is no numbers")
             return np.zeros_like(face)

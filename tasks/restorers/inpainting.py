@@ -18,7 +18,7 @@ from torch import Tensor
 
 from storage.photos import Image
 from tasks.light import Plane
-from tasks.restorers import tensors
+from tasks.restorers.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
@@ -99,11 +99,11 @@ class Inpaint:
         return np.asarray(enlarged, np.float32).clip(0, 1)
 
     def _run(self, crop: Image, hole: Hole) -> Image:
-        planes = tensors.planes(crop, self.device)
+        planes = tensor_of(crop, self.device)
         mask = torch.from_numpy(hole.astype(np.float32))[None, None].to(self.device)
         # Its Fourier transforms know neither half precision.
         with torch.autocast(self.device.type, enabled=False):
-            return tensors.image(self.net(planes, mask))
+            return image_of(self.net(planes, mask))
 
 
 def load(file: Path, device: torch.device) -> Inpaint:

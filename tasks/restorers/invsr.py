@@ -220,7 +220,7 @@ def load(
     at once.
 
     Raises:
-        WrongWeights: the file is not of the noise predictor.
+        WeightsWrong: the file is not of the noise predictor.
 
     """
     parts = [

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from storage.photos import Image
+from storage.weights import opened
 from tasks.classifiers import Verdict
 from tasks.light import Plane
-from tasks.nets.checkpoints import state_dict
 from tasks.nets.nafnet import FITTED_ON, NAFNet
-from tasks.restorers import tensors
 from tasks.restorers.overlap import by_overlapping_tiles
+from tasks.restorers.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Deblur:
         return restored.clip(0, 1)  # blending may round to just above 1
 
     def _restored(self, tile: Image) -> Image:
-        return believed(tile, tensors.image(self.net(tensors.planes(tile, self.device))))
+        return believed(tile, image_of(self.net(tensor_of(tile, self.device))))
 
 
 def load(file: Path, device: torch.device, *, local: bool = True) -> Deblur:
@@ -67,7 +67,7 @@ def load(file: Path, device: torch.device, *, local: bool = True) -> Deblur:
 
     Not for the denoisers (SIDD), whose figures are with means over the whole image.
     """
-    net = NAFNet.of(state_dict(file), FITTED_ON if local else None)
+    net = NAFNet.of(opened(file), FITTED_ON if local else None)
     return Deblur(net.to(device), device)
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
+from storage import weights
+from storage.errors import WeightsWrong
 from storage.photos import Image
-from tasks.nets import weights
-from tasks.nets.weights import WrongWeights
 from tasks.restorers.tensors import image_of, tensor_of
 
 CONTEXT = 32
@@ -69,7 +69,8 @@ class RealESRGAN:
         return made
 
     def _enlarged(self, tile: Image) -> Image:
-        return image_of(self.net(tensor_of(tile, self.net.device, self.net.dtype)))
+        made = self.net(tensor_of(tile, self.net.device, self.net.dtype))
+        return image_of(made.clamp(0, 1))
 
     def _span(self, start: int, length: int) -> slice:
         return slice(self.scale * start, self.scale * (start + length))
@@ -87,15 +88,15 @@ def load(
     """Build Real-ESRGAN from a weights file, .safetensors or .pth; nothing that lies in it is run.
 
     Raises:
-        WrongWeights: it is damaged, or of another network.
+        WeightsWrong: it is damaged, or of another network.
 
     """
-    tensors = weights.read(file)
+    tensors = weights.opened(file)
     try:
         net = ModelLoader(device).load_from_state_dict(tensors)
     except (UnsupportedModelError, RuntimeError) as error:
-        raise WrongWeights(f"{file} is not of a Real-ESRGAN network") from error
+        raise WeightsWrong(f"{file} is not of a Real-ESRGAN network") from error
     if net.architecture.id not in ARCHITECTURES or net.input_channels != 3:
-        raise WrongWeights(f"{file} is of {net.architecture.name}, not of Real-ESRGAN")
+        raise WeightsWrong(f"{file} is of {net.architecture.name}, not of Real-ESRGAN")
     assert isinstance(net, ImageModelDescriptor)
     return RealESRGAN(net.to(device, dtype).eval(), tile_pixels)

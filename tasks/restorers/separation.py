@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from storage.photos import Image
+from storage.weights import opened
 from tasks.classifiers import Verdict
 from tasks.light import Plane
-from tasks.nets.checkpoints import state_dict
 from tasks.nets.rrw import SeparationNet, location_net
-from tasks.restorers import tensors
+from tasks.restorers.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ class Separate:
     def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
         """Reduce reflections; an image for which the net gives no numbers stays as it is."""
         small = _shrunk(image)
-        planes = tensors.planes(_framed(small), self.device)
-        made = tensors.image(self.separate(planes, self.locate(planes)))
+        planes = tensor_of(_framed(small), self.device)
+        made = image_of(self.separate(planes, self.locate(planes)))
         made = made[: small.shape[0], : small.shape[1]]
         if not np.isfinite(made).all():
             log.info("the net against reflections gave no numbers")
@@ -58,7 +58,7 @@ class Separate:
     def where(self, image: Image) -> Plane:
         """Give where reflections are, (H, W) in [0, 1]: edges that are theirs, not areas."""
         small = _shrunk(image)
-        planes = tensors.planes(_framed(small), self.device)
+        planes = tensor_of(_framed(small), self.device)
         found = self.locate(planes)[0, 0].float().cpu().numpy()
         found = found[: small.shape[0], : small.shape[1]]
         sized = cv2.resize(found, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
@@ -67,8 +67,8 @@ class Separate:
 
 def load(location: Path, separation: Path, device: torch.device) -> Separate:
     """Load RD.pth and RR.pth, for which their authors state no licence."""
-    locate = location_net(state_dict(location))
-    separate = SeparationNet.of(state_dict(separation), None)
+    locate = location_net(opened(location))
+    separate = SeparationNet.of(opened(separation), None)
     return Separate(locate.to(device), separate.to(device), device)
 
 

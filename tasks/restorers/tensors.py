@@ -1,4 +1,4 @@
-"""Between images and the tensors that nets take."""
+"""Where images become tensors, and tensors images."""
 
 import numpy as np
 import torch
@@ -8,12 +8,11 @@ from storage.photos import Image
 
 
 def tensor_of(image: Image, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Give an image as a tensor (1, 3, H, W) on a device."""
-    planes = np.ascontiguousarray(np.moveaxis(image, -1, 0), np.float32)
+    """Give an image as a tensor (1, 3, H, W) of its own on a device, RGB in the same range."""
+    planes = np.array(np.moveaxis(image, -1, 0), np.float32, order="C")
     return torch.from_numpy(planes)[None].to(device, dtype)
 
 
 def image_of(tensor: Tensor) -> Image:
-    """Give a tensor (1, 3, H, W) as an image in [0, 1]."""
-    planes = tensor[0].float().clamp(0, 1).cpu().numpy()
-    return np.ascontiguousarray(np.moveaxis(planes, 0, -1), np.float32)
+    """Give a tensor (1, 3, H, W) as an image, in the same range."""
+    return np.ascontiguousarray(np.moveaxis(tensor[0].float().cpu().numpy(), 0, -1), np.float32)

@@ -15,9 +15,9 @@ diffusers = pytest.importorskip("diffusers", reason="the paper engine's packages
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from storage.errors import WeightsWrong
 from tasks.nets import invsr as nets
 from tasks.nets.invsr import NoisePredictor, Sizes
-from tasks.nets.weights import WrongWeights
 from tasks.restorers import invsr
 from tasks.restorers.invsr import InvSR
 
@@ -137,7 +137,7 @@ def test_a_file_of_another_net_is_refused(predictor, tmp_path, spoil):
     tensors = dict(predictor.state_dict())
     spoil(tensors)
     save_file(tensors, tmp_path / "net.safetensors")
-    with pytest.raises(WrongWeights, match=r"net\.safetensors"):
+    with pytest.raises(WeightsWrong, match=r"net\.safetensors"):
         nets.load(tmp_path / "net.safetensors", TINY)
 
 
@@ -154,7 +154,7 @@ def test_code_in_a_file_is_not_run(tmp_path, write):
     sprung = tmp_path / "sprung"
     with (tmp_path / "net.pth").open("wb") as file:
         write({"state_dict": Trap(sprung)}, file)
-    with pytest.raises(WrongWeights):
+    with pytest.raises(WeightsWrong):
         nets.load(tmp_path / "net.pth", TINY)
     assert not sprung.exists()
 
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_named(predictor, tmp_path, name):
     cut = file.read_bytes()[:-1000]
     for content in (b"", b"PK\x03\x04", cut, *(random.bytes(40) for _ in range(200))):
         file.write_bytes(content)
-        with pytest.raises(WrongWeights, match=name):
+        with pytest.raises(WeightsWrong, match=name):
             nets.load(file, TINY)
 
 

@@ -17,7 +17,7 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.NAFNet import NAFNet
 
-from tasks.nets.weights import WrongWeights
+from storage.errors import WeightsWrong
 from tasks.restorers import real_esrgan
 
 WEIGHTS = Path(__file__).parents[2] / "../shared/weights/realesrgan_compact_x4.safetensors"
@@ -150,7 +150,7 @@ def test_code_in_a_file_is_not_run(tmp_path, write):
     sprung = tmp_path / "sprung"
     with (tmp_path / "net.pth").open("wb") as file:
         write({"params_ema": Trap(sprung)}, file)
-    with pytest.raises(WrongWeights, match=r"net\.pth"):
+    with pytest.raises(WeightsWrong, match=r"net\.pth"):
         real_esrgan.load(tmp_path / "net.pth", CPU)
     assert not sprung.exists()
 
@@ -158,12 +158,12 @@ def test_code_in_a_file_is_not_run(tmp_path, write):
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_damaged_file_is_named(tmp_path, suffix):
     (tmp_path / f"net{suffix}").write_bytes(b"no weights at all")
-    with pytest.raises(WrongWeights, match=suffix):
+    with pytest.raises(WeightsWrong, match=suffix):
         real_esrgan.load(tmp_path / f"net{suffix}", CPU)
 
 
 def test_a_file_of_another_net_is_refused(tmp_path):
     net = NAFNet(width=8, middle_blk_num=1, enc_blk_nums=[1], dec_blk_nums=[1])
     save_file(net.state_dict(), tmp_path / "net.safetensors")
-    with pytest.raises(WrongWeights, match="NAFNet"):
+    with pytest.raises(WeightsWrong, match="NAFNet"):
         real_esrgan.load(tmp_path / "net.safetensors", CPU)
