@@ -8,8 +8,9 @@ GALLERY ?=
 TRAINING := torch==2.13.0 onnx==1.23.2
 
 PHOTOS ?= ../shared/photos/clear/tiles512
-RESEARCH ?= ../shared/photos/research
-NETS := noise classifier
+GOOD ?= $(wildcard $(addprefix ../shared/photos/clear/,food_pd photos_full kodak))
+RESEARCH ?= $(wildcard ../shared/photos/research)
+NETS := noise compression softness motion classifier
 STEPS ?= 10000
 
 .PHONY: try test lint types check bench chaos train evaluate clean
@@ -37,17 +38,23 @@ bench: .venv/ready
 chaos: .venv/ready
 	$(BIN)/python tests/chaos.py
 
-# Fits the lite engine's nets to a folder of clean photos, and puts them into the package.
+# Fits the lite engine's nets to a folder of clean photos, and puts them into the package. GOOD are
+# folders of photos as people keep them, which must not be blamed.
 train: .venv/train
 	for net in $(NETS); do \
-	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --steps $(STEPS) && \
-	  $(BIN)/python -m tasks.training.export $$net || exit 1; done
+	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --good $(GOOD) \
+	    --steps $(STEPS) && $(BIN)/python -m tasks.training.export $$net || exit 1; done
+	$(BIN)/python -m tasks.training.fuse --photos "$(PHOTOS)" --good $(GOOD)
 
-# Measures the lite engine on photos that it was not fitted to, and on real pairs where there are any.
+# Measures the lite engine on photos that it was not fitted to, and on real ones where there are
+# any; then says which bars are reached.
 evaluate: .venv/train
-	$(BIN)/python -m tasks.training.testset --photos "$(PHOTOS)" --research "$(RESEARCH)"
+	$(BIN)/python -m tasks.training.testset --photos "$(PHOTOS)" --good $(GOOD) \
+	  $(if $(RESEARCH),--research "$(RESEARCH)")
+	mkdir -p out/report
 	for set in synthetic real; do PHOTOMEND_CONFIG=/dev/null $(BIN)/photomend evaluate \
-	  out/testset/$$set.csv --sheet out/report/$$set; done
+	  out/testset/$$set.csv --sheet out/report/$$set --json > out/report/$$set.json; done
+	$(BIN)/python -m tasks.training.bars out/report
 
 # What only fitting needs, beside the locked packages: pip finds a torch for this machine.
 .venv/train: .venv/ready

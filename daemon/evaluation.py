@@ -1,5 +1,6 @@
 """`photomend evaluate`: put the rows of a manifest through an engine, and show what came of it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +17,7 @@ from rich.progress import track
 from daemon import sheet
 from daemon.shown import table, text
 from storage.errors import PhotomendError
-from storage.kinds import Category, Degradation, EngineName
+from storage.kinds import Category, Decision, Degradation, EngineName
 from storage.photos import Limits
 from storage.settings import settings
 from tasks.chains import lite
@@ -26,8 +27,8 @@ from tasks.evaluation import summary
 from tasks.evaluation.manifest import Row
 from tasks.evaluation.run import Engine, Evaluated, evaluate
 
-SHOWN = 6
-"""So many of the best and as many of the worst are drawn."""
+SHOWN, OF_GROUP = 6, 10
+"""So many of the best and as many of the worst are drawn, and of each group."""
 SIDE, FRAME = 420, 50
 """Of the curve's picture, in pixels."""
 
@@ -134,7 +135,10 @@ def _change(figures: dict[str, Any], name: str, digits: int) -> str:
 
 
 def draw(report: Report, folder: Path) -> Iterator[Path]:
-    """Draw the best and the worst pairs, and how risk grows with coverage; yield each file."""
+    """Draw the best, the worst and ten photos of each group, and how risk grows with coverage.
+
+    Yields each file as it is drawn.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pairs = [each for each in report.evaluated if each.before and each.after]
     pairs.sort(key=_gain)
@@ -143,6 +147,13 @@ def draw(report: Report, folder: Path) -> Iterator[Path]:
             file = folder / f"{name}.jpg"
             sheet.write([_strip(each, report.engine) for each in chosen], file)
             yield file
+    for group in sorted({each.row.group for each in report.evaluated}):
+        chosen = [each for each in report.evaluated if each.row.group == group]
+        chosen.sort(key=lambda each: each.decision is not Decision.RESTORED)  # the mended first
+        name = re.sub(r"[^\w+-]+", "-", group) or "no-group"
+        file = folder / f"group-{name}.jpg"
+        sheet.write([_strip(each, report.engine) for each in chosen[:OF_GROUP]], file)
+        yield file
     curve = summary.coverage_and_risk(report.evaluated)
     if curve:
         yield _draw_curve(curve, folder / "coverage-risk.png")

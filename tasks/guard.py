@@ -1,27 +1,15 @@
 """Decide whether a restored image is kept: it must not be worse than what it was made from."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from storage.kinds import Category, Degradation
+from storage.kinds import Degradation
 from storage.photos import Image
-from tasks.classifiers import Classifier, Verdict
-
-TREATED = {
-    Category.SUPER_RESOLUTION: (
-        Degradation.NOISE,
-        Degradation.COMPRESSION,
-        Degradation.SOFTNESS,
-    ),
-    Category.REFLECTION: (Degradation.REFLECTION,),
-    Category.MOTION_BLUR: (Degradation.MOTION,),
-    Category.CLEAN: (),
-}
-"""What each chain is there for."""
-
+from tasks.classifiers import TREATED, Classifier, Verdict
 
 MOST_MEAN_SHIFT = 2.0
 """Of a colour channel's mean, of 255 (1.3 at most over 193 results of a diffusion restorer)."""
@@ -30,8 +18,13 @@ BLOCK, MOST_BLOCK_SHIFT = 64, 20.0
 LOW_BLOCK, MOST_LOW_SHIFT = 128, 3.0
 """Pixels of the blocks whose means are the low frequencies, and the root mean square of what they
 may move, of 255."""
-LEAST_FALL = 0.05
-"""Of the worst treated severity."""
+MOST_WORSE = 0.2
+"""By which the worst treated severity may rise, in log odds: near 1 a severity hardly moves, its odds
+do. What was very soft or shaken is better sharpened half-way, and is still called soft then."""
+LEAST_CHANGE = 1 / 255
+"""Of the pixel that changed most; less is no restoration."""
+SUREST = 0.999
+"""A severity above which odds say nothing."""
 MOST_RISE = 0.25
 """Of any severity that is not treated, as long as it stays below `FAINT`."""
 FAINT = 0.4
@@ -123,12 +116,19 @@ def _no_better(
     worst = max(treated, key=lambda kind: had[kind], default=None)
     if worst is None:
         return "a clean photo needs no restoration"
-    if had[worst] - has[worst] < LEAST_FALL:
-        return _sentence(worst, had, has, f"it must fall by {LEAST_FALL}")
+    if after.shape == before.shape and np.abs(after - before).max() < LEAST_CHANGE:
+        return _sentence(worst, had, has, "nothing changed")
+    if _log_odds(has[worst]) - _log_odds(had[worst]) > MOST_WORSE:
+        return _sentence(worst, had, has, f"its log odds may rise by {MOST_WORSE}")
     for kind in Degradation:
         if has[kind] > FAINT and has[kind] - had[kind] > MOST_RISE:
             return _sentence(kind, had, has, f"it may rise by {MOST_RISE}")
     return None
+
+
+def _log_odds(severity: float) -> float:
+    bounded = min(max(severity, 1 - SUREST), SUREST)
+    return math.log(bounded / (1 - bounded))
 
 
 def _sentence(kind: Degradation, had: Severities, has: Severities, rule: str) -> str:

@@ -11,6 +11,9 @@ from tasks.light import Plane
 from tasks.receipt import Receipt
 from tasks.restorers import Restorer
 
+MARGIN = 32
+"""Pixels around the text that its restoration also sees."""
+
 
 @dataclass(frozen=True)
 class SuperResolution:
@@ -31,21 +34,25 @@ class SuperResolution:
             facts["text_share"] = round(float(mask.mean()), 4)
         if not mask.any():
             return whole
+        box = around(mask)
         with receipt.step("restore text"):
-            text = self.restore_text(image, verdict)
+            text = self.restore_text(image[box], verdict)
         with receipt.step("fuse"):
-            return fuse(whole, text, mask)
+            fused = whole.copy()
+            fused[box] += mask[box][..., np.newaxis] * (text - whole[box])
+            return fused
 
 
-def fuse(whole: Image, text: Image, mask: Plane) -> Image:
-    """Lay the text over the whole image where the mask says so."""
-    share = mask[..., np.newaxis]
-    return whole + share * (text - whole)
+def around(mask: Plane) -> tuple[slice, slice]:
+    """Return the rows and columns of the smallest box around a mask's content, with a margin."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    top, left = max(0, int(rows[0]) - MARGIN), max(0, int(columns[0]) - MARGIN)
+    return slice(top, int(rows[-1]) + MARGIN + 1), slice(left, int(columns[-1]) + MARGIN + 1)
 
 
 def lite() -> SuperResolution:
     """Build the chain of the lite engine."""
     from tasks.detectors.text import find_text
-    from tasks.restorers.cleaning import clean, sharpen_letters
+    from tasks.restorers.cleaning import clean, clean_letters
 
-    return SuperResolution(clean, find_text, sharpen_letters, generative=False)
+    return SuperResolution(clean, find_text, clean_letters, generative=False)

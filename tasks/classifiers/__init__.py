@@ -7,6 +7,18 @@ from typing import Protocol
 from storage.kinds import Category, Degradation
 from storage.photos import Image
 
+TREATED = {
+    Category.SUPER_RESOLUTION: (
+        Degradation.NOISE,
+        Degradation.COMPRESSION,
+        Degradation.SOFTNESS,
+    ),
+    Category.REFLECTION: (Degradation.REFLECTION,),
+    Category.MOTION_BLUR: (Degradation.MOTION,),
+    Category.CLEAN: (),
+}
+"""What each chain is there for."""
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -6,10 +6,9 @@ from types import MappingProxyType
 
 from storage.kinds import Category, Degradation
 from storage.photos import Image
-from tasks.classifiers import Verdict
+from tasks.classifiers import TREATED, Verdict
 from tasks.classifiers.lite import SMALLEST
 from tasks.classifiers.views import STEP, Pixels, grey, views
-from tasks.guard import TREATED
 
 Shares = Mapping[Category, float]
 """One for each category, in [0, 1]."""

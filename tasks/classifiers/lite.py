@@ -1,11 +1,11 @@
-"""The classifier of the lite engine: a small net on native-size crops beside measured evidence.
+"""The classifier of the lite engine: a small net on native-size crops, weighed with measured evidence.
 
-The net sees noise that cannot be measured and doubts movements; all else is measured. Every ramp
-was read off photos that are known to be good and off the same photos spoiled by a known amount
-(`python -m tasks.training.calibrate` prints the table). Where the evidence lies between what good
-photos show and what spoiled ones do, the photo is left alone as unsure.
+The net sees what cannot be measured, such as noise that neighbouring pixels share; the evidence
+keeps it to what is there. How bad a photo must be to be mended was read off the tables that
+`python -m tasks.training.fuse` prints; what lies between that and clean is left alone as unsure.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -15,59 +15,76 @@ from numpy.typing import NDArray
 from storage.kinds import Category, Degradation
 from storage.photos import Image
 from tasks import weights
-from tasks.classifiers import Verdict
+from tasks.classifiers import TREATED, Verdict
 from tasks.classifiers.crops import corners
-from tasks.classifiers.echoes import Echo
 from tasks.classifiers.evidence import Evidence, measure
+from tasks.classifiers.fusion import figures_of, weigh
+from tasks.light import luma
 
-ACT, CLEAN = 0.6, 0.4
-"""A severity from which on a photo may be mended, and up to which it is taken for clean."""
+CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
+"""Where each degradation is treated."""
+ENOUGH = {
+    Degradation.NOISE: 0.9,
+    Degradation.COMPRESSION: 0.5,
+    Degradation.SOFTNESS: 0.6,
+    Degradation.MOTION: 0.8,
+    Degradation.REFLECTION: 0.68,
+}
+"""The severity from which on a photo may be mended: about one good photo in a hundred has it."""
+ONLY_SEEN = 0.55
+"""The severity of a reflection that is seen for sure but not measured as a ghost: the photo stays
+unsure, as only ghosts can be taken out."""
+LEAST_CLEAN = 0.5
+"""The probability from which on a photo is clean for sure."""
 MOST_CROPS = 24
 """So many are shown to the net: 1.5 megapixels of any photo."""
+FEWEST_LEVELS = 16
+"""Shades of grey of what may be a photo; what has fewer is drawn."""
 SMALLEST = 64
 """Pixels of the shorter side of the smallest photo that there is enough to be measured in."""
+Ramp = tuple[float, float, float]
+"""The figures that mean a severity of 0, of 0.6 and of 1."""
+QUALITY: Ramp = (80.0, 55.0, 20.0)
+"""Of a JPEG file. Down from 80, the net for compression makes every photo better that was tried."""
+GHOST: Ramp = (0.05, 0.13, 0.5)
+"""The depth of an echo in the cepstrum."""
+LEAST_NOISE = 0.05
+"""Sigma of 255; every photo has some, what was drawn has none."""
+FAINTEST_MOVEMENT = 0.010
+"""The depth in the cepstrum from which on a movement explains a fainter ghost."""
 HARMONIC = 4.0
 """A ghost this much stronger than the movement explains it (its own second echo), and else not."""
 
-Ramp = tuple[float, float, float]
-"""The figures that mean a severity of 0, of `ACT` and of 1."""
-NOISE: Ramp = (1.5, 5.5, 16.0)
-"""Sigma of the brightness, of 255: two thirds of that of each channel."""
-NOISE_SEEN: Ramp = (-1.5, 1.0, 8.0)
-"""What the net says, as a logit: it sees noise that neighbouring pixels share, which has no sigma
-to be measured. The fine grain of a film stays below `ACT` (sigma 2.5 of 255)."""
-STEP: Ramp = (0.7, 1.42, 4.0)
-"""Of 255, at the borders of blocks."""
-LONE_STEP: Ramp = (0.1, 0.2, 1.2)
-"""Beside the photo's mean step."""
-QUALITY: Ramp = (60.0, 28.0, 8.0)
-"""Of the JPEG file."""
-SOFTNESS: Ramp = (0.9, 1.35, 3.0)
-"""Sigma of the sharpest edges in pixels."""
-GHOST: Ramp = (0.05, 0.13, 0.5)
-MOVEMENT: Ramp = (0.010, 0.021, 0.08)
-"""Depths in the cepstrum."""
-LEAST_MOVED = -1.2
-"""A movement must also be seen by the net, as a logit, to be more than `DOUBTFUL`: patterns of the
-scene have echoes, too."""
-DOUBTFUL = 0.5
-MOVED_EDGES: Ramp = (1.0, 1.5, 3.5)
-"""Sigma of the edges that the movement runs across, in pixels."""
+Scores = Mapping[Category, float]
+Severities = Mapping[Degradation, float]
 
 
 @dataclass(frozen=True)
 class Lite:
     """Classifies by what a net sees and by measured evidence."""
 
-    name: str = "lite 2"
+    name: str = "lite 3"
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
         """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
-        severities = severities_of(logits(image), measure(image), jpeg_quality)
-        scores = _scores(severities)
-        surest = max(scores, key=scores.__getitem__)
-        enough = min(image.shape[:2]) >= SMALLEST
-        return Verdict(scores, severities, enough and _confident(surest, severities))
+        evidence = measure(image)
+        severities, told = weigh(figures_of(logits(image), evidence))
+        scores: Scores = told
+        if not evidence.noise_sigma:  # a pattern that somebody drew
+            severities[Degradation.NOISE] = 0.0
+        if _is_smooth(evidence):
+            severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
+        severities[Degradation.REFLECTION] *= ONLY_SEEN
+        known = {Degradation.REFLECTION: _severity(_ghost(evidence), GHOST)}
+        if jpeg_quality is not None:
+            known[Degradation.COMPRESSION] = _severity(jpeg_quality, QUALITY)
+        for kind, severity in known.items():
+            if severity > severities[kind]:
+                severities[kind] = severity
+                scores = _at_least(scores, CATEGORY[kind], severity)
+        scores = _backed(scores, severities)
+        tells = min(image.shape[:2]) >= SMALLEST and _levels(image) >= FEWEST_LEVELS
+        return Verdict(scores, severities, tells and _confident(scores, severities))
 
 
 def logits(image: Image) -> dict[Degradation, float]:
@@ -84,58 +101,55 @@ def logits(image: Image) -> dict[Degradation, float]:
     return dict(zip(Degradation, map(float, votes / shares), strict=True))
 
 
-def severities_of(
-    told: dict[Degradation, float], evidence: Evidence, jpeg_quality: int | None
-) -> dict[Degradation, float]:
-    """Turn what the net says and what was measured into severities in [0, 1]."""
-    noise = _severity(evidence.noise_sigma, NOISE)
-    if evidence.noise_sigma:  # else it is a pattern that somebody drew
-        noise = max(noise, _severity(told[Degradation.NOISE], NOISE_SEEN))
-    step, lone_step = evidence.blockiness
-    blocks = min(_severity(step, STEP), _severity(lone_step, LONE_STEP))
-    tables = 0.0 if jpeg_quality is None else _severity(jpeg_quality, QUALITY)
-    ghost, movement = _either(evidence.ghost, evidence.movement)
-    moved_edges = _severity(evidence.movement_sigma, MOVED_EDGES)
-    motion = (_severity(movement, MOVEMENT) * moved_edges) ** 0.5
-    if told[Degradation.MOTION] < LEAST_MOVED:
-        motion = min(motion, DOUBTFUL)
-    return {
-        Degradation.NOISE: noise,
-        Degradation.COMPRESSION: max(blocks, tables),
-        Degradation.SOFTNESS: _severity(evidence.edge_sigma, SOFTNESS),
-        Degradation.MOTION: motion,
-        Degradation.REFLECTION: _severity(ghost, GHOST),
-    }
+def _is_smooth(evidence: Evidence) -> bool:
+    """Return whether there is nothing in the image that a blur could have changed."""
+    edges = max(evidence.edge_sigma, evidence.movement_sigma)
+    quiet = evidence.noise_sigma < LEAST_NOISE and evidence.movement.depth < FAINTEST_MOVEMENT
+    return quiet and not edges
 
 
-def _either(ghost: Echo, movement: Echo) -> tuple[float, float]:
-    """Keep of a ghost and a movement the depth of the one that explains the other."""
-    if ghost.depth >= HARMONIC * movement.depth:
-        return ghost.depth, 0.0
-    return (0.0 if movement.depth >= MOVEMENT[0] else ghost.depth), movement.depth
+def _ghost(evidence: Evidence) -> float:
+    """Return the depth of a ghost that no movement explains."""
+    ghost, movement = evidence.ghost.depth, evidence.movement.depth
+    explained = movement >= FAINTEST_MOVEMENT and ghost < HARMONIC * movement
+    return 0.0 if explained else ghost
 
 
 def _severity(figure: float, ramp: Ramp) -> float:
     rising = 1 if ramp[0] < ramp[2] else -1
-    return float(np.interp(rising * figure, [rising * mark for mark in ramp], (0, ACT, 1)))
+    return float(np.interp(rising * figure, [rising * mark for mark in ramp], (0, 0.6, 1)))
 
 
-def _scores(severities: dict[Degradation, float]) -> dict[Category, float]:
-    """Give each category its share: the worst of its severities, and what is left for clean."""
-    motion, reflection = severities[Degradation.MOTION], severities[Degradation.REFLECTION]
-    softness = severities[Degradation.SOFTNESS] * (motion < ACT)  # a movement is soft too
-    worst = {
-        Category.SUPER_RESOLUTION: max(
-            severities[Degradation.NOISE], severities[Degradation.COMPRESSION], softness
-        ),
-        Category.REFLECTION: reflection,
-        Category.MOTION_BLUR: motion,
-    }
-    worst[Category.CLEAN] = 1 - max(worst.values())
-    total = sum(worst.values())
-    return {category: score / total for category, score in worst.items()}
+def _backed(scores: Scores, severities: Severities) -> Scores:
+    """Let a category that is only likely give way to one whose degradation is bad enough to mend."""
+    surest = max(scores, key=scores.__getitem__)
+    bad = _bad(severities)
+    if not bad or surest in map(CATEGORY.__getitem__, bad):
+        return scores
+    backed = CATEGORY[max(bad, key=severities.__getitem__)]
+    return {**scores, surest: scores[backed], backed: scores[surest]}
 
 
-def _confident(surest: Category, severities: dict[Degradation, float]) -> bool:
-    worst = max(severities.values())
-    return worst <= CLEAN if surest is Category.CLEAN else worst >= ACT
+def _confident(scores: Scores, severities: Severities) -> bool:
+    surest = max(scores, key=scores.__getitem__)
+    if surest is Category.CLEAN:
+        return scores[surest] >= LEAST_CLEAN
+    return any(CATEGORY[kind] is surest for kind in _bad(severities))
+
+
+def _bad(severities: Severities) -> list[Degradation]:
+    return [kind for kind in Degradation if severities[kind] >= ENOUGH[kind]]
+
+
+def _at_least(scores: Scores, category: Category, share: float) -> Scores:
+    """Raise a category's share, at the cost of all others."""
+    if scores[category] >= share:
+        return scores
+    others = (1 - share) / (1 - scores[category])
+    return {each: others * score for each, score in scores.items()} | {category: share}
+
+
+def _levels(image: Image) -> int:
+    """Count the shades of grey; a chequered board has two."""
+    sample = image[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
+    return len(np.unique(np.rint(255 * luma(sample))))

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from storage.kinds import Category, Decision, Degradation
+from tasks.classifiers import TREATED
 from tasks.evaluation import metrics
 from tasks.evaluation.run import Evaluated
-from tasks.guard import TREATED
 
 HARM_DECIBELS, HARM_FSIM = 0.3, 0.005
 """A kept output that is worse than its input by more than one of these is harm."""
+FOUND = 0.5
+"""The severity from which on a degradation counts as found."""
 
 
 def summarise(found: Sequence[Evaluated]) -> dict[str, Any]:
@@ -36,6 +38,17 @@ def harms(each: Evaluated) -> bool:
         each.before.psnr - each.after.psnr > HARM_DECIBELS
         or each.before.fsim - each.after.fsim > HARM_FSIM
     )
+
+
+def lacks(each: Evaluated) -> frozenset[Degradation]:
+    """Return the degradations of a photo: those that its group is named for, or all of its label.
+
+    A group may be called `noise`, or `noise+softness`.
+    """
+    named = frozenset(each.row.group.split("+"))
+    if named <= set(Degradation):
+        return frozenset(map(Degradation, named))
+    return frozenset(TREATED[each.row.label]) if each.row.label else frozenset()
 
 
 def coverage_and_risk(found: Iterable[Evaluated]) -> list[tuple[float, float]]:
@@ -65,6 +78,7 @@ def _figures(found: Sequence[Evaluated], clean: Sequence[Evaluated]) -> dict[str
         ),
         "coverage": _mean([float(each.verdict.confident) for each in found]),
         "acted_on": _acted_on(labelled),
+        "all_found": _all_found(labelled),
         "clean_touch_rate": _mean([float(touch) for touch in touched]),
         "pairs": len(pairs),
         **_likenesses(pairs),
@@ -97,11 +111,22 @@ def _confusion(labelled: Sequence[Evaluated]) -> dict[str, dict[str, int]]:
 def _auc(
     kind: Degradation, labelled: Sequence[Evaluated], clean: Sequence[Evaluated]
 ) -> float | None:
-    """Tell photos of the category that treats the degradation from all clean ones."""
-    spoilt = [e for e in labelled if e.row.label is not None and kind in TREATED[e.row.label]]
+    """Tell photos that have the degradation from all clean ones."""
+    spoilt = [each for each in labelled if kind in lacks(each)]
     return metrics.auc(
         [each.verdict.severities[kind] for each in spoilt],
         [each.verdict.severities[kind] for each in clean],
+    )
+
+
+def _all_found(labelled: Sequence[Evaluated]) -> float | None:
+    """Return the share of the spoilt photos in which each degradation was found that they have."""
+    return _mean(
+        [
+            float(all(each.verdict.severities[kind] >= FOUND for kind in lacks(each)))
+            for each in labelled
+            if lacks(each)
+        ]
     )
 
 

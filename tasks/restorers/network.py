@@ -3,12 +3,21 @@
 import cv2
 import numpy as np
 
+from storage.kinds import Degradation
 from storage.photos import Image
 from tasks import weights
+from tasks.classifiers import Verdict
 from tasks.restorers.tiles import by_tiles
 
+ACT = 0.6
+"""The severity from which on a net's result is taken whole; below, as a share of it."""
 OVERLAP = 48
 """Pixels that a tile sees of its neighbours: with 32 a seam of ten grey levels was seen, of 10^6."""
+
+
+def strength_of(verdict: Verdict, degradation: Degradation) -> float:
+    """Return how much of a net's result is blended in, in [0, 1]."""
+    return min(1.0, verdict.severities[degradation] / ACT)
 
 
 def restored(image: Image, name: str, strength: float) -> Image:

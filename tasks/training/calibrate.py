@@ -1,7 +1,7 @@
 """Print what is measured of good photos, and of the same spoiled by a known amount.
 
 `python -m tasks.training.calibrate FOLDER [EVERY]` reads every EVERYth photo of a folder of good
-ones; the ramps of `tasks.classifiers.lite` and the bars of `tasks.guard` were read off its tables.
+ones; the bars of `tasks.guard` were read off its tables.
 """
 
 import sys

@@ -1,8 +1,9 @@
 """The clean photos that everything is made from, held in memory and split by source photo."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +25,27 @@ class Pool:
     fitted: Tensor
     held_out: Tensor
 
+    def with_also(self, other: "Pool") -> "Pool":
+        """Return both pools' tiles."""
+        return Pool(
+            torch.cat([self.fitted, other.fitted]), torch.cat([self.held_out, other.held_out])
+        )
 
-def load(folder: Path) -> Pool:
-    """Read all photos below a folder that are at least one tile large.
+
+def load(folders: Sequence[Path], most_of_each: int | None = None) -> Pool:
+    """Read all photos below folders that are at least one tile large, as all their tiles or a few.
 
     Raises:
         SystemExit: there are too few.
 
     """
     tiles: tuple[list[Tensor], list[Tensor]] = ([], [])
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    for path in paths:
-        tiles[is_held_out(path)].extend(_tiles(path))
+    every = (path for folder in folders for path in folder.rglob("*"))
+    for path in sorted(path for path in every if path.suffix.lower() in SUFFIXES):
+        tiles[is_held_out(path)].extend(islice(_tiles(path), most_of_each))
     if not all(tiles):
-        raise SystemExit(f"{folder} holds too few photos of {SIDE} pixels a side and more")
+        named = ", ".join(map(str, folders))
+        raise SystemExit(f"{named}: too few photos of {SIDE} pixels a side and more")
     return Pool(torch.stack(tiles[0]), torch.stack(tiles[1]))
 
 

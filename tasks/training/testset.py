@@ -7,7 +7,8 @@ separation with perceptual losses", 2018). Real pairs are listed as they lie. Wr
 
 import argparse
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +16,24 @@ import torch
 from PIL import Image as Pictures
 from torch import Tensor
 
-from tasks import degrade
 from tasks.evaluation.manifest import COLUMNS
 from tasks.kernels import streak
 from tasks.light import GAMMA
-from tasks.training import pool, shake, synthesis
+from tasks.training import pool, scenes, shake, synthesis
+from tasks.training.blur import gaussians, spread
+from tasks.training.compression import jpeg
+from tasks.training.noise import noise as grain
 
 SEED = 7
 COUNT = 90
 """Photos of each group."""
 SIDE = 512 - synthesis.MARGIN
-REAL = {  # folder of the photos, folder of their truths, label
-    "drealsr_pairs": ("drealsr_pairs/drealsr_pairs/test_LR", "../test_HR", "A"),
-    "refl_real20": ("refl_real20/real20_pairs/blended", "../transmission_layer", "B"),
-    "refl_location": ("refl_location/location_aware_pairs/blend", "../transmission", "B"),
-    "blur_kohler": ("blur_kohler_scene12/kohler48", "", "C"),
-    "lq_real": ("lq_real", "", "A"),
-    "refl_real": ("refl_real", "", "B"),
+TRUTHS = {
+    "drealsr_pairs": ("test_LR", "test_HR"),
+    "refl_real20": ("blended", "transmission_layer"),
+    "refl_location": ("blend", "transmission"),
 }
-"""Of the research photos: two folders to look in, and what their photos lack."""
+"""Of real pairs: the folder of the photos, and the one beside it with their truths."""
 
 Spoil = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Takes images and others of the same shape to reflect in them."""
@@ -42,13 +42,13 @@ Spoil = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 def noise(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
     """Add noise of all kinds, sigma 5 to 25."""
     sigma = _between(len(images), 5, 25, chance)[:, None, None, None] / 255
-    return images + synthesis.noise(images, sigma, chance)
+    return images + grain(images, sigma, chance)
 
 
 def softness(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
     """Blur by Gaussians of sigma 0.6 to 1.6 pixels."""
-    kernels = synthesis.gaussians(_between(len(images), 0.6, 1.6, chance))
-    return _as_light(images, lambda light: synthesis.spread(light, kernels))
+    kernels = gaussians(_between(len(images), 0.6, 1.6, chance))
+    return _as_light(images, lambda light: spread(light, kernels))
 
 
 def motion(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
@@ -59,29 +59,31 @@ def motion(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
         straight = torch.from_numpy(np.array(streak(length, angle)))
         frame = (shake.SIDE - straight.shape[0]) // 2
         kernels[at] = torch.nn.functional.pad(straight, (frame,) * 4)
-    return _as_light(images, lambda light: synthesis.spread(light, kernels))
+    return _as_light(images, lambda light: spread(light, kernels))
 
 
 def reflection(images: Tensor, others: Tensor, chance: torch.Generator) -> Tensor:
     """Lay a blurred second scene over each image, and take its overflow off."""
     share = _between(len(images), 0.3, 0.8, chance)[:, None, None, None]
-    blurred = synthesis.spread(
-        others**GAMMA * share, synthesis.gaussians(_between(len(images), 1, 5, chance))
-    )
+    blurred = spread(others**GAMMA * share, gaussians(_between(len(images), 1, 5, chance)))
     light = images**GAMMA
     both = light + blurred
     over = (both - 1).clamp(min=0).mean((1, 2, 3), keepdim=True)
     return (light + (blurred - 1.1 * over).clamp(min=0)).clamp(0, 1) ** (1 / GAMMA)
 
 
-def mixed(images: Tensor, others: Tensor, chance: torch.Generator) -> Tensor:
-    """Make soft, then noisy."""
-    return noise(softness(images, others, chance), others, chance)
+def compression(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
+    """Compress by qualities 30 to 80."""
+    return jpeg(images.clamp(0, 1), _between(len(images), 30, 80, chance), chance)
 
 
-GROUPS: dict[str, tuple[str, Spoil]] = {
-    "noise": ("A", noise), "softness": ("A", softness), "motion": ("C", motion),
-    "reflection": ("B", reflection), "mixed": ("A", mixed),
+SPOILS: dict[str, Spoil] = {
+    "noise": noise, "softness": softness, "motion": motion, "reflection": reflection,
+    "compression": compression,
+}  # fmt: skip
+GROUPS = {  # what is done, in its order, and the label
+    "noise": "A", "softness": "A", "motion": "C", "reflection": "B", "softness+noise": "A",
+    "noise+compression": "A", "softness+compression": "A",
 }  # fmt: skip
 
 
@@ -98,30 +100,64 @@ def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
         pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
         Pictures.fromarray(pixels).save(file, quality=quality, subsampling=2 * (number % 2))
         yield _row(file, out, "A", "compression", path)
-    for number, image in enumerate(clean):
-        grain = degrade.noisy(image.permute(1, 2, 0).numpy(), 2.5, np.random.default_rng(number))
-        path = out / "hard negatives" / f"{number:03}.png"
-        whole = torch.from_numpy(grain).permute(2, 0, 1)
-        grey = number % 2 and whole.mean(0, keepdim=True).expand_as(whole)
-        path = _save(grey if isinstance(grey, Tensor) else whole, path)
+    kinds = [*scenes.VARIATIONS.items(), ("monochrome", scenes.monochrome), ("grain", _grain)]
+    for number, image in enumerate(synthesis.crops(tiles, count, SIDE, chance)):
+        kind, vary = kinds[number % len(kinds)]
+        varied = vary(image[None], chance)[0].clamp(0, 1)
+        path = _save(varied, out / "hard negatives" / f"{number:03}-{kind}.png")
         yield _row(path, out, "D", "hard negatives", path)
-    for group, (label, spoil) in GROUPS.items():
-        whole = synthesis.crops(tiles, count, SIDE + synthesis.MARGIN, chance)
-        others = synthesis.crops(tiles, count, SIDE + synthesis.MARGIN, chance)
-        spoilt = spoil(whole, others, chance).clamp(0, 1)
+    for group, label in GROUPS.items():
+        number = count // 3 if "+" in group else count
+        whole, others = (
+            synthesis.crops(tiles, number, SIDE + synthesis.MARGIN, chance) for _ in range(2)
+        )
+        spoilt = whole
+        for step in group.split("+"):
+            spoilt = SPOILS[step](spoilt, others, chance).clamp(0, 1)
         for number, (before, truth) in enumerate(zip(_cut(spoilt), _cut(whole), strict=True)):
             photo = _save(before, out / group / f"{number:03}.png")
             yield _row(photo, out, label, group, _save(truth, out / group / f"{number:03}-gt.png"))
+    rows = torch.split(synthesis.crops(tiles, 48, 500, chance), 8)
+    large = torch.cat([torch.cat(list(row), 2) for row in rows], 1)  # (3, 3000, 4000)
+    path = _save(
+        noise(softness(large[None], large, chance), large, chance)[0].clamp(0, 1),
+        out / "12 megapixels.png",
+    )
+    yield _row(path, out, "A", "12 megapixels", None)
+
+
+def _grain(images: Tensor, chance: torch.Generator) -> Tensor:
+    """Add the strongest grain that is still fine: white, sigma 2.5 of 255, in each channel."""
+    return images + torch.randn(images.shape, generator=chance) * 2.5 / 255
 
 
 def real(research: Path, out: Path) -> Iterator[dict[str, str]]:
-    """Yield a row for each real photo, with its truth where there is one."""
-    for group, (folder, truths, label) in REAL.items():
-        for path in sorted((research / folder).rglob("*")):
-            if path.suffix.lower() not in pool.SUFFIXES:
-                continue
-            truth = next(iter((path.parent / truths).glob(f"{path.stem}.*")), None)
-            yield _row(path, out, label, group, truth if truths else None)
+    """Yield a row for each real photo, with its truth where there is one.
+
+    Their labels stand in `files.csv` beside the folder: A to D, ? for nobody knows, GT for a truth.
+    """
+    with (research.parent / "files.csv").open(newline="") as file:
+        listed = [row for row in csv.DictReader(file) if row["path"].startswith("research/")]
+    for row in listed:
+        path, group, label = research.parent / row["path"], row["group"], row["suggested_label"][0]
+        if label == "G":
+            continue
+        spoilt, clean = TRUTHS.get(group, ("", ""))
+        truth = None
+        if path.parent.name == spoilt:
+            named = f"{path.stem.split('_x')[0]}[._]*"
+            truth = next((path.parent.parent / clean).glob(named), None)
+        elif label == "D":
+            truth, group = path, f"good {group}"
+        yield _row(path, out, label, group, truth)
+
+
+def good(folders: Sequence[Path], out: Path) -> Iterator[dict[str, str]]:
+    """Yield a row for each held-out photo as people keep them: it is its own truth."""
+    for folder in folders:
+        for path in sorted(folder.resolve().rglob("*")):
+            if path.suffix.lower() in pool.SUFFIXES and pool.is_held_out(path):
+                yield _row(path, out, "D", f"good {folder.name}", path)
 
 
 def main() -> None:
@@ -129,18 +165,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
     parser.add_argument("--research", type=Path, help="a folder of real pairs")
+    parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
     parser.add_argument("--out", type=Path, default=Path("out/testset"))
     parser.add_argument("--count", type=int, default=COUNT, help="photos of each group")
     wishes = parser.parse_args()
     out: Path = wishes.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    tiles = pool.load(wishes.photos).held_out
+    tiles = pool.load([wishes.photos]).held_out
     _write(out / "synthetic.csv", synthetic(tiles, out, wishes.count))
-    if wishes.research is not None:
-        _write(out / "real.csv", real(wishes.research.resolve(), out))
+    found = real(wishes.research.resolve(), out) if wishes.research else ()
+    _write(out / "real.csv", chain(good(wishes.good, out), found))
 
 
-def _write(manifest: Path, rows: Iterator[dict[str, str]]) -> None:
+def _write(manifest: Path, rows: Iterable[dict[str, str]]) -> None:
     with manifest.open("w", newline="") as file:
         written = csv.DictWriter(file, COLUMNS)
         written.writeheader()

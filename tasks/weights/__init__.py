@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 THREADS = 2
 
 
+FOLDER = Path(__file__).parent
+
+
 def file_of(name: str) -> Path:
     """Return where the weights of a net lie."""
-    return Path(__file__).parent / f"{name}.onnx"
+    return FOLDER / f"{name}.onnx"
 
 
 def side(name: str) -> int:

@@ -135,7 +135,7 @@ def test_an_evaluation_tells_what_scripts_rely_on(evaluated):
     assert set(found["groups"]) == {"good", "spoilt", "small"}
     assert set(found["all"]) == {
         "photos", "forced_accuracy", "confusion", "auc", "ece", "coverage", "acted_on",
-        "clean_touch_rate", "pairs", "psnr_in", "psnr_out", "ssim_in", "ssim_out", "fsim_in",
+        "all_found", "clean_touch_rate", "pairs", "psnr_in", "psnr_out", "ssim_in", "ssim_out", "fsim_in",
         "fsim_out", "harm_rate", "harm_rate_95", "seconds_per_megapixel", "peak_mb",
     }  # fmt: skip
     assert found["all"]["photos"] == found["all"]["pairs"] == 4
@@ -163,6 +163,7 @@ def test_the_best_the_worst_and_the_curve_are_drawn(evaluated):
     _, folder = evaluated
     assert {path.name for path in (folder / "report").iterdir()} == {
         "best.jpg", "worst.jpg", "coverage-risk.png",
+        "group-good.jpg", "group-spoilt.jpg", "group-small.jpg",
     }  # fmt: skip
     with Image.open(folder / "report/best.jpg") as sheet:
         assert sheet.width > 4 * 320

@@ -9,8 +9,23 @@ from PIL import Image
 
 torch = pytest.importorskip("torch", reason="fitting needs torch, which `make test` installs")
 
+from storage.kinds import Category, Degradation
+from tasks.classifiers import fusion
 from tasks.nets.residual import ResidualNet
-from tasks.training import export, fit, pool, shake, synthesis
+from tasks.training import (
+    bars,
+    compression,
+    export,
+    fit,
+    fuse,
+    labels,
+    noise,
+    pool,
+    scenes,
+    shake,
+    synthesis,
+    testset,
+)  # fmt: skip
 from tasks.training.pool import Pool
 from tasks.training.synthesis import Recipe
 
@@ -47,20 +62,20 @@ def test_some_images_stay_nearly_as_they_are(tiles, recipe):
     batch = synthesis.make(recipe, tiles, 64, 96, chance())
     like = [psnr(*pair) for pair in zip(batch.spoilt, batch.clean, strict=True)]
     assert sum(each > 36 for each in like) >= 3
-    assert sum(each < 32 for each in like) >= 24
+    assert sum(each < 36 for each in like) >= 24
 
 
 def test_noise_has_the_sigma_that_was_asked_for(tiles):
     images = tiles.float() / 255
-    drawn = synthesis.noise(images, torch.tensor([5, 15, 25]).view(3, 1, 1, 1) / 255, chance())
+    drawn = noise.noise(images, torch.tensor([5, 15, 25]).view(3, 1, 1, 1) / 255, chance())
     assert (255 * drawn.std((1, 2, 3))).tolist() == pytest.approx([5, 15, 25], rel=0.02)
 
 
 def test_the_noise_of_a_sensor_is_coloured_and_stronger_in_the_shadows(tiles):
     dark, bright = (torch.full((1, 3, 128, 128), value) for value in (0.1, 0.7))
-    spread = [synthesis.of_sensor(image, chance()).std() for image in (dark, bright)]
+    spread = [noise.of_sensor(image, chance()).std() for image in (dark, bright)]
     assert spread[0] > 1.5 * spread[1]
-    drawn = synthesis.of_sensor(bright, chance())[0, 0]
+    drawn = noise.of_sensor(bright, chance())[0, 0]
     neighbours = torch.stack([drawn[:, :-1].flatten(), drawn[:, 1:].flatten()])
     assert torch.corrcoef(neighbours)[0, 1] > 0.2  # white noise has none
 
@@ -68,7 +83,7 @@ def test_the_noise_of_a_sensor_is_coloured_and_stronger_in_the_shadows(tiles):
 @pytest.mark.parametrize("quality", [15, 40, 75, 92])
 def test_compression_is_that_of_a_jpeg_file(tiles, quality):
     image = tiles[:1].float() / 255
-    ours = synthesis.jpeg(image, torch.tensor([float(quality)]), chance())
+    ours = compression.jpeg(image, torch.tensor([float(quality)]), chance())
     theirs = []
     for sampling in (0, 2):
         file = io.BytesIO()
@@ -97,7 +112,7 @@ def test_tiles_of_one_source_are_never_on_both_sides(tmp_path):
         for part in ("0", "512"):
             file = tmp_path / f"album__{number}_s0.5_{part}_0.png"
             Image.fromarray(np.full((512, 512, 3), colour, np.uint8)).save(file)
-    split = pool.load(tmp_path)
+    split = pool.load([tmp_path])
     fitted, held_out = ({tuple(t[:, 0, 0].tolist()) for t in part} for part in (
         split.fitted, split.held_out,
     ))  # fmt: skip
@@ -157,12 +172,102 @@ def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(tiles, t
 
 
 def test_labels_say_what_was_done(tiles):
-    made = synthesis.labelled(tiles, 96, 96, chance())
+    made = labels.labelled(tiles, 96, 96, chance())
     assert made.images.shape == (96, 3, 96, 96)
     assert 0 <= made.severities.min() <= made.severities.max() <= 1
     number = (made.severities > 0).sum(1)
-    assert (number == 0).float().mean() > 0.25
+    assert (number == 0).float().mean() > 0.2
     assert number.max() == 2
     both_blurs = (made.severities[:, 2] > 0) & (made.severities[:, 3] > 0)
     assert not both_blurs.any()
     assert ((made.severities > 0.5).sum(0) > 4).all()
+
+
+@pytest.mark.parametrize("name", scenes.VARIATIONS)
+def test_what_is_no_degradation_leaves_most_of_a_photo_sharp(tiles, name):
+    images = tiles.float() / 255
+    varied = scenes.VARIATIONS[name](images, chance()).clamp(0, 1)
+    assert varied.shape == images.shape
+    assert not torch.equal(varied, images)
+    steps = [(each[..., 1:] - each[..., :-1]).abs().flatten(1) for each in (images, varied)]
+    before, after = (torch.quantile(step[:, ::7], 0.995, dim=1) for step in steps)
+    assert (after > 0.15 * before).all()  # a fog is the faintest
+
+
+def test_the_same_seed_takes_the_same_photos(tiles):
+    images = tiles.float() / 255
+    taken = [scenes.as_taken(images, chance(5)) for _ in range(2)]
+    assert torch.equal(*taken)
+    assert 0 <= taken[0].min() <= taken[0].max() <= 1
+
+
+def test_a_fit_may_begin_with_the_weights_of_another(tiles, tmp_path):
+    begin(tiles, 3).save(tmp_path / "noise.pt")
+    begun = begin(tiles, 0, Recipe.SOFTNESS)
+    begun.begin_from(tmp_path / "noise.pt")
+    weights = torch.load(tmp_path / "noise.pt", weights_only=True)["average"]
+    for key, value in begun.net.state_dict().items():
+        assert torch.equal(value, weights[key])
+    assert begun.step == 0
+
+
+def test_severities_become_shares_of_the_categories():
+    severities = torch.tensor([[0, 0, 0, 0, 0], [1, 0.2, 0, 0, 0], [0.5, 0, 0, 0, 0.5]])
+    shares = fuse.shares_of(severities)
+    at = {category: fusion.CATEGORIES.index(category) for category in Category}
+    assert shares[0, at[Category.CLEAN]] == 1
+    assert shares[1, at[Category.SUPER_RESOLUTION]] == 1
+    assert shares[2].tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+
+
+def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
+    figures = torch.randn(400, 12, generator=chance())
+    severities = (figures[:, :5] > 0.3).float()
+    net = fuse.fitted(figures, severities)
+    told = fuse.report(net, figures, severities)
+    assert "AUC of noise: 0.9" in told or "AUC of noise: 1.0" in told
+    monkeypatch.setattr(fusion, "FILE", tmp_path / "fusion.npz")
+    fuse.save(net, torch.zeros(12), torch.ones(12), fusion.FILE)
+    fusion._layers.cache_clear()
+    try:
+        found, scores = fusion.weigh(figures[0].numpy())
+    finally:
+        fusion._layers.cache_clear()
+    with torch.inference_mode():
+        expected = net(figures[:1])[0]
+    assert list(found.values()) == pytest.approx(expected[:5].sigmoid().tolist(), abs=1e-5)
+    assert list(scores.values()) == pytest.approx(expected[5:].softmax(0).tolist(), abs=1e-5)
+
+
+def test_the_testset_is_the_same_each_time_and_its_rows_have_what_they_name(tiles, tmp_path):
+    rows = [list(testset.synthetic(tiles, tmp_path / name, 9)) for name in "ab"]
+    assert rows[0] == rows[1]
+    groups = {row["group"] for row in rows[0]}
+    assert {"clean", "hard negatives", "softness+noise", "12 megapixels"} <= groups
+    for row in rows[0]:
+        pair = [(tmp_path / name / row["path"]).read_bytes() for name in "ab"]
+        assert pair[0] == pair[1]
+        assert row["truth"] == "" or (tmp_path / "a" / row["truth"]).is_file()
+
+
+def figures(**changed):
+    """What `photomend evaluate --json` prints, as far as the bars read it."""
+    return {
+        "photos": 10, "pairs": 10, "forced_accuracy": 0.95, "all_found": 0.7,
+        "acted_on": {"super-resolution": 0.9, "clean": 0.0}, "clean_touch_rate": 0.0,
+        "auc": {kind.value: 0.995 for kind in Degradation}, "psnr_in": 30.0, "psnr_out": 36.0,
+        "harm_rate": 0.0, "harm_rate_95": [0.0, 0.1], "seconds_per_megapixel": 1.0,
+        "peak_mb": 900.0,
+    } | changed  # fmt: skip
+
+
+def test_each_bar_is_reached_or_not():
+    names = (*bars.LEAST_GAIN, "clean", "hard negatives", "softness+noise", "12 megapixels")
+    synthetic = {"all": figures(), "groups": {name: figures() for name in names}}
+    real = {"all": figures(), "groups": {"drealsr_pairs": figures()}}
+    assert all(bar.reached for bar in bars.bars(synthetic, real))
+    synthetic["groups"]["motion"] = figures(psnr_out=30.5)
+    synthetic["groups"]["clean"] = figures(clean_touch_rate=0.05)
+    synthetic["all"] = figures(harm_rate=0.5)
+    missed = [bar.what for bar in bars.bars(synthetic, real) if not bar.reached]
+    assert missed == ["clean photos touched", "gain, motion", "harmed, synthetic"]

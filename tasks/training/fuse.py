@@ -1,0 +1,128 @@
+"""Fit the weighing of the net's words and the measured figures: `python -m tasks.training.fuse`.
+
+Whole photos are spoilt as for the classifier, looked at by the shipped net and measured. The
+perceptron is fitted in seconds; how sure it must be is read off the table that is printed, which
+comes from held-out photos.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+from torch.nn import functional
+
+from storage.kinds import Category, Degradation
+from tasks.classifiers import TREATED, fusion
+from tasks.classifiers.evidence import measure
+from tasks.classifiers.lite import logits
+from tasks.evaluation import metrics
+from tasks.training import labels, pool
+from tasks.training.fit import MOST_OF_GOOD, SEED
+
+SIDE = 448
+"""Pixels of a photo: the largest that fits into a tile with its margin."""
+HIDDEN, STEPS, DECAY = 24, 1000, 0.3
+LEAST_SEVERITY = 0.5
+"""From which on a degradation counts as one that is there."""
+
+
+def examples(tiles: Tensor, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Make photos; return their figures (N, F), and their true severities (N, 5)."""
+    figures, severities = [], []
+    for _ in track(range(count), "photos"):
+        made = labels.labelled(tiles, 1, SIDE, chance)
+        image = np.ascontiguousarray(made.images[0].permute(1, 2, 0).numpy())
+        figures.append(torch.from_numpy(fusion.figures_of(logits(image), measure(image))))
+        severities.append(made.severities[0])
+    return torch.stack(figures), torch.stack(severities)
+
+
+def shares_of(severities: Tensor) -> Tensor:
+    """Return what share each category has in photos of such severities, (N, 4)."""
+    worst = {
+        category: severities[:, [list(Degradation).index(kind) for kind in kinds]].amax(1)
+        for category, kinds in TREATED.items() if kinds
+    }  # fmt: skip
+    worst[Category.CLEAN] = 1 - severities.amax(1)
+    shares = torch.stack([worst[category] for category in fusion.CATEGORIES], 1)
+    return shares / shares.sum(1, keepdim=True)
+
+
+def fitted(figures: Tensor, severities: Tensor) -> nn.Sequential:
+    """Fit the perceptron to standardised figures."""
+    torch.manual_seed(SEED)
+    outputs = len(Degradation) + len(Category)
+    net = nn.Sequential(nn.Linear(figures.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs))
+    optimiser = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    shares = shares_of(severities)
+    for _ in range(STEPS):
+        told, votes = net(figures).split([len(Degradation), len(Category)], 1)
+        loss = functional.binary_cross_entropy_with_logits(told, severities)
+        loss = loss + functional.cross_entropy(votes, shares)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+        optimiser.step()
+        schedule.step()
+    return net.eval()
+
+
+@torch.inference_mode()
+def report(net: nn.Sequential, figures: Tensor, severities: Tensor) -> str:
+    """Tell how well held-out photos are judged, and what each least severity would do."""
+    told, votes = net(figures).split([len(Degradation), len(Category)], 1)
+    shares, truth = votes.softmax(1), shares_of(severities).argmax(1)
+    sure, found = shares.max(1)
+    lines = [f"{len(figures)} held-out photos"]
+    for column, kind in enumerate(Degradation):
+        there, told_of = severities[:, column], told[:, column]
+        area = metrics.auc(told_of[there > LEAST_SEVERITY].tolist(), told_of[there == 0].tolist())
+        lines.append(f"  AUC of {kind.value}: {area or 0:.3f}")
+    balanced = np.mean([(found[truth == c] == c).float().mean() for c in range(len(Category))])
+    error = metrics.calibration_error(sure.tolist(), (found == truth).tolist())
+    lines.append(f"  right, balanced: {balanced:.3f}; calibration error {error or 0:.3f}")
+    good = severities.amax(1) == 0
+    for column, kind in enumerate(Degradation):
+        bad, told_of = severities[:, column] == 1, told[:, column].sigmoid()
+        shares_above = ", ".join(
+            f"{least}: {(told_of[good] >= least).float().mean():.3f} and "
+            f"{(told_of[bad] >= least).float().mean():.2f}"
+            for least in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+        )
+        lines.append(f"  share of good and of bad photos with {kind.value} above {shares_above}")
+    return "\n".join(lines)
+
+
+def save(net: nn.Sequential, mean: Tensor, spread: Tensor, file: Path) -> None:
+    """Write the layers as `tasks.classifiers.fusion` reads them."""
+    first, last = (net[at].state_dict() for at in (0, 2))
+    layers = (mean, spread, first["weight"], first["bias"], last["weight"], last["bias"])
+    named = zip(fusion.Layers._fields, layers, strict=True)
+    np.savez(file, **{name: layer.numpy() for name, layer in named})
+
+
+def main() -> None:
+    """Read the command line, make photos, fit, report and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
+    parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
+    parser.add_argument("--count", type=int, default=2000, help="photos to learn from")
+    wishes = parser.parse_args()
+    photos = pool.load([wishes.photos])
+    if wishes.good:
+        photos = photos.with_also(pool.load(wishes.good, MOST_OF_GOOD))
+    chance = torch.Generator().manual_seed(SEED)
+    figures, severities = examples(photos.fitted, wishes.count, chance)
+    mean, spread = figures.mean(0), figures.std(0) + 1e-6
+    net = fitted((figures - mean) / spread, severities)
+    figures, severities = examples(photos.held_out, wishes.count // 4, chance)
+    print(report(net, (figures - mean) / spread, severities))
+    save(net, mean, spread, fusion.FILE)
+    print(fusion.FILE)
+
+
+if __name__ == "__main__":
+    main()
