@@ -197,7 +197,8 @@ def test_ctrl_c_ends_a_pull_without_a_traceback(environment, folder, file_server
         answer.server.closing.wait(60)
 
     file_server.ways = [falls_silent]
-    words = [PHOTOMEND, "weights", "pull", "YOSO-coco"]
+    # Who runs the tests in the background has Ctrl-C ignored, and its children too.
+    words = ["/usr/bin/env", "--default-signal=INT", PHOTOMEND, "weights", "pull", "YOSO-coco"]
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     part = folder / "yoso_res50_coco.pth.part"
     eventually(lambda: part.exists() and part.stat().st_size == 300_000)
