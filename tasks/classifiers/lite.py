@@ -25,9 +25,9 @@ CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in ki
 """Where each degradation is treated."""
 ENOUGH = {
     Degradation.NOISE: 0.9,
-    Degradation.COMPRESSION: 0.5,
-    Degradation.SOFTNESS: 0.6,
-    Degradation.MOTION: 0.8,
+    Degradation.COMPRESSION: 0.62,
+    Degradation.SOFTNESS: 0.66,
+    Degradation.MOTION: 0.85,
     Degradation.REFLECTION: 0.68,
 }
 """The severity from which on a photo may be mended: about one good photo in a hundred has it."""
