@@ -5,7 +5,7 @@ PYTHON ?= python3
 UV := PYTHONPATH=.boot $(PYTHON) -m uv
 BIN := .venv/bin
 GALLERY ?=
-TRAINING := torch==2.13.0 onnx==1.23.2
+TRAINING := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0
 
 PHOTOS ?= ../shared/photos/clear/tiles512
 GOOD ?= $(wildcard $(addprefix ../shared/photos/clear/,food_pd photos_full kodak))
@@ -56,7 +56,7 @@ evaluate: .venv/train
 	  out/testset/$$set.csv --sheet out/report/$$set --json > out/report/$$set.json; done
 	$(BIN)/python -m tasks.training.bars out/report
 
-# What only fitting needs, beside the locked packages: pip finds a torch for this machine.
+# What fitting and the tests of the nets need, beside the locked packages: pip finds a torch for this machine.
 .venv/train: .venv/ready
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet $(TRAINING)
 	touch $@
