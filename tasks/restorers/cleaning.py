@@ -12,7 +12,7 @@ from tasks.classifiers.evidence import edge_sigma, views_of
 from tasks.kernels import disc
 from tasks.light import luma
 from tasks.restorers.deconvolution import deconvolve
-from tasks.restorers.network import restored, strength_of
+from tasks.restorers.network import restored
 from tasks.restorers.tiles import with_low_frequencies_of
 
 FAINT = 0.6
@@ -32,7 +32,7 @@ def clean(image: Image, verdict: Verdict) -> Image:
         if verdict.severities[degradation] >= FAINT:
             if degradation is Degradation.SOFTNESS:
                 made = _sharper(made)
-            made = restored(made, degradation.value, strength_of(verdict, degradation))
+            made = restored(made, degradation.value)
     return with_low_frequencies_of(image, made, LOW_SIGMA)
 
 

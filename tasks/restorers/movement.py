@@ -1,13 +1,12 @@
 """Undo a movement of the camera: a straight one by its measured kernel, any other by a trained net."""
 
-from storage.kinds import Degradation
 from storage.photos import Image
 from tasks.classifiers import Verdict
 from tasks.classifiers.echoes import echoes
 from tasks.kernels import streak
 from tasks.light import luma
 from tasks.restorers.deconvolution import deconvolve
-from tasks.restorers.network import restored, strength_of
+from tasks.restorers.network import restored
 from tasks.restorers.tiles import with_low_frequencies_of
 
 STRAIGHT = 0.02
@@ -19,11 +18,11 @@ LOW_SIGMA = 48.0
 
 
 def undo_movement(image: Image, verdict: Verdict) -> Image:
-    """Sharpen along the movement, or what has moved, as strongly as it has."""
+    """Sharpen along the movement that the whole image shares, or else what has moved."""
     _, movement = echoes(luma(image))
     if movement.depth >= STRAIGHT:
         kernel = streak(movement.length + 1, movement.angle)  # the echo is one pixel short of it
         made = deconvolve(image, kernel, ROUNDS)
     else:
-        made = restored(image, "motion", strength_of(verdict, Degradation.MOTION))
+        made = restored(image, "motion")
     return with_low_frequencies_of(image, made, LOW_SIGMA)

@@ -56,6 +56,12 @@ def jpeg(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
     return in_8_bits(back / 255)
 
 
+def jpeg_elsewhere(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
+    """Compress like `jpeg`, but with blocks that begin in the middle of its blocks."""
+    shifted = images.roll((3, 5), (2, 3))
+    return jpeg(shifted, quality, chance).roll((-3, -5), (2, 3))
+
+
 def _coded(planes: Tensor, table: Tensor) -> Tensor:
     """Round the cosine transform of each block of 8 by 8 to the steps (B, 1, 8, 8) of a table."""
     batch, channels, height, width = planes.shape

@@ -40,9 +40,8 @@ WARM_UP = 0.03
 """Share of the steps in which the rate grows."""
 DECAY = 0.999
 """Of the average of the weights, which is what is kept."""
-LEAST_ERROR = {Recipe.NOISE: 6 / 255}
+LEAST_ERROR = dict.fromkeys(Recipe, 24 / 255) | {Recipe.NOISE: 6 / 255}
 """Of an input; one that is spoilt less does not count more."""
-ELSE_LEAST_ERROR = 24 / 255
 MOST_OF_GOOD = 6
 """Tiles of each photo as people keep them."""
 REPORT_STEPS = 250
@@ -69,7 +68,7 @@ def restoring(recipe: Recipe, photos: Pool, device: torch.device) -> Work:
     def loss(net: nn.Module, chance: torch.Generator) -> Tensor:
         batch = synthesis.make(recipe, tiles, count, side, chance)
         error = (batch.spoilt - batch.clean).square().mean((1, 2, 3)).sqrt()
-        weight = 1 / (error + LEAST_ERROR.get(recipe, ELSE_LEAST_ERROR))
+        weight = 1 / (error + LEAST_ERROR[recipe])
         found = (_quickly(net, batch.spoilt).float() - batch.clean).abs().mean((1, 2, 3))
         weighted: Tensor = (found * weight).mean() / weight.mean()
         return weighted

@@ -15,7 +15,7 @@ from tasks.light import GAMMA
 from tasks.training import shake
 from tasks.training.blur import REACH, gaussians, shrunk, soft, spread
 from tasks.training.chance import log_uniform, one_in, patches, uniform
-from tasks.training.compression import in_8_bits, jpeg
+from tasks.training.compression import in_8_bits, jpeg, jpeg_elsewhere
 from tasks.training.noise import noise
 
 MARGIN = 64
@@ -102,8 +102,8 @@ def _compressed(images: Tensor, kept: Tensor, chance: torch.Generator) -> Tensor
     sigma = uniform((len(images), 1, 1, 1), 1, 5, chance, images) / 255
     spoilt = torch.where(one_in(5, images, chance), images + noise(images, sigma, chance), images)
     low, high = (uniform((len(images),), *span, chance, images) for span in ((12, 92), (94, 99)))
-    before = torch.roll(jpeg(spoilt.clamp(0, 1), low + 15, chance), (3, 5), (2, 3))
-    spoilt = torch.where(one_in(8, images, chance), before.roll((-3, -5), (2, 3)), spoilt)
+    before = jpeg_elsewhere(spoilt.clamp(0, 1), low + 15, chance)
+    spoilt = torch.where(one_in(8, images, chance), before, spoilt)
     spoilt = torch.where(kept, spoilt, images)
     return jpeg(spoilt.clamp(0, 1), torch.where(kept.flatten(), low, high), chance)
 

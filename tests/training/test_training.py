@@ -95,6 +95,18 @@ def test_compression_is_that_of_a_jpeg_file(tiles, quality):
     assert max(theirs) > psnr(ours, image) + 6
 
 
+def test_blocks_may_begin_elsewhere(tiles):
+    image, quality = tiles[:1].float() / 255, torch.tensor([8.0])
+
+    def border(made):
+        steps = (made[..., 1:] - made[..., :-1]).abs().mean((0, 1, 2))
+        return max(range(8), key=lambda phase: float(steps[phase::8].mean()))
+
+    here = border(compression.jpeg(image, quality, chance()))
+    assert here == 7
+    assert border(compression.jpeg_elsewhere(image, quality, chance())) == (here - 5) % 8
+
+
 def test_kernels_keep_the_light_and_have_the_extent_that_was_asked_for():
     kernels = shake.kernels(40, 8, 28, chance())
     assert kernels.sum((1, 2)).tolist() == pytest.approx([1] * 40, abs=1e-4)

@@ -9,7 +9,7 @@ import skimage.data
 
 torch = pytest.importorskip("torch", reason="the paper engine's packages are not installed")
 
-from tasks.restorers.fusion import REACH, fuse_text, text_mask
+from tasks.restorers.text_fusion import REACH, fuse_text, text_mask
 
 WEIGHTS = Path(__file__).parents[2] / "../shared/weights/realesrgan_compact_x4.safetensors"
 PHOTO = skimage.data.astronaut()[:160, :240].astype(np.float32) / 255
