@@ -90,3 +90,9 @@ class EngineName(StrEnum):
 
     LITE = "lite"
     """Ships with the package and needs no GPU."""
+    PAPER = "paper"
+    """The networks of the paper, whose weights are fetched first; made for a GPU."""
+
+
+AUTO = "auto"
+"""In the settings: the paper engine for each step whose weights are here, if there is a GPU."""

@@ -20,6 +20,7 @@ from typing import Any, get_type_hints
 from urllib.parse import quote
 
 from storage.errors import SettingsError
+from storage.kinds import AUTO, QUEUES, EngineName
 
 PLACES = (Path("~/.config/photomend/config.toml"), Path("/etc/photomend/config.toml"))
 """Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""
@@ -27,6 +28,8 @@ PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """A unix socket's path may not be longer (the kernel allows 107)."""
 
+TABLES = ("galleries", "paper")
+"""Settings that are tables; a variable holds them as JSON."""
 NAME_PRESETS = {
     "mirror": "{stem}{ext}",
     "immich-stack": "{stem}~edit{ext}",
@@ -58,6 +61,8 @@ class GallerySettings:
     "since 2024-05-01" (those changed since)."""
     ignore: tuple[str, ...] = ()
     """Patterns in gitignore syntax; `.photomendignore` files in the gallery add theirs."""
+    faces: bool = True
+    """False: no network ever changes a face in these photos, whatever `[paper]` says."""
     name: str = "mirror"
     """A preset (mirror, immich-stack, photoprism, digikam) or a template with {stem} and {ext}."""
 
@@ -88,6 +93,45 @@ class GallerySettings:
 
 
 @dataclass(frozen=True)
+class PaperSettings:
+    """How the paper engine works, in `[paper]`."""
+
+    steps: tuple[str, ...] = QUEUES
+    """The steps that it takes, by their queues' names; lite takes the others."""
+    faithful: bool = False
+    """Follow the paper to the letter: its prompt on one picture, no second opinion, results four
+    times the photo's size, faces pasted as published."""
+    classifier: str = "Qwen2.5-VL-7B-Instruct"
+    """A vision-language model: weights by their name, or a folder of the owner's own."""
+    classifier_url: str = ""
+    """If set, a server that speaks OpenAI's chat completions is asked in its stead …"""
+    classifier_net: str = "qwen2.5vl:7b"
+    """… for the model that it knows by this name …"""
+    classifier_key: str = ""
+    """… and with this key, if it wants one."""
+    enlarge: int = 1
+    """Results of super-resolution are 1, 2 or 4 times the photo's size."""
+    invsr_steps: int = 1
+    """1 to 5; more invent more detail and take longer."""
+    reflection_detector: Path | None = None
+    """A YOLO that ultralytics can load and that was fitted to reflections."""
+    reflection_segmenter: Path | None = None
+    """A YOSO that was fitted to reflections."""
+    reflection_classes: tuple[str, ...] = ("reflection",)
+    """What the detector calls them."""
+    reflection_strength: float = 1.0
+    """How much of a weak reflection is taken away, 0 to 1."""
+    keep_reflection: bool = False
+    """Write what was taken away beside each result, as `<name>.reflection.png`."""
+    faces: str = "off"
+    """on or off: whether a network that knows faces may restore them after motion blur."""
+    face_net: str = "CodeFormer"
+    """CodeFormer (not for commercial use) or GFPGANv1.4."""
+    fidelity: float = 0.8
+    """CodeFormer's: 0 is the better face, 1 the same person."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that the owner of the galleries may decide."""
 
@@ -103,6 +147,9 @@ class Settings:
     weights_mirror: str = ""
     """If set, weights are fetched from below this address and from nowhere else."""
     galleries: Mapping[str, GallerySettings] = field(default_factory=dict)
+    engine: str = EngineName.LITE
+    """lite, paper, or auto: paper for each step whose weights are here, if there is a GPU."""
+    paper: PaperSettings = field(default_factory=PaperSettings)
     workers: int = 0
     """How many workers `photomend up` starts, each serving all queues; 0: one for two cores."""
 
@@ -183,6 +230,7 @@ class Settings:
         values["galleries"] = json.dumps(
             {name: _plain(gallery) for name, gallery in self.galleries.items()}
         )
+        values["paper"] = json.dumps(_plain(self.paper))
         return {
             PREFIX + name.upper(): str(value) for name, value in values.items() if value is not None
         }
@@ -209,7 +257,7 @@ def settings() -> Settings:
             name = variable.removeprefix(PREFIX).lower()
             if name not in names:
                 raise SettingsError(f"the environment variable {variable} is no setting")
-            values[name] = _galleries_of(variable, text) if name == "galleries" else text
+            values[name] = _json_of(variable, text) if name in TABLES else text
     return make(values, str(file or "the environment"))
 
 
@@ -223,8 +271,10 @@ def make(values: Mapping[str, Any], where: str) -> Settings:
     galleries = values.get("galleries", {})
     if not isinstance(galleries, Mapping):
         raise SettingsError(f"{where}: galleries must be tables, like [galleries.family]")
-    plain = {key: value for key, value in values.items() if key != "galleries"}
+    plain = {key: value for key, value in values.items() if key not in TABLES}
     made: Settings = _make(Settings, plain, where)
+    if made.engine not in (*EngineName, AUTO):
+        raise SettingsError(f"{where}: engine is lite, paper or auto, not {made.engine!r}")
     if made.weights_mirror and not made.weights_mirror.startswith(("https://", "http://")):
         raise SettingsError(
             f"{where}: weights_mirror is an address like https://nas.example/weights, "
@@ -234,7 +284,30 @@ def make(values: Mapping[str, Any], where: str) -> Settings:
         name: _gallery(value, f"{where}, [galleries.{name}]") for name, value in galleries.items()
     }
     _keep_apart(named, where)
-    return dataclasses.replace(made, galleries=named)
+    paper = _paper(values.get("paper", {}), f"{where}, [paper]")
+    return dataclasses.replace(made, galleries=named, paper=paper)
+
+
+def _paper(values: Any, where: str) -> PaperSettings:
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where}: it must be a table")
+    paper: PaperSettings = _make(PaperSettings, values, where)
+    allowed: dict[str, tuple[object, ...]] = {
+        "enlarge": (1, 2, 4), "invsr_steps": (1, 2, 3, 4, 5), "faces": ("on", "off"),
+        "face_net": ("CodeFormer", "GFPGANv1.4"),
+    }  # fmt: skip
+    for name, words in allowed.items():
+        if getattr(paper, name) not in words:
+            named = ", ".join(map(str, words))
+            raise SettingsError(f"{where}: {name} is one of {named}, not {getattr(paper, name)!r}")
+    if unknown := set(paper.steps) - set(QUEUES):
+        raise SettingsError(
+            f"{where}: steps are of {', '.join(QUEUES)}; {min(unknown)!r} is none of them"
+        )
+    for name in ("reflection_strength", "fidelity"):
+        if getattr(paper, name) > 1:
+            raise SettingsError(f"{where}: {name} is 0 to 1, not {getattr(paper, name)}")
+    return paper
 
 
 def _gallery(values: Any, where: str) -> GallerySettings:
@@ -319,6 +392,12 @@ def _number(value: Any) -> float:
     return number
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("it must be true or false")
+    return value
+
+
 def _whole(value: Any) -> int:
     if _number(value) != int(_number(value)):
         raise ValueError("it must be a whole number")
@@ -331,6 +410,7 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     str: _text,
     float: _number,
     int: _whole,
+    bool: _truth,
     tuple[str, ...]: _patterns,
 }
 
@@ -342,16 +422,16 @@ def _file() -> Path | None:
     return next((p for place in PLACES if (p := place.expanduser()).is_file()), None)
 
 
-def _galleries_of(variable: str, text: str) -> Any:
+def _json_of(variable: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
         raise SettingsError(f"{variable} is not JSON: {error}") from error
 
 
-def _plain(gallery: GallerySettings) -> dict[str, Any]:
-    """Return a gallery's settings as JSON takes them."""
-    values = {item.name: getattr(gallery, item.name) for item in dataclasses.fields(gallery)}
+def _plain(table: GallerySettings | PaperSettings) -> dict[str, Any]:
+    """Return the settings of a table as JSON takes them."""
+    values = {item.name: getattr(table, item.name) for item in dataclasses.fields(table)}
     return {
         key: str(value) if isinstance(value, Path) else value
         for key, value in values.items()

@@ -11,6 +11,8 @@ class Receipt:
     """The steps of one chain on one photo, in order, as plain JSON values."""
 
     steps: list[dict[str, object]] = field(default_factory=list)
+    generative: bool = False
+    """Whether a step may have invented content; it is written into the copy's metadata."""
 
     @contextmanager
     def step(self, name: str, **facts: object) -> Iterator[dict[str, object]]:

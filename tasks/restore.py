@@ -13,6 +13,7 @@ from storage import photos, publish
 from storage.kinds import Category, Decision, Degradation
 from storage.photos import Photo
 from storage.schema import Job
+from storage.settings import settings
 from tasks import guard, known, places, provenance, runtime
 from tasks.classifiers import Verdict
 from tasks.receipt import Receipt
@@ -49,13 +50,13 @@ def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | N
     """Run the chain; return its image, the receipt and, if the guard refused it, why."""
     assert job.category is not None
     verdict, receipt = _verdict(job), Receipt()
-    chain = runtime.chain(job.category)
+    chain = runtime.chain(job.category, faces=settings().gallery(job.gallery).faces)
     mended = chain(photo.image, verdict, receipt)
-    judgement = guard.judge(photo.image, mended, verdict, runtime.classifier())
+    judgement = guard.judge(photo.image, mended, verdict, runtime.measuring(), chain.scale)
     shown = {
         "steps": receipt.steps,
         "guard": {name: round(figure, 5) for name, figure in judgement.figures.items()},
-        "generative": chain.generative,
+        "generative": receipt.generative,
     }
     return mended, shown, None if judgement.kept else judgement.reason
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 
 from storage import database
 from storage.jobs import Jobs
-from storage.kinds import Category
+from storage.kinds import CLASSIFY, Category, EngineName
 from storage.schema import Job
 from storage.settings import settings
+from tasks.engines import engine_of
 
 if TYPE_CHECKING:
     from tasks.chains import Chain
     from tasks.classifiers import Classifier
 
 _NAME, _QUEUES, _DEVICE = "_PHOTOMEND_WORKER", "_PHOTOMEND_QUEUES", "_PHOTOMEND_DEVICE"
-_loaded: "dict[Category, Chain]" = {}
+_loaded: "dict[tuple[Category, bool], Chain]" = {}
 
 
 @cache
@@ -66,7 +67,7 @@ def claim() -> Job | None:
     return jobs().claim(
         worker(), queues(), child=os.getpid(), seconds=known.deadline_seconds,
         seconds_per_megapixel=known.deadline_seconds_per_megapixel,
-        prefer=next((category.value for category in _loaded), None),
+        prefer=next((category.value for category, _ in _loaded), None),
     )  # fmt: skip
 
 
@@ -75,19 +76,52 @@ def loaded() -> bool:
     return bool(_loaded) or classifier.cache_info().currsize > 0
 
 
+# Networks are imported here and below, nowhere above.
+
+
 @cache
 def classifier() -> "Classifier":
-    """Load the classifier."""
-    from tasks.classifiers.lite import Lite  # networks are imported here and below, nowhere above
+    """Load the classifier that decides on a photo.
+
+    Raises:
+        ClassifierAway: it cannot be asked now.
+        WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
+
+    """
+    match engine_of(CLASSIFY):
+        case EngineName.LITE:
+            return measuring()
+        case EngineName.PAPER:
+            from tasks.classifiers import paper
+
+            return paper.load(settings().paper, first=measuring())
+
+
+@cache
+def measuring() -> "Classifier":
+    """Load the classifier that measures severities: the guard's, whatever engine is in use."""
+    from tasks.classifiers.lite import Lite
 
     return Lite()
 
 
-def chain(category: Category) -> "Chain":
-    """Load the chain for `category` in the place of any other."""
-    from tasks.chains import lite
+def chain(category: Category, *, faces: bool = True) -> "Chain":
+    """Load the chain for `category` in the place of any other; without `faces` it changes none.
 
-    if category not in _loaded:
+    Raises:
+        WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
+
+    """
+    wanted = category, faces
+    if wanted not in _loaded:
         _loaded.clear()
-        _loaded[category] = lite.load(category)
-    return _loaded[category]
+        match engine_of(category.value):
+            case EngineName.LITE:
+                from tasks.chains import lite
+
+                _loaded[wanted] = lite.load(category)
+            case EngineName.PAPER:
+                from tasks.chains import paper
+
+                _loaded[wanted] = paper.load(category, settings().paper, faces=faces)
+    return _loaded[wanted]

@@ -11,14 +11,13 @@ class Chain(Protocol):
     """The restorations of one category, in order, ready to run."""
 
     @property
-    def generative(self) -> bool:
-        """Whether a step may invent content (written into the copy's metadata)."""
+    def scale(self) -> int:
+        """Times the image's size that the result has: 1 unless the owner asked for more."""
         ...
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as `verdict` asks for, and note each step in `receipt`.
 
-        Takes and returns RGB in [0, 1], float32, shape (H, W, 3), any H and W. The result may
-        have another size only where the owner asked for one.
+        Takes RGB in [0, 1], float32, shape (H, W, 3), any H and W, and returns `scale` times that.
         """
         ...

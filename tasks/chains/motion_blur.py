@@ -13,7 +13,7 @@ class MotionBlur:
     """Undoes the movement of the camera."""
 
     deblur: Restorer
-    generative: bool
+    scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as `verdict` asks for, and note each step in `receipt`."""
@@ -25,4 +25,4 @@ def lite() -> MotionBlur:
     """Build the chain from parts that need no weights."""
     from tasks.restorers.movement import undo_movement
 
-    return MotionBlur(undo_movement, generative=False)
+    return MotionBlur(undo_movement)

@@ -20,7 +20,7 @@ class Reflection:
     """Image → mask (H, W), 1 where a reflection hides the scene."""
     inpaint: Callable[[Image, Plane], Image]
     reduce_weak: Restorer
-    generative: bool
+    scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as `verdict` asks for, and note each step in `receipt`."""
@@ -41,7 +41,7 @@ def lite() -> Reflection:
     """
     from tasks.restorers.ghosts import remove_ghost
 
-    return Reflection(_nothing, _untouched, remove_ghost, generative=False)
+    return Reflection(_nothing, _untouched, remove_ghost)
 
 
 def _nothing(image: Image) -> Plane:

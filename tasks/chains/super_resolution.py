@@ -23,7 +23,7 @@ class SuperResolution:
     find_text: Callable[[Image], Plane]
     """Image → mask (H, W) in [0, 1], 1 on text."""
     restore_text: Restorer
-    generative: bool
+    scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as `verdict` asks for, and note each step in `receipt`."""
@@ -55,4 +55,4 @@ def lite() -> SuperResolution:
     from tasks.detectors.text import find_text
     from tasks.restorers.cleaning import clean, clean_letters
 
-    return SuperResolution(clean, find_text, clean_letters, generative=False)
+    return SuperResolution(clean, find_text, clean_letters)

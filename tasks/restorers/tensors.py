@@ -16,3 +16,8 @@ def tensor_of(image: Image, device: torch.device, dtype: torch.dtype = torch.flo
 def image_of(tensor: Tensor) -> Image:
     """Give a tensor (1, 3, H, W) as an image, in the same range."""
     return np.ascontiguousarray(np.moveaxis(tensor[0].float().cpu().numpy(), 0, -1), np.float32)
+
+
+def best_device() -> torch.device:
+    """Return the GPU that this process was given, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

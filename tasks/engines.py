@@ -1,0 +1,50 @@
+"""Which engine takes a step: what the settings ask for and, with `auto`, what this machine can do."""
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+from storage import weights
+from storage.kinds import AUTO, CLASSIFY, Category, EngineName
+from storage.settings import PaperSettings, settings
+from storage.weights import State
+
+
+@cache
+def engine_of(step: str) -> EngineName:
+    """Return the engine that takes a step, named like its queue, in this process."""
+    known = settings()
+    if step not in known.paper.steps:
+        return EngineName.LITE
+    if known.engine != AUTO:
+        return EngineName(known.engine)
+    served = step == CLASSIFY and known.paper.classifier_url
+    able = shutil.which("nvidia-smi") is not None and not missing(step, known.paper)
+    return EngineName.PAPER if served or able else EngineName.LITE
+
+
+def missing(step: str, known: PaperSettings) -> list[str]:
+    """Return the weights that the paper engine lacks for a step, by their names."""
+    folder = settings().weights_root
+    lacking = (State.MISSING, State.PARTLY)
+    return [
+        name for name in needs(step, known) if weights.look(weights.named(name), folder) in lacking
+    ]
+
+
+def needs(step: str, known: PaperSettings) -> list[str]:
+    """Return the weights that the paper engine needs for a step, by their names."""
+    match step:
+        case "classify" if known.classifier_url or Path(known.classifier).is_absolute():
+            return []
+        case "classify":
+            return [known.classifier]
+        case Category.SUPER_RESOLUTION:
+            return ["sd-turbo", "sd-turbo-text", "InvSR", "RealESRGAN_x4plus"]
+        case Category.REFLECTION:
+            return ["big-lama"]
+        case Category.MOTION_BLUR:
+            faces = ["YuNet", known.face_net] if known.faces == "on" else []
+            return ["NAFNet-REDS-width64", *faces]
+        case _:
+            return []
