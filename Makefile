@@ -5,7 +5,10 @@ PYTHON ?= python3
 UV := PYTHONPATH=.boot $(PYTHON) -m uv
 BIN := .venv/bin
 GALLERY ?=
-TRAINING := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0
+NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 diffusers==0.42.1 \
+  paddleocr==3.7.0 transformers==5.24.0
+# They ask for torchvision, which asks for the torch that it was built for: gigabytes of CUDA.
+BESIDE_TORCH := torchvision==0.28.0 spandrel==0.4.2 spandrel_extra_arches==0.2.0 einops==0.8.2
 
 PHOTOS ?= ../shared/photos/clear/tiles512
 GOOD ?= $(wildcard $(addprefix ../shared/photos/clear/,food_pd photos_full kodak))
@@ -18,14 +21,14 @@ STEPS ?= 10000
 try: .venv/ready
 	$(BIN)/python -m daemon.demo $(if $(GALLERY),--gallery "$(GALLERY)")
 
-test: .venv/train
+test: .venv/networks
 	$(BIN)/pytest
 
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: .venv/train
+types: .venv/networks
 	$(BIN)/mypy
 
 check: .venv/ready
@@ -40,7 +43,7 @@ chaos: .venv/ready
 
 # Fits the lite engine's nets to a folder of clean photos, and puts them into the package. GOOD are
 # folders of photos as people keep them, which must not be blamed.
-train: .venv/train
+train: .venv/networks
 	for net in $(NETS); do \
 	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --good $(GOOD) \
 	    --steps $(STEPS) && $(BIN)/python -m tasks.training.export $$net || exit 1; done
@@ -48,7 +51,7 @@ train: .venv/train
 
 # Measures the lite engine on photos that it was not fitted to, and on real ones where there are
 # any; then says which bars are reached.
-evaluate: .venv/train
+evaluate: .venv/networks
 	$(BIN)/python -m tasks.training.testset --photos "$(PHOTOS)" --good $(GOOD) \
 	  $(if $(RESEARCH),--research "$(RESEARCH)")
 	mkdir -p out/report
@@ -56,9 +59,11 @@ evaluate: .venv/train
 	  out/testset/$$set.csv --sheet out/report/$$set --json > out/report/$$set.json; done
 	$(BIN)/python -m tasks.training.bars out/report
 
-# What fitting and the tests of the nets need, beside the locked packages: pip finds a torch for this machine.
-.venv/train: .venv/ready
-	$(PYTHON) -m pip --python $(BIN)/python install --quiet $(TRAINING)
+# What fitting and the tests of the paper engine need, beside the locked packages: pip finds a torch
+# for this machine.
+.venv/networks: .venv/ready
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet $(NETWORKS)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps $(BESIDE_TORCH)
 	touch $@
 
 # uv makes .venv itself: Debian's python may lack the venv module.
