@@ -50,14 +50,15 @@ def judge(
 ) -> Judgement:
     """Decide whether `after`, made from `before` because of `verdict`, is kept.
 
-    `scale` is the enlargement that was asked for.
+    `scale` is the enlargement that was asked for; what was enlarged is judged at its old size.
     """
     figures: dict[str, float] = {}
-    reason = (
-        _broken(before, after, scale)
-        or _moved(before, after, figures)
-        or _no_better(before, after, verdict, classifier, figures)
-    )
+    reason = _broken(before, after, scale)
+    if not reason:
+        after = _of_size(before, after)
+        reason = _moved(before, after, figures) or _no_better(
+            before, after, verdict, classifier, figures
+        )
     rounded = {name: round(figure, 4) for name, figure in figures.items()}
     if reason:
         return Judgement(False, f"kept original: {reason}", rounded)
@@ -76,10 +77,13 @@ def _broken(before: Image, after: Image, scale: float) -> str | None:
     return None
 
 
+def _of_size(before: Image, after: Image) -> Image:
+    if after.shape == before.shape:
+        return after
+    return np.asarray(cv2.resize(after, before.shape[1::-1], interpolation=cv2.INTER_AREA))
+
+
 def _moved(before: Image, after: Image, figures: dict[str, float]) -> str | None:
-    height, width = before.shape[:2]
-    if after.shape != before.shape:
-        after = np.asarray(cv2.resize(after, (width, height), interpolation=cv2.INTER_AREA))
     means = np.abs(after.mean((0, 1), dtype=np.float64) - before.mean((0, 1), dtype=np.float64))
     figures["mean_shift"] = 255 * float(means.max())
     figures["block_shift"] = float(np.abs(_shifts(before, after, BLOCK)).max())
@@ -116,7 +120,7 @@ def _no_better(
     worst = max(treated, key=lambda kind: had[kind], default=None)
     if worst is None:
         return "a clean photo needs no restoration"
-    if after.shape == before.shape and np.abs(after - before).max() < LEAST_CHANGE:
+    if np.abs(after - before).max() < LEAST_CHANGE:
         return _sentence(worst, had, has, "nothing changed")
     if _log_odds(has[worst]) - _log_odds(had[worst]) > MOST_WORSE:
         return _sentence(worst, had, has, f"its log odds may rise by {MOST_WORSE}")

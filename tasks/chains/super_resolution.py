@@ -1,16 +1,31 @@
 """Category A, figure 2 of the paper: the whole image, its text apart, and both fused."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from storage.photos import Image
+from storage.settings import PaperSettings
 from tasks.classifiers import Verdict
 from tasks.light import Plane
 from tasks.receipt import Receipt
 from tasks.restorers import Restorer
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tasks.detectors.text import Polygon
+
+NETS_SCALE = 4
+"""What InvSR and Real-ESRGAN enlarge by."""
+SEED = 2506_05450
+"""Of the noise that InvSR draws: the same photo, the same result."""
+PROMPT_FILE = "invsr-prompt.safetensors"
+"""In the state folder."""
 MARGIN = 32
 """Pixels around the text that its restoration also sees."""
 
@@ -56,3 +71,94 @@ def lite() -> SuperResolution:
     from tasks.restorers.cleaning import clean, clean_letters
 
     return SuperResolution(clean, find_text, clean_letters)
+
+
+@dataclass(frozen=True)
+class Enlargement:
+    """Restores the whole image and its text by nets that enlarge, at the resolution that it has."""
+
+    enlarge: Callable[[Image], Image]
+    """Four times the size; it may invent detail, and keeps the colours."""
+    find_text: "Callable[[Image], Sequence[Polygon]]"
+    enlarge_text: Callable[[Image], Image]
+    """Four times the size, without inventing letters."""
+    clean: Restorer
+    """For photos that hold more than `enlarge` can be given."""
+    scale: int
+    faithful: bool = False
+    """As in the paper: the photo as it is goes in, and what is four times as large comes out."""
+
+    def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
+        """Restore an image as far as it needs, and note each step in `receipt`."""
+        from tasks.restorers.colour_fix import resized
+        from tasks.restorers.resolution import Resolution, resolution_of
+        from tasks.restorers.text_fusion import fuse_text
+
+        resolution = (
+            Resolution(1, self.scale) if self.faithful else resolution_of(image, self.scale)
+        )
+        if resolution is None:
+            with receipt.step("clean the whole image, which holds too much to be enlarged"):
+                cleaned = self.clean(image, verdict)
+                return resized(cleaned, (self.scale * image.shape[0], self.scale * image.shape[1]))
+        receipt.generative = True
+        with receipt.step("restore the whole image", shrunk_by=round(resolution.shrink, 2)):
+            whole = resolution.restored_by_tiles(image, self.enlarge)
+        with receipt.step("find text") as facts:
+            polygons = self.find_text(image)
+            facts["lines"] = len(polygons)
+        if not polygons:
+            return whole
+        with receipt.step("restore text and fuse"):
+            restore = lambda part: resolution.restored(part, self.enlarge_text)  # noqa: E731
+            return fuse_text(whole, image, polygons, restore)
+
+
+def paper(known: PaperSettings) -> Enlargement:
+    """Build the chain of the paper engine.
+
+    Raises:
+        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+
+    """
+    import torch
+
+    from storage import weights
+    from tasks.detectors.text import find_polygons
+    from tasks.restorers import invsr, real_esrgan
+    from tasks.restorers.cleaning import clean
+    from tasks.restorers.colour_fix import by_wavelets
+    from tasks.restorers.tensors import best_device
+
+    device = best_device()
+    half = torch.float16 if device.type == "cuda" else torch.float32
+    net = invsr.load(
+        weights.path("sd-turbo"), weights.path("InvSR"), _prompt(), device, half,
+        steps=known.invsr_steps,
+    )  # fmt: skip
+    text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
+
+    def enlarge(image: Image) -> Image:
+        made = net(image, torch.Generator().manual_seed(SEED))
+        return np.clip(by_wavelets(made, image), 0, 1)
+
+    scale = NETS_SCALE if known.faithful else known.enlarge
+    return Enlargement(enlarge, find_polygons, text_net, clean, scale, known.faithful)
+
+
+def _prompt() -> "Tensor":
+    """Give the embedding of InvSR's prompt, and keep it: it is the same for every photo."""
+    from safetensors.torch import load_file, save_file
+
+    from storage import weights
+    from storage.settings import settings
+    from tasks.restorers.invsr import embedded
+
+    kept: Path = settings().state_dir / PROMPT_FILE
+    if kept.is_file():
+        return load_file(kept)["prompt"]
+    made = embedded(weights.path("sd-turbo-text"))
+    temporary = kept.with_suffix(f".{os.getpid()}")
+    save_file({"prompt": made}, temporary)
+    temporary.replace(kept)
+    return made

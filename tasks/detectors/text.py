@@ -35,13 +35,13 @@ def find_text(image: Image) -> Plane:
     mask = np.zeros(image.shape[:2], np.float32)
     if min(mask.shape) * min(1, LONGEST / max(mask.shape)) < SHORTEST:
         return mask
-    polygons = _polygons(image)
+    polygons = find_polygons(image)
     for polygon in polygons:
         cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], (1.0,))
     return _feathered(mask, polygons)
 
 
-def _polygons(image: Image) -> list[Polygon]:
+def find_polygons(image: Image) -> list[Polygon]:
     blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
     found = _detector()(_framed(blue_first)).boxes
     largest = LARGEST * image.shape[0] * image.shape[1]

@@ -20,11 +20,11 @@ SMALLEST = 256
 
 
 def by_overlapping_tiles(
-    image: Image, restore: Callable[[Image], Image], side: int, overlap: int
+    image: Image, restore: Callable[[Image], Image], side: int, overlap: int, scale: int = 1
 ) -> Image:
-    """Restore tiles of `side` pixels that overlap by at least `overlap`; the same size comes out.
+    """Restore tiles of `side` pixels that overlap by at least `overlap`.
 
-    An image that fits in a tile is restored whole. Where memory is short, tiles are halved.
+    `restore` gives `scale` times what it takes, and so does this function. An image that fits in a tile is restored whole. Where memory is short, tiles are halved.
 
     Raises:
         torch.OutOfMemoryError: not even the smallest tile fits.
@@ -32,7 +32,7 @@ def by_overlapping_tiles(
     """
     while True:
         try:
-            return _blended(image, restore, side, min(overlap, side // 4))
+            return _blended(image, restore, side, min(overlap, side // 4), scale)
         except torch.OutOfMemoryError:
             if side // 2 < SMALLEST:
                 raise
@@ -41,18 +41,25 @@ def by_overlapping_tiles(
         log.info("memory is short, tiles are halved to %s pixels", side)
 
 
-def _blended(image: Image, restore: Callable[[Image], Image], side: int, overlap: int) -> Image:
+def _blended(
+    image: Image, restore: Callable[[Image], Image], side: int, overlap: int, scale: int
+) -> Image:
     height, width = image.shape[:2]
     rows, columns = (_starts(length, side, overlap) for length in (height, width))
     if len(rows) == len(columns) == 1:
         return restore(image)
-    total = np.zeros_like(image)
-    weights = np.zeros((height, width, 1), np.float32)
+    total = np.zeros((scale * height, scale * width, 3), np.float32)
+    weights = np.zeros((scale * height, scale * width, 1), np.float32)
     for top in rows:
         for left in columns:
-            inside = np.s_[top : top + side, left : left + side]
-            weight = _weight(total[inside].shape[:2], overlap)[..., np.newaxis]
-            total[inside] += weight * restore(np.ascontiguousarray(image[inside]))
+            tile = np.ascontiguousarray(image[top : top + side, left : left + side])
+            made = restore(tile)
+            inside = np.s_[
+                scale * top : scale * top + made.shape[0],
+                scale * left : scale * left + made.shape[1],
+            ]
+            weight = _weight(made.shape[:2], scale * overlap)[..., np.newaxis]
+            total[inside] += weight * made
             weights[inside] += weight
     return total / weights
 

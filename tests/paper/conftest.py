@@ -1,10 +1,193 @@
-"""What the tests of the paper engine need where torch was built for CPUs only."""
+"""Tiny networks of the paper engine, laid on the disk under the names of the real ones.
+
+Their architectures are the real ones, what they make is not.
+"""
 
 import importlib.util
+import json
 from pathlib import Path
+
+import pytest
 
 SITE = Path(__file__).parent / "site"
 """To be put on PYTHONPATH for processes that a test starts."""
+SHARPENING = 0.4
+"""The Laplacian's share in what the tiny NAFNet makes."""
+SHARED = Path(__file__).parents[2] / "../shared"
 
 _spec = importlib.util.spec_from_file_location("_paper_site", SITE / "sitecustomize.py")
-_spec.loader.exec_module(importlib.util.module_from_spec(_spec))
+_site = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_site)
+
+try:
+    import tokenizers
+    import torch
+    import transformers
+except ImportError:  # each test says what it misses
+    pass
+
+SPECIAL = [
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+    "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
+]  # fmt: skip
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def _tokenizer():
+    """A byte for a token, and "A" to "D" with a space in front, and one that only begins so."""
+    signs = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    merged = [("Ġ", sign) for sign in "ABCD"] + [("A", "n")]
+    vocabulary = [*signs, *("".join(pair) for pair in merged)]
+    bytewise = tokenizers.Tokenizer(
+        tokenizers.models.BPE({token: number for number, token in enumerate(vocabulary)}, merged)
+    )
+    bytewise.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise.decoder = tokenizers.decoders.ByteLevel()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bytewise, eos_token="<|im_end|>", pad_token="<|endoftext|>",
+        additional_special_tokens=SPECIAL, chat_template=CHAT,
+    )  # fmt: skip
+
+
+def _net(tokenizer):
+    number = tokenizer.convert_tokens_to_ids
+    text = {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer),
+        "max_position_embeddings": 8192, "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4},
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4,
+        "out_hidden_size": 32, "patch_size": 14, "spatial_merge_size": 2,
+        "temporal_patch_size": 2, "window_size": 112, "fullatt_block_indexes": [1],
+    }  # fmt: skip
+    torch.manual_seed(0)
+    config = transformers.Qwen2_5_VLConfig(
+        text_config=text, vision_config=vision,
+        image_token_id=number("<|image_pad|>"), video_token_id=number("<|video_pad|>"),
+        vision_start_token_id=number("<|vision_start|>"),
+        vision_end_token_id=number("<|vision_end|>"),
+    )  # fmt: skip
+    net = transformers.Qwen2_5_VLForConditionalGeneration(config)
+    with torch.no_grad():  # large enough that what it sees makes a difference
+        for weights in net.parameters():
+            if weights.dim() > 1:
+                weights.mul_(5)
+    return net
+
+
+@pytest.fixture(scope="session")
+def qwen(tmp_path_factory):
+    """A tiny random Qwen2.5-VL as its makers publish it."""
+    pytest.importorskip("transformers", reason="the paper engine needs transformers")
+    where = tmp_path_factory.mktemp("nets") / "Tiny-VL"
+    tokenizer = _tokenizer()
+    processor = transformers.Qwen2_5_VLProcessor(
+        image_processor=transformers.Qwen2VLImageProcessor(min_pixels=3136, max_pixels=12845056),
+        tokenizer=tokenizer,
+        video_processor=transformers.Qwen2VLVideoProcessor(),
+        chat_template=CHAT,
+    )
+    _net(tokenizer).save_pretrained(where)
+    processor.save_pretrained(where)
+    return where
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory):
+    """A weights folder: sd-turbo, InvSR, Real-ESRGAN, NAFNet and YuNet, of which the last is real."""
+    for name in ("diffusers", "transformers", "spandrel"):
+        pytest.importorskip(name, reason="the paper engine's packages are not installed")
+    if not (SHARED / "parity").is_dir():
+        pytest.skip("the golden tensors are not beside this checkout")
+    folder = tmp_path_factory.mktemp("weights")
+    _lay_sd_turbo(folder)
+    _lay_text_encoder(folder / "sd-turbo-text")
+    from safetensors.torch import load_file
+    from tasks.nets.invsr import NoisePredictor
+
+    torch.manual_seed(0)
+    torch.save(NoisePredictor().state_dict(), folder / "noise_predictor_sd_turbo_v5.pth")
+    compact = load_file(SHARED / "weights/realesrgan_compact_x4.safetensors")
+    torch.save(compact, folder / "RealESRGAN_x4plus.pth")
+    torch.save(_sharpening_nafnet(), folder / "NAFNet-REDS-width64.pth")
+    yunet = folder / "face_detection_yunet_2023mar.onnx"
+    yunet.write_bytes((SHARED / "weights/yunet_n_640.onnx").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def known_weights(tiny_weights, monkeypatch):
+    """Let the tiny weights pass for the real ones in this process; gives their folder."""
+    from storage import weights
+
+    monkeypatch.setattr(weights, "TABLE", _site.without_hashes(weights.TABLE))
+    return tiny_weights
+
+
+def _lay_sd_turbo(folder):
+    import diffusers
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    golden = SHARED / "parity/invsr_tiny.safetensors"
+    tensors = load_file(golden)
+    with safe_open(golden, "pt") as file:
+        config = json.loads(file.metadata()["config"])
+    parts = {"vae": diffusers.AutoencoderKL, "unet": diffusers.UNet2DConditionModel}
+    for name, kind in parts.items():
+        net = kind(**config[name])
+        own = {
+            k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")
+        }
+        net.load_state_dict(own)
+        net.save_pretrained(folder / "sd-turbo" / name, variant="fp16")
+    (folder / "sd-turbo/scheduler").mkdir()
+    (folder / "sd-turbo/scheduler/scheduler_config.json").write_text("{}")
+
+
+def _lay_text_encoder(folder):
+    """A CLIP whose words are letters; its embedding is as wide as the tiny UNet wants it."""
+    letters = "abcdefghijklmnopqrstuvwxyz,-8"
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
+    tokens += ["!", "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps({text: at for at, text in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = transformers.CLIPTokenizer(
+        str(folder / "vocab.json"), str(folder / "merges.txt"), pad_token="!"
+    )
+    tokenizer.model_max_length = 77
+    tokenizer.save_pretrained(folder / "tokenizer")
+    for name in ("vocab.json", "merges.txt"):
+        (folder / name).rename(folder / "tokenizer" / name)
+    (folder / "tokenizer/special_tokens_map.json").write_text("{}")
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(tokens), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, bos_token_id=len(tokens) - 2, eos_token_id=len(tokens) - 1,
+    )  # fmt: skip
+    transformers.CLIPTextModel(config).save_pretrained(folder / "text_encoder", variant="fp16")
+
+
+def _sharpening_nafnet():
+    """A NAFNet that only sharpens: its blocks begin as the identity, its ending is a Laplacian."""
+    from tasks.nets.nafnet import NAFNet
+
+    net = NAFNet(8, (1, 1), 1, (1, 1))
+    for weights in net.parameters():
+        if weights.dim() == 4 and weights.shape[1] > 1 or weights.dim() == 1:
+            torch.nn.init.zeros_(weights)
+    with torch.no_grad():
+        for colour in range(3):
+            net.intro.weight[colour, colour, 1, 1] = 1
+            net.ending.weight[colour, colour] = SHARPENING * torch.tensor(
+                ((0.0, -1, 0), (-1, 4, -1), (0, -1, 0))
+            )
+    return net.state_dict()

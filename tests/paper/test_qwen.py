@@ -10,7 +10,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 transformers = pytest.importorskip("transformers", reason="the paper engine needs transformers")
-tokenizers = pytest.importorskip("tokenizers", reason="the paper engine needs transformers")
 
 from storage.errors import PhotomendError
 from storage.kinds import Category
@@ -22,16 +21,6 @@ from tasks.classifiers.views import CROP, OVERVIEW_PIXELS, grey, views
 A, B, C, D = Category
 CPU = torch.device("cpu")
 GIB = 2**30
-SPECIAL = [
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
-    "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
-]  # fmt: skip
-CHAT = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
-    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,97 +28,18 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _torchvision():
-    """Let a torchvision that was built for CUDA be imported beside a torch that was not.
-
-    It cannot load its operators then, and stumbles over those that it wants to describe. Neither is
-    used here.
-    """
-    try:
-        import torchvision
-    except ImportError:
-        pytest.skip("transformers' processor needs torchvision")
-    except RuntimeError:
-        boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        for name in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{name}", boxes)
-        import torchvision  # noqa: F401
-
-
-def _tokenizer():
-    """A byte for a token, and "A" to "D" with a space in front, and one that only begins so."""
-    signs = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-    merged = [("Ġ", sign) for sign in "ABCD"] + [("A", "n")]
-    vocabulary = [*signs, *("".join(pair) for pair in merged)]
-    bytewise = tokenizers.Tokenizer(
-        tokenizers.models.BPE({token: number for number, token in enumerate(vocabulary)}, merged)
-    )
-    bytewise.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bytewise.decoder = tokenizers.decoders.ByteLevel()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=bytewise, eos_token="<|im_end|>", pad_token="<|endoftext|>",
-        additional_special_tokens=SPECIAL, chat_template=CHAT,
-    )  # fmt: skip
-
-
-def _net(tokenizer):
-    number = tokenizer.convert_tokens_to_ids
-    text = {
-        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer),
-        "max_position_embeddings": 8192, "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4},
-    }  # fmt: skip
-    vision = {
-        "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4,
-        "out_hidden_size": 32, "patch_size": 14, "spatial_merge_size": 2,
-        "temporal_patch_size": 2, "window_size": 112, "fullatt_block_indexes": [1],
-    }  # fmt: skip
-    torch.manual_seed(0)
-    config = transformers.Qwen2_5_VLConfig(
-        text_config=text, vision_config=vision,
-        image_token_id=number("<|image_pad|>"), video_token_id=number("<|video_pad|>"),
-        vision_start_token_id=number("<|vision_start|>"),
-        vision_end_token_id=number("<|vision_end|>"),
-    )  # fmt: skip
-    net = transformers.Qwen2_5_VLForConditionalGeneration(config)
-    with torch.no_grad():  # large enough that what it sees makes a difference
-        for weights in net.parameters():
-            if weights.dim() > 1:
-                weights.mul_(5)
-    return net
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, _torchvision):
-    """Such a net as its makers publish it."""
-    where = tmp_path_factory.mktemp("nets") / "Tiny-VL"
-    tokenizer = _tokenizer()
-    processor = transformers.Qwen2_5_VLProcessor(
-        image_processor=transformers.Qwen2VLImageProcessor(min_pixels=3136, max_pixels=12845056),
-        tokenizer=tokenizer,
-        video_processor=transformers.Qwen2VLVideoProcessor(),
-        chat_template=CHAT,
-    )
-    _net(tokenizer).save_pretrained(where)
-    processor.save_pretrained(where)
-    return where
-
-
-@pytest.fixture(scope="module")
-def seeing(folder):
+def seeing(qwen):
     """It says what its random weights make of a photo."""
-    return load(folder, CPU)
+    return load(qwen, CPU)
 
 
 @pytest.fixture
-def saying(folder):
+def saying(qwen):
     """Make one that says the same of every photo: tokens and their probabilities."""
 
     def make(shares, *, faithful=False):
-        classifier = load(folder, CPU, faithful=faithful)
+        classifier = load(qwen, CPU, faithful=faithful)
         number = classifier.processor.tokenizer.convert_tokens_to_ids
         head = torch.nn.Linear(32, classifier.net.config.text_config.vocab_size)
         torch.nn.init.zeros_(head.weight)
@@ -217,16 +127,16 @@ def test_the_odds_are_the_softmax_over_all_tokens_at_the_last_place(seeing):
         assert seeing.ask(pictures).odds[category] == pytest.approx(expected, rel=1e-4)
 
 
-def test_what_is_said_depends_on_the_photo_and_on_nothing_else(seeing, folder):
+def test_what_is_said_depends_on_the_photo_and_on_nothing_else(seeing, qwen):
     one, other = photo(seed=1), 0.3 * photo(seed=2)
     first = seeing.ask(views(one))
     assert seeing.ask(views(other)).odds != pytest.approx(first.odds, rel=1e-3)
     assert seeing.ask(views(one)) == first
-    assert seeing(one) == seeing(one) == load(folder, CPU)(one)
+    assert seeing(one) == seeing(one) == load(qwen, CPU)(one)
 
 
-def test_what_is_said_of_grey_pictures_is_divided_out(folder):
-    classifier = load(folder, CPU)
+def test_what_is_said_of_grey_pictures_is_divided_out(qwen):
+    classifier = load(qwen, CPU)
     letters = [number for ids in classifier.letters.values() for number in ids]
     classifier.net.lm_head.register_forward_hook(
         lambda _head, _given, logits: logits.masked_fill(~one_of(letters, logits.shape[-1]), -1e4)
@@ -288,8 +198,8 @@ def test_the_papers_way_is_one_picture_and_its_prompt_even_of_a_large_photo(sayi
     assert len(grids) == 1 and 14 * 14 * math.prod(grids[0]) > 0.9 * 28 * 28 * 1280
 
 
-def test_a_net_that_may_think_is_told_not_to(folder):
-    classifier = load(folder, CPU)
+def test_a_net_that_may_think_is_told_not_to(qwen):
+    classifier = load(qwen, CPU)
     classifier.processor.chat_template = CHAT + (
         "{% if enable_thinking is defined and not enable_thinking %}[no thinking]{% endif %}"
     )
@@ -313,13 +223,13 @@ def test_too_little_memory_is_an_error_that_counts_as_such(saying):
         classifier(photo())
 
 
-def test_nothing_is_fetched(folder, monkeypatch):
+def test_nothing_is_fetched(qwen, monkeypatch):
     def fail(*_):
         raise AssertionError("something was to be fetched")
 
     monkeypatch.setattr(socket.socket, "connect", fail)
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    load(folder, CPU)
+    load(qwen, CPU)
 
 
 def test_letters_are_found_in_the_vocabulary_and_what_only_begins_so_is_not(seeing):
@@ -330,8 +240,8 @@ def test_letters_are_found_in_the_vocabulary_and_what_only_begins_so_is_not(seei
         assert told == {sign, " " + sign}
 
 
-def _without(folder, tmp_path):
-    return shutil.copytree(folder, tmp_path / "net")
+def _without(qwen, tmp_path):
+    return shutil.copytree(qwen, tmp_path / "net")
 
 
 def test_a_folder_without_a_net_is_told_in_a_sentence(tmp_path):
@@ -345,32 +255,32 @@ def test_a_folder_without_a_net_is_told_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("lost", ["model.safetensors", "tokenizer.json", "processor_config.json"])
-def test_a_net_with_a_file_lost_is_not_loaded(folder, tmp_path, lost):
-    copy = _without(folder, tmp_path)
+def test_a_net_with_a_file_lost_is_not_loaded(qwen, tmp_path, lost):
+    copy = _without(qwen, tmp_path)
     (copy / lost).unlink()
     with pytest.raises(ClassifierAway, match="cannot be loaded"):
         load(copy, CPU)
 
 
-def test_a_damaged_net_is_not_loaded(folder, tmp_path):
-    copy = _without(folder, tmp_path)
+def test_a_damaged_net_is_not_loaded(qwen, tmp_path):
+    copy = _without(qwen, tmp_path)
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(ClassifierAway, match="cannot be loaded"):
         load(copy, CPU)
 
 
-def test_a_net_of_another_kind_is_not_loaded(folder, tmp_path):
-    copy = _without(folder, tmp_path)
+def test_a_net_of_another_kind_is_not_loaded(qwen, tmp_path):
+    copy = _without(qwen, tmp_path)
     config = json.loads((copy / "config.json").read_text()) | {"model_type": "bert"}
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(ClassifierAway, match="cannot be loaded"):
         load(copy, CPU)
 
 
-def test_a_net_that_lacks_weights_is_not_filled_up_by_chance(folder, tmp_path):
+def test_a_net_that_lacks_weights_is_not_filled_up_by_chance(qwen, tmp_path):
     safetensors = pytest.importorskip("safetensors.torch", reason="comes with transformers")
-    copy = _without(folder, tmp_path)
+    copy = _without(qwen, tmp_path)
     weights = safetensors.load_file(copy / "model.safetensors")
     lost = next(name for name in weights if "mlp" in name)
     del weights[lost]
@@ -403,8 +313,8 @@ def test_room_is_left_for_what_it_looks_at():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-def test_a_gpu_says_the_same(seeing, folder):
-    on_gpu = load(folder, torch.device("cuda", 0))
+def test_a_gpu_says_the_same(seeing, qwen):
+    on_gpu = load(qwen, torch.device("cuda", 0))
     assert on_gpu.name == "Tiny-VL (GPU)"
     expected = seeing.ask(views(photo())).odds
     assert on_gpu.ask(views(photo())).odds == pytest.approx(expected, rel=1e-2)

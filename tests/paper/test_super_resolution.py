@@ -1,0 +1,137 @@
+"""The paper's chain A: whole image and text, at the photo's own resolution, by real loading code."""
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the paper engine needs torch")
+
+from skimage import data
+
+from storage.kinds import Category, Degradation
+from storage.settings import PaperSettings
+from tasks.chains import paper
+from tasks.chains.super_resolution import Enlargement
+from tasks.classifiers import Verdict
+from tasks.receipt import Receipt
+from tasks.restorers import resolution
+from tasks.restorers.resolution import PER_SIGMA, Resolution, resolution_of
+
+VERDICT = Verdict(
+    {each: float(each is Category.SUPER_RESOLUTION) for each in Category},
+    dict.fromkeys(Degradation, 1.0), True,
+)  # fmt: skip
+
+
+def photo(sigma=0.0):
+    image = data.coffee().astype(np.float32) / 255
+    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
+
+
+def psnr(image, truth):
+    return float(-10 * np.log10(np.square(image - truth).mean()))
+
+
+def bicubic(image):
+    return cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC).clip(0, 1)
+
+
+def built(**parts):
+    return Enlargement(**{
+        "enlarge": bicubic, "find_text": lambda image: [], "enlarge_text": bicubic,
+        "clean": lambda image, verdict: image, "scale": 1, **parts,
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("sigma", [0, 1.0, 1.6, 2.4])
+def test_a_photo_is_shrunk_by_what_it_can_spare(sigma):
+    image = photo(sigma)
+    found = resolution_of(image, 1)
+    back = found.restored(image, bicubic)
+    print(f"sigma {sigma}: shrunk by {found.shrink:.2f}, {psnr(back, image):.1f} dB")
+    assert found.shrink >= min(4, PER_SIGMA * sigma * 0.75)
+    assert psnr(back, image) > (34 if sigma == 0 else 40)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(1, 1), (33, 700), (150, 131)])
+def test_any_size_comes_back_as_many_times_as_large(scale, shape):
+    image = np.random.default_rng(0).random((*shape, 3), np.float32)
+    made = built(scale=scale)(image, VERDICT, Receipt())
+    assert made.shape == (scale * shape[0], scale * shape[1], 3)
+    assert 0 <= made.min() <= made.max() <= 1
+
+
+def test_tiles_make_what_the_whole_makes(monkeypatch):
+    image = photo(1.6)
+    whole = Resolution(2.0, 2).restored(image, bicubic)
+    monkeypatch.setattr(resolution, "TILE_PIXELS", 96)
+    monkeypatch.setattr(resolution, "OVERLAP", 24)
+    tiled = Resolution(2.0, 2).restored_by_tiles(image, bicubic)
+    assert psnr(tiled, whole) > 45
+
+
+def test_what_holds_too_much_is_cleaned_at_its_full_resolution(monkeypatch):
+    monkeypatch.setattr(resolution, "MOST_PIXELS", 100_000)
+    receipt = Receipt()
+
+    def never(image):
+        raise AssertionError
+
+    made = built(enlarge=never, clean=lambda image, verdict: image / 2)(photo(), VERDICT, receipt)
+    assert np.array_equal(made, photo() / 2)
+    assert not receipt.generative
+    assert "too much" in receipt.steps[0]["step"]
+
+
+def test_a_large_photo_that_is_soft_is_enlarged_all_the_same(monkeypatch):
+    monkeypatch.setattr(resolution, "MOST_PIXELS", 100_000)
+    assert resolution_of(photo(2.4), 1).shrink > 3
+
+
+def test_text_comes_from_its_own_net_and_the_rest_from_the_other():
+    image = np.full((200, 300, 3), 0.5, np.float32)
+    image[90:110, 100:200:4] = 0  # strokes, which its own net keeps
+    corners = np.array(((96, 86), (204, 86), (204, 114), (96, 114)), np.float32)
+    chain = built(
+        enlarge=lambda part: bicubic(cv2.blur(part, (9, 9))), find_text=lambda _: [corners]
+    )
+    receipt = Receipt()
+    made = chain(image, VERDICT, receipt)
+    assert np.abs(made - image)[92:108, 104:196].max() < 0.2
+    assert receipt.generative
+    assert [step["step"] for step in receipt.steps][1:] == ["find text", "restore text and fuse"]
+
+
+def test_to_the_letter_of_the_paper_the_photo_is_not_shrunk():
+    sizes = []
+
+    def enlarge(image):
+        sizes.append(image.shape)
+        return bicubic(image)
+
+    made = built(enlarge=enlarge, scale=4, faithful=True)(photo(2.4), VERDICT, Receipt())
+    assert made.shape == (1600, 2400, 3)
+    assert max(sizes) == (400, 512, 3)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
+    home, known_weights, monkeypatch
+):
+    from storage.settings import settings
+
+    monkeypatch.setenv("PHOTOMEND_WEIGHTS_DIR", str(known_weights))
+    settings.cache_clear()
+    chain = paper.load(Category.SUPER_RESOLUTION, PaperSettings())
+    image = photo(1.2)[:150, :170]
+    first, second = (chain(image, VERDICT, Receipt()) for _ in range(2))
+    assert first.shape == image.shape
+    assert np.array_equal(first, second)
+    assert np.abs(first - image).max() > 0.01
+    assert (home / "state/invsr-prompt.safetensors").is_file()
+    (known_weights / "sd-turbo-text").rename(known_weights / "away")
+    try:  # the prompt is kept, and its encoder needed no more
+        paper.load(Category.SUPER_RESOLUTION, PaperSettings())
+    finally:
+        (known_weights / "away").rename(known_weights / "sd-turbo-text")
