@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, assert_never
@@ -75,7 +76,14 @@ def engine_of(name: EngineName) -> Engine:
     """Return the engine of a name, whose parts load when they are first needed."""
     match name:
         case EngineName.LITE:
-            return Engine(Lite(), lite.load)
+            return Engine(Lite(), lite.load, Lite())
+        case EngineName.PAPER:
+            from tasks.chains import paper
+            from tasks.classifiers import paper as classifiers
+
+            known = settings().paper
+            chain = lru_cache(maxsize=1)(partial(paper.load, known=known))
+            return Engine(classifiers.load(known, first=Lite()), chain, Lite())
         case _:
             assert_never(name)
 

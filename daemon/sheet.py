@@ -22,6 +22,8 @@ class Strip:
     title: str
     images: Sequence[Image]
     """The first is before, the second after."""
+    results: int = 1
+    """So many images after the first are results: what changed most in them is shown."""
 
 
 def write(strips: Sequence[Strip], file: Path) -> None:
@@ -34,16 +36,16 @@ def write(strips: Sequence[Strip], file: Path) -> None:
         row, column = divmod(number, ACROSS)
         left, top = GAP + column * strip_width, GAP + row * (CELL + LINE + GAP)
         draw.text((left, top), ascii(strip.title)[1:-1], "black", font)
-        y, x = most_changed(*strip.images[:2])
+        y, x = most_changed(*strip.images[: 1 + strip.results])
         for step, image in enumerate(strip.images):
             part = np.rint(image[y : y + CELL, x : x + CELL] * 255).astype(np.uint8)
             sheet.paste(Picture.fromarray(part), (left + step * (CELL + GAP), top + LINE))
     sheet.save(file, quality=82)
 
 
-def most_changed(before: Image, after: Image) -> tuple[int, int]:
-    """Return top and left of the cell in which two images differ most."""
-    change = np.abs(after - before).mean(axis=2)  # (H, W)
+def most_changed(before: Image, *after: Image) -> tuple[int, int]:
+    """Return top and left of the cell in which images differ most from the first."""
+    change = np.max([np.abs(each - before).mean(axis=2) for each in after], axis=0)  # (H, W)
     height, width = change.shape
     corners = [
         (top, left)

@@ -6,7 +6,15 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.errors import ClaimLost, GalleryOffline, OutputTaken, TooLarge, UnreadablePhoto
+from storage.errors import (
+    ClaimLost,
+    GalleryOffline,
+    OutputTaken,
+    TooLarge,
+    UnreadablePhoto,
+    WeightsMissing,
+    WeightsWrong,
+)
 from storage.kinds import Decision, ErrorKind
 from storage.schema import Job
 from tasks import idle, places, runtime
@@ -18,6 +26,8 @@ log = logging.getLogger(__name__)
 
 RECORD_TRIES = 10
 """So often, with two seconds between, the end of a claim is written to a database that is away."""
+GPU_MEMORY = "OutOfMemoryError"
+"""The name of torch's error, which is not imported for that."""
 KINDS = {
     errno.ENOSPC: ErrorKind.DISK_FULL,
     errno.EDQUOT: ErrorKind.DISK_FULL,
@@ -82,7 +92,10 @@ def _end(job: Job, error: Exception) -> None:
             kind = KINDS.get(number, ErrorKind.MACHINE)
             log.warning("job %d waits: %s", job.id, reason)
             jobs.wait(job, kind, reason)
-        case MemoryError():
+        case WeightsMissing() | WeightsWrong():
+            log.warning("job %d waits: %s", job.id, reason)
+            jobs.wait(job, ErrorKind.MACHINE, reason)
+        case _ if isinstance(error, MemoryError) or type(error).__name__ == GPU_MEMORY:
             log.error("job %d: there is not enough memory", job.id)
             jobs.again(job, ErrorKind.MEMORY, "there is not enough memory for it")
         case SQLAlchemyError():

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from storage import photos, publish
+from storage.errors import TooLarge
 from storage.kinds import Category, Decision, Degradation
 from storage.photos import Photo
 from storage.schema import Job
-from storage.settings import settings
 from tasks import guard, known, places, provenance, runtime
 from tasks.classifiers import Verdict
 from tasks.receipt import Receipt
@@ -50,7 +50,8 @@ def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | N
     """Run the chain; return its image, the receipt and, if the guard refused it, why."""
     assert job.category is not None
     verdict, receipt = _verdict(job), Receipt()
-    chain = runtime.chain(job.category, faces=settings().gallery(job.gallery).faces)
+    chain = runtime.chain(job.category, faces=places.gallery(job).faces)
+    _check_result_size(photo, chain.scale)
     mended = chain(photo.image, verdict, receipt)
     judgement = guard.judge(photo.image, mended, verdict, runtime.measuring(), chain.scale)
     shown = {
@@ -59,6 +60,16 @@ def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | N
         "generative": receipt.generative,
     }
     return mended, shown, None if judgement.kept else judgement.reason
+
+
+def _check_result_size(photo: Photo, scale: int) -> None:
+    height, width = photo.image.shape[:2]
+    megapixels, most = height * width * scale**2 / 1e6, places.limits().max_pixels / 1e6
+    if megapixels > most:
+        raise TooLarge(
+            f"{scale} times as large it would have {megapixels:.0f} megapixels, and "
+            f"max_megapixels = {most:.0f}; set enlarge in [paper] to less"
+        )
 
 
 def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> None:

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from daemon.commands import orders, reports, services, weights
+from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
 from daemon.commands.status import status
 from daemon.exits import Exit
 
 PANELS = {
     "Run": (services.up, services.watch, services.work, services.migrate),
-    "Look": (status, reports.jobs, reports.show, reports.explain, reports.doctor, evaluate),
+    "Look": (status, reports.jobs, reports.show, reports.explain, reports.doctor, evaluate, compare),
     "Decide": (
         orders.retry, orders.reject, orders.cancel, orders.pause, orders.resume, orders.add,
     ),

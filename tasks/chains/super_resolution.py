@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,7 @@ class Enlargement:
         if not polygons:
             return whole
         with receipt.step("restore text and fuse"):
-            restore = lambda part: resolution.restored(part, self.enlarge_text)  # noqa: E731
+            restore = partial(resolution.restored, enlarge=self.enlarge_text)
             return fuse_text(whole, image, polygons, restore)
 
 

@@ -42,6 +42,7 @@ def find_text(image: Image) -> Plane:
 
 
 def find_polygons(image: Image) -> list[Polygon]:
+    """Give a polygon around each line of text in an image."""
     blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
     found = _detector()(_framed(blue_first)).boxes
     largest = LARGEST * image.shape[0] * image.shape[1]

@@ -24,6 +24,8 @@ class Engine:
 
     classifier: Classifier
     chain: Callable[[Category], Chain]
+    measuring: Classifier
+    """The guard's."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def evaluate(row: Row, engine: Engine, limits: Limits) -> tuple[Evaluated, Views
     photo = photos.read(row.path, limits)
     begun = time.perf_counter()
     verdict = engine.classifier(photo.image, jpeg_quality=photo.jpeg_quality)
-    decision, reason, after = _mended(photo.image, verdict, engine)
+    decision, reason, after = mended(photo.image, verdict, engine)
     seconds = time.perf_counter() - begun
     truth = photos.read(row.truth, limits).image if row.truth else None
     views = _of_one_size(row, photo.image, after, truth)
@@ -83,22 +85,24 @@ def evaluate(row: Row, engine: Engine, limits: Limits) -> tuple[Evaluated, Views
     return evaluated, views
 
 
-def _mended(image: Image, verdict: Verdict, engine: Engine) -> tuple[Decision, str, Image]:
+def mended(image: Image, verdict: Verdict, engine: Engine) -> tuple[Decision, str, Image]:
+    """Do with an image as a worker would: return the decision, its reason and what is kept."""
     if not verdict.confident:
         return Decision.UNSURE, f"perhaps {verdict.category}", image
     if verdict.category is Category.CLEAN:
         return Decision.CLEAN, "", image
-    mended = engine.chain(verdict.category)(image, verdict, Receipt())
-    judgement = guard.judge(image, mended, verdict, engine.classifier)
+    chain = engine.chain(verdict.category)
+    made = chain(image, verdict, Receipt())
+    judgement = guard.judge(image, made, verdict, engine.measuring, chain.scale)
     if not judgement.kept:
         return Decision.KEPT_ORIGINAL, judgement.reason, image
-    return Decision.RESTORED, judgement.reason, mended
+    return Decision.RESTORED, judgement.reason, made
 
 
 def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> Views:
     """Bring a photo to the size of its truth, if that is a whole number of times larger."""
     if truth is None:
-        return Views(before, after, None)
+        return Views(before, of_size(after, before), None)
     (height, width), (true_height, true_width) = before.shape[:2], truth.shape[:2]
     scale = round(true_height / height)
     if scale < 1 or (height * scale, width * scale) != (true_height, true_width):
@@ -106,14 +110,16 @@ def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> 
             f"line {row.line}: {row.truth} has {true_width} x {true_height} pixels, which is no "
             f"whole number of times the {width} x {height} of {row.path}"
         )
-    return Views(_enlarged(before, truth), _enlarged(after, truth), truth)
+    return Views(of_size(before, truth), of_size(after, truth), truth)
 
 
-def _enlarged(image: Image, truth: Image) -> Image:
-    if image.shape == truth.shape:
+def of_size(image: Image, other: Image) -> Image:
+    """Give an image the size of another."""
+    if image.shape == other.shape:
         return image
-    size = truth.shape[1::-1]
-    return np.clip(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+    larger = image.shape[0] > other.shape[0]
+    way = cv2.INTER_AREA if larger else cv2.INTER_CUBIC
+    return np.clip(cv2.resize(image, other.shape[1::-1], interpolation=way), 0, 1)
 
 
 def _likeness(image: Image, truth: Image | None) -> Likeness | None:

@@ -61,7 +61,7 @@ def _blended(
             weight = _weight(made.shape[:2], scale * overlap)[..., np.newaxis]
             total[inside] += weight * made
             weights[inside] += weight
-    return total / weights
+    return np.asarray(total / weights, np.float32)
 
 
 def _starts(length: int, side: int, overlap: int) -> Sequence[int]:

@@ -6,6 +6,7 @@ back at its own size. Nothing that it holds is lost on the way, work and memory 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Resolution:
     def restored_by_tiles(self, image: Image, enlarge: Callable[[Image], Image]) -> Image:
         """Do the same in overlapping tiles, so that memory does not grow with what a net holds."""
         side, overlap = (round(self.shrink * pixels) for pixels in (TILE_PIXELS, OVERLAP))
-        restore = lambda tile: self.restored(tile, enlarge)  # noqa: E731
+        restore = partial(self.restored, enlarge=enlarge)
         return by_overlapping_tiles(image, restore, side, overlap, self.scale)
 
     def _shrunk(self, side: int) -> int:

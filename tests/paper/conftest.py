@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from storage.kinds import QUEUES
+
 SITE = Path(__file__).parent / "site"
 """To be put on PYTHONPATH for processes that a test starts."""
 SHARPENING = 0.4
@@ -84,6 +86,12 @@ def _net(tokenizer):
 
 
 @pytest.fixture(scope="session")
+def chat():
+    """What makes a question for the tiny Qwen2.5-VL of a message."""
+    return CHAT
+
+
+@pytest.fixture(scope="session")
 def qwen(tmp_path_factory):
     """A tiny random Qwen2.5-VL as its makers publish it."""
     pytest.importorskip("transformers", reason="the paper engine needs transformers")
@@ -111,6 +119,7 @@ def tiny_weights(tmp_path_factory):
     _lay_sd_turbo(folder)
     _lay_text_encoder(folder / "sd-turbo-text")
     from safetensors.torch import load_file
+
     from tasks.nets.invsr import NoisePredictor
 
     torch.manual_seed(0)
@@ -182,7 +191,7 @@ def _sharpening_nafnet():
 
     net = NAFNet(8, (1, 1), 1, (1, 1))
     for weights in net.parameters():
-        if weights.dim() == 4 and weights.shape[1] > 1 or weights.dim() == 1:
+        if weights.dim() == 1 or weights.shape[1] > 1:
             torch.nn.init.zeros_(weights)
     with torch.no_grad():
         for colour in range(3):
@@ -191,3 +200,22 @@ def _sharpening_nafnet():
                 ((0.0, -1, 0), (-1, 4, -1), (0, -1, 0))
             )
     return net.state_dict()
+
+
+@pytest.fixture
+def paper_house(home, photomend, tiny_weights, qwen, monkeypatch):
+    """Start a watcher and a worker with the paper engine; keywords change `[paper]`."""
+
+    def start(weights_dir=tiny_weights, **wishes):
+        paper = {"classifier": str(qwen), **wishes}
+        environment = {
+            "PHOTOMEND_ENGINE": "paper", "PHOTOMEND_PAPER": json.dumps(paper),
+            "PHOTOMEND_WEIGHTS_DIR": str(weights_dir), "PYTHONPATH": str(SITE),
+            "TINY_WEIGHTS": "1", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        photomend("watch")
+        return photomend("work", *QUEUES)
+
+    return start

@@ -198,9 +198,9 @@ def test_the_papers_way_is_one_picture_and_its_prompt_even_of_a_large_photo(sayi
     assert len(grids) == 1 and 14 * 14 * math.prod(grids[0]) > 0.9 * 28 * 28 * 1280
 
 
-def test_a_net_that_may_think_is_told_not_to(qwen):
+def test_a_net_that_may_think_is_told_not_to(qwen, chat):
     classifier = load(qwen, CPU)
-    classifier.processor.chat_template = CHAT + (
+    classifier.processor.chat_template = chat + (
         "{% if enable_thinking is defined and not enable_thinking %}[no thinking]{% endif %}"
     )
     given = classifier._given(grey(1))

@@ -1,0 +1,122 @@
+"""Photos through the daemon with the paper engine: real Redis, real loading, tiny networks."""
+
+import base64
+import io
+import json
+import math
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+
+pytest.importorskip("torch", reason="the paper engine needs torch")
+
+from storage import publish
+from storage.kinds import Category, Decision, Degradation, ErrorKind, Status
+from storage.schema import Job
+from storage.schema import jobs as table
+
+SECONDS = 240
+
+
+def every(jobs) -> dict[str, Job]:
+    with jobs.engine.connect() as connection:
+        rows = connection.execute(sa.select(table).order_by(table.c.id))
+        return {str(job.source): job for job in map(Job.of, rows)}
+
+
+def test_photos_go_through_the_papers_classifier_and_chains(
+    home, jobs, take_photo, paper_house, eventually
+):
+    take_photo("clean.jpg")
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    take_photo("moved.jpg", kind=Degradation.MOTION)
+    before = {path: publish.sha256(path) for path in (home / "gallery").iterdir()}
+    paper_house()
+    eventually(lambda: [j.status for j in every(jobs).values()] == 3 * [Status.DONE], SECONDS)
+    found = every(jobs)
+    assert found["clean.jpg"].decision is Decision.CLEAN
+    assert "lite 3, then Tiny-VL" in found["clean.jpg"].scores["classifier"]
+    noisy = found["noisy.jpg"]
+    assert noisy.category is Category.SUPER_RESOLUTION
+    assert noisy.decision is Decision.KEPT_ORIGINAL  # InvSR's weights are random: the guard sees it
+    assert "restore the whole image" in [step["step"] for step in noisy.receipt["steps"]]
+    assert noisy.receipt["generative"]
+    moved = found["moved.jpg"]
+    assert moved.category is Category.MOTION_BLUR
+    assert moved.decision is Decision.RESTORED, moved.reason
+    assert publish.sha256(home / "output/moved.jpg") == moved.sha256
+    assert not moved.receipt["generative"]
+    assert {path: publish.sha256(path) for path in before} == before
+
+
+def test_a_job_waits_for_weights_and_goes_on_once_they_are_there(
+    home, jobs, take_photo, paper_house, eventually, tiny_weights, tmp_path
+):
+    take_photo("moved.jpg", kind=Degradation.MOTION)
+    (tmp_path / "weights").mkdir()
+    paper_house(weights_dir=tmp_path / "weights")
+
+    def waits():
+        [job] = every(jobs).values()
+        return job.error_kind is ErrorKind.MACHINE
+
+    eventually(waits, SECONDS)
+    [job] = every(jobs).values()
+    assert (job.status, job.attempts) == (Status.QUEUED, 0)
+    assert "photomend weights pull NAFNet-REDS-width64" in job.error
+    name = "NAFNet-REDS-width64.pth"
+    (tmp_path / "weights" / name).write_bytes((tiny_weights / name).read_bytes())
+    eventually(lambda: every(jobs)["moved.jpg"].decision is Decision.RESTORED, SECONDS)
+
+
+class Contradicts(BaseHTTPRequestHandler):
+    """A vision-language net that calls every photo clean, for sure, and has no opinion on grey."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        url = asked["messages"][0]["content"][0]["image_url"]["url"]
+        picture = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+        clean = 0.25 if np.ptp(np.asarray(picture)) == 0 else 0.97
+        shares = {"D": clean, **dict.fromkeys("ABC", (1 - clean) / 3)}
+        top = [{"token": sign, "logprob": math.log(share)} for sign, share in shares.items()]
+        choice = {"message": {"content": "D"}, "logprobs": {"content": [{"top_logprobs": top}]}}
+        body = json.dumps({"choices": [choice]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing is said."""
+
+
+@pytest.fixture
+def contradicting():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Contradicts) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.02])
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_where_two_classifiers_contradict_each_other_nothing_is_touched(
+    home, jobs, take_photo, paper_house, eventually, contradicting
+):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    take_photo("clean.jpg")
+    paper_house(classifier_url=contradicting)
+    eventually(lambda: [j.status for j in every(jobs).values()] == 2 * [Status.DONE], SECONDS)
+    assert every(jobs)["noisy.jpg"].decision is Decision.UNSURE
+    assert every(jobs)["clean.jpg"].decision is Decision.CLEAN
+    command = [Path(sys.executable).parent / "photomend", "jobs", "--decision", "unsure", "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [job["source"] for job in json.loads(told)] == ["noisy.jpg"]
+    assert not list((home / "output").rglob("*.jpg"))
