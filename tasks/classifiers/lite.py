@@ -44,8 +44,9 @@ SMALLEST = 64
 """Pixels of the shorter side of the smallest photo that there is enough to be measured in."""
 Ramp = tuple[float, float, float]
 """The figures that mean a severity of 0, of 0.6 and of 1."""
-QUALITY: Ramp = (80.0, 55.0, 20.0)
-"""Of a JPEG file. The net for compression gained 0.4 dB or more on each of 15 from 30 to 80."""
+QUALITY: Ramp = (92.0, 80.0, 20.0)
+"""Of a JPEG file. From 30 to 80, mending 83 of 90 gained 0.56 dB on the mean, and one lost; leaving
+those above 55 as they were, 0.35."""
 GHOST: Ramp = (0.05, 0.13, 0.5)
 """The depth of an echo in the cepstrum."""
 LEAST_NOISE = 0.05
