@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 
@@ -17,8 +18,12 @@ from daemon.shown import span
 from storage import database, enquiries
 from storage.errors import PhotomendError
 from storage.jobs import Jobs
+from storage.kinds import AUTO, QUEUES, EngineName
 from storage.settings import GallerySettings, settings
+from tasks import engines
 
+LIBRARIES = ("torch", "transformers", "diffusers", "spandrel")
+"""Of the paper engine."""
 PATIENCE_SECONDS = 10.0
 """A share that says nothing for so long hangs."""
 CLOCK_SECONDS = 2.0
@@ -52,6 +57,7 @@ def examine() -> Iterator[Finding]:
             (f"output of {name}", lambda g=gallery: _output(g)),
         ):
             yield _in_time(subject, look)
+    yield _engine()
     yield Finding("devices", True, _devices())
 
 
@@ -183,6 +189,21 @@ def _output(gallery: GallerySettings) -> Finding:
 def _nearest(folder: Path) -> Path:
     """Return the folder, or the nearest one above it that is there."""
     return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def _engine() -> Finding:
+    """Look whether the engine that is wanted has its libraries and weights; none is loaded."""
+    wanted, paper = settings().engine, settings().paper
+    if wanted == EngineName.LITE:
+        return Finding("engine", True, "lite, which has all that it needs")
+    if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
+        text = f"{wanted}: {', '.join(lacking)} not installed; pip install 'photomend[paper]'"
+        return Finding("engine", False, text)
+    if lacking := [name for step in paper.steps for name in engines.missing(step, paper)]:
+        text = f"{wanted}: weights are missing; photomend weights pull {' '.join(lacking)}"
+        return Finding("engine", wanted == AUTO, text)
+    taken = ", ".join(f"{step} by {engines.engine_of(step)}" for step in QUEUES)
+    return Finding("engine", True, f"{wanted}: {taken}")
 
 
 def _devices() -> str:

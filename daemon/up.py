@@ -22,7 +22,7 @@ from daemon.live import Live
 from storage import database
 from storage.errors import AlreadyRunning, RedisMissing, SettingsError
 from storage.jobs import Jobs
-from storage.kinds import QUEUES
+from storage.kinds import QUEUES, EngineName
 from storage.settings import PREFIX, GallerySettings, Settings, make, settings
 
 TICK_SECONDS = 0.5
@@ -194,7 +194,10 @@ def _await_redis(member: Member | None, stop: Event) -> None:
 
 
 def _workers() -> int:
-    return settings().workers or max(1, (os.cpu_count() or 1) // 2)
+    """Return how many workers to start; the paper's networks take the memory of all of them."""
+    known = settings()
+    wanted = 1 if known.engine != EngineName.LITE else max(1, (os.cpu_count() or 1) // 2)
+    return known.workers or wanted
 
 
 def _member(name: str, start: Start) -> Member:

@@ -122,7 +122,7 @@ class PaperSettings:
     reflection_strength: float = 1.0
     """How much of a weak reflection is taken away, 0 to 1."""
     keep_reflection: bool = False
-    """Write what was taken away beside each result, as `<name>.reflection.png`."""
+    """Keep what was taken away of each photo, as `reflections/<job>.png` in the state folder."""
     faces: str = "off"
     """on or off: whether a network that knows faces may restore them after motion blur."""
     face_net: str = "CodeFormer"
@@ -151,7 +151,8 @@ class Settings:
     """lite, paper, or auto: paper for each step whose weights are here, if there is a GPU."""
     paper: PaperSettings = field(default_factory=PaperSettings)
     workers: int = 0
-    """How many workers `photomend up` starts, each serving all queues; 0: one for two cores."""
+    """How many workers `photomend up` starts, each serving all queues; 0: one for two cores, and
+    one for all where the paper engine may run."""
 
     settle_seconds: float = 5.0
     """A photo is taken once its size and mtime have stood still for this long."""

@@ -9,11 +9,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image as Pictures
+
 from storage import photos, publish
 from storage.errors import TooLarge
 from storage.kinds import Category, Decision, Degradation
 from storage.photos import Photo
 from storage.schema import Job
+from storage.settings import settings
 from tasks import guard, known, places, provenance, runtime
 from tasks.classifiers import Verdict
 from tasks.receipt import Receipt
@@ -34,6 +38,8 @@ def restore(job: Job) -> None:
     if reason is not None:
         return known.finish(job, Decision.KEPT_ORIGINAL, reason, receipt=receipt)
     known.check_replaceable(job, output, relative)
+    if job.category is Category.REFLECTION and settings().paper.keep_reflection:
+        receipt["reflection"] = str(_kept_reflection(job, photo.image - mended))
     _publish(job, photo.with_image(mended), relative, receipt)
     photos.copy_sidecar(places.source(job), output)
     jobs.finish(job, Decision.RESTORED)
@@ -70,6 +76,17 @@ def _check_result_size(photo: Photo, scale: int) -> None:
             f"{scale} times as large it would have {megapixels:.0f} megapixels, and "
             f"max_megapixels = {most:.0f}; set enlarge in [paper] to less"
         )
+
+
+def _kept_reflection(job: Job, removed: photos.Image) -> Path:
+    """Write what was taken away of a photo, and return the file."""
+    file = settings().state_dir / "reflections" / f"{job.id}.png"
+    file.parent.mkdir(exist_ok=True)
+    pixels = np.rint(255 * np.clip(removed, 0, 1)).astype(np.uint8)
+    temporary = file.with_suffix(".part")
+    Pictures.fromarray(pixels).save(temporary, "PNG")
+    temporary.replace(file)
+    return file
 
 
 def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> None:

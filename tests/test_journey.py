@@ -338,3 +338,15 @@ def test_an_idle_child_is_ended_and_the_next_photo_still_mended(
     take_photo("b.jpg", kind=Degradation.MOTION)
     done(2)
     assert every(jobs)[1].attempts == 0
+
+
+def test_what_was_taken_away_of_a_photo_is_kept_on_request(home, jobs, take_photo, house, done):
+    take_photo("ghost.jpg", kind=Degradation.REFLECTION)
+    house(PHOTOMEND_PAPER='{"keep_reflection": true}')
+    done(1)
+    [job] = every(jobs)
+    file = home / f"state/reflections/{job.id}.png"
+    assert job.receipt["reflection"] == str(file)
+    with Image.open(file) as kept, Image.open(home / "output/ghost.jpg") as mended:
+        assert kept.size == mended.size
+        assert max(high for _, high in kept.getextrema()) > 2
