@@ -14,7 +14,7 @@ import pytest
 import daemon
 import storage
 import tasks
-from storage.settings import GallerySettings, Settings
+from storage.settings import GallerySettings, PaperSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,8 +57,9 @@ def test_the_readme_names_every_command():
 
 def test_the_readme_names_every_setting():
     readme = (ROOT / "README.md").read_text()
-    names = [field.name for kind in (Settings, GallerySettings) for field in fields(kind)]
-    names.remove("galleries")
+    names = [field.name for kind in (Settings, GallerySettings, PaperSettings) for field in fields(kind)]
+    names = [name for name in names if name not in ("galleries", "paper")]
+    assert "[paper]" in readme
     assert "[galleries." in readme
     assert not [name for name in names if f"`{name}`" not in readme]
 

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from storage.kinds import Category, Decision, Degradation, ErrorKind, Status
 from storage.schema import Job
 from storage.schema import jobs as table
 
+SITE = Path(__file__).parent / "site"
 SECONDS = 240
 
 
@@ -120,3 +122,49 @@ def test_where_two_classifiers_contradict_each_other_nothing_is_touched(
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert [job["source"] for job in json.loads(told)] == ["noisy.jpg"]
     assert not list((home / "output").rglob("*.jpg"))
+
+
+@pytest.fixture
+def run(home, tiny_weights, qwen):
+    """Run a command with the paper engine's tiny networks."""
+
+    def command(*words, **paper):
+        environment = os.environ | {
+            "PHOTOMEND_PAPER": json.dumps({"classifier": str(qwen), **paper}),
+            "PHOTOMEND_WEIGHTS_DIR": str(tiny_weights), "PYTHONPATH": str(SITE),
+            "TINY_WEIGHTS": "1", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        photomend = Path(sys.executable).parent / "photomend"
+        done = subprocess.run(
+            [photomend, *map(str, words)], env=environment, cwd=home, capture_output=True,
+            text=True, timeout=280, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return command
+
+
+def test_evaluate_measures_the_paper_engine(run, home, take_photo):
+    photos = [take_photo("moved.jpg", kind=Degradation.MOTION), take_photo("clean.jpg")]
+    truth = photos[1].name
+    rows = ["path,label,truth,group", f"moved.jpg,C,{truth},motion", f"clean.jpg,D,{truth},clean"]
+    (home / "gallery/list.csv").write_text("\n".join(rows))
+    found = run("evaluate", home / "gallery/list.csv", "--engine", "paper", "--json")
+    assert found["groups"]["motion"]["acted_on"] == {"motion-blur": 1.0}
+    assert found["groups"]["motion"]["psnr_out"] > found["groups"]["motion"]["psnr_in"]
+    assert found["groups"]["clean"]["clean_touch_rate"] == 0
+
+
+def test_compare_draws_both_engines_side_by_side(run, home, take_photo):
+    photo = take_photo("moved.jpg", kind=Degradation.MOTION)
+    shown = run(
+        "compare", photo, "--engine", "lite", "--engine", "paper", "--sheet", "both.png", "--json"
+    )
+    assert [(s["engine"], s["category"], s["decision"]) for s in shown] == [
+        ("lite", "motion-blur", "restored"), ("paper", "motion-blur", "restored"),
+    ]  # fmt: skip
+    with Image.open(home / "both.png") as sheet:
+        cells = [sheet.crop((8 + n * 328, 34, 328 + n * 328, 354)) for n in range(3)]
+    before, lite, paper = (np.asarray(cell.convert("RGB"), np.float32) for cell in cells)
+    assert min(np.abs(before - lite).mean(), np.abs(lite - paper).mean()) > 0.5

@@ -96,3 +96,35 @@ def test_a_socket_of_redis_fits_whatever_the_state_folder():
     deep = Settings(state_dir=Path("/tmp") / ("x" * 200))
     assert len(os.fsencode(deep.redis_socket)) <= SOCKET_PATH_BYTES
     assert json.loads(deep.to_environment()["PHOTOMEND_GALLERIES"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("engine = 'best'", "engine is lite, paper or auto"),
+        ("paper = 3", "must be a table"),
+        ("[paper]\nsteps = ['colour']", "'colour' is none of them"),
+        ("[paper]\nenlarge = 3", "enlarge is one of 1, 2, 4"),
+        ("[paper]\nfaces = 'sometimes'", "faces is one of on, off"),
+        ("[paper]\nfaithful = 'yes'", "must be true or false"),
+        ("[paper]\nfidelity = 1.5", "fidelity is 0 to 1"),
+        ("[paper]\nreflection_detector = 'yolo.pt'", "absolute"),
+        ("[paper]\nfaithfull = true", "faithfull is no setting"),
+    ],
+)
+def test_what_the_paper_engine_cannot_do_is_one_sentence(write, text, says):
+    file = write(text)
+    with pytest.raises(SettingsError, match=says) as told:
+        settings()
+    assert str(file) in str(told.value)
+
+
+def test_the_paper_engines_settings_reach_other_processes(write, monkeypatch, tmp_path):
+    write("engine = 'auto'\n[paper]\nfaithful = true\nsteps = ['classify']\nfaces = 'on'\n")
+    known = settings()
+    for name, value in known.to_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PHOTOMEND_CONFIG", os.devnull)
+    settings.cache_clear()
+    assert settings() == known
+    assert known.paper.steps == ("classify",)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage import photos, publish
-from storage.errors import TooLarge, UnreadablePhoto
+from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
 from storage.kinds import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 from storage.settings import settings
 from tasks import doorbell, places, runtime
@@ -48,6 +48,9 @@ def noisy(jobs, take_photo):
         (OSError(errno.ENOSPC, "No space left"), Status.QUEUED, ErrorKind.DISK_FULL, 0),
         (OSError(errno.EROFS, "Read-only"), Status.QUEUED, ErrorKind.READ_ONLY, 0),
         (OSError(errno.EIO, "I/O error"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (WeightsMissing("pull them"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (WeightsWrong("another file"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (type("OutOfMemoryError", (RuntimeError,), {})(), Status.QUEUED, ErrorKind.MEMORY, 1),
         (TooLarge("too many pixels"), Status.FAILED, ErrorKind.TOO_LARGE, 0),
         (SystemExit(), Status.RUNNING, None, 0),
     ],
@@ -137,3 +140,17 @@ def test_a_rejected_photo_is_never_made_again(home, jobs, noisy, take_photo):
     answer(2)
     assert jobs.get(2).decision is Decision.KEPT_ORIGINAL
     assert not (home / "output/copy.jpg").exists()
+
+
+def test_a_result_that_would_be_too_large_is_not_begun(jobs, noisy, monkeypatch):
+    class Fourfold:
+        scale = 4
+
+        def __call__(self, image, verdict, receipt):
+            raise AssertionError
+
+    monkeypatch.setattr(runtime, "chain", lambda category, faces: Fourfold())
+    monkeypatch.setenv("PHOTOMEND_MAX_MEGAPIXELS", "1")
+    settings.cache_clear()
+    with pytest.raises(TooLarge, match="set enlarge in"):
+        restore(noisy)

@@ -1,5 +1,6 @@
 """The guard keeps what is better and names what refused the rest."""
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -99,3 +100,12 @@ def test_a_clean_photo_needs_no_restoration(truth):
 def test_small_images_are_judged_too(shape, verdict):
     image = np.random.default_rng(0).random(shape, np.float32)
     assert not judge(image, image, verdict, classify).kept
+
+
+def test_an_enlarged_result_is_judged_at_its_old_size(noisy, truth, verdict):
+    height, width = truth.shape[:2]
+    large = cv2.resize(truth, (4 * width, 4 * height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    assert judge(noisy, large, verdict, classify, 4).kept
+    still_noisy = cv2.resize(noisy, (4 * width, 4 * height), interpolation=cv2.INTER_NEAREST)
+    assert not judge(noisy, still_noisy, verdict, classify, 4).kept
+    assert "asked for were" in judge(noisy, large, verdict, classify, 2).reason
