@@ -16,7 +16,7 @@ RESEARCH ?= $(wildcard ../shared/photos/research)
 NETS := noise compression softness motion classifier
 STEPS ?= 10000
 
-.PHONY: try test lint types check bench chaos train evaluate clean
+.PHONY: try test lint types check bench bench-networks chaos train evaluate clean
 
 try: .venv/ready
 	$(BIN)/python -m daemon.demo $(if $(GALLERY),--gallery "$(GALLERY)")
@@ -37,6 +37,9 @@ check: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python tests/bench.py
+
+bench-networks: .venv/networks
+	$(BIN)/python tests/bench_networks.py
 
 chaos: .venv/ready
 	$(BIN)/python tests/chaos.py

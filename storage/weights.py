@@ -100,6 +100,16 @@ def path(name: str) -> Path:
     return folder / weights.place
 
 
+def told(name: str) -> str:
+    """Return the name of some weights that were checked, and what their hashes begin with.
+
+    For receipts: with it one can tell later which files a copy was made with.
+    """
+    weights, recorded = named(name), pins.read(settings().weights_root)
+    hashes = (recorded[file.path].sha256[:8] for file in weights.files if file.path in recorded)
+    return " ".join((weights.name, *hashes))
+
+
 def verify(
     weights: Weights, folder: Path, *, again: bool = False, trust: bool = False
 ) -> list[pins.Pin]:

@@ -86,6 +86,8 @@ class Enlargement:
     clean: Restorer
     """For photos that hold more than `enlarge` can be given."""
     scale: int
+    nets: str = ""
+    """For the receipt: the networks and their weights."""
     faithful: bool = False
     """As in the paper: the photo as it is goes in, and what is four times as large comes out."""
 
@@ -103,7 +105,8 @@ class Enlargement:
                 cleaned = self.clean(image, verdict)
                 return resized(cleaned, (self.scale * image.shape[0], self.scale * image.shape[1]))
         receipt.generative = True
-        with receipt.step("restore the whole image", shrunk_by=round(resolution.shrink, 2)):
+        shrunk = round(resolution.shrink, 2)
+        with receipt.step("restore the whole image", nets=self.nets, shrunk_by=shrunk):
             whole = resolution.restored_by_tiles(image, self.enlarge)
         with receipt.step("find text") as facts:
             polygons = self.find_text(image)
@@ -144,7 +147,8 @@ def paper(known: PaperSettings) -> Enlargement:
         return np.clip(by_wavelets(made, image), 0, 1)
 
     scale = NETS_SCALE if known.faithful else known.enlarge
-    return Enlargement(enlarge, find_polygons, text_net, clean, scale, known.faithful)
+    nets = ", ".join(map(weights.told, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
+    return Enlargement(enlarge, find_polygons, text_net, clean, scale, nets, known.faithful)
 
 
 def _prompt() -> "Tensor":

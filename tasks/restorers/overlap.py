@@ -61,7 +61,8 @@ def _blended(
             weight = _weight(made.shape[:2], scale * overlap)[..., np.newaxis]
             total[inside] += weight * made
             weights[inside] += weight
-    return np.asarray(total / weights, np.float32)
+    total /= weights  # in place: it may be half a gigabyte
+    return total
 
 
 def _starts(length: int, side: int, overlap: int) -> Sequence[int]:
