@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.numpy", reason="the golden tensors need safetensors")
 
 from tasks.detectors.faces import Face, FindFaces
-from tasks.restorers import faces
+from tasks.restorers import alignment
 from tasks.restorers.faces import MendFaces
 
 SHARED = Path(__file__).parents[2] / "../shared"
@@ -58,16 +58,16 @@ def at(points):
     return lambda image: [Face(points, (0, 0, 1, 1), 0.9)]
 
 
-SMALL = turned(faces.TEMPLATE, 0.4, 20, (20, -60))
+SMALL = turned(alignment.TEMPLATE, 0.4, 20, (20, -60))
 
 
 @pytest.mark.parametrize("case, index", [("a", 0), ("b", 0), ("b", 1), ("c", 0)])
 def test_faces_are_aligned_as_published(golden, case, index):
     image = red_first(golden.get(f"{case}.image_resized", golden[f"{case}.image"]))
-    affine = faces.fit(golden[f"{case}.landmarks"][index])
+    affine = alignment.fit(golden[f"{case}.landmarks"][index])
     assert np.abs(affine - golden[f"{case}.affine"][index]).max() < 1e-3
     expected = golden[f"{case}.crops"][index][..., ::-1]
-    assert np.abs(255 * faces.crop(image, affine) - expected).max() <= GREY_LEVELS
+    assert np.abs(255 * alignment.crop(image, affine) - expected).max() <= GREY_LEVELS
 
 
 @pytest.mark.parametrize("case, scale", [("a", 1), ("b", 2), ("c", 1)])
@@ -79,7 +79,7 @@ def test_the_published_paste_is_the_authors(golden, case, scale):
     pasted = red_first(image)
     landmarks, crops = golden[f"{case}.landmarks"], golden[f"{case}.crops"]
     for points, aligned in zip(landmarks, crops, strict=True):
-        pasted = faces.paste(pasted, red_first(255 - aligned), faces.fit(points), scale)
+        pasted = alignment.paste(pasted, red_first(255 - aligned), alignment.fit(points), scale)
     expected = golden[f"{case}.pasted"][..., ::-1]
     assert pasted.shape == expected.shape
     assert np.abs(np.floor(255 * pasted) - expected).max() <= GREY_LEVELS
@@ -108,11 +108,11 @@ def test_only_the_face_changes():
 @pytest.mark.parametrize("factor", [0.15, 0.4, 0.7])
 def test_what_the_net_draws_comes_to_its_place(factor):
     """A net that knows the right picture takes noise out, down to single pixels."""
-    points = turned(faces.TEMPLATE, factor, 17, (0.3, -0.4))
+    points = turned(alignment.TEMPLATE, factor, 17, (0.3, -0.4))
     right = cv2.GaussianBlur(PHOTO, (0, 0), 1)
     noise = np.random.default_rng(3).normal(0, 0.08, PHOTO.shape)
     spoilt = np.clip(right + noise, 0, 1).astype(np.float32)
-    drawn = faces.crop(right, faces.align(points), cv2.INTER_CUBIC)
+    drawn = alignment.crop(right, alignment.align(points), cv2.INTER_CUBIC)
 
     def net(face):
         return torch.from_numpy(2 * drawn - 1).permute(2, 0, 1)[None]
@@ -141,11 +141,11 @@ def test_the_net_is_given_what_it_knows():
 @pytest.mark.parametrize(
     "points",
     [
-        turned(faces.TEMPLATE, 0.06, 0, (0, 0)),
-        turned(faces.TEMPLATE, 1.6, 0, (0, 0)),
+        turned(alignment.TEMPLATE, 0.06, 0, (0, 0)),
+        turned(alignment.TEMPLATE, 1.6, 0, (0, 0)),
         np.full((5, 2), 100.0),
         np.full((5, 2), np.nan),
-        faces.TEMPLATE * (0.05, 1),
+        alignment.TEMPLATE * (0.05, 1),
     ],
     ids=["small", "large", "a point", "no numbers", "in profile"],
 )
@@ -188,9 +188,9 @@ def test_real_faces_are_found_and_aligned(find):
         for face in found:
             left, top, right, bottom = face.box
             assert np.all((face.points > (left, top)) & (face.points < (right, bottom)))
-            aligned = faces.crop(image, faces.align(face.points))
+            aligned = alignment.crop(image, alignment.align(face.points))
             again = find(aligned)[0]
-            assert np.abs(again.points - faces.TEMPLATE)[:2].max() < 30, path
+            assert np.abs(again.points - alignment.TEMPLATE)[:2].max() < 30, path
 
 
 def test_the_faces_of_a_photograph_are_mended(find):
