@@ -43,19 +43,30 @@ EDGE = 20
 """The published paste fades over this fraction of the face's side."""
 
 
-def align(points: Points) -> Affine | None:
+class FaceRefused(Exception):
+    """A face stays as it is; the message says why, in two or three words."""
+
+
+def align(points: Points) -> Affine:
     """Give the turning, scaling and shift that lays a face on the template.
 
-    None for one that is too small or too large, or whose points are not those of a face from
-    the front.
+    Raises:
+        FaceRefused: it is too small or too large, or these are not the points of a face from the
+            front.
+
     """
     affine = fit(points)
     if affine is None:
-        return None
+        raise FaceRefused("no face")
     eyes = math.dist(*TEMPLATE[:2]) / _scale(affine)
+    if eyes < LEAST_EYES:
+        raise FaceRefused("too small")
+    if eyes > MOST_EYES:
+        raise FaceRefused("too large")
     misfit = points @ affine[:, :2].T + affine[:, 2] - TEMPLATE
-    off = math.sqrt(float(np.square(misfit).sum(1).mean()))
-    return affine if LEAST_EYES <= eyes <= MOST_EYES and off <= MOST_MISFIT else None
+    if math.sqrt(float(np.square(misfit).sum(1).mean())) > MOST_MISFIT:
+        raise FaceRefused("in profile")
+    return affine
 
 
 def fit(points: Points) -> Affine | None:
@@ -77,8 +88,8 @@ def crop(image: Image, affine: Affine, interpolation: int = cv2.INTER_LINEAR) ->
 def paste(image: Image, face: Image, affine: Affine, scale: int = 1) -> Image:
     """Lay a restored face over an image as CodeFormer's programs do, with a soft square.
 
-    `image` is the photo enlarged by `scale`, `affine` is of the photo itself. It is kept to
-    compare with; `MendFaces` does not blur what the net leaves as it is.
+    `image` is the photo enlarged by `scale`, `affine` is of the photo itself. It blurs what the net
+    leaves as it is, so it is only for who follows the paper to the letter.
     """
     size = image.shape[1::-1]
     back = np.asarray(cv2.invertAffineTransform(affine), np.float64) * scale
