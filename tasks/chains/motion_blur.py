@@ -39,7 +39,7 @@ class MotionBlur:
         with receipt.step("restore faces") as facts:
             image, restored, refused = self.mend_faces(image)
             facts |= {"found": restored + len(refused), "restored": restored}
-            facts["refused"] = Counter(refused)
+            facts["refused"] = dict(Counter(refused))
         receipt.generative |= restored > 0
         return image
 
