@@ -1,63 +1,28 @@
 """Restore faces by a net that knows aligned ones, and lay what it changed into the photo.
 
-Each face is turned and scaled so that eyes, nose and mouth lie where the net expects them, as in
-FFHQ (Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks",
-CVPR 2019). Not the net's face is laid back but its difference to what it was given: where it
-changes nothing, no bit of the photo changes, whatever the warping does.
+Not the net's face is laid back but its difference to what it was given: where it changes nothing,
+no bit of the photo changes, whatever the warping does.
 """
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from storage.photos import Image
-from tasks.classifiers import Verdict
-from tasks.detectors.faces import Face, Points
-from tasks.light import Plane
+from tasks.detectors.faces import Face
+from tasks.restorers import identity
+from tasks.restorers.alignment import FaceRefused, align, crop, lay, paste
+from tasks.restorers.face_nets import FaceNet
 from tasks.restorers.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
-Affine = NDArray[np.float64]
-"""(2, 3), from the photo's pixels to those of the aligned face."""
-
-SIDE = 512
-"""Pixels of an aligned face."""
-TEMPLATE = np.array([
-    (192.98138, 239.94708), (318.90277, 240.1936), (256.63416, 314.01935),
-    (201.26117, 371.41043), (313.08905, 371.15118),
-])  # fmt: skip
-"""Where the five points lie in FFHQ's faces of this size (x, y)."""
-OUTSIDE = (132 / 255, 133 / 255, 135 / 255)
-"""What stands for what lies outside of the photo."""
-LEAST_EYES, MOST_EYES = 10.0, 160.0
-"""Pixels between the eyes: of a smaller face the net invents who it is (they are 20 wide and hold
-no look), a larger one has more pixels than the net gives."""
-FIDELITY = 0.8
-"""CodeFormer's weight, in [0, 1]: what its author advises for photos that are not ruined is 0.7 to 1."""
-MOST_MISFIT = 30.0
-"""Pixels that the points lie off the template, root mean square (of 16 faces: 4 to 18): a face in
-profile, or none."""
-CENTRE, RADII = (256, 268), (200, 236)
-"""Of the ellipse, x and y, in which a net's changes are taken."""
-FADE = 0.3
-"""Of its radii, over which they fade out."""
 GREY = 4 / 255
 """Between the colours of a photo that has none."""
-FINER = 2
-"""Times the photo's pixels: what changed is laid back from a copy so fine. From one as coarse as
-the photo, and by linear interpolation, two thirds of the noise that a net took out stayed; so a sixth does."""
-EDGE = 20
-"""The published paste fades over this fraction of the face's side."""
 
 
 @dataclass(frozen=True)
@@ -65,130 +30,45 @@ class MendFaces:
     """A detector and a face net ready to run: image → image of the same size, any H and W."""
 
     find: Callable[[Image], Sequence[Face]]
-    net: Callable[[Tensor], Tensor]
-    """Takes and gives an aligned face (1, 3, 512, 512), RGB in [-1, 1]."""
+    net: FaceNet
     device: torch.device
+    check: Callable[[Image, Image], None] = identity.check
+    """Takes an aligned face before and after; raises FaceRefused if it is not the same any more."""
+    faithful: bool = False
+    """Crop and lay back faces as published, which blurs what the net left as it was."""
 
     @torch.inference_mode()
-    def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
-        """Restore each face whose size and pose the net can do something for."""
-        result = image.copy()
-        affines = [align(face.points) for face in self.find(image)]
-        sensible = [affine for affine in affines if affine is not None]
-        for affine in sensible:
-            face = crop(result, affine, cv2.INTER_CUBIC).clip(0, 1)
-            _lay(result, self._change(face), affine)
-        log.info("%s of %s faces restored", len(sensible), len(affines))
-        return result
+    def __call__(self, image: Image) -> tuple[Image, int, Sequence[str]]:
+        """Restore the faces that the net can do something for, and count them; say of others why not."""
+        found, result, refused = self.find(image), image.copy(), []
+        for face in found:
+            try:
+                self._restore(result, face)
+            except FaceRefused as refusal:
+                refused.append(str(refusal))
+        restored = len(found) - len(refused)
+        log.info("%s of %s faces restored", restored, len(found))
+        return result, restored, refused
+
+    def _restore(self, image: Image, face: Face) -> None:
+        affine = align(face.points)
+        kind = cv2.INTER_LINEAR if self.faithful else cv2.INTER_CUBIC
+        given = crop(image, affine, kind).clip(0, 1)
+        change = self._change(given)
+        self.check(given, given + change)
+        if self.faithful:
+            paste(image, given + change, affine).clip(0, 1, out=image)
+        else:
+            lay(image, change, affine)
 
     def _change(self, face: Image) -> Image:
-        """Give what the net changes in an aligned face; nothing if that is no numbers."""
+        """Give what the net changes in an aligned face."""
         planes = tensor_of(2 * face - 1, self.device)
         change = image_of((self.net(planes).clamp(-1, 1) - planes) / 2)
         if not np.isfinite(change).all():
-            log.info("the net gave a face that is no numbers")
-            return np.zeros_like(face)
+            raise FaceRefused("no numbers")
+        if not change.any():
+            raise FaceRefused("nothing to change")
         if float(np.ptp(face, axis=2).max()) < GREY:
             change = np.repeat(change.mean(2, keepdims=True), 3, 2)
         return change
-
-
-def codeformer(
-    file: Path, device: torch.device, fidelity: float = FIDELITY
-) -> Callable[[Tensor], Tensor]:
-    """Load CodeFormer, whose licence forbids commercial use, as a net for `MendFaces`.
-
-    `fidelity` goes from 0, a good face, to 1, the same person.
-    """
-    import spandrel  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    import spandrel_extra_arches  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-    spandrel_extra_arches.install(ignore_duplicates=True)
-    loaded = spandrel.ModelLoader(device=device).load_from_file(file).eval()
-    # Its own call would clamp to [0, 1].
-    return lambda face: cast(Tensor, loaded.model(face, weight=fidelity)[0])
-
-
-def align(points: Points) -> Affine | None:
-    """Give the turning, scaling and shift that lays a face on the template.
-
-    None for one that is too small or too large, or whose points are not those of a face from
-    the front.
-    """
-    affine = fit(points)
-    if affine is None:
-        return None
-    eyes = math.dist(*TEMPLATE[:2]) / _scale(affine)
-    misfit = points @ affine[:, :2].T + affine[:, 2] - TEMPLATE
-    off = math.sqrt(float(np.square(misfit).sum(1).mean()))
-    return affine if LEAST_EYES <= eyes <= MOST_EYES and off <= MOST_MISFIT else None
-
-
-def fit(points: Points) -> Affine | None:
-    """Fit the template to five points by the least median of squares, as published; None if none."""
-    found, _ = cv2.estimateAffinePartial2D(points, TEMPLATE, method=cv2.LMEDS)
-    if found is None:
-        return None
-    affine = np.asarray(found, np.float64)
-    return affine if np.isfinite(affine).all() and _scale(affine) > 0 else None
-
-
-def crop(image: Image, affine: Affine, interpolation: int = cv2.INTER_LINEAR) -> Image:
-    """Give the aligned face, (512, 512, 3); it is published with linear interpolation."""
-    size = (SIDE, SIDE)
-    face = cv2.warpAffine(image, affine, size, flags=interpolation, borderValue=OUTSIDE)
-    return np.asarray(face, np.float32)
-
-
-def paste(image: Image, face: Image, affine: Affine, scale: int = 1) -> Image:
-    """Lay a restored face over an image as CodeFormer's programs do, with a soft square.
-
-    `image` is the photo enlarged by `scale`, `affine` is of the photo itself. It is kept to
-    compare with; `MendFaces` does not blur what the net leaves as it is.
-    """
-    size = image.shape[1::-1]
-    back = np.asarray(cv2.invertAffineTransform(affine), np.float64) * scale
-    if scale > 1:
-        back[:, 2] += 0.5 * scale
-    laid = cv2.warpAffine(face, back, size)
-    square = cv2.warpAffine(np.ones((SIDE, SIDE), np.float32), back, size)
-    square = cv2.erode(square, np.ones(2 * (2 * scale,), np.uint8))
-    edge = int(math.sqrt(float(square.sum(dtype=np.float64)))) // EDGE
-    inner = cv2.erode(square, np.ones(2 * (2 * edge,), np.uint8)) if edge else square
-    share = cv2.GaussianBlur(inner, 2 * (2 * edge + 1,), 0)[..., np.newaxis]
-    return np.asarray(share * (square[..., np.newaxis] * laid) + (1 - share) * image, np.float32)
-
-
-def _lay(image: Image, change: Image, affine: Affine) -> None:
-    """Add what changed in an aligned face to the image, fading out around the face."""
-    side = min(SIDE, math.ceil(FINER * SIDE / _scale(affine)))
-    change = change * _ellipse()[..., np.newaxis]
-    small = cv2.resize(change, (side, side), interpolation=cv2.INTER_AREA)
-    step = SIDE / side
-    enlarge = np.array([(step, 0, step / 2 - 0.5), (0, step, step / 2 - 0.5), (0, 0, 1)])
-    back = np.asarray(cv2.invertAffineTransform(affine) @ enlarge, np.float64)
-    square = np.array([(-2, -2), (side + 1, -2), (-2, side + 1), (side + 1, side + 1)])
-    corners = square @ back[:, :2].T + back[:, 2]
-    height, width = image.shape[:2]
-    left, top = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int)
-    right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, (width, height)).astype(int)
-    if left >= right or top >= bottom:
-        return
-    back[:, 2] -= left, top
-    size = int(right - left), int(bottom - top)
-    moved = cv2.warpAffine(small, back, size, flags=cv2.INTER_CUBIC)
-    seen = image[top:bottom, left:right]
-    np.clip(seen + moved, 0, 1, out=seen)
-
-
-def _ellipse() -> Plane:
-    """Give how much of a change is taken: 1 on the face, 0 outside of the ellipse."""
-    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
-    radius = np.hypot((x - CENTRE[0]) / RADII[0], (y - CENTRE[1]) / RADII[1])
-    ramp = np.clip((1 - radius) / FADE, 0, 1)
-    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
-
-
-def _scale(affine: Affine) -> float:
-    """Give the pixels of an aligned face for one of the photo."""
-    return math.hypot(affine[0, 0], affine[1, 0])

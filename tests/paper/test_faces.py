@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.numpy", reason="the golden tensors need safetensors")
 
 from tasks.detectors.faces import Face, FindFaces
-from tasks.restorers import faces
+from tasks.restorers import alignment
+from tasks.restorers.alignment import FaceRefused
 from tasks.restorers.faces import MendFaces
 
 SHARED = Path(__file__).parents[2] / "../shared"
@@ -58,16 +59,24 @@ def at(points):
     return lambda image: [Face(points, (0, 0, 1, 1), 0.9)]
 
 
-SMALL = turned(faces.TEMPLATE, 0.4, 20, (20, -60))
+def unchecked(given, made):
+    """Let any face pass, to see how it is laid back."""
+
+
+def mend(image, points, net):
+    return MendFaces(at(points), net, CPU, unchecked)(image)
+
+
+SMALL = turned(alignment.TEMPLATE, 0.4, 20, (20, -60))
 
 
 @pytest.mark.parametrize("case, index", [("a", 0), ("b", 0), ("b", 1), ("c", 0)])
 def test_faces_are_aligned_as_published(golden, case, index):
     image = red_first(golden.get(f"{case}.image_resized", golden[f"{case}.image"]))
-    affine = faces.fit(golden[f"{case}.landmarks"][index])
+    affine = alignment.fit(golden[f"{case}.landmarks"][index])
     assert np.abs(affine - golden[f"{case}.affine"][index]).max() < 1e-3
     expected = golden[f"{case}.crops"][index][..., ::-1]
-    assert np.abs(255 * faces.crop(image, affine) - expected).max() <= GREY_LEVELS
+    assert np.abs(255 * alignment.crop(image, affine) - expected).max() <= GREY_LEVELS
 
 
 @pytest.mark.parametrize("case, scale", [("a", 1), ("b", 2), ("c", 1)])
@@ -79,7 +88,7 @@ def test_the_published_paste_is_the_authors(golden, case, scale):
     pasted = red_first(image)
     landmarks, crops = golden[f"{case}.landmarks"], golden[f"{case}.crops"]
     for points, aligned in zip(landmarks, crops, strict=True):
-        pasted = faces.paste(pasted, red_first(255 - aligned), faces.fit(points), scale)
+        pasted = alignment.paste(pasted, red_first(255 - aligned), alignment.fit(points), scale)
     expected = golden[f"{case}.pasted"][..., ::-1]
     assert pasted.shape == expected.shape
     assert np.abs(np.floor(255 * pasted) - expected).max() <= GREY_LEVELS
@@ -91,12 +100,14 @@ def test_the_golden_file_says_what_is_compared(golden):
 
 
 def test_a_net_that_changes_nothing_changes_no_bit():
-    mended = MendFaces(at(SMALL), lambda face: face, CPU)(PHOTO)
+    mended, restored, refused = mend(PHOTO, SMALL, lambda face: face)
     assert mended.tobytes() == PHOTO.tobytes()
+    assert (restored, refused) == (0, ["nothing to change"])
 
 
 def test_only_the_face_changes():
-    mended = MendFaces(at(SMALL), lambda face: face + 0.2, CPU)(0.8 * PHOTO)
+    mended, restored, _ = mend(0.8 * PHOTO, SMALL, lambda face: face + 0.2)
+    assert restored == 1
     change = mended - np.float32(0.8) * PHOTO
     eyes_and_mouth = np.rint(SMALL).astype(int)
     assert np.allclose(change[eyes_and_mouth[:, 1], eyes_and_mouth[:, 0]], 0.1, atol=0.01)
@@ -108,16 +119,17 @@ def test_only_the_face_changes():
 @pytest.mark.parametrize("factor", [0.15, 0.4, 0.7])
 def test_what_the_net_draws_comes_to_its_place(factor):
     """A net that knows the right picture takes noise out, down to single pixels."""
-    points = turned(faces.TEMPLATE, factor, 17, (0.3, -0.4))
+    points = turned(alignment.TEMPLATE, factor, 17, (0.3, -0.4))
     right = cv2.GaussianBlur(PHOTO, (0, 0), 1)
     noise = np.random.default_rng(3).normal(0, 0.08, PHOTO.shape)
     spoilt = np.clip(right + noise, 0, 1).astype(np.float32)
-    drawn = faces.crop(right, faces.align(points), cv2.INTER_CUBIC)
+    drawn = alignment.crop(right, alignment.align(points), cv2.INTER_CUBIC)
 
     def net(face):
         return torch.from_numpy(2 * drawn - 1).permute(2, 0, 1)[None]
 
-    mended = MendFaces(at(points), net, CPU)(spoilt)
+    mended, _, refused = MendFaces(at(points), net, CPU)(spoilt)
+    assert refused == []  # as it is the same face
     reach = int(80 * factor)
     x, y = np.rint(points.mean(0)).astype(int)
     face = np.s_[y - reach : y + reach, x - reach : x + reach]
@@ -131,7 +143,7 @@ def test_the_net_is_given_what_it_knows():
         given.append(face)
         return face
 
-    MendFaces(at(SMALL), net, CPU)(PHOTO)
+    mend(PHOTO, SMALL, net)
     [face] = given
     assert face.shape == (1, 3, 512, 512)
     assert face.dtype == torch.float32
@@ -139,39 +151,68 @@ def test_the_net_is_given_what_it_knows():
 
 
 @pytest.mark.parametrize(
-    "points",
+    "points, why",
     [
-        turned(faces.TEMPLATE, 0.06, 0, (0, 0)),
-        turned(faces.TEMPLATE, 1.6, 0, (0, 0)),
-        np.full((5, 2), 100.0),
-        np.full((5, 2), np.nan),
-        faces.TEMPLATE * (0.05, 1),
+        (turned(alignment.TEMPLATE, 0.06, 0, (0, 0)), "too small"),
+        (turned(alignment.TEMPLATE, 1.6, 0, (0, 0)), "too large"),
+        (np.full((5, 2), 100.0), "no face"),
+        (np.full((5, 2), np.nan), "no face"),
+        (alignment.TEMPLATE * (0.15, 1), "in profile"),
     ],
-    ids=["small", "large", "a point", "no numbers", "in profile"],
 )
-def test_a_face_that_the_net_cannot_help_is_left_alone(points):
+def test_a_face_that_the_net_cannot_help_is_left_alone(points, why):
     def net(face):
         raise AssertionError("it must not run")
 
-    assert MendFaces(at(points), net, CPU)(PHOTO).tobytes() == PHOTO.tobytes()
+    mended, restored, refused = mend(PHOTO, points, net)
+    assert mended.tobytes() == PHOTO.tobytes()
+    assert (restored, refused) == (0, [why])
 
 
 def test_a_face_that_is_no_numbers_is_not_laid_back():
-    mended = MendFaces(at(SMALL), lambda face: face * float("nan"), CPU)(PHOTO)
+    mended, _, refused = mend(PHOTO, SMALL, lambda face: face * float("nan"))
     assert mended.tobytes() == PHOTO.tobytes()
+    assert refused == ["no numbers"]
+
+
+def test_a_face_that_is_another_one_is_not_laid_back():
+    def refuse(given, made):
+        assert given.shape == made.shape == (512, 512, 3)
+        assert np.allclose(made, (1 + given) / 2, atol=1e-6)
+        raise FaceRefused("other features")
+
+    mended, _, refused = MendFaces(at(SMALL), lambda face: (1 + face) / 2, CPU, refuse)(PHOTO)
+    assert mended.tobytes() == PHOTO.tobytes()
+    assert refused == ["other features"]
+
+
+def test_each_face_has_its_own_fate():
+    points = [turned(alignment.TEMPLATE, 0.06, 0, (0, 0)), SMALL, alignment.TEMPLATE * (0.15, 1)]
+    found = [Face(one, (0, 0, 1, 1), 0.9) for one in points]
+    mended, restored, refused = MendFaces(lambda image: found, lambda f: 0.9 * f, CPU)(PHOTO)
+    assert (restored, refused) == (1, ["too small", "in profile"])
+    assert (mended != PHOTO).any()
+
+
+def test_a_faithful_paste_is_the_published_one():
+    mended, restored, _ = MendFaces(at(SMALL), lambda f: 0.9 * f, CPU, faithful=True)(PHOTO)
+    affine = alignment.align(SMALL)
+    face = 0.9 * (alignment.crop(PHOTO, affine) - 0.5) + 0.5
+    assert restored == 1
+    assert np.abs(mended - alignment.paste(PHOTO, face, affine)).max() < 1e-5
 
 
 def test_a_grey_photo_stays_grey():
     grey = np.repeat(PHOTO.mean(2, keepdims=True), 3, 2)
     colours = torch.tensor([0.3, 0.0, -0.1])[:, None, None]
-    mended = MendFaces(at(SMALL), lambda face: face + colours, CPU)(grey)
+    mended, _, _ = mend(grey, SMALL, lambda face: face + colours)
     assert np.abs(mended - grey).max() > 0.02
     assert np.ptp(mended, axis=2).max() < 1e-6
 
 
 @pytest.mark.parametrize("shift", [(-300, 0), (300, 200), (5000, 5000)])
 def test_a_face_that_reaches_out_of_the_photo_is_laid_back_as_far_as_it_is_inside(shift):
-    mended = MendFaces(at(SMALL + shift), lambda face: face + 0.2, CPU)(0.8 * PHOTO)
+    mended, _, _ = mend(0.8 * PHOTO, SMALL + shift, lambda face: face + 0.2)
     assert mended.shape == PHOTO.shape
     assert np.isfinite(mended).all()
     assert (mended != 0.8 * PHOTO).any() == (shift != (5000, 5000))
@@ -188,14 +229,24 @@ def test_real_faces_are_found_and_aligned(find):
         for face in found:
             left, top, right, bottom = face.box
             assert np.all((face.points > (left, top)) & (face.points < (right, bottom)))
-            aligned = faces.crop(image, faces.align(face.points))
+            aligned = alignment.crop(image, alignment.align(face.points))
             again = find(aligned)[0]
-            assert np.abs(again.points - faces.TEMPLATE)[:2].max() < 30, path
+            assert np.abs(again.points - alignment.TEMPLATE)[:2].max() < 30, path
+
+
+def test_no_bit_of_a_photograph_changes_by_a_net_that_changes_nothing(find):
+    for path in sorted(shared("photos/research/faces/codeformer/whole_imgs").iterdir()):
+        image = read(path)
+        mended, restored, refused = MendFaces(find, lambda face: face, CPU)(image)
+        assert mended.tobytes() == image.tobytes(), path
+        assert restored == 0
+        assert set(refused) == {"nothing to change"}
 
 
 def test_the_faces_of_a_photograph_are_mended(find):
     image = read(shared("photos/research/faces/codeformer/whole_imgs/06.png"))
-    mended = MendFaces(find, lambda face: face.flip(-1), CPU)(image)
+    mended, restored, _ = MendFaces(find, lambda face: face.flip(-1), CPU, unchecked)(image)
+    assert restored == 2
     for face in find(image):
         left, top, right, bottom = (int(side) for side in face.box)
         assert np.abs(mended - image)[top:bottom, left:right].mean() > 0.02

@@ -1,0 +1,73 @@
+"""Load the nets that restore an aligned face: CodeFormer and GFPGAN, built by spandrel.
+
+Both take and give (1, 3, 512, 512), RGB in [-1, 1]; the calls of spandrel's descriptors would clamp
+to [0, 1], so the nets themselves are called.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from storage import weights
+from storage.errors import WeightsWrong
+
+FaceNet = Callable[[Tensor], Tensor]
+"""Aligned face → restored face, (1, 3, 512, 512), RGB in [-1, 1], a little beyond at times."""
+
+FIDELITY = 0.8
+"""CodeFormer's weight, in [0, 1]: what its author advises for photos that are not ruined is 0.7 to 1."""
+
+
+def when_needed(load: Callable[[], FaceNet]) -> FaceNet:
+    """Give a net that is loaded when it gets its first face."""
+    loaded = cache(load)
+    return lambda face: loaded()(face)
+
+
+def codeformer(file: Path, device: torch.device, fidelity: float = FIDELITY) -> FaceNet:
+    """Load CodeFormer, whose licence forbids commercial use.
+
+    `fidelity` goes from 0, a good face, to 1, the same person. Zhou et al., "Towards Robust Blind
+    Face Restoration with Codebook Lookup Transformer", NeurIPS 2022.
+
+    Raises:
+        WeightsWrong: the file is damaged, or of another net.
+
+    """
+    net = _built(file, device, "CodeFormer")
+    return lambda face: cast(Tensor, net(face, weight=fidelity)[0])
+
+
+def gfpgan(file: Path, device: torch.device) -> FaceNet:
+    """Load GFPGAN 1.4, which has no setting for fidelity.
+
+    The noise that it adds to skin and hair is that of its file and not drawn anew, so that a photo
+    is restored twice alike. Wang et al., "Towards Real-World Blind Face Restoration with Generative
+    Facial Prior", CVPR 2021.
+
+    Raises:
+        WeightsWrong: the file is damaged, or of another net.
+
+    """
+    net = _built(file, device, "GFPGAN")
+    return lambda face: cast(Tensor, net(face, return_rgb=False, randomize_noise=False)[0])
+
+
+def _built(file: Path, device: torch.device, architecture: str) -> Any:
+    """Build a net of spandrel's; what it is called with differs by architecture."""
+    import spandrel_extra_arches  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    from spandrel import ModelLoader, UnsupportedModelError
+
+    spandrel_extra_arches.install(ignore_duplicates=True)
+    tensors = weights.opened(file)
+    try:
+        built = ModelLoader(device).load_from_state_dict(tensors)
+    except (UnsupportedModelError, RuntimeError) as error:
+        raise WeightsWrong(f"{file} is not of {architecture}") from error
+    if built.architecture.id != architecture:
+        raise WeightsWrong(f"{file} is of {built.architecture.name}, not of {architecture}")
+    return built.model.eval()
