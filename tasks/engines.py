@@ -25,11 +25,12 @@ def engine_of(step: str) -> EngineName:
 
 def missing(step: str, known: PaperSettings) -> list[str]:
     """Return the weights that the paper engine lacks for a step, by their names."""
-    folder = settings().weights_root
-    lacking = (State.MISSING, State.PARTLY)
-    return [
-        name for name in needs(step, known) if weights.look(weights.named(name), folder) in lacking
-    ]
+    return [name for name in needs(step, known) if not _is_here(name)]
+
+
+def _is_here(name: str) -> bool:
+    state = weights.look(weights.named(name), settings().weights_root)
+    return state in (State.THERE, State.CHECKED)
 
 
 def needs(step: str, known: PaperSettings) -> list[str]:
@@ -45,6 +46,12 @@ def needs(step: str, known: PaperSettings) -> list[str]:
             return ["big-lama"]
         case Category.MOTION_BLUR:
             faces = ["YuNet", known.face_net] if known.faces == "on" else []
-            return ["NAFNet-REDS-width64", *faces]
+            return [deblurring(), *faces]
         case _:
             return []
+
+
+def deblurring() -> str:
+    """Name the first NAFNet of the table of weights that is here; if none is, the first of all."""
+    nets = [known.name for known in weights.TABLE if known.name.startswith("NAFNet-")]
+    return next((name for name in nets if _is_here(name)), nets[0])

@@ -57,7 +57,9 @@ def test_the_readme_names_every_command():
 
 def test_the_readme_names_every_setting():
     readme = (ROOT / "README.md").read_text()
-    names = [field.name for kind in (Settings, GallerySettings, PaperSettings) for field in fields(kind)]
+    names = [
+        field.name for kind in (Settings, GallerySettings, PaperSettings) for field in fields(kind)
+    ]
     names = [name for name in names if name not in ("galleries", "paper")]
     assert "[paper]" in readme
     assert "[galleries." in readme

@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from storage import weights
-from storage.origins import TABLE
 from storage.photos import Image
-from storage.settings import PaperSettings, settings
-from storage.weights import State
+from storage.settings import PaperSettings
 from tasks.classifiers import Verdict
+from tasks.engines import deblurring
 from tasks.receipt import Receipt
 from tasks.restorers import Restorer
 
@@ -28,15 +27,18 @@ class MotionBlur:
     deblur: Restorer
     mend_faces: Callable[[Image], tuple[Image, int, Sequence[str]]] | None = None
     """Image → image, how many faces were changed, and why others were not; None: none may be."""
+    nets: str = ""
+    """For the receipt: the networks and their weights; so is the next."""
+    face_nets: str = ""
     scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as `verdict` asks for, and note each step in `receipt`."""
-        with receipt.step("deblur"):
+        with receipt.step("deblur", nets=self.nets):
             image = self.deblur(image, verdict)
         if self.mend_faces is None:
             return image
-        with receipt.step("restore faces") as facts:
+        with receipt.step("restore faces", nets=self.face_nets) as facts:
             image, restored, refused = self.mend_faces(image)
             facts |= {"found": restored + len(refused), "restored": restored}
             facts["refused"] = dict(Counter(refused))
@@ -62,17 +64,12 @@ def paper(known: PaperSettings, *, faces: bool) -> MotionBlur:
     from tasks.restorers.tensors import best_device
 
     device = best_device()
-    deblur = nafnet.load(weights.path(_deblurring()), device)
-    wanted = faces and known.faces == "on"
-    return MotionBlur(deblur, _mend_faces(known, device) if wanted else None)
-
-
-def _deblurring() -> str:
-    """Name the first NAFNet of the table that is here, the first of all if none is."""
-    nets = [known for known in TABLE if known.name.startswith("NAFNet-")]
-    there = (State.CHECKED, State.THERE)
-    here = [net for net in nets if weights.look(net, settings().weights_root) in there]
-    return (here or nets)[0].name
+    name = deblurring()
+    deblur = nafnet.load(weights.path(name), device)
+    if not (faces and known.faces == "on"):
+        return MotionBlur(deblur, nets=weights.told(name))
+    mend_faces = _mend_faces(known, device)
+    return MotionBlur(deblur, mend_faces, weights.told(name), weights.told(known.face_net))
 
 
 def _mend_faces(known: PaperSettings, device: "torch.device") -> "MendFaces":
