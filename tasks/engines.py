@@ -6,6 +6,7 @@ from pathlib import Path
 
 from storage import weights
 from storage.kinds import AUTO, CLASSIFY, Category, EngineName
+from storage.origins import TABLE
 from storage.settings import PaperSettings, settings
 from storage.weights import State
 
@@ -53,5 +54,5 @@ def needs(step: str, known: PaperSettings) -> list[str]:
 
 def deblurring() -> str:
     """Name the first NAFNet of the table of weights that is here; if none is, the first of all."""
-    nets = [known.name for known in weights.TABLE if known.name.startswith("NAFNet-")]
+    nets = [known.name for known in TABLE if known.name.startswith("NAFNet-")]
     return next((name for name in nets if _is_here(name)), nets[0])

@@ -68,8 +68,7 @@ def folder(tmp_path, monkeypatch):
     unpublished = tuple(
         dataclasses.replace(known, files=tuple(map(without_hash, known.files))) for known in TABLE
     )
-    for module in ("storage.weights", "tasks.chains.motion_blur"):
-        monkeypatch.setattr(f"{module}.TABLE", unpublished)
+    monkeypatch.setattr("storage.weights.TABLE", unpublished)
     shutil.copy(shared("weights/yunet_n_640.onnx"), tmp_path / file_of("YuNet"))
     for name in ("CodeFormer", "GFPGANv1.4"):
         torch.save({"kernel": torch.zeros(1)}, tmp_path / file_of(name))
