@@ -72,8 +72,6 @@ HUB = "https://huggingface.co/{}/resolve/main/{}"
 REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/{}/{}"
 RRW = "https://github.com/zhuyr97/Reflection_RemoVal_CVPR2024/raw/HEAD/ckpt/{}.pth"
 OPENCV_ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models/{}"
-PP_OCR = "https://www.modelscope.cn/models/RapidAI/RapidOCR/resolve/v3.10.0/onnx/{}"
-"""As the installed rapidocr 3.10 names it in its default_models.yaml."""
 
 
 def _folder(
@@ -178,30 +176,6 @@ TABLE = (
             ),
         ),
         _BSD, True, (A,), optional=True,
-    ),
-    Weights(
-        "PP-OCRv5-det-mobile", "finds text",
-        (
-            File(
-                "ch_PP-OCRv5_det_mobile.onnx",
-                (PP_OCR.format("PP-OCRv5/det/ch_PP-OCRv5_det_mobile.onnx"),),
-                sha256="4d97c44a20d30a81aad087d6a396b08f786c4635742afc391f6621f5c6ae78ae",
-                about_bytes=5 * MB,
-            ),
-        ),
-        _APACHE, True, (A,),
-    ),
-    Weights(
-        "PP-OCRv5-det-server", "finds text, better and slower",
-        (
-            File(
-                "ch_PP-OCRv5_det_server.onnx",
-                (PP_OCR.format("PP-OCRv5/det/ch_PP-OCRv5_det_server.onnx"),),
-                sha256="0f8846b1d4bba223a2a2f9d9b44022fbc22cc019051a602b41a7fda9667e4cad",
-                about_bytes=85 * MB,
-            ),
-        ),
-        _APACHE, True, (A,), optional=True,
     ),
     Weights(
         "YOSO-coco", "finds panes, mirrors and what stands before them",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.detectors.text import Polygon
+    from tasks.restorers.text_fusion import Gate
 
 NETS_SCALE = 4
 """What InvSR and Real-ESRGAN enlarge by."""
@@ -82,7 +83,9 @@ class Enlargement:
     """Four times the size; it may invent detail, and keeps the colours."""
     find_text: "Callable[[Image], Sequence[Polygon]]"
     enlarge_text: Callable[[Image], Image]
-    """Four times the size, without inventing letters."""
+    """Four times the size, without inventing letters …"""
+    gate: "Gate"
+    """… and whether it did."""
     clean: Restorer
     """For photos that hold more than `enlarge` can be given."""
     scale: int
@@ -113,9 +116,11 @@ class Enlargement:
             facts["lines"] = len(polygons)
         if not polygons:
             return whole
-        with receipt.step("restore text and fuse"):
+        with receipt.step("restore text and fuse") as facts:
             restore = partial(resolution.restored, enlarge=self.enlarge_text)
-            return fuse_text(whole, image, polygons, restore)
+            fused = fuse_text(whole, image, polygons, restore, self.gate)
+            facts |= {"kept": fused.kept, "refused": fused.refused}
+            return fused.image
 
 
 def paper(known: PaperSettings) -> Enlargement:
@@ -128,8 +133,8 @@ def paper(known: PaperSettings) -> Enlargement:
     import torch
 
     from storage import weights
-    from tasks.detectors.text import find_polygons
-    from tasks.restorers import invsr, real_esrgan
+    from tasks.detectors.paddle_text import find_polygons
+    from tasks.restorers import invsr, real_esrgan, text_gate
     from tasks.restorers.cleaning import clean
     from tasks.restorers.colour_fix import by_wavelets
     from tasks.restorers.tensors import best_device
@@ -148,7 +153,9 @@ def paper(known: PaperSettings) -> Enlargement:
 
     scale = NETS_SCALE if known.faithful else known.enlarge
     nets = ", ".join(map(weights.told, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
-    return Enlargement(enlarge, find_polygons, text_net, clean, scale, nets, known.faithful)
+    return Enlargement(
+        enlarge, find_polygons, text_net, text_gate.faithful, clean, scale, nets, known.faithful
+    )
 
 
 def _prompt() -> "Tensor":

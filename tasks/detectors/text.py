@@ -1,5 +1,6 @@
 """Find text in an image with PP-OCR's detector, whose network comes with the rapidocr package."""
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -11,9 +12,17 @@ from storage.photos import Image
 from tasks.light import Plane
 
 Polygon = NDArray[np.float32]
-"""Four corners, (4, 2), x and y in pixels."""
+"""Corners, (N, 2), x and y in pixels; a detector gives four, clockwise from the top left."""
+Detector = Callable[[NDArray[np.uint8]], Iterable[NDArray[Any]]]
+"""Pixels (H, W, 3), blue first, as PP-OCR was fitted on → polygons."""
 
 THREADS = 2
+ENGINE = {
+    "Global.log_level": "critical",
+    "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
+    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+}
+"""How rapidocr runs whatever it runs."""
 FEATHER = 0.25
 """Of a text line's height: how far the mask fades outside of it."""
 SUREST = 0.6
@@ -28,13 +37,8 @@ took 5 GB for a strip of 70 by 4000. It frames wide strips by itself, but no tal
 
 
 def find_text(image: Image) -> Plane:
-    """Give a mask of the text in an image, (H, W): 1 on text, fading to 0 around it.
-
-    The detector looks at a copy of at most `LONGEST` pixels a side, whatever the image's size.
-    """
+    """Give a mask of the text in an image, (H, W): 1 on text, fading to 0 around it."""
     mask = np.zeros(image.shape[:2], np.float32)
-    if min(mask.shape) * min(1, LONGEST / max(mask.shape)) < SHORTEST:
-        return mask
     polygons = find_polygons(image)
     for polygon in polygons:
         cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], (1.0,))
@@ -42,12 +46,26 @@ def find_text(image: Image) -> Plane:
 
 
 def find_polygons(image: Image) -> list[Polygon]:
-    """Give a polygon around each line of text in an image."""
+    """Give a polygon around each line of text in an image, RGB in [0, 1], any H and W.
+
+    The detector looks at a copy of at most `LONGEST` pixels a side, whatever the image's size.
+    """
+    return found_by(_by_rapidocr, image)
+
+
+def found_by(detector: Detector, image: Image) -> list[Polygon]:
+    """Give what a detector takes for lines of text, where an image's size and shape allow any."""
+    height, width = image.shape[:2]
+    if min(height, width) * min(1, LONGEST / max(height, width)) < SHORTEST:
+        return []
     blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
-    found = _detector()(_framed(blue_first)).boxes
-    largest = LARGEST * image.shape[0] * image.shape[1]
-    polygons = [] if found is None else [np.asarray(box, np.float32) for box in found]
-    return [polygon for polygon in polygons if cv2.contourArea(polygon) <= largest]
+    polygons = [np.asarray(found, np.float32) for found in detector(_framed(blue_first))]
+    return [found for found in polygons if cv2.contourArea(found) <= LARGEST * height * width]
+
+
+def _by_rapidocr(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
+    boxes: NDArray[Any] | None = _detector()(pixels).boxes
+    return [] if boxes is None else boxes
 
 
 def _framed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -78,8 +96,6 @@ def _detector() -> Any:  # rapidocr has no types for what it gives
             "Global.use_rec": False,
             "Det.box_thresh": SUREST,
             "Global.max_side_len": LONGEST,
-            "Global.log_level": "critical",
-            "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
-            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            **ENGINE,
         }
     )

@@ -1,14 +1,22 @@
-"""Lay text that was restored apart over an enlarged image, without a seam."""
+"""Lay text that was restored apart over an enlarged image, without a seam.
+
+No letter may be invented: where a restored line does not read as the original did, the original's own
+pixels lie there, enlarged and no sharper. The diffusion behind the image would not do: it draws
+letters that never were.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from operator import not_
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from storage.photos import Image
+from tasks.detectors.text import Polygon
 from tasks.light import Plane
-from tasks.restorers.colour_fix import by_wavelets
+from tasks.restorers.colour_fix import by_wavelets, resized
 
 # Pixels of the original, but for the last.
 GROWN = 3
@@ -23,10 +31,22 @@ SMALLEST = 16
 FRACTION = 4
 """Bits of a corner's coordinates behind the point."""
 
-Polygon = NDArray[np.float32]
-"""Corners, (N, 2), x and y in pixels of the original."""
 Box = tuple[slice, slice]
 """Rows and columns."""
+Gate = Callable[[Image, Image, Sequence[Polygon]], Sequence[bool]]
+"""A region enlarged plainly, the same restored, polygons in pixels of both → which restored lines
+may be kept."""
+
+
+@dataclass(frozen=True)
+class Fused:
+    """An image with its text, and how many lines of it are which."""
+
+    image: Image
+    kept: int
+    """Lines that were restored."""
+    refused: int
+    """Lines that are the original's."""
 
 
 def fuse_text(
@@ -34,8 +54,9 @@ def fuse_text(
     original: Image,
     polygons: Sequence[Polygon],
     restore: Callable[[Image], Image],
-) -> Image:
-    """Restore the text inside `polygons` of `original`, and lay it over `whole`.
+    gate: Gate,
+) -> Fused:
+    """Lay the text inside `polygons` of `original` over `whole`: restored where `gate` lets it.
 
     `whole` is the original enlarged by a whole factor; `restore` enlarges by the same, and is called
     once for each region of neighbouring polygons. The text keeps the original's colours up to one
@@ -44,28 +65,41 @@ def fuse_text(
     scale = whole.shape[0] // original.shape[0]
     if whole.shape[:2] != tuple(scale * side for side in original.shape[:2]):
         raise ValueError(f"{whole.shape} is no whole multiple of {original.shape}")
-    made = whole.copy()
+    made, verdicts = whole.copy(), list[bool]()
     for box, near in _regions(original.shape[:2], polygons):
-        rows, columns = (slice(scale * side.start, scale * side.stop) for side in box)
-        corner = np.array((box[1].start, box[0].start), np.float32)
-        text = by_wavelets(restore(original[box]), original[box])
-        mask = text_mask(text.shape[:2], [polygon - corner for polygon in near], scale)
-        change = _toned(text, whole[rows, columns], mask) - whole[rows, columns]
-        made[rows, columns] += mask[..., np.newaxis] * change
-    return np.clip(made, 0, 1)
+        seen, corner = original[box], np.array((box[1].start, box[0].start), np.float32)
+        lines = [polygon - corner for polygon in near]
+        plain = resized(seen, (scale * seen.shape[0], scale * seen.shape[1]))
+        text = by_wavelets(restore(seen), seen)
+        keeps = gate(plain, text, [_enlarged(line, scale) for line in lines])
+        place = made[tuple(slice(scale * side.start, scale * side.stop) for side in box)]
+        _lay(text, list(compress(lines, keeps)), place, scale)
+        _lay(plain, list(compress(lines, map(not_, keeps))), place, scale)  # on top, if they touch
+        verdicts += keeps
+    return Fused(np.clip(made, 0, 1), sum(verdicts), len(verdicts) - sum(verdicts))
 
 
 def text_mask(size: tuple[int, int], polygons: Sequence[Polygon], scale: int) -> Plane:
     """Give a mask of an enlarged image, of `size` (height, width): 1 on text, fading around it."""
     mask = np.zeros(size, np.float32)
     for polygon in polygons:
-        corners = scale * (polygon + 0.5) - 0.5  # the middle of a pixel is enlarged, not its corner
-        fine = np.rint(corners * 2**FRACTION).astype(np.int32)
+        fine = np.rint(_enlarged(polygon, scale) * 2**FRACTION).astype(np.int32)
         cv2.fillPoly(mask, [fine], (1.0,), shift=FRACTION)
     width = 2 * GROWN * scale + 1
     grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
     faded = cv2.GaussianBlur(grown, (0, 0), FADING * scale, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(faded, np.float32)
+
+
+def _enlarged(polygon: Polygon, scale: int) -> Polygon:
+    return scale * (polygon + np.float32(0.5)) - np.float32(0.5)  # pixels grow around their middle
+
+
+def _lay(text: Image, lines: Sequence[Polygon], place: Image, scale: int) -> None:
+    """Make `place`, a part of the enlarged image, show `text` on the lines."""
+    if lines:
+        mask = text_mask(place.shape[:2], lines, scale)
+        place += mask[..., np.newaxis] * (_toned(text, place, mask) - place)
 
 
 def _regions(
