@@ -123,7 +123,8 @@ def tiny_weights(tmp_path_factory):
     from tasks.nets.invsr import NoisePredictor
 
     torch.manual_seed(0)
-    torch.save(NoisePredictor().state_dict(), folder / "noise_predictor_sd_turbo_v5.pth")
+    predictor = NoisePredictor(_site.tiny_noise_predictor())
+    torch.save(predictor.state_dict(), folder / "noise_predictor_sd_turbo_v5.pth")
     compact = load_file(SHARED / "weights/realesrgan_compact_x4.safetensors")
     torch.save(compact, folder / "RealESRGAN_x4plus.pth")
     torch.save(_sharpening_nafnet(), folder / "NAFNet-REDS-width64.pth")
@@ -136,8 +137,11 @@ def tiny_weights(tmp_path_factory):
 def known_weights(tiny_weights, monkeypatch):
     """Let the tiny weights pass for the real ones in this process; gives their folder."""
     from storage import weights
+    from tasks.nets import invsr
 
+    sizes = _site.tiny_noise_predictor()
     monkeypatch.setattr(weights, "TABLE", _site.without_hashes(weights.TABLE))
+    monkeypatch.setattr(invsr, "Sizes", lambda: sizes)
     return tiny_weights
 
 

@@ -1,21 +1,29 @@
 """The paper's chain A: whole image and text, at the photo's own resolution, by real loading code."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Picture
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
 from skimage import data
 
 from storage.kinds import Category, Degradation
-from storage.settings import PaperSettings
+from storage.settings import PaperSettings, settings
 from tasks.chains import paper
 from tasks.chains.super_resolution import Enlargement
 from tasks.classifiers import Verdict
 from tasks.receipt import Receipt
 from tasks.restorers import resolution
+from tasks.restorers.colour_fix import resized
 from tasks.restorers.resolution import PER_SIGMA, Resolution, resolution_of
+from tasks.restorers.text_fusion import text_mask
+
+SHARED = Path(__file__).parents[2] / "../shared"
 
 VERDICT = Verdict(
     {each: float(each is Category.SUPER_RESOLUTION) for each in Category},
@@ -120,12 +128,10 @@ def test_to_the_letter_of_the_paper_the_photo_is_not_shrunk():
 def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
     home, known_weights, monkeypatch
 ):
-    from storage.settings import settings
-
     monkeypatch.setenv("PHOTOMEND_WEIGHTS_DIR", str(known_weights))
     settings.cache_clear()
     chain = paper.load(Category.SUPER_RESOLUTION, PaperSettings())
-    image = photo(0.0)[:128, :128]
+    image = photo(1.2)[:150, :170]
     first, second = (chain(image, VERDICT, Receipt()) for _ in range(2))
     assert first.shape == image.shape
     assert np.array_equal(first, second)
@@ -136,3 +142,29 @@ def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
         paper.load(Category.SUPER_RESOLUTION, PaperSettings())
     finally:
         (known_weights / "away").rename(known_weights / "sd-turbo-text")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_of_a_real_photo_exactly_the_text_comes_from_real_esrgan(home, known_weights, monkeypatch):
+    sign = SHARED / "photos/clear/text/easyocr/chinese.jpg"
+    if not sign.is_file():
+        pytest.skip("the shared photos are not beside this checkout")
+    monkeypatch.setenv("PHOTOMEND_WEIGHTS_DIR", str(known_weights))
+    settings.cache_clear()
+    with Picture.open(sign) as picture:
+        image = np.asarray(picture.convert("RGB"), np.float32)[60:260, 150:500] / 255
+    image = cv2.GaussianBlur(image, (0, 0), 2.0)
+    chain = paper.load(Category.SUPER_RESOLUTION, PaperSettings())
+    whole = chain.enlarge(image)
+    chain = replace(chain, enlarge=lambda part: whole)  # it takes half a minute
+    receipt = Receipt()
+    made = chain(image, VERDICT, receipt)
+    *_, found, fused = receipt.steps
+    assert found["lines"] == fused["kept"] + fused["refused"] > 0
+    assert fused["kept"] > 0
+    plain = resized(whole, image.shape[:2])
+    text = text_mask(image.shape[:2], chain.find_text(image), 1)
+    assert np.array_equal(made[text == 0], plain[text == 0])
+    letters = np.abs(made - image).mean(2)
+    noise = np.abs(plain - image).mean(2)
+    assert letters[text == 1].mean() < noise[text == 1].mean() / 2  # InvSR's weights are random
