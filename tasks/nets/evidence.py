@@ -18,8 +18,6 @@ FAINTEST = 1 / 255
 """What is weaker than a step of the file counts as nothing."""
 SHARPNESS = 16.0
 """By which fine detail is multiplied, so that noise of a step or two is seen beside the scene."""
-COARSE = 4
-"""By which the copy is shrunk in which reflections out of focus are looked for."""
 LEAST_WEIGHT = 1e-3
 """Of a place, so that a photo in which no place tells anything still has a verdict."""
 
@@ -30,7 +28,6 @@ class EvidenceNet(nn.Module):
     Crops are RGB in [0, 1], H and W multiples of 16. The columns are the degradations in their order. A photo's severity is the sigmoid of the sum of
     its crops' votes over the sum of their weights. The scene is much stronger than what is wrong
     with it, so the net sees the fine detail alone, and how strong each frequency is in each block.
-    What a pane reflects is often out of focus: for that it also sees colours and light, shrunk.
     """
 
     cosines: Tensor
@@ -47,12 +44,8 @@ class EvidenceNet(nn.Module):
         self.frequencies = nn.Sequential(
             nn.BatchNorm2d(BLOCK**2), *_layer(BLOCK**2, eighth, size=1)
         )
-        self.coarse = nn.Sequential(
-            *_layer(6, quarter), *_layer(quarter, quarter), *_layer(quarter, eighth, 2),
-            *_layer(eighth, eighth), *_layer(eighth, eighth),
-        )  # fmt: skip
         self.together = nn.Sequential(
-            *_layer(3 * eighth, eighth), *_layer(eighth, eighth),
+            *_layer(2 * eighth, eighth), *_layer(eighth, eighth),
             *_layer(eighth, sixteenth, 2), *_layer(sixteenth, sixteenth),
             nn.Conv2d(sixteenth, 2 * len(Degradation), 1),  # (B, 10, H/16, W/16)
         )  # fmt: skip
@@ -64,11 +57,7 @@ class EvidenceNet(nn.Module):
             grey = crops.mean(1, keepdim=True)
             blocks = functional.conv2d(grey, self.cosines, stride=BLOCK)  # (B, 64, H/8, W/8)
             strengths = torch.log(blocks.abs() + FAINTEST)
-            small = functional.avg_pool2d(crops, COARSE)
-            darkest = -functional.max_pool2d(-small, 5, 1, 2)  # a reflection lifts what is dark
-        coarse = self.coarse(torch.cat([small, darkest], 1))
-        parts = [self.detail(fine), self.frequencies(strengths), coarse]
-        seen = torch.cat(parts, 1)  # (B, 192, H/8, W/8)
+        seen = torch.cat([self.detail(fine), self.frequencies(strengths)], 1)  # (B, 128, H/8, W/8)
         opinions, importance = self.together(seen).chunk(2, 1)
         weights = functional.softplus(importance.float()) + LEAST_WEIGHT
         return (weights * opinions.float()).mean((2, 3)), weights.mean((2, 3))
