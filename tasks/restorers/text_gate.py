@@ -18,6 +18,8 @@ from tasks.detectors.text import ENGINE, Polygon
 
 MOST_CHANGED = 0.2
 """Of a line's letters: if more differ, it is another line."""
+SURE = 0.95
+"""The confidence from which on a line was read rightly, so that no letter may change."""
 LEAST_SURE = 0.5
 """The confidence below which rapidocr itself takes a line for not read."""
 LINE_PIXELS = 48
@@ -66,8 +68,9 @@ def distance(one: str, other: str) -> int:
 def _same(before: Reading, after: Reading) -> bool:
     if not before.text or before.confidence < LEAST_SURE or after.confidence < before.confidence:
         return False
+    most = 0 if before.confidence >= SURE else MOST_CHANGED
     longest = max(len(before.text), len(after.text))
-    return distance(before.text, after.text) <= MOST_CHANGED * longest
+    return distance(before.text, after.text) <= most * longest
 
 
 def _upright(image: Image, line: Polygon) -> NDArray[np.uint8]:
