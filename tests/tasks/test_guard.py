@@ -1,9 +1,12 @@
 """The guard keeps what is better and names what refused the rest."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image as Picture
 
 from storage.kinds import Category, Degradation
 from tasks import degrade
@@ -11,6 +14,7 @@ from tasks.classifiers import Verdict
 from tasks.classifiers.lite import Lite
 from tasks.guard import judge
 
+SHARED = Path(__file__).parents[2] / "../shared"
 classify = Lite()
 
 
@@ -109,3 +113,42 @@ def test_an_enlarged_result_is_judged_at_its_old_size(noisy, truth, verdict):
     still_noisy = cv2.resize(noisy, (4 * width, 4 * height), interpolation=cv2.INTER_NEAREST)
     assert not judge(noisy, still_noisy, verdict, classify, 4).kept
     assert "asked for were" in judge(noisy, large, verdict, classify, 2).reason
+
+
+def pairs_with_a_reflection():
+    folder = SHARED / "photos/research"
+    found = [*folder.glob("refl_real20/*/blended/*"), *folder.glob("refl_location/**/blend/*")]
+    if not found:
+        pytest.skip("the shared photos are not beside this checkout")
+    truths = {"blended": "transmission_layer", "blend": "transmission"}
+    for blended in sorted(found):
+        name = f"{blended.stem}.*"
+        truth = next((blended.parents[1] / truths[blended.parent.name]).glob(name), None)
+        if truth is not None:
+            yield tuple(
+                np.asarray(Picture.open(path).convert("RGB"), np.float32) / 255
+                for path in (blended, truth)
+            )
+
+
+def test_a_reflection_may_be_taken_away_and_nothing_else():
+    verdict = Verdict(
+        {each: float(each is Category.REFLECTION) for each in Category},
+        dict.fromkeys(Degradation, 0.7), True,
+    )  # fmt: skip
+
+    def says_the_same(_image):
+        return verdict
+
+    number = 0
+    for blended, truth in pairs_with_a_reflection():
+        number += 1
+        kept = judge(blended, truth, verdict, says_the_same)
+        assert kept.kept, kept.reason
+        assert "the mean colour moved" in judge(truth, blended, verdict, says_the_same).reason
+        assert (
+            "of the light is left" in judge(blended, 0.4 * blended, verdict, says_the_same).reason
+        )
+        blurred = cv2.GaussianBlur(truth, (0, 0), 6)
+        assert "edges are alike" in judge(blended, blurred, verdict, says_the_same).reason
+    assert number >= 8
