@@ -43,8 +43,9 @@ def needs(step: str, known: PaperSettings) -> list[str]:
             return [known.classifier]
         case Category.SUPER_RESOLUTION:
             return ["sd-turbo", "sd-turbo-text", "InvSR", "RealESRGAN_x4plus"]
-        case Category.REFLECTION:
-            return ["big-lama"]
+        case Category.REFLECTION:  # nothing is painted over unless something finds it
+            found = known.reflection_detector or known.reflection_segmenter
+            return ["big-lama"] if found else ["RRW"]
         case Category.MOTION_BLUR:
             faces = ["YuNet", known.face_net] if known.faces == "on" else []
             return [deblurring(), *faces]

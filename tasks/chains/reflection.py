@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from storage.photos import Image
+from storage.settings import PaperSettings, settings
 from tasks.classifiers import Verdict
 from tasks.light import Plane
 from tasks.receipt import Receipt
 from tasks.restorers import Restorer
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -17,21 +23,34 @@ class Reflection:
     """Paints over what a strong reflection hides, then reduces the rest."""
 
     find_strong: Callable[[Image], Plane]
-    """Image → mask (H, W), 1 where a reflection hides the scene."""
+    """Image → mask (H, W), at least 0.5 where a reflection hides the scene."""
     inpaint: Callable[[Image, Plane], Image]
-    reduce_weak: Restorer
+    reduce_weak: Restorer | None
+    """None where there is nothing that could."""
+    strength: float = 1.0
+    """How much of a weak reflection is taken away, 0 to 1."""
+    detectors: tuple[str, ...] = ()
+    """The files that find strong reflections, for the receipt."""
     scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as `verdict` asks for, and note each step in `receipt`."""
-        with receipt.step("find strong reflections") as facts:
+        with receipt.step("find strong reflections", detectors=list(self.detectors)) as facts:
             mask = self.find_strong(image)
-            facts["masked_share"] = round(float(mask.mean()), 4)
-        if mask.any():
+            facts["masked_share"] = round(float((mask >= 0.5).mean()), 4)
+        if (mask >= 0.5).any():
             with receipt.step("inpaint strong reflections"):
                 image = self.inpaint(image, mask)
-        with receipt.step("reduce weak reflections"):
-            return self.reduce_weak(image, verdict)
+            receipt.generative = True
+        if self.reduce_weak is None:
+            return image
+        with receipt.step("reduce weak reflections", strength=self.strength):
+            return _blended(image, self.reduce_weak(image, verdict), self.strength)
+
+
+def removed(before: Image, after: Image) -> Image:
+    """Give the layer that was taken away, in [0, 1]: black where nothing was, or light was added."""
+    return np.clip(before - after, 0, 1)
 
 
 def lite() -> Reflection:
@@ -42,6 +61,69 @@ def lite() -> Reflection:
     from tasks.restorers.ghosts import remove_ghost
 
     return Reflection(_nothing, _untouched, remove_ghost)
+
+
+def paper(known: PaperSettings) -> Reflection:
+    """Build the chain of the paper engine from the detectors that the settings name.
+
+    Without any, no strong reflection is found, and RRW must be there: else nothing would be done.
+    Beside one it may be missing, then weak reflections stay.
+
+    Raises:
+        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+
+    """
+    from storage import weights
+    from tasks.restorers import inpainting
+    from tasks.restorers.tensors import best_device
+
+    device, strength = best_device(), min(1.0, known.reflection_strength)
+    files = [file for file in (known.reflection_detector, known.reflection_segmenter) if file]
+    if not files:
+        return Reflection(_nothing, _untouched, _against_weak(device), strength)
+    return Reflection(
+        _strong(known, device),
+        inpainting.load(weights.path("big-lama"), device),
+        _against_weak(device) if _is_there("RRW") else None,
+        strength,
+        tuple(file.name for file in files),
+    )
+
+
+def _strong(known: PaperSettings, device: "torch.device") -> Callable[[Image], Plane]:
+    from storage import weights
+    from tasks.detectors import reflections, yolo
+    from tasks.detectors.faces import FindFaces
+    from tasks.detectors.text import find_text
+
+    spared = [find_text]
+    if _is_there("YuNet"):
+        spared.append(partial(reflections.on_faces, FindFaces(weights.path("YuNet"))))
+    detector, segmenter = known.reflection_detector, known.reflection_segmenter
+    return reflections.FindReflections(
+        yolo.load(detector, known.reflection_classes, device) if detector else None,
+        reflections.segmenter(segmenter, device) if segmenter else None,
+        spared,
+    )
+
+
+def _against_weak(device: "torch.device") -> Restorer:
+    from storage import weights
+    from tasks.restorers import separation
+
+    folder = weights.path("RRW")
+    return separation.load(folder / "RD.pth", folder / "RR.pth", device)
+
+
+def _is_there(name: str) -> bool:
+    from storage import weights
+
+    state = weights.look(weights.named(name), settings().weights_root)
+    return state in (weights.State.CHECKED, weights.State.THERE)
+
+
+def _blended(image: Image, reduced: Image, strength: float) -> Image:
+    return reduced if strength == 1 else image + np.float32(strength) * (reduced - image)
 
 
 def _nothing(image: Image) -> Plane:

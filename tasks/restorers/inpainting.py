@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from storage.photos import Image
+from storage.weights import opened
 from tasks.light import Plane
 from tasks.restorers.tensors import image_of, tensor_of
 
@@ -115,7 +116,7 @@ def load(file: Path, device: torch.device) -> Inpaint:
     """
     import spandrel  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
-    net = spandrel.ModelLoader(device=device).load_from_file(file)
+    net = spandrel.ModelLoader(device=device).load_from_state_dict(opened(file))
     if not isinstance(net, spandrel.MaskedImageModelDescriptor):
         raise ValueError(f"{file} holds no inpainting net but {net.architecture.name}")
     return ready(net, device)

@@ -134,15 +134,46 @@ def tiny_weights(tmp_path_factory):
 
 
 @pytest.fixture
-def known_weights(tiny_weights, monkeypatch):
-    """Let the tiny weights pass for the real ones in this process; gives their folder."""
+def any_weights(monkeypatch):
+    """Let any files, and a tiny InvSR, pass for the real weights in this process."""
     from storage import weights
     from tasks.nets import invsr
 
     sizes = _site.tiny_noise_predictor()
     monkeypatch.setattr(weights, "TABLE", _site.without_hashes(weights.TABLE))
     monkeypatch.setattr(invsr, "Sizes", lambda: sizes)
+
+
+@pytest.fixture
+def known_weights(tiny_weights, any_weights):
+    """Let the tiny weights pass for the real ones in this process; gives their folder."""
     return tiny_weights
+
+
+@pytest.fixture
+def ultralytics(home, monkeypatch):
+    """Ultralytics, as the product imports it."""
+    for name in (
+        "ultralytics",
+        "polars",
+    ):  # not imported: alone, it would write into the home folder
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"a YOLO needs {name}")
+    from tasks.detectors import yolo
+
+    yolo.library.cache_clear()
+    made = yolo.library()
+    _site.sieve_boxes()
+    return made
+
+
+@pytest.fixture
+def tiny_yolo(ultralytics, tmp_path):
+    """The architecture of YOLOv8-seg, a thirtieth as wide."""
+    text = (Path(ultralytics.__file__).parent / "cfg/models/v8/yolov8-seg.yaml").read_text()
+    file = tmp_path / "yolov8n-seg.yaml"
+    file.write_text(text.replace("n: [0.33, 0.25, 1024]", "n: [0.33, 0.0625, 64]"))
+    return file
 
 
 def _lay_sd_turbo(folder):

@@ -24,6 +24,15 @@ if importlib.util.find_spec("torch") and importlib.util.find_spec("torchvision")
     _declare()
 
 
+def sieve_boxes():
+    """Let ultralytics sieve boxes by itself where torchvision's operators are missing."""
+    import torchvision
+    from ultralytics.utils.nms import TorchNMS
+
+    if not torchvision.extension._has_ops():
+        torchvision.ops.nms = TorchNMS.nms
+
+
 def without_hashes(table):
     """Give the table of weights, with files of any size and contents."""
     free = {"sha256": None, "bytes": None, "about_bytes": 10**12}
