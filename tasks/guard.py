@@ -120,11 +120,15 @@ def _another_scene(before: Image, after: Image, figures: dict[str, float]) -> st
     figures["light_left"] = float(has.mean()) / max(float(had.mean()), 1e-6)
     if figures["light_left"] < LEAST_LIGHT:
         return f"{figures['light_left']:.2f} of the light is left, at least {LEAST_LIGHT} must be"
-    edges = [cv2.Laplacian(cv2.GaussianBlur(each, (0, 0), 1), cv2.CV_32F) for each in (had, has)]
-    figures["edges_alike"] = _correlation(*edges)
+    figures["edges_alike"] = _correlation(_edges(had), _edges(has))
     if figures["edges_alike"] < LEAST_ALIKE:
         return f"edges are alike by {figures['edges_alike']:.2f}, at least {LEAST_ALIKE} must be"
     return None
+
+
+def _edges(plane: Plane) -> Plane:
+    fine = cv2.GaussianBlur(plane, (0, 0), 1)
+    return np.asarray(cv2.Laplacian(fine, cv2.CV_32F), np.float32)
 
 
 def _correlation(one: Plane, other: Plane) -> float:
