@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.commands import orders, reports, services, weights
+from daemon.commands import orders, reports, services, train, weights
 from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
 from daemon.commands.status import status
@@ -64,3 +64,4 @@ for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(weights.app, name="weights", rich_help_panel="Run")
+app.add_typer(train.app, name="train", rich_help_panel="Run")

@@ -5,7 +5,7 @@ A hundred proposals each carry a kernel, that draws its mask over the features, 
 are those of the official checkpoints (under their key "model").
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self, cast
 
@@ -84,7 +84,7 @@ class Normed(nn.Conv2d):
 
     def __init__(self, taken: int, given: int, kernel: int, stride: int = 1) -> None:
         super().__init__(taken, given, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm = FrozenNorm(given)
+        self.norm: nn.Module = FrozenNorm(given)
 
     def forward(self, planes: Tensor) -> Tensor:
         return cast(Tensor, self.norm(super().forward(planes)))
@@ -308,11 +308,16 @@ class Head(nn.Module):
         self.mask_heads = nn.ModuleList(Refinement(net) for _ in range(STAGES))
 
     def forward(self, planes: Tensor) -> Proposals:
+        *_, last = self.rounds(planes)
+        return last
+
+    def rounds(self, planes: Tensor) -> Iterator[Proposals]:
+        """Give the proposals of each round, the last one being the best; fitting looks at all."""
         masks = self.kernels(planes)  # (B, N, H/4, W/4)
         kernels = self.kernels.weight[None, :, :, 0, 0].expand(len(planes), -1, -1)  # (B, N, C)
         for refine in self.mask_heads:
             logits, kernels, masks = refine(planes, kernels, masks)
-        return Proposals(logits, masks)
+            yield Proposals(logits, masks)
 
 
 class YosoNet(nn.Module):
@@ -335,14 +340,21 @@ class YosoNet(nn.Module):
 
         """
         try:
-            net = cls(_sizes(weights))
+            net = cls(sizes(weights))
         except KeyError as error:
             raise RuntimeError(f"YOSO's weights have {error}, these do not") from error
         net.load_state_dict(weights, strict=True)
         return net.eval()
 
     def forward(self, image: Tensor) -> Proposals:
-        return cast(Proposals, self.yoso_head(self.yoso_neck(self.backbone(framed(image)))))
+        return cast(Proposals, self.yoso_head(self._features(image)))
+
+    def rounds(self, image: Tensor) -> Iterator[Proposals]:
+        """Give the proposals of each round of refinement, the last one being the best."""
+        return self.yoso_head.rounds(self._features(image))
+
+    def _features(self, image: Tensor) -> Tensor:
+        return cast(Tensor, self.yoso_neck(self.backbone(framed(image))))
 
 
 def framed(image: Tensor) -> Tensor:
@@ -432,7 +444,13 @@ def _enlarged(planes: Tensor, scale: int) -> Tensor:
     return resized(planes, [scale * side for side in planes.shape[-2:]])
 
 
-def _sizes(weights: Mapping[str, Tensor]) -> Net:
+def sizes(weights: Mapping[str, Tensor]) -> Net:
+    """Read the sizes of a net off its weights.
+
+    Raises:
+        KeyError: they are those of another net.
+
+    """
     names = (
         "backbone.stem.conv1.weight", "backbone.res2.0.conv1.weight", "backbone.res2.0.conv3.weight",
         "yoso_neck.loc_conv.weight", "yoso_head.kernels.weight",

@@ -55,6 +55,8 @@ class Work:
     net: Callable[[], nn.Module]
     loss: Callable[[nn.Module, torch.Generator], Tensor]
     report: Callable[[nn.Module], str]
+    rate: float = RATE
+    """The highest learning rate."""
 
 
 def restoring(recipe: Recipe, photos: Pool, device: torch.device) -> Work:
@@ -155,7 +157,7 @@ class Fit:
     def take(self, steps: int) -> None:
         """Take the next one of `steps` steps."""
         for group in self._optimiser.param_groups:
-            group["lr"] = rate(self.step, steps)
+            group["lr"] = rate(self.step, steps, self._work.rate)
         self._chance.manual_seed(SEED + 1 + self.step)  # the same images, wherever it was stopped
         self.net.train()
         loss = self._work.loss(self.net, self._chance)
@@ -180,10 +182,10 @@ class Fit:
         return self._work.report(self.average)
 
 
-def rate(step: int, steps: int) -> float:
+def rate(step: int, steps: int, most: float = RATE) -> float:
     """Return the learning rate of a step: a warm-up, then half a cosine."""
     warm = min(1.0, (step + 1) / (WARM_UP * steps))
-    return LAST_RATE + (RATE - LAST_RATE) * warm * (1 + math.cos(math.pi * step / steps)) / 2
+    return LAST_RATE + (most - LAST_RATE) * warm * (1 + math.cos(math.pi * step / steps)) / 2
 
 
 @torch.inference_mode()
