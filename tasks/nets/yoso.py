@@ -84,7 +84,7 @@ class Normed(nn.Conv2d):
 
     def __init__(self, taken: int, given: int, kernel: int, stride: int = 1) -> None:
         super().__init__(taken, given, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm = FrozenNorm(given)
+        self.norm: nn.Module = FrozenNorm(given)
 
     def forward(self, planes: Tensor) -> Tensor:
         return cast(Tensor, self.norm(super().forward(planes)))

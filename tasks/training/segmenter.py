@@ -109,7 +109,7 @@ def _of_classes(made: Proposals, targets: Tensor) -> Tensor:
 def overlap(net: nn.Module, scenes: Scenes) -> float:
     """Give the intersection over union of found and true pixels, of all images together."""
     both = either = 0
-    for image, mask in zip(scenes.images.split(1), scenes.masks[:, 0] > 0.5, strict=True):
+    for image, mask in zip(torch.split(scenes.images, 1), scenes.masks[:, 0] > 0.5, strict=True):
         logits, masks = net(image)
         found = region(logits[0], unframed(masks, image.shape[2:])[0], 0, LEAST_SCORE)
         both, either = both + int((found & mask).sum()), either + int((found | mask).sum())

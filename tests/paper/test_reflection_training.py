@@ -12,6 +12,7 @@ pytest.importorskip("safetensors", reason="a segmenter is kept as safetensors")
 from typer.testing import CliRunner
 
 from daemon.commands.app import app
+from storage.errors import WeightsMissing
 from tasks.detectors import reflections, yolo
 from tasks.nets.yoso import Net, YosoNet
 from tasks.training import detector, panes, pool, segmenter
@@ -137,6 +138,31 @@ def test_a_fit_that_was_stopped_goes_on(tiles, tmp_path):
     _, told = run(6, "stopped.pt")
     assert [words.split(",")[0] for words in told] == ["step 5 of 6", "step 6 of 6"]
     assert run(6, "stopped.pt")[1] == []
+
+
+def test_a_detector_that_was_stopped_goes_on(tiles, tiny_yolo, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    told = []
+
+    def stop(words):
+        told.append(words)
+        raise Stopped
+
+    laid = detector.lay(pool.Pool(tiles, tiles), tmp_path / "images", 4, 64)
+    words = str(tiny_yolo), laid, 2, 64, 4, CPU
+    with pytest.raises(Stopped):
+        detector.fit(*words, stop)
+    made = detector.fit(*words, told.append)
+    assert [words.split(",")[0] for words in told] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert made.is_file()
+
+
+def test_what_ultralytics_does_not_know_is_not_fetched(ultralytics):
+    for name in ("nothing-seg", "yolov9c-seg.pt"):
+        with pytest.raises(WeightsMissing, match=name):
+            detector._net(name)
 
 
 def test_too_few_photos_are_told(tmp_path):
