@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image as Pictures
 
 from storage.errors import WeightsMissing, WeightsWrong
 from storage.photos import Image
@@ -30,6 +31,9 @@ LONGEST = 1280
 that it was fitted on, but draws its masks over all of what it is given."""
 LEAST_SCORE = 0.25
 """Of a region, in [0, 1]: ultralytics' own default."""
+REPLACED = (
+    (torch, "save"), (Pictures, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imshow"),
+)  # fmt: skip
 TRACKERS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
 
 
@@ -102,8 +106,12 @@ def library() -> Any:  # ultralytics is typed only in parts
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep what ultralytics changes for the whole process: threads, printing, and torch.save."""
-    opencv, torchs, save = cv2.getNumThreads(), torch.get_num_threads(), torch.save
+    """Keep what ultralytics changes for the whole process: threads, printing, and others' functions.
+
+    In Pillow's place it opens images itself, and installs a package for those that it cannot.
+    """
+    opencv, torchs = cv2.getNumThreads(), torch.get_num_threads()
+    replaced = [(module, name, getattr(module, name)) for module, name in REPLACED]
     for_children = os.environ.get("OMP_NUM_THREADS")
     try:
         with np.printoptions():
@@ -111,7 +119,8 @@ def undisturbed() -> Iterator[None]:
     finally:
         cv2.setNumThreads(opencv)
         torch.set_num_threads(torchs)
-        torch.save = save
+        for module, name, own in replaced:
+            setattr(module, name, own)
         if for_children is None:
             os.environ.pop("OMP_NUM_THREADS", None)
 

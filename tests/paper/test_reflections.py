@@ -332,16 +332,19 @@ import socket, sys
 def refuse(*words, **others):
     raise AssertionError("it asked the network")
 socket.getaddrinfo = socket.socket.connect = refuse
-import cv2, numpy, torch
+import cv2, numpy, PIL.Image, torch
 from pathlib import Path
 cv2.setNumThreads(3), torch.set_num_threads(3)
-before = cv2.getNumThreads(), torch.get_num_threads(), torch.save, numpy.get_printoptions()
+def known():
+    functions = torch.save, PIL.Image.open, cv2.imread, cv2.imwrite
+    return cv2.getNumThreads(), torch.get_num_threads(), numpy.get_printoptions(), functions
+before = known()
 from tasks.detectors import yolo
 find = yolo.load(Path(sys.argv[1]), ("reflection",), torch.device("cpu"))
 import sitecustomize
 sitecustomize.sieve_boxes()
 find(numpy.zeros((64, 64, 3), numpy.float32))
-assert before == (cv2.getNumThreads(), torch.get_num_threads(), torch.save, numpy.get_printoptions())
+assert before == known()
 from ultralytics import settings
 assert not any(settings[name] for name in ("sync", *yolo.TRACKERS))
 print("found")
