@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image as Pictures
 
 from storage.errors import WeightsMissing, WeightsWrong
 from storage.photos import Image
@@ -102,8 +103,12 @@ def library() -> Any:  # ultralytics is typed only in parts
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep what ultralytics changes for the whole process: threads, printing, and torch.save."""
-    opencv, torchs, save = cv2.getNumThreads(), torch.get_num_threads(), torch.save
+    """Keep what ultralytics changes for the whole process: threads, printing, saving and opening.
+
+    Its way to open a picture wants to install a package for each one that cannot be read.
+    """
+    opencv, torchs = cv2.getNumThreads(), torch.get_num_threads()
+    save, open_ = torch.save, Pictures.open
     for_children = os.environ.get("OMP_NUM_THREADS")
     try:
         with np.printoptions():
@@ -111,7 +116,7 @@ def undisturbed() -> Iterator[None]:
     finally:
         cv2.setNumThreads(opencv)
         torch.set_num_threads(torchs)
-        torch.save = save
+        torch.save, Pictures.open = save, open_
         if for_children is None:
             os.environ.pop("OMP_NUM_THREADS", None)
 

@@ -334,14 +334,18 @@ def refuse(*words, **others):
 socket.getaddrinfo = socket.socket.connect = refuse
 import cv2, numpy, torch
 from pathlib import Path
+from PIL import Image
+def now():
+    threads = cv2.getNumThreads(), torch.get_num_threads()
+    return *threads, torch.save, Image.open, numpy.get_printoptions()
 cv2.setNumThreads(3), torch.set_num_threads(3)
-before = cv2.getNumThreads(), torch.get_num_threads(), torch.save, numpy.get_printoptions()
+before = now()
 from tasks.detectors import yolo
 find = yolo.load(Path(sys.argv[1]), ("reflection",), torch.device("cpu"))
 import sitecustomize
 sitecustomize.sieve_boxes()
 find(numpy.zeros((64, 64, 3), numpy.float32))
-assert before == (cv2.getNumThreads(), torch.get_num_threads(), torch.save, numpy.get_printoptions())
+assert before == now()
 from ultralytics import settings
 assert not any(settings[name] for name in ("sync", *yolo.TRACKERS))
 print("found")
