@@ -9,7 +9,7 @@ NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 dif
   paddleocr==3.7.0 polars==2.1.0 transformers==5.24.0
 # They ask for torchvision, which asks for the torch that it was built for: gigabytes of CUDA.
 BESIDE_TORCH := torchvision==0.28.0 spandrel==0.4.2 spandrel_extra_arches==0.2.0 einops==0.8.2 \
-  ultralytics==8.4.190 ultralytics-thop==2.2.3
+  ultralytics==8.4.190
 
 PHOTOS ?= ../shared/photos/clear/tiles512
 GOOD ?= $(wildcard $(addprefix ../shared/photos/clear/,food_pd photos_full kodak))
