@@ -110,7 +110,7 @@ def qwen(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory):
-    """A weights folder: sd-turbo, InvSR, Real-ESRGAN, NAFNet and YuNet, of which the last is real."""
+    """A weights folder with all that no setting asks for; Real-ESRGAN and YuNet are real ones."""
     for name in ("diffusers", "transformers", "spandrel"):
         pytest.importorskip(name, reason="the paper engine's packages are not installed")
     if not (SHARED / "parity").is_dir():
@@ -128,6 +128,7 @@ def tiny_weights(tmp_path_factory):
     compact = load_file(SHARED / "weights/realesrgan_compact_x4.safetensors")
     torch.save(compact, folder / "RealESRGAN_x4plus.pth")
     torch.save(_sharpening_nafnet(), folder / "NAFNet-REDS-width64.pth")
+    _lay_against_reflections(folder)
     yunet = folder / "face_detection_yunet_2023mar.onnx"
     yunet.write_bytes((SHARED / "weights/yunet_n_640.onnx").read_bytes())
     return folder
@@ -218,6 +219,23 @@ def _lay_text_encoder(folder):
         num_attention_heads=2, bos_token_id=len(tokens) - 2, eos_token_id=len(tokens) - 1,
     )  # fmt: skip
     transformers.CLIPTextModel(config).save_pretrained(folder / "text_encoder", variant="fp16")
+
+
+def _lay_against_reflections(folder):
+    """RRW, LaMa, and a YOSO of the owner's own that takes something for a reflection."""
+    from spandrel.architectures.LaMa import LaMa
+
+    from tasks.nets.rrw import LocationNet, SeparationNet
+    from tasks.nets.yoso import Net, YosoNet
+
+    torch.manual_seed(1)
+    (folder / "RRW").mkdir()
+    torch.save(LocationNet().state_dict(), folder / "RRW/RD.pth")
+    torch.save(SeparationNet(8, (1, 1), 1, (1, 1)).state_dict(), folder / "RRW/RR.pth")
+    torch.save(LaMa(in_nc=4).state_dict(), folder / "big-lama.pt")
+    yoso = YosoNet(Net(8, 4, 16, 32, 1, 1))
+    yoso.yoso_head.mask_heads[-1].fc_cls.bias.data[:] = torch.tensor([9.0, 0])
+    torch.save(yoso.state_dict(), folder / "own-yoso.pth")
 
 
 def _sharpening_nafnet():

@@ -24,7 +24,7 @@ from storage.schema import Job
 from storage.schema import jobs as table
 
 SITE = Path(__file__).parent / "site"
-SECONDS = 240
+SECONDS = 120
 NOISE_SIGMA = 40
 
 
@@ -65,6 +65,23 @@ def test_photos_go_through_the_papers_classifier_and_chains(
     assert publish.sha256(home / "output/moved.jpg") == moved.sha256
     assert not moved.receipt["generative"]
     assert {path: publish.sha256(path) for path in before} == before
+
+
+def test_a_photo_with_a_reflection_goes_through_the_papers_chain(
+    home, jobs, take_photo, paper_house, eventually, tiny_weights
+):
+    photo = take_photo("ghost.jpg", kind=Degradation.REFLECTION)
+    before = publish.sha256(photo)
+    paper_house(reflection_segmenter=str(tiny_weights / "own-yoso.pth"))
+    eventually(lambda: [j.status for j in every(jobs).values()] == [Status.DONE], SECONDS)
+    [job] = every(jobs).values()
+    assert job.category is Category.REFLECTION
+    assert job.decision is Decision.KEPT_ORIGINAL  # all weights are random: the guard sees it
+    first, *_, last = job.receipt["steps"]
+    assert (first["step"], first["detectors"]) == ("find strong reflections", ["own-yoso.pth"])
+    assert last["step"] == "reduce weak reflections"
+    assert publish.sha256(photo) == before
+    assert not (home / "output/ghost.jpg").exists()
 
 
 def test_a_job_waits_for_weights_and_goes_on_once_they_are_there(

@@ -51,8 +51,9 @@ def tiny_noise_predictor():
 
 if "TINY_WEIGHTS" in os.environ:
     from storage import origins
+
+    origins.TABLE = without_hashes(origins.TABLE)  # before anything takes it from there
     from tasks.nets import invsr
 
-    origins.TABLE = without_hashes(origins.TABLE)
     _sizes = tiny_noise_predictor()
     invsr.Sizes = lambda: _sizes
