@@ -92,6 +92,10 @@ def _end(job: Job, error: Exception) -> None:
             kind = KINDS.get(number, ErrorKind.MACHINE)
             log.warning("job %d waits: %s", job.id, reason)
             jobs.wait(job, kind, reason)
+        case ImportError():
+            reason = f"a library is missing (pip install 'photomend[paper]'): {reason}"
+            log.warning("job %d waits: %s", job.id, reason)
+            jobs.wait(job, ErrorKind.MACHINE, reason)
         case WeightsMissing() | WeightsWrong():
             log.warning("job %d waits: %s", job.id, reason)
             jobs.wait(job, ErrorKind.MACHINE, reason)

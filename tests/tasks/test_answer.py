@@ -48,6 +48,7 @@ def noisy(jobs, take_photo):
         (OSError(errno.ENOSPC, "No space left"), Status.QUEUED, ErrorKind.DISK_FULL, 0),
         (OSError(errno.EROFS, "Read-only"), Status.QUEUED, ErrorKind.READ_ONLY, 0),
         (OSError(errno.EIO, "I/O error"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (ModuleNotFoundError("No module named 'torch'"), Status.QUEUED, ErrorKind.MACHINE, 0),
         (WeightsMissing("pull them"), Status.QUEUED, ErrorKind.MACHINE, 0),
         (WeightsWrong("another file"), Status.QUEUED, ErrorKind.MACHINE, 0),
         (type("OutOfMemoryError", (RuntimeError,), {})(), Status.QUEUED, ErrorKind.MEMORY, 1),
