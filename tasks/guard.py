@@ -158,7 +158,7 @@ def _no_better(
     worst = max(treated, key=lambda kind: had[kind], default=None)
     if worst is None:
         return "a clean photo needs no restoration"
-    if np.abs(after - before).max() < LEAST_CHANGE:
+    if cv2.norm(after, before, cv2.NORM_INF) < LEAST_CHANGE:  # without a copy of either
         return _sentence(worst, had, has, "nothing changed")
     if _log_odds(has[worst]) - _log_odds(had[worst]) > MOST_WORSE:
         return _sentence(worst, had, has, f"its log odds may rise by {MOST_WORSE}")
