@@ -17,13 +17,17 @@ RESEARCH ?= $(wildcard ../shared/photos/research)
 NETS := noise compression softness motion classifier
 STEPS ?= 10000
 
-.PHONY: try test lint types check bench bench-networks chaos train evaluate clean
+.PHONY: try test lint types check paper bench bench-networks chaos train evaluate clean
 
 try: .venv/ready
 	$(BIN)/python -m daemon.demo $(if $(GALLERY),--gallery "$(GALLERY)")
 
 test: .venv/networks
 	$(BIN)/pytest
+
+# The libraries of the paper's engine: some gigabytes, as torch comes with CUDA.
+paper: .venv/ready
+	$(UV) sync --frozen --compile-bytecode --extra paper --python $(PYTHON)
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -12,7 +12,7 @@ from daemon import exits
 from daemon.commands.status import status
 from daemon.exits import Exit
 from daemon.shown import text
-from storage.errors import PhotomendError
+from storage.errors import GET_LIBRARIES, PhotomendError
 
 
 def main() -> None:
@@ -34,6 +34,8 @@ def main() -> None:
         if type(error) not in (DatabaseError, OperationalError):  # those below are mistakes of ours
             raise
         _end(f"the database cannot be used: {error.orig}", Exit.DATABASE)
+    except ImportError as error:
+        _end(f"a library cannot be used ({error}); {GET_LIBRARIES}", Exit.PROBLEM)
     except OSError as error:
         _end(f"{error.filename or 'photomend'}: {error.strerror or error}", Exit.PROBLEM)
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from daemon import named, opened, places
 from daemon.shown import span
 from storage import database, enquiries
-from storage.errors import PhotomendError
+from storage.errors import GET_LIBRARIES, PhotomendError
 from storage.jobs import Jobs
 from storage.kinds import AUTO, QUEUES, EngineName
 from storage.settings import GallerySettings, settings
@@ -197,7 +197,7 @@ def _engine() -> Finding:
     if wanted == EngineName.LITE:
         return Finding("engine", True, "lite, which has all that it needs")
     if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
-        text = f"{wanted}: {', '.join(lacking)} not installed; pip install 'photomend[paper]'"
+        text = f"{wanted}: {', '.join(lacking)} not installed; {GET_LIBRARIES}"
         return Finding("engine", False, text)
     if lacking := [name for step in paper.steps for name in engines.missing(step, paper)]:
         text = f"{wanted}: weights are missing; photomend weights pull {' '.join(lacking)}"

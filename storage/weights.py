@@ -144,6 +144,11 @@ def look(weights: Weights, folder: Path) -> State:
     return State.PARTLY if there or begun else State.MISSING
 
 
+def is_here(name: str) -> bool:
+    """Say whether all files of some weights are there, without reading them."""
+    return look(named(name), settings().weights_root) in (State.THERE, State.CHECKED)
+
+
 def pull(
     weights: Weights, folder: Path, *, accepted: bool = False, mirror: str = "",
     least_free_bytes: int = 0, patience: download.Patience | None = None,

@@ -7,6 +7,7 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.errors import (
+    GET_LIBRARIES,
     ClaimLost,
     GalleryOffline,
     OutputTaken,
@@ -93,7 +94,7 @@ def _end(job: Job, error: Exception) -> None:
             log.warning("job %d waits: %s", job.id, reason)
             jobs.wait(job, kind, reason)
         case ImportError():
-            reason = f"a library is missing (pip install 'photomend[paper]'): {reason}"
+            reason = f"a library cannot be used ({reason}); {GET_LIBRARIES}"
             log.warning("job %d waits: %s", job.id, reason)
             jobs.wait(job, ErrorKind.MACHINE, reason)
         case WeightsMissing() | WeightsWrong():

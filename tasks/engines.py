@@ -8,7 +8,6 @@ from storage import weights
 from storage.kinds import AUTO, CLASSIFY, Category, EngineName
 from storage.origins import TABLE
 from storage.settings import PaperSettings, settings
-from storage.weights import State
 
 
 @cache
@@ -26,12 +25,7 @@ def engine_of(step: str) -> EngineName:
 
 def missing(step: str, known: PaperSettings) -> list[str]:
     """Return the weights that the paper engine lacks for a step, by their names."""
-    return [name for name in needs(step, known) if not _is_here(name)]
-
-
-def _is_here(name: str) -> bool:
-    state = weights.look(weights.named(name), settings().weights_root)
-    return state in (State.THERE, State.CHECKED)
+    return [name for name in needs(step, known) if not weights.is_here(name)]
 
 
 def needs(step: str, known: PaperSettings) -> list[str]:
@@ -56,4 +50,4 @@ def needs(step: str, known: PaperSettings) -> list[str]:
 def deblurring() -> str:
     """Name the first NAFNet of the table of weights that is here; if none is, the first of all."""
     nets = [known.name for known in TABLE if known.name.startswith("NAFNet-")]
-    return next((name for name in nets if _is_here(name)), nets[0])
+    return next((name for name in nets if weights.is_here(name)), nets[0])

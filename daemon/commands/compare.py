@@ -12,6 +12,8 @@ from daemon.shown import as_json, table, text
 from storage.errors import PhotomendError
 from storage.kinds import EngineName
 
+PICTURES = (".jpg", ".png", ".webp", ".jpeg")
+
 
 def compare(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to look at.")],
@@ -26,6 +28,8 @@ def compare(
 
     Example: photomend compare cat.jpg dog.jpg --engine lite --engine paper --sheet pets.jpg
     """
+    if sheet.suffix.lower() not in PICTURES:
+        raise typer.BadParameter(f"--sheet is a file like compare{PICTURES[0]}, not {sheet}")
     from daemon import comparison
 
     found, failed = [], False

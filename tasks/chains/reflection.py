@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from storage.photos import Image
-from storage.settings import PaperSettings, settings
+from storage.settings import PaperSettings
 from tasks.classifiers import Verdict
 from tasks.light import Plane
 from tasks.receipt import Receipt
@@ -48,11 +48,6 @@ class Reflection:
             return _blended(image, self.reduce_weak(image, verdict), self.strength)
 
 
-def removed(before: Image, after: Image) -> Image:
-    """Give the layer that was taken away, in [0, 1]: black where nothing was, or light was added."""
-    return np.clip(before - after, 0, 1)
-
-
 def lite() -> Reflection:
     """Build the chain from parts that need no weights: it takes a ghost out, and paints nothing.
 
@@ -84,7 +79,7 @@ def paper(known: PaperSettings) -> Reflection:
     return Reflection(
         _strong(known, device),
         inpainting.load(weights.path("big-lama"), device),
-        _against_weak(device) if _is_there("RRW") else None,
+        _against_weak(device) if weights.is_here("RRW") else None,
         strength,
         tuple(file.name for file in files),
     )
@@ -97,7 +92,7 @@ def _strong(known: PaperSettings, device: "torch.device") -> Callable[[Image], P
     from tasks.detectors.text import find_text
 
     spared = [find_text]
-    if _is_there("YuNet"):
+    if weights.is_here("YuNet"):
         spared.append(partial(reflections.on_faces, FindFaces(weights.path("YuNet"))))
     detector, segmenter = known.reflection_detector, known.reflection_segmenter
     return reflections.FindReflections(
@@ -113,13 +108,6 @@ def _against_weak(device: "torch.device") -> Restorer:
 
     folder = weights.path("RRW")
     return separation.load(folder / "RD.pth", folder / "RR.pth", device)
-
-
-def _is_there(name: str) -> bool:
-    from storage import weights
-
-    state = weights.look(weights.named(name), settings().weights_root)
-    return state in (weights.State.CHECKED, weights.State.THERE)
 
 
 def _blended(image: Image, reduced: Image, strength: float) -> Image:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tasks.detectors.text import Polygon
     from tasks.restorers.text_fusion import Gate
 
-NETS_SCALE = 4
-"""What InvSR and Real-ESRGAN enlarge by."""
 SEED = 2506_05450
 """Of the noise that InvSR draws: the same photo, the same result."""
 PROMPT_FILE = "invsr-prompt.safetensors"
@@ -137,6 +135,7 @@ def paper(known: PaperSettings) -> Enlargement:
     from tasks.restorers import invsr, real_esrgan, text_gate
     from tasks.restorers.cleaning import clean
     from tasks.restorers.colour_fix import by_wavelets
+    from tasks.restorers.resolution import NETS_SCALE
     from tasks.restorers.tensors import best_device
 
     device = best_device()

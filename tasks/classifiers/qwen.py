@@ -15,6 +15,7 @@ import torch
 from PIL import Image as Pictures
 from safetensors import SafetensorError  # type: ignore[import-not-found,unused-ignore]
 
+from storage.errors import GET_LIBRARIES
 from storage.kinds import Category
 from storage.photos import Image
 from tasks.classifiers import Verdict
@@ -112,8 +113,8 @@ def load(folder: Path, device: torch.device, *, faithful: bool = False) -> Qwen:
         processor, net, lacking = _loaded(folder, _how(where, device))
     except ImportError as error:
         raise ClassifierAway(
-            f"the net in {folder} cannot be loaded, a library is missing or does not fit "
-            f"(pip install 'photomend[paper]'): {error}"
+            f"the net in {folder} cannot be loaded, a library cannot be used ({error}); "
+            f"{GET_LIBRARIES}"
         ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ClassifierAway(f"the net in {folder} cannot be loaded: {error}") from error

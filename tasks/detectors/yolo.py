@@ -22,6 +22,7 @@ from PIL import Image as Pictures
 from storage.errors import WeightsMissing, WeightsWrong
 from storage.photos import Image
 from storage.settings import settings
+from tasks.restorers.tensors import shrunk
 
 Hole = NDArray[np.bool_]
 """(H, W), where something is."""
@@ -73,7 +74,7 @@ def load(
         raise WeightsWrong(f"{file} knows {known}, and none of {asked}")
 
     def find(image: Image) -> list[Region]:
-        small = _shrunk(image)
+        small = shrunk(image, LONGEST)
         blue_first = np.rint(np.clip(small[..., ::-1], 0, 1) * 255).astype(np.uint8)
         with undisturbed():
             [found] = net.predict(
@@ -123,15 +124,6 @@ def undisturbed() -> Iterator[None]:
             setattr(module, name, own)
         if for_children is None:
             os.environ.pop("OMP_NUM_THREADS", None)
-
-
-def _shrunk(image: Image) -> Image:
-    height, width = image.shape[:2]
-    scale = LONGEST / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _regions(found: Any, size: tuple[int, int]) -> list[Region]:

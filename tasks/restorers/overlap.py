@@ -24,7 +24,8 @@ def by_overlapping_tiles(
 ) -> Image:
     """Restore tiles of `side` pixels that overlap by at least `overlap`.
 
-    `restore` gives `scale` times what it takes, and so does this function. An image that fits in a tile is restored whole. Where memory is short, tiles are halved.
+    `restore` gives `scale` times what it takes, and so does this function. An image that fits in a
+    tile is restored whole. Where memory is short, tiles are halved.
 
     Raises:
         torch.OutOfMemoryError: not even the smallest tile fits.

@@ -19,7 +19,7 @@ from storage.weights import opened
 from tasks.classifiers import Verdict
 from tasks.light import Plane
 from tasks.nets.rrw import SeparationNet, location_net
-from tasks.restorers.tensors import image_of, tensor_of
+from tasks.restorers.tensors import image_of, shrunk, tensor_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Separate:
     @torch.inference_mode()
     def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
         """Reduce reflections; an image for which the net gives no numbers stays as it is."""
-        small = _shrunk(image)
+        small = shrunk(image, LONGEST)
         planes = tensor_of(_framed(small), self.device)
         made = image_of(self.separate(planes, self.locate(planes)))
         made = made[: small.shape[0], : small.shape[1]]
@@ -57,7 +57,7 @@ class Separate:
     @torch.inference_mode()
     def where(self, image: Image) -> Plane:
         """Give where reflections are, (H, W) in [0, 1]: edges that are theirs, not areas."""
-        small = _shrunk(image)
+        small = shrunk(image, LONGEST)
         planes = tensor_of(_framed(small), self.device)
         found = self.locate(planes)[0, 0].float().cpu().numpy()
         found = found[: small.shape[0], : small.shape[1]]
@@ -70,15 +70,6 @@ def load(location: Path, separation: Path, device: torch.device) -> Separate:
     locate = location_net(opened(location))
     separate = SeparationNet.of(opened(separation), None)
     return Separate(locate.to(device), separate.to(device), device)
-
-
-def _shrunk(image: Image) -> Image:
-    height, width = image.shape[:2]
-    scale = LONGEST / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _framed(image: Image) -> Image:

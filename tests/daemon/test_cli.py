@@ -335,3 +335,15 @@ def test_a_worker_on_a_gpu_sees_no_other(photomend, jobs, eventually):
     parent = psutil.Process(worker.pid)
     eventually(lambda: len(parent.children(recursive=True)) > 1)  # its child, and a tracker
     assert {c.environ()["CUDA_VISIBLE_DEVICES"] for c in parent.children(recursive=True)} == {"1"}
+
+
+def test_what_cannot_be_compared_is_one_sentence(run, take_photo, tmp_path):
+    photo = take_photo()
+    assert "--sheet" in run("compare", photo, "--sheet", "pets.doc", code=2).stderr
+    (tmp_path / "without/torch").mkdir(parents=True)
+    (tmp_path / "without/torch/__init__.py").write_text("raise ImportError('no torch here')")
+    said = run(
+        "compare", photo, "--engine", "paper", code=1, PYTHONPATH=str(tmp_path / "without")
+    ).stderr
+    assert "no torch here" in said
+    assert "make paper" in said

@@ -16,7 +16,7 @@ from storage.errors import WeightsMissing, WeightsWrong
 from storage.kinds import Category, Degradation
 from storage.settings import PaperSettings, settings
 from tasks.chains import reflection
-from tasks.chains.reflection import Reflection, removed
+from tasks.chains.reflection import Reflection
 from tasks.classifiers import Verdict
 from tasks.detectors import reflections, yolo
 from tasks.detectors.faces import Face
@@ -188,7 +188,7 @@ def test_the_strength_of_removal_is_a_share_of_it(strength):
     assert np.abs(result - PHOTO * (1 - strength / 2)).max() < 1e-6
     assert receipt.steps[0]["detectors"] == ["own.pt"]
     assert receipt.steps[-1]["strength"] == strength
-    assert np.abs(removed(PHOTO, result) - PHOTO * strength / 2).max() < 1e-6
+    assert np.abs(PHOTO - result - PHOTO * strength / 2).max() < 1e-6
 
 
 @pytest.fixture(scope="module")
