@@ -135,6 +135,14 @@ def tiny_weights(tmp_path_factory):
 
 
 @pytest.fixture
+def tiny_text_encoder(tmp_path):
+    """The folder of a CLIP and its tokenizer, as sd-turbo's text encoder lies there."""
+    pytest.importorskip("transformers", reason="the paper engine's packages are not installed")
+    _lay_text_encoder(tmp_path / "sd-turbo-text")
+    return tmp_path / "sd-turbo-text"
+
+
+@pytest.fixture
 def any_weights(monkeypatch):
     """Let any files, and a tiny InvSR, pass for the real weights in this process."""
     from storage import weights
