@@ -14,7 +14,8 @@ BESIDE_TORCH := torchvision==0.28.0 spandrel==0.4.2 spandrel_extra_arches==0.2.0
 PHOTOS ?= ../shared/photos/clear/tiles512
 GOOD ?= $(wildcard $(addprefix ../shared/photos/clear/,food_pd photos_full kodak))
 RESEARCH ?= $(wildcard ../shared/photos/research)
-NETS := noise compression softness motion classifier
+SCENES ?= $(GOOD) $(wildcard ../shared/photos/clear/grocery)
+NETS := noise compression softness motion classifier reflection
 STEPS ?= 10000
 
 .PHONY: try test lint types check paper bench bench-networks chaos train evaluate clean
@@ -50,10 +51,11 @@ chaos: .venv/ready
 	$(BIN)/python tests/chaos.py
 
 # Fits the lite engine's nets to a folder of clean photos, and puts them into the package. GOOD are
-# folders of photos as people keep them, which must not be blamed.
+# folders of photos as people keep them, which must not be blamed; SCENES may be small or noisy.
 train: .venv/networks
 	for net in $(NETS); do \
-	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --good $(GOOD) \
+	  [ $$net = reflection ] && good="$(SCENES)" || good="$(GOOD)"; \
+	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --good $$good \
 	    --steps $(STEPS) && $(BIN)/python -m tasks.training.export $$net || exit 1; done
 	$(BIN)/python -m tasks.training.fuse --photos "$(PHOTOS)" --good $(GOOD)
 

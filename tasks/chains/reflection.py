@@ -49,13 +49,17 @@ class Reflection:
 
 
 def lite() -> Reflection:
-    """Build the chain from parts that need no weights: it takes a ghost out, and paints nothing.
+    """Build the chain of the lite engine: it takes a ghost out, lifts a veil, and paints nothing.
 
     What hides the scene cannot be measured, only recognised, so no mask is made.
     """
     from tasks.restorers.ghosts import remove_ghost
+    from tasks.restorers.veils import lift_veil
 
-    return Reflection(_nothing, _untouched, remove_ghost)
+    def reduce(image: Image, verdict: Verdict) -> Image:
+        return lift_veil(remove_ghost(image, verdict), verdict)
+
+    return Reflection(_nothing, _untouched, reduce)
 
 
 def paper(known: PaperSettings) -> Reflection:

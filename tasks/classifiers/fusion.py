@@ -1,4 +1,4 @@
-"""Weigh what the net says with what was measured: a severity for each degradation, and a category.
+"""Weigh what the nets say with what was measured: a severity for each degradation, and a category.
 
 A small perceptron on a dozen figures, fitted by `python -m tasks.training.fuse`, which also tells
 how well its probabilities are calibrated.
@@ -37,8 +37,8 @@ class Layers(NamedTuple):
     leave_bias: Figures
 
 
-def figures_of(told: Mapping[Degradation, float], evidence: Evidence) -> Figures:
-    """Return the figures that are weighed, (12,)."""
+def figures_of(told: Mapping[Degradation, float], veil_logit: float, evidence: Evidence) -> Figures:
+    """Return the figures that are weighed, (13,)."""
     step, lone_step = evidence.blockiness
     measured = (
         np.log1p(evidence.noise_sigma),
@@ -50,7 +50,7 @@ def figures_of(told: Mapping[Degradation, float], evidence: Evidence) -> Figures
         evidence.movement_sigma,
     )
     said = [np.clip(told[kind], -MOST_LOGIT, MOST_LOGIT) for kind in Degradation]
-    return np.array([*said, *measured], np.float32)
+    return np.array([*said, *measured, np.clip(veil_logit, -MOST_LOGIT, MOST_LOGIT)], np.float32)
 
 
 def weigh(figures: Figures) -> tuple[dict[Degradation, float], dict[Category, float]]:

@@ -1,7 +1,8 @@
-"""The classifier of the lite engine: a small net on native-size crops, weighed with measured evidence.
+"""The classifier of the lite engine: two small nets, weighed with measured evidence.
 
-The net sees what cannot be measured, such as noise that neighbouring pixels share; the evidence
-keeps it to what is there. How bad a photo must be to be mended was read off the photos of `make
+One net looks at crops of native size and sees what cannot be measured, such as noise that
+neighbouring pixels share; the other looks at the whole photo for the light of a pane; the evidence
+keeps both to what is there. How bad a photo must be to be mended was read off the photos of `make
 evaluate`; what lies between that and clean is left alone as unsure.
 """
 
@@ -19,21 +20,19 @@ from tasks.classifiers import TREATED, Verdict
 from tasks.classifiers.crops import corners
 from tasks.classifiers.evidence import Evidence, measure
 from tasks.classifiers.fusion import figures_of, weigh
+from tasks.classifiers.veils import veil
 from tasks.light import luma
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """Where each degradation is treated."""
 ENOUGH = {
-    Degradation.NOISE: 0.9,
-    Degradation.COMPRESSION: 0.62,
-    Degradation.SOFTNESS: 0.66,
-    Degradation.MOTION: 0.85,
-    Degradation.REFLECTION: 0.68,
+    Degradation.NOISE: 0.96,
+    Degradation.COMPRESSION: 0.86,
+    Degradation.SOFTNESS: 0.965,
+    Degradation.MOTION: 0.955,
+    Degradation.REFLECTION: 0.8,
 }
 """The severity from which on a photo may be mended: of 219 good photos three are."""
-ONLY_SEEN = 0.55
-"""The severity of a reflection that is seen for sure but not measured as a ghost: the photo stays
-unsure, as only ghosts can be taken out."""
 LEAST_CLEAN = 0.5
 """The probability from which on a photo is clean for sure."""
 MOST_CROPS = 24
@@ -43,11 +42,11 @@ FEWEST_LEVELS = 16
 SMALLEST = 64
 """Pixels of the shorter side of the smallest photo that there is enough to be measured in."""
 Ramp = tuple[float, float, float]
-"""The figures that mean a severity of 0, of 0.6 and of 1."""
-QUALITY: Ramp = (92.0, 80.0, 20.0)
+"""The figures that mean nothing, enough to be mended, and the worst."""
+QUALITY: Ramp = (92.0, 79.0, 20.0)
 """Of a JPEG file. From 30 to 80, mending 83 of 90 gained 0.56 dB on the mean, and one lost; leaving
 those above 55 as they were, 0.35."""
-GHOST: Ramp = (0.05, 0.13, 0.5)
+GHOST: Ramp = (0.05, 0.2, 0.5)
 """The depth of an echo in the cepstrum."""
 LEAST_NOISE = 0.05
 """Sigma of 255; what was drawn has less."""
@@ -64,21 +63,21 @@ Severities = Mapping[Degradation, float]
 class Lite:
     """Classifies by what a net sees and by measured evidence."""
 
-    name: str = "lite 3"
+    name: str = "lite 4"
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
         """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
         evidence = measure(image)
-        severities, told = weigh(figures_of(logits(image), evidence))
+        severities, told = weigh(figures_of(logits(image), veil(image).logit, evidence))
         scores: Scores = told
         if not evidence.noise_sigma:  # a pattern that somebody drew
             severities[Degradation.NOISE] = 0.0
         if _is_smooth(evidence):
             severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
-        severities[Degradation.REFLECTION] *= ONLY_SEEN
-        known = {Degradation.REFLECTION: _severity(_ghost(evidence), GHOST)}
+        known = {Degradation.REFLECTION: _severity(Degradation.REFLECTION, _ghost(evidence), GHOST)}
         if jpeg_quality is not None:
-            known[Degradation.COMPRESSION] = _severity(jpeg_quality, QUALITY)
+            kind = Degradation.COMPRESSION
+            known[kind] = _severity(kind, jpeg_quality, QUALITY)
         for kind, severity in known.items():
             if severity > severities[kind]:
                 severities[kind] = severity
@@ -116,9 +115,10 @@ def _ghost(evidence: Evidence) -> float:
     return 0.0 if explained else ghost
 
 
-def _severity(figure: float, ramp: Ramp) -> float:
+def _severity(kind: Degradation, figure: float, ramp: Ramp) -> float:
     rising = 1 if ramp[0] < ramp[2] else -1
-    return float(np.interp(rising * figure, [rising * mark for mark in ramp], (0, 0.6, 1)))
+    marks = [rising * mark for mark in ramp]
+    return float(np.interp(rising * figure, marks, (0, ENOUGH[kind], 1)))
 
 
 def _backed(scores: Scores, severities: Severities) -> Scores:

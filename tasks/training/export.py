@@ -18,9 +18,11 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
+from tasks.classifiers.veils import FIGURES, GRID
 from tasks.nets.evidence import EvidenceNet
+from tasks.nets.reflection import ReflectionNet
 from tasks.nets.residual import ResidualNet
-from tasks.training.fit import CLASSIFIER, NAMES
+from tasks.training.fit import NAMES
 from tasks.weights import file_of
 
 OPSET = 17
@@ -30,14 +32,17 @@ MOST_DIFFERENCE = 1e-2
 """Of what a net gives, from the rounding of its weights."""
 
 
-def export(net: nn.Module, side: int, facts: Mapping[str, str]) -> bytes:
-    """Give a net that takes tiles (1, 3, side, side) as an ONNX file, `facts` its metadata.
+def export(net: nn.Module, shape: tuple[int, int], facts: Mapping[str, str]) -> bytes:
+    """Give a net that takes tiles (1, C, side, side) as an ONNX file, `facts` its metadata.
+
+    `shape` is C and the side.
 
     Raises:
         ValueError: what onnxruntime makes of it is not what torch makes of the net.
 
     """
-    tile = torch.rand((1, 3, side, side), generator=torch.Generator().manual_seed(1))
+    channels, side = shape
+    tile = torch.rand((1, channels, side, side), generator=torch.Generator().manual_seed(1))
     net = net.cpu().eval()
     with tempfile.NamedTemporaryFile(suffix=".onnx") as made, warnings.catch_warnings():
         # It is said to be outdated: the one that replaces it renames the weights.
@@ -91,6 +96,17 @@ def state_of(file: Path) -> dict[str, torch.Tensor]:
     }
 
 
+def _begun(name: str) -> tuple[nn.Module, tuple[int, int]]:
+    """Return a net of this name, never fitted, and the channels and the side of its tiles."""
+    match name:
+        case "classifier":
+            return EvidenceNet(), (3, CROP)
+        case "reflection":
+            return ReflectionNet(), (FIGURES, GRID)
+        case _:
+            return ResidualNet(), (3, TILE)
+
+
 def main() -> None:
     """Read the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -98,11 +114,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), help="where the fit is kept")
     wishes = parser.parse_args()
     state = torch.load(wishes.out / f"{wishes.name}.pt", map_location="cpu", weights_only=True)
-    net, side = (EvidenceNet(), CROP) if wishes.name == CLASSIFIER else (ResidualNet(), TILE)
+    net, shape = _begun(wishes.name)
     net.load_state_dict(state["average"])
     facts = {"recipe": wishes.name, "steps": str(state["step"]), "licence": "Apache-2.0"}
     file = file_of(wishes.name)
-    file.write_bytes(export(net, side, facts))
+    file.write_bytes(export(net, shape, facts))
     print(f"{file}: {file.stat().st_size / 1e6:.2f} MB after {state['step']} steps")
 
 

@@ -7,7 +7,7 @@ on two cores; on a GPU the batch grows and everything, the spoiling included, ha
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,29 +19,34 @@ from torch.nn import functional
 from storage.kinds import Degradation
 from tasks.evaluation import metrics
 from tasks.nets.evidence import EvidenceNet, severities
+from tasks.nets.reflection import ReflectionNet
 from tasks.nets.residual import ResidualNet
-from tasks.training import labels, pool, synthesis
+from tasks.training import labels, pool, synthesis, veils
 from tasks.training.pool import Pool
 from tasks.training.synthesis import Batch, Recipe
 
-CLASSIFIER = "classifier"
-NAMES = (*Recipe, CLASSIFIER)
+CLASSIFIER, REFLECTION = "classifier", "reflection"
+NAMES = (*Recipe, CLASSIFIER, REFLECTION)
 """What can be fitted."""
 BEGINNING = {
     Recipe.COMPRESSION: Recipe.NOISE, Recipe.SOFTNESS: Recipe.NOISE,
-    Recipe.MOTION: Recipe.SOFTNESS, Recipe.REFLECTION: Recipe.NOISE,
+    Recipe.MOTION: Recipe.SOFTNESS,
 }  # fmt: skip
 """The fit that another begins from, if there is one: noise is learnt in minutes, and what it takes
 to tell an edge from noise serves the others, which from nothing stay near the identity for long."""
 GPU_BATCH = 6
 """Times as many images at once, on a GPU."""
-RATE, LAST_RATE = 1e-3, 1e-5
+RATE, REFLECTION_RATE, LAST_RATE = 1e-3, 2e-3, 1e-5
 WARM_UP = 0.03
 """Share of the steps in which the rate grows."""
 DECAY = 0.999
 """Of the average of the weights, which is what is kept."""
 LEAST_ERROR = dict.fromkeys(Recipe, 24 / 255) | {Recipe.NOISE: 6 / 255}
 """Of an input; one that is spoilt less does not count more."""
+VEILED = 10_000
+"""Photos that the net against reflections learns from; a tenth as many are held out."""
+LEAST_CHANGE = 0.08
+"""By a pane; one that changes less does not count more."""
 MOST_OF_GOOD = 6
 """Tiles of each photo as people keep them."""
 REPORT_STEPS = 250
@@ -57,6 +62,8 @@ class Work:
     report: Callable[[nn.Module], str]
     rate: float = RATE
     """The highest learning rate."""
+    decay: float = 0.0
+    """Of the weights."""
 
 
 def restoring(recipe: Recipe, photos: Pool, device: torch.device) -> Work:
@@ -102,6 +109,35 @@ def classifying(photos: Pool, device: torch.device) -> Work:
     return Work(EvidenceNet, loss, report)
 
 
+def reflecting(squares: Pool, device: torch.device, number: int = VEILED) -> Work:
+    """Learn what a pane lays over whole photos; the report tells AUC and gain on held-out ones."""
+    chance, count = torch.Generator().manual_seed(SEED), _batch(64, device)
+    made = veils.veiled(squares.fitted, number, chance).to(device)
+    fixed = veils.veiled(squares.held_out, max(veils.AT_ONCE, number // 10), chance).to(device)
+    truth = veils.unveiled(fixed)
+
+    def loss(net: nn.Module, chance: torch.Generator) -> Tensor:
+        which = torch.randint(number, (count,), generator=chance, device=device)
+        some = made.at(which, chance)
+        shares, logits = _quickly(net, some.figures)
+        error = veils.lifted(some.figures, shares.float()) - veils.unveiled(some)
+        relative = error.square().mean((1, 2, 3)).sqrt() / (some.changes + LEAST_CHANGE)
+        told = functional.binary_cross_entropy_with_logits(logits.float()[:, 0], some.severities)
+        return relative.mean() + told / 2
+
+    @torch.inference_mode()
+    def report(net: nn.Module) -> str:
+        shares, logits = net(fixed.figures.float())
+        told, there = logits[:, 0], fixed.severities > 0
+        area = metrics.auc(told[there].tolist(), told[~there].tolist())
+        veiled = veils.lifted(fixed.figures.float(), torch.zeros_like(shares))
+        gained = _psnr(veils.lifted(fixed.figures.float(), shares), truth) - _psnr(veiled, truth)
+        strong = gained[fixed.changes > LEAST_CHANGE].mean()
+        return f"AUC {area or 0:.3f}, strong ones {strong:+.2f} dB"
+
+    return Work(ReflectionNet, loss, report, REFLECTION_RATE, decay=0.05)
+
+
 def _quickly(net: nn.Module, images: Tensor) -> Any:
     """Run a net in half precision and by pixel: on CPUs that can, 2.5 times as fast."""
     with torch.autocast(images.device.type, torch.bfloat16):
@@ -127,7 +163,7 @@ class Fit:
         self._work, self._device = work, device
         self.net, self.average = _by_pixel(work.net(), device), _by_pixel(work.net(), device).eval()
         self.average.load_state_dict(self.net.state_dict())
-        self._optimiser = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=0.0)
+        self._optimiser = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=work.decay)
         self._chance = torch.Generator(device)
 
     def save(self, file: Path) -> None:
@@ -159,6 +195,7 @@ class Fit:
         for group in self._optimiser.param_groups:
             group["lr"] = rate(self.step, steps, self._work.rate)
         self._chance.manual_seed(SEED + 1 + self.step)  # the same images, wherever it was stopped
+        torch.manual_seed(SEED + 1 + self.step)  # and the same of them left out by dropout
         self.net.train()
         loss = self._work.loss(self.net, self._chance)
         self._optimiser.zero_grad()
@@ -209,6 +246,18 @@ def _gains_in_words(before: Tensor, after: Tensor) -> str:
     return ", ".join(parts)
 
 
+def _work(name: str, photos: Path, good: Sequence[Path], device: torch.device) -> Work:
+    match name:
+        case "reflection":
+            return reflecting(pool.thumbnails([photos, *good]), device)
+        case "classifier":
+            kept = pool.load(good, MOST_OF_GOOD)
+            tiles = pool.load([photos])
+            return classifying(tiles.with_also(kept) if good else tiles, device)
+        case _:
+            return restoring(Recipe(name), pool.load([photos]), device)
+
+
 def main() -> None:
     """Read the command line and fit."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -219,22 +268,14 @@ def main() -> None:
         type=Path,
         nargs="*",
         default=[],
-        help="folders of photos as people keep them, which the classifier must not blame",
+        help="folders of photos as people keep them, which must not be blamed",
     )
     parser.add_argument("--out", type=Path, default=Path("out"), help="where the fit is kept")
     parser.add_argument("--begin", type=Path, help="another fit, whose weights to begin with")
     parser.add_argument("--steps", type=int, default=10_000)
     wishes = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    photos = pool.load([wishes.photos])
-    if wishes.good and wishes.name == CLASSIFIER:
-        photos = photos.with_also(pool.load(wishes.good, MOST_OF_GOOD))
-    fit = Fit(
-        classifying(photos, device)
-        if wishes.name == CLASSIFIER
-        else restoring(Recipe(wishes.name), photos, device),
-        device,
-    )
+    fit = Fit(_work(wishes.name, wishes.photos, wishes.good, device), device)
     wishes.out.mkdir(parents=True, exist_ok=True)
     file = wishes.out / f"{wishes.name}.pt"
     beginning = wishes.begin or wishes.out / f"{BEGINNING.get(wishes.name)}.pt"

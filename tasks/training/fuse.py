@@ -7,6 +7,7 @@ comes from held-out photos.
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from storage.kinds import Category, Degradation
 from tasks.classifiers import TREATED, fusion
 from tasks.classifiers.evidence import measure
 from tasks.classifiers.lite import logits
+from tasks.classifiers.veils import veil
 from tasks.evaluation import metrics
 from tasks.training import labels, pool
 from tasks.training.fit import MOST_OF_GOOD, SEED
@@ -25,6 +27,8 @@ from tasks.training.fit import MOST_OF_GOOD, SEED
 SIDE = 448
 """Pixels of a photo: the largest that fits into a tile with its margin."""
 HIDDEN, STEPS, DECAY = 24, 1000, 0.3
+MEMBERS = 6
+"""Perceptrons that differ by what they began with; what they agree on is learnt."""
 LEAST_SEVERITY = 0.5
 """From which on a degradation counts as one that is there."""
 
@@ -35,7 +39,8 @@ def examples(tiles: Tensor, count: int, chance: torch.Generator) -> tuple[Tensor
     for _ in track(range(count), "photos"):
         made = labels.labelled(tiles, 1, SIDE, chance)
         image = np.ascontiguousarray(made.images[0].permute(1, 2, 0).numpy())
-        figures.append(torch.from_numpy(fusion.figures_of(logits(image), measure(image))))
+        seen = fusion.figures_of(logits(image), veil(image).logit, measure(image))
+        figures.append(torch.from_numpy(seen))
         severities.append(made.severities[0])
     return torch.stack(figures), torch.stack(severities)
 
@@ -52,22 +57,40 @@ def shares_of(severities: Tensor) -> Tensor:
 
 
 def fitted(figures: Tensor, severities: Tensor) -> nn.Sequential:
-    """Fit the perceptron to standardised figures."""
-    torch.manual_seed(SEED)
+    """Fit perceptrons to standardised figures, and return them as one that gives their mean."""
+    members = [_fitted(figures, severities, SEED + number) for number in range(MEMBERS)]
+    enter, leave = (cast("list[nn.Linear]", [each[at] for each in members]) for at in (0, 2))
+    inputs, outputs = figures.shape[1], leave[0].out_features
+    net = nn.Sequential(
+        nn.Linear(inputs, MEMBERS * HIDDEN), nn.Tanh(), nn.Linear(MEMBERS * HIDDEN, outputs)
+    )
+    net.load_state_dict({
+        "0.weight": torch.cat([layer.weight for layer in enter]),
+        "0.bias": torch.cat([layer.bias for layer in enter]),
+        "2.weight": torch.cat([layer.weight for layer in leave], 1) / MEMBERS,
+        "2.bias": torch.stack([layer.bias for layer in leave]).mean(0),
+    })  # fmt: skip
+    return net.eval()
+
+
+def _fitted(figures: Tensor, severities: Tensor, seed: int) -> nn.Sequential:
+    """Fit one perceptron, to which each category counts as much as any other, rare or not."""
+    torch.manual_seed(seed)
     outputs = len(Degradation) + len(Category)
     net = nn.Sequential(nn.Linear(figures.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs))
     optimiser = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    shares = shares_of(severities)
+    shares, often = shares_of(severities), severities.mean(0)
+    rarity, scarcity = 1 / shares.mean(0), (1 / often - 1).sqrt()
     for _ in range(STEPS):
         told, votes = net(figures).split([len(Degradation), len(Category)], 1)
-        loss = functional.binary_cross_entropy_with_logits(told, severities)
-        loss = loss + functional.cross_entropy(votes, shares)
+        loss = functional.binary_cross_entropy_with_logits(told, severities, pos_weight=scarcity)
+        loss = loss + functional.cross_entropy(votes, shares * rarity / len(Category))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         optimiser.step()
         schedule.step()
-    return net.eval()
+    return net
 
 
 @torch.inference_mode()

@@ -26,9 +26,9 @@ class Labelled:
 
 RAMPS: dict[Degradation, tuple[float, float]] = {
     Degradation.NOISE: (1.5, 5.0),
-    Degradation.COMPRESSION: (85.0, 60.0),
-    Degradation.SOFTNESS: (0.7, 1.3),
-    Degradation.MOTION: (4.0, 9.0),
+    Degradation.COMPRESSION: (92.0, 75.0),
+    Degradation.SOFTNESS: (0.4, 0.8),
+    Degradation.MOTION: (3.0, 6.0),
     Degradation.REFLECTION: (0.015, 0.05),
 }
 """The amounts that mean a severity of 0 and of 1: sigma of 255, quality of the JPEG file, sigma in
@@ -38,7 +38,7 @@ pixels, extent in pixels, and the root mean square of what a reflection changes.
 def labelled(tiles: Tensor, count: int, side: int, chance: torch.Generator) -> Labelled:
     """Cut crops and spoil them in any way or two, in the order in which a camera does it.
 
-    A third stay clean; of all, some are varied in ways that are no degradation (`scenes`).
+    A quarter stay clean; of all, some are varied in ways that are no degradation (`scenes`).
     """
     images = as_taken(crops(tiles, count, side + MARGIN, chance), chance)
     others = crops(tiles, count, side + MARGIN, chance)
@@ -67,7 +67,7 @@ def _chosen(count: int, chance: torch.Generator, device: torch.device) -> Tensor
     """Choose none, one or two degradations for each image, (B, 5); never both kinds of blur."""
     order = torch.rand((count, len(Degradation)), generator=chance, device=device).argsort(1)
     number = torch.multinomial(
-        torch.tensor([0.3, 0.45, 0.25], device=device), count, True, generator=chance
+        torch.tensor([0.25, 0.4, 0.35], device=device), count, True, generator=chance
     )
     chosen: Tensor = order < number[:, None]
     chosen[:, 2] &= ~chosen[:, 3]
@@ -88,11 +88,10 @@ def _blurred_or_mirrored(
             kernels, amount = shake.kernels_and_extents(count, 3, 32, chance)
             light = spread(light, kernels.to(images))
         case _:
-            kept = torch.ones((count, 1, 1, 1), dtype=torch.bool, device=images.device)
-            seen = reflected(images, others, kept, chance)
+            seen = reflected(images, others, chance)
             amount = (seen - images).square().mean((1, 2, 3)).sqrt()
-            return seen, _severity(kind, amount)
-    return light.clamp(0, 1) ** (1 / GAMMA), _severity(kind, amount)
+            return seen, severity(kind, amount)
+    return light.clamp(0, 1) ** (1 / GAMMA), severity(kind, amount)
 
 
 def _roughened(kind: Degradation, images: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -100,11 +99,12 @@ def _roughened(kind: Degradation, images: Tensor, chance: torch.Generator) -> tu
     if kind is Degradation.NOISE:
         sigma = log_uniform((len(images),), 1, 40, chance, images)
         noisy = images + noise(images, sigma[:, None, None, None] / 255, chance)
-        return noisy.clamp(0, 1), _severity(kind, sigma)
+        return noisy.clamp(0, 1), severity(kind, sigma)
     quality = uniform((len(images),), 10, 92, chance, images)
-    return jpeg(images, quality, chance), _severity(kind, quality)
+    return jpeg(images, quality, chance), severity(kind, quality)
 
 
-def _severity(kind: Degradation, amount: Tensor) -> Tensor:
+def severity(kind: Degradation, amount: Tensor) -> Tensor:
+    """Return how bad amounts of a degradation are, in the units of `RAMPS`."""
     nothing, all_of_it = RAMPS[kind]
     return ((amount - nothing) / (all_of_it - nothing)).clamp(0, 1)

@@ -49,7 +49,7 @@ def make(tiles: Tensor, count: int, side: int, chance: torch.Generator) -> Scene
     the mask: what can be seen through must not be painted over.
     """
     images, others = (crops(tiles, count, side + MARGIN, chance) for _ in range(2))
-    weak = reflected(images, crops(tiles, count, side + MARGIN, chance), _all(images), chance)
+    weak = reflected(images, crops(tiles, count, side + MARGIN, chance), chance)
     images = torch.where(one_in(2, images, chance), weak, images)
     scene = images**GAMMA
     light = _shape(images, chance) * _shown(others, chance)
@@ -115,7 +115,3 @@ def _hidden(scene: Tensor, light: Tensor) -> Tensor:
     )
     drowned = (added > HIDES * (own + added)) & (added > LEAST_ADDED[0])
     return drowned | ((own + added > BURNT) & (added > LEAST_ADDED[1]))
-
-
-def _all(images: Tensor) -> Tensor:
-    return torch.ones((len(images), 1, 1, 1), dtype=torch.bool, device=images.device)

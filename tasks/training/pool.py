@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image as Pictures
 from torch import Tensor
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
 SIDE = 512
 """Pixels of a tile; photos are cut into as many as fit."""
+SMALL = 320
+"""Pixels of the shorter side of a photo that is kept whole."""
 HELD_OUT = 10
 """Every so many source photos are never trained on."""
 
@@ -40,13 +43,33 @@ def load(folders: Sequence[Path], most_of_each: int | None = None) -> Pool:
 
     """
     tiles: tuple[list[Tensor], list[Tensor]] = ([], [])
-    every = (path for folder in folders for path in folder.rglob("*"))
-    for path in sorted(path for path in every if path.suffix.lower() in SUFFIXES):
+    for path in _photos(folders):
         tiles[is_held_out(path)].extend(islice(_tiles(path), most_of_each))
-    if not all(tiles):
-        named = ", ".join(map(str, folders))
-        raise SystemExit(f"{named}: too few photos of {SIDE} pixels a side and more")
-    return Pool(torch.stack(tiles[0]), torch.stack(tiles[1]))
+    return _pool(tiles, folders, SIDE)
+
+
+def thumbnails(folders: Sequence[Path]) -> Pool:
+    """Read whole photos, shrunk so that their shorter side is `SMALL`: their squares from end to end.
+
+    Raises:
+        SystemExit: there are too few.
+
+    """
+    squares: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for path in _photos(folders):
+        with Pictures.open(path) as picture:
+            if min(picture.size) < SMALL:
+                continue
+            factor = SMALL / min(picture.size)
+            size = [round(factor * side) for side in picture.size]
+            pixels = np.asarray(picture.convert("RGB").resize(size, Pictures.Resampling.BOX))
+        height, width = pixels.shape[:2]
+        for at in np.linspace(0, max(height, width) - SMALL, round(max(height, width) / SMALL)):
+            top, left = (int(at), 0) if height > width else (0, int(at))
+            squares[is_held_out(path)].append(
+                _planes(pixels[top : top + SMALL, left : left + SMALL])
+            )
+    return _pool(squares, folders, SMALL)
 
 
 def is_held_out(path: Path) -> bool:
@@ -58,10 +81,25 @@ def is_held_out(path: Path) -> bool:
     return hashlib.sha256(source.encode()).digest()[0] % HELD_OUT == 0
 
 
+def _photos(folders: Sequence[Path]) -> list[Path]:
+    every = (path for folder in folders for path in folder.rglob("*"))
+    return sorted(path for path in every if path.suffix.lower() in SUFFIXES)
+
+
+def _pool(split: tuple[list[Tensor], list[Tensor]], folders: Sequence[Path], side: int) -> Pool:
+    if not all(split):
+        named = ", ".join(map(str, folders))
+        raise SystemExit(f"{named}: too few photos of {side} pixels a side and more")
+    return Pool(torch.stack(split[0]), torch.stack(split[1]))
+
+
 def _tiles(path: Path) -> Iterator[Tensor]:
     with Pictures.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     for top in range(0, pixels.shape[0] - SIDE + 1, SIDE):
         for left in range(0, pixels.shape[1] - SIDE + 1, SIDE):
-            tile = pixels[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)
-            yield torch.from_numpy(np.ascontiguousarray(tile))
+            yield _planes(pixels[top : top + SIDE, left : left + SIDE])
+
+
+def _planes(pixels: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

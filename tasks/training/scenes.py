@@ -35,6 +35,17 @@ def as_taken(images: Tensor, chance: torch.Generator) -> Tensor:
     return torch.where(one_in(10, images, chance), monochrome(varied, chance), varied)
 
 
+def toned(images: Tensor, chance: torch.Generator) -> Tensor:
+    """Vary the tones of all images, and of a third also contrast, brightness and colour of light."""
+    count = len(images)
+    bent = images.clamp(0, 1) ** log_uniform((count, 1, 1, 1), 0.65, 1.5, chance, images)
+    contrast = uniform((count, 1, 1, 1), 0.75, 1.1, chance, images)
+    brightness = uniform((count, 1, 1, 1), -0.04, 0.06, chance, images)
+    light = uniform((count, 3, 1, 1), 0.88, 1.12, chance, images)
+    varied = ((bent - 0.5) * contrast + 0.5 + brightness) * light
+    return torch.where(one_in(3, images, chance), varied, bent).clamp(0, 1)
+
+
 def monochrome(images: Tensor, _chance: torch.Generator) -> Tensor:
     """Take the colours away."""
     return images.mean(1, keepdim=True).expand_as(images)

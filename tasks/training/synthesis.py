@@ -30,7 +30,6 @@ class Recipe(StrEnum):
     COMPRESSION = "compression"
     SOFTNESS = "softness"
     MOTION = "motion"
-    REFLECTION = "reflection"
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,6 @@ def make(recipe: Recipe, tiles: Tensor, count: int, side: int, chance: torch.Gen
             target, spoilt = images, _softened(images, kept, chance)
         case Recipe.MOTION:
             target, spoilt = images, _shaken(images, kept, chance)
-        case Recipe.REFLECTION:
-            target = images
-            spoilt = reflected(images, crops(tiles, count, side + MARGIN, chance), kept, chance)
         case _:
             assert_never(recipe)
     return cut(Batch(target, in_8_bits(spoilt)), side, chance)
@@ -137,17 +133,24 @@ def _shaken(images: Tensor, kept: Tensor, chance: torch.Generator) -> Tensor:
     return torch.where(one_in(2, images, chance), jpeg(grainy, quality, chance), grainy)
 
 
-def reflected(images: Tensor, others: Tensor, kept: Tensor, chance: torch.Generator) -> Tensor:
-    """Lay a second scene over each image: added, screened, doubled by a thick pane, or in a part.
+def reflected(images: Tensor, others: Tensor, chance: torch.Generator) -> Tensor:
+    """Lay a second scene over each image, and compress every second one."""
+    seen, _ = behind_a_pane(images, others, chance)
+    quality = uniform((len(images),), 75, 98, chance, images)
+    return torch.where(one_in(2, images, chance), jpeg(seen, quality, chance), seen)
 
-    In light, as DSRNet and ERRNet have it (Hu and Guo 2023; Wei et al. 2019), with the second
-    scene out of focus and under light of another colour.
+
+def behind_a_pane(images: Tensor, others: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return each image with a second scene over it, and the same without: only dimmed by the pane.
+
+    The second scene is added, screened, doubled by a thick pane, or in a part only. In light, as
+    DSRNet and ERRNet have it (Hu and Guo 2023; Wei et al. 2019), with the second scene out of focus
+    and under light of another colour.
     """
     count = len(images)
     tint = uniform((count, 3, 1, 1), 0.8, 1.2, chance, images)
-    other = (others**GAMMA * tint * uniform((count, 1, 1, 1), 0.15, 0.7, chance, images)).clamp(
-        0, 1
-    )
+    share = uniform((count, 1, 1, 1), 0.15, 0.85, chance, images)
+    other = (others**GAMMA * tint * share).clamp(0, 1)
     double = shake.ghosts(count, chance).to(images)
     ghosted = torch.where(one_in(2, images, chance), spread(other, double), other)
     other = spread(ghosted, gaussians(uniform((count,), 0.5, 4, chance, images)))
@@ -156,6 +159,4 @@ def reflected(images: Tensor, others: Tensor, kept: Tensor, chance: torch.Genera
     scene = images**GAMMA * uniform((count, 1, 1, 1), 0.8, 1, chance, images)
     screened = one_in(2, images, chance)
     both = torch.where(screened, scene + other - scene * other, scene + other).clamp(0, 1)
-    seen = torch.where(kept, both ** (1 / GAMMA), images)
-    quality = uniform((count,), 75, 98, chance, images)
-    return torch.where(one_in(2, images, chance), jpeg(seen, quality, chance), seen)
+    return both ** (1 / GAMMA), scene ** (1 / GAMMA)

@@ -25,6 +25,7 @@ from tasks.training import (
     shake,
     synthesis,
     testset,
+    veils,
 )  # fmt: skip
 from tasks.training.pool import Pool
 from tasks.training.synthesis import Recipe
@@ -141,15 +142,19 @@ def test_a_net_that_was_never_fitted_changes_nothing():
 def begin(tiles, steps, name=Recipe.NOISE):
     """Take so many steps of a fit of 60."""
     photos = Pool(tiles, tiles)
-    classifier = name == fit.CLASSIFIER
-    work = fit.classifying(photos, CPU) if classifier else fit.restoring(name, photos, CPU)
+    if name == fit.CLASSIFIER:
+        work = fit.classifying(photos, CPU)
+    elif name == fit.REFLECTION:
+        work = fit.reflecting(photos, CPU, 20)
+    else:
+        work = fit.restoring(name, photos, CPU)
     begun = fit.Fit(work, CPU)
     for _ in range(steps):
         begun.take(60)
     return begun
 
 
-@pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER])
+@pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER, fit.REFLECTION])
 def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name):
     whole = begin(tiles, 4, name)
     begin(tiles, 2, name).save(tmp_path / "half.pt")
@@ -169,18 +174,52 @@ def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
     assert "from 0-26 dB: +" in begun.report()
 
 
-@pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER])
-def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(tiles, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [(Recipe.NOISE, (3, 128)), (fit.CLASSIFIER, (3, 128)), (fit.REFLECTION, (25, 32))],
+)
+def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
+    tiles, tmp_path, name, shape
+):
     begun = begin(tiles, 2, name)
-    (tmp_path / "net.onnx").write_bytes(export.export(begun.average, 128, {"recipe": "noise"}))
+    (tmp_path / "net.onnx").write_bytes(export.export(begun.average, shape, {"recipe": "noise"}))
     assert (tmp_path / "net.onnx").stat().st_size < 2e6
     again = type(begun.average)()
     again.load_state_dict(export.state_of(tmp_path / "net.onnx"), strict=False)
-    image = torch.rand((1, 3, 128, 128), generator=chance())
+    tile = torch.rand((1, shape[0], shape[1], shape[1]), generator=chance())
     with torch.inference_mode():
-        expected, found = (net.eval()(image) for net in (begun.average, again))
-    for one, other in zip(torch.stack([*expected]), torch.stack([*found]), strict=True):
+        expected, found = (net.eval()(tile) for net in (begun.average, again))
+    for one, other in zip([*expected], [*found], strict=True):
         assert torch.allclose(one, other, atol=1e-2)
+
+
+def test_a_pane_adds_light_to_half_of_the_photos_and_the_rest_has_none(tiles):
+    made = veils.veiled(tiles, 60, chance())
+    there = made.severities > 0
+    assert 0.2 < there.float().mean() < 0.8
+    assert made.light.min() >= 0
+    assert not made.light[~there].mean((1, 2, 3)).gt(0.01).any()
+    assert made.light[made.changes > 0.1].mean((1, 2, 3)).min() > 0.01
+    unveiled, veiled = veils.unveiled(made), made.figures[:, :3].float()
+    assert (unveiled <= veiled + 0.05).all()  # 0.05 is the least light of all
+
+
+def test_photos_are_turned_and_their_colours_exchanged_as_the_light_on_them(tiles):
+    made = veils.veiled(tiles, 10, chance())
+    turned = made.at(torch.arange(10), chance(3))
+    assert not torch.equal(turned.light, made.light)
+    before, after = ((veils.unveiled(each)).flatten(1).sort(1)[0] for each in (made, turned))
+    assert torch.allclose(before, after, atol=1e-3)
+
+
+def test_whole_photos_are_shrunk_and_cut_into_squares(tmp_path):
+    for number, size in enumerate([(400, 330), (1300, 640), (320, 319), *[(500, 500)] * 30]):
+        Image.new("RGB", size, (number, 0, 0)).save(tmp_path / f"{number}.png")
+    squares = pool.thumbnails([tmp_path])
+    both = torch.cat([squares.fitted, squares.held_out])
+    assert both.shape[1:] == (3, pool.SMALL, pool.SMALL)
+    assert sorted(both[:, 0, 0, 0].tolist())[:3] == [0, 1, 1]  # the wide one twice, the low one not
+    assert len(both) == 33
 
 
 def test_labels_say_what_was_done(tiles):
@@ -233,13 +272,13 @@ def test_severities_become_shares_of_the_categories():
 
 
 def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
-    figures = torch.randn(400, 12, generator=chance())
+    figures = torch.randn(400, 13, generator=chance())
     severities = (figures[:, :5] > 0.3).float()
     net = fuse.fitted(figures, severities)
     told = fuse.report(net, figures, severities)
     assert "AUC of noise: 0.9" in told or "AUC of noise: 1.0" in told
     monkeypatch.setattr(fusion, "FILE", tmp_path / "fusion.npz")
-    fuse.save(net, torch.zeros(12), torch.ones(12), fusion.FILE)
+    fuse.save(net, torch.zeros(13), torch.ones(13), fusion.FILE)
     fusion._layers.cache_clear()
     try:
         found, scores = fusion.weigh(figures[0].numpy())

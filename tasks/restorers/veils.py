@@ -1,0 +1,35 @@
+"""Take the light away that a pane lays over a photo, as the lite engine's net tells it.
+
+Reflections are out of focus more often than not, so what is taken away is smooth, and the photo's
+own detail stays as it is.
+"""
+
+import cv2
+import numpy as np
+
+from storage.photos import Image
+from tasks.classifiers import Verdict
+from tasks.classifiers.veils import SIDE, veil
+from tasks.light import coded, linear
+
+ROWS = 512
+"""Of pixels that are treated at once, so that memory does not grow with the photo."""
+
+
+def lift_veil(image: Image, verdict: Verdict) -> Image:
+    """Take away what a pane adds, the more of it the surer the net is; light is never added."""
+    seen = veil(image)
+    light = cv2.resize(seen.severity * seen.light, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    height, width = image.shape[:2]
+    down, across = SIDE / height, SIDE / width
+    result = np.empty_like(image)
+    for top in range(0, height, ROWS):
+        rows = image[top : top + ROWS]
+        place = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2 + top * down]])
+        added = cv2.warpAffine(
+            light, place, rows.shape[1::-1], borderMode=cv2.BORDER_REPLICATE,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        )  # fmt: skip
+        lifted = coded(linear(rows) - np.maximum(added, 0))
+        result[top : top + ROWS] = np.minimum(rows, lifted)
+    return result

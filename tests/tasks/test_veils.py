@@ -1,0 +1,62 @@
+"""What a pane lays over a photo is seen, and taken away without adding light."""
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from storage.kinds import Category, Degradation
+from tasks.classifiers import Verdict
+from tasks.classifiers.veils import FIGURES, GRID, LOWEST, figures_of, veil
+from tasks.light import coded, linear
+from tasks.restorers import veils
+from tasks.restorers.veils import lift_veil
+
+VERDICT = Verdict({Category.REFLECTION: 1.0}, dict.fromkeys(Degradation, 0.0), True)
+
+
+def photo(name, size=(480, 400)):
+    image = getattr(skimage.data, name)().astype(np.float32) / 255
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def through_a_pane(scene, other, share=0.5):
+    return coded(linear(scene) + share * linear(cv2.GaussianBlur(other, (0, 0), 3)))
+
+
+def psnr(one, other):
+    return -10 * np.log10(np.square(one - other).mean())
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 900), (33, 64), (480, 400)])
+def test_photos_of_any_size_are_measured(shape):
+    image = np.random.default_rng(1).random((*shape, 3), np.float32)
+    figures = figures_of(image)
+    assert figures.shape == (GRID, GRID, FIGURES)
+    assert figures.dtype == np.float32
+    assert np.isfinite(figures).all()
+
+
+def test_under_a_veil_nothing_is_dark():
+    scene = photo("chelsea")
+    before, after = (figures_of(each)[..., LOWEST] for each in (scene, coded(linear(scene) + 0.1)))
+    assert (after > before).all()
+    assert after.min() > 0.3
+
+
+@pytest.mark.parametrize(("scene", "other"), [("chelsea", "coffee"), ("coffee", "astronaut")])
+def test_light_of_a_pane_is_taken_away_and_none_is_added(scene, other):
+    truth = photo(scene)
+    seen = through_a_pane(truth, photo(other))
+    made = lift_veil(seen, VERDICT)
+    assert (made <= seen).all()
+    assert made.min() >= 0
+    assert psnr(made, truth) > psnr(seen, truth) + 1
+    assert veil(seen).logit > veil(truth).logit + 1
+
+
+def test_a_large_photo_has_no_seams(monkeypatch):
+    seen = cv2.resize(through_a_pane(photo("coffee"), photo("astronaut")), (700, 1300))
+    by_strips = lift_veil(seen, VERDICT)
+    monkeypatch.setattr(veils, "ROWS", 1300)
+    assert np.abs(by_strips - lift_veil(seen, VERDICT)).max() < 1e-4
