@@ -33,9 +33,10 @@ LEAST_CHANGE = 1 / 255
 SUREST = 0.999
 """A severity above which odds say nothing."""
 MOST_RISE = 0.25
-"""Of any severity that is not treated, as long as it stays below `FAINT`."""
-FAINT = 0.4
-"""A severity up to which a degradation does not count as one."""
+"""Of any severity that is not treated, unless it stays below `FAINT`."""
+FAINT = 0.6
+"""A severity up to which a degradation does not count as one. With 0.4, 44 of 389 results of made
+photos were refused, most of them because what had been noisy or moved was called a little soft."""
 
 
 Severities = Mapping[Degradation, float]

@@ -6,7 +6,7 @@ keeps both to what is there. How bad a photo must be to be mended was read off t
 evaluate`; what lies between that and clean is left alone as unsure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -33,6 +33,9 @@ ENOUGH = {
     Degradation.REFLECTION: 0.8,
 }
 """The severity from which on a photo may be mended: of 219 good photos three are."""
+MOST_BESIDE_A_VEIL = 0.5
+"""The severity of anything else up to which a reflection may be mended that is no ghost: blocks and
+blur look like what a pane is seen by."""
 LEAST_CLEAN = 0.5
 """The probability from which on a photo is clean for sure."""
 MOST_CROPS = 24
@@ -82,9 +85,14 @@ class Lite:
             if severity > severities[kind]:
                 severities[kind] = severity
                 scores = _at_least(scores, CATEGORY[kind], severity)
-        scores = _backed(scores, severities)
+        bad = [kind for kind in Degradation if severities[kind] >= ENOUGH[kind]]
+        others = [severities[kind] for kind in Degradation if kind is not Degradation.REFLECTION]
+        is_ghost = known[Degradation.REFLECTION] >= ENOUGH[Degradation.REFLECTION]
+        if Degradation.REFLECTION in bad and not is_ghost and max(others) > MOST_BESIDE_A_VEIL:
+            bad.remove(Degradation.REFLECTION)
+        scores = _backed(scores, severities, bad)
         tells = min(image.shape[:2]) >= SMALLEST and _levels(image) >= FEWEST_LEVELS
-        return Verdict(scores, severities, tells and _confident(scores, severities))
+        return Verdict(scores, severities, tells and _confident(scores, bad))
 
 
 def logits(image: Image) -> dict[Degradation, float]:
@@ -121,25 +129,20 @@ def _severity(kind: Degradation, figure: float, ramp: Ramp) -> float:
     return float(np.interp(rising * figure, marks, (0, ENOUGH[kind], 1)))
 
 
-def _backed(scores: Scores, severities: Severities) -> Scores:
+def _backed(scores: Scores, severities: Severities, bad: Sequence[Degradation]) -> Scores:
     """Let a category that is only likely give way to one whose degradation is bad enough to mend."""
     surest = max(scores, key=scores.__getitem__)
-    bad = _bad(severities)
     if not bad or surest in map(CATEGORY.__getitem__, bad):
         return scores
     backed = CATEGORY[max(bad, key=severities.__getitem__)]
     return {**scores, surest: scores[backed], backed: scores[surest]}
 
 
-def _confident(scores: Scores, severities: Severities) -> bool:
+def _confident(scores: Scores, bad: Sequence[Degradation]) -> bool:
     surest = max(scores, key=scores.__getitem__)
     if surest is Category.CLEAN:
         return scores[surest] >= LEAST_CLEAN
-    return any(CATEGORY[kind] is surest for kind in _bad(severities))
-
-
-def _bad(severities: Severities) -> list[Degradation]:
-    return [kind for kind in Degradation if severities[kind] >= ENOUGH[kind]]
+    return surest in map(CATEGORY.__getitem__, bad)
 
 
 def _at_least(scores: Scores, category: Category, share: float) -> Scores:

@@ -15,8 +15,9 @@ from tasks.restorers.deconvolution import deconvolve
 from tasks.restorers.network import restored
 from tasks.restorers.tiles import with_low_frequencies_of
 
-FAINT = 0.6
-"""A severity below which a degradation is left as it is."""
+FAINT = 0.86
+"""A severity below which a degradation is left as it is: blocks look soft, and with 0.6 three of 90
+photos that were only compressed were sharpened for the worse, by 0.7 to 2.2 dB."""
 LOW_SIGMA = 16.0
 """Pixels from which on colours are the original's."""
 VERY_SOFT, SHARE, ROUNDS = 1.5, 0.6, 8

@@ -1,5 +1,7 @@
 """What a pane lays over a photo is seen, and taken away without adding light."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -44,15 +46,22 @@ def test_under_a_veil_nothing_is_dark():
     assert after.min() > 0.3
 
 
-@pytest.mark.parametrize(("scene", "other"), [("chelsea", "coffee"), ("coffee", "astronaut")])
-def test_light_of_a_pane_is_taken_away_and_none_is_added(scene, other):
-    truth = photo(scene)
-    seen = through_a_pane(truth, photo(other))
-    made = lift_veil(seen, VERDICT)
-    assert (made <= seen).all()
-    assert made.min() >= 0
-    assert psnr(made, truth) > psnr(seen, truth) + 1
-    assert veil(seen).logit > veil(truth).logit + 1
+def test_light_of_a_pane_is_taken_away_and_none_is_added():
+    sure = []
+    for scene, other in itertools.permutations(("chelsea", "coffee", "astronaut", "rocket"), 2):
+        truth = photo(scene)
+        seen = through_a_pane(truth, photo(other))
+        made = lift_veil(seen, VERDICT)
+        gain = psnr(made, truth) - psnr(seen, truth)
+        print(f"{scene} behind {other}: severity {veil(seen).severity:.2f}, {gain:+.2f} dB")
+        assert (made <= seen).all()
+        assert made.min() >= 0
+        assert gain > -0.05
+        assert veil(seen).severity > veil(truth).severity
+        if veil(seen).severity > 0.8:
+            sure.append(gain)
+    assert len(sure) >= 4
+    assert np.mean(sure) > 1.5
 
 
 def test_a_large_photo_has_no_seams(monkeypatch):
