@@ -28,7 +28,7 @@ CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in ki
 ENOUGH = {
     Degradation.NOISE: 0.96,
     Degradation.COMPRESSION: 0.86,
-    Degradation.SOFTNESS: 0.965,
+    Degradation.SOFTNESS: 0.9625,
     Degradation.MOTION: 0.955,
     Degradation.REFLECTION: 0.8,
 }
