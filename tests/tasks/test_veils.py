@@ -8,12 +8,18 @@ import pytest
 import skimage.data
 
 from storage.kinds import Category, Degradation
+from tasks import degrade
+from tasks.chains import lite
 from tasks.classifiers import Verdict
+from tasks.classifiers.lite import Lite
 from tasks.classifiers.veils import FIGURES, GRID, LOWEST, figures_of, veil
+from tasks.guard import judge
 from tasks.light import coded, linear
+from tasks.receipt import Receipt
 from tasks.restorers import veils
 from tasks.restorers.veils import lift_veil
 
+classify = Lite()
 VERDICT = Verdict({Category.REFLECTION: 1.0}, dict.fromkeys(Degradation, 0.0), True)
 
 
@@ -62,6 +68,27 @@ def test_light_of_a_pane_is_taken_away_and_none_is_added():
             sure.append(gain)
     assert len(sure) >= 4
     assert np.mean(sure) > 1.5
+
+
+@pytest.mark.parametrize(("scene", "other"), [("rocket", "chelsea"), ("coffee", "chelsea")])
+def test_a_photo_through_a_pane_is_recognised_mended_and_kept(scene, other):
+    truth = photo(scene)
+    seen = through_a_pane(truth, photo(other))
+    verdict = classify(seen)
+    assert (verdict.category, verdict.confident) == (Category.REFLECTION, True)
+    made = lite.load(Category.REFLECTION)(seen, verdict, Receipt())
+    judgement = judge(seen, made, verdict, classify)
+    assert judgement.kept, judgement.reason
+    assert psnr(made, truth) > psnr(seen, truth) + 1
+
+
+def test_where_something_else_is_wrong_no_veil_is_lifted():
+    seen = through_a_pane(photo("rocket"), photo("chelsea"))
+    for spoilt in (
+        degrade.compressed(seen, 20),
+        degrade.noisy(seen, 20, np.random.default_rng(1)),
+    ):
+        assert classify(spoilt).category is Category.SUPER_RESOLUTION
 
 
 def test_a_large_photo_has_no_seams(monkeypatch):
