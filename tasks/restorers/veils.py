@@ -21,15 +21,14 @@ def lift_veil(image: Image, verdict: Verdict) -> Image:
     seen = veil(image)
     light = cv2.resize(seen.severity * seen.light, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     height, width = image.shape[:2]
-    down, across = SIDE / height, SIDE / width
+    wide = cv2.resize(light, (width, SIDE), interpolation=cv2.INTER_LINEAR)
     result = np.empty_like(image)
     for top in range(0, height, ROWS):
         rows = image[top : top + ROWS]
-        place = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2 + top * down]])
-        added = cv2.warpAffine(
-            light, place, rows.shape[1::-1], borderMode=cv2.BORDER_REPLICATE,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        )  # fmt: skip
+        at = (np.arange(top, top + len(rows), dtype=np.float32) + 0.5) * SIDE / height - 0.5
+        above = np.clip(at, 0, SIDE - 2).astype(int)
+        share = np.clip(at - above, 0, 1)[:, None, None]
+        added = wide[above] + share * (wide[above + 1] - wide[above])
         lifted = coded(linear(rows) - np.maximum(added, 0))
         result[top : top + ROWS] = np.minimum(rows, lifted)
     return result

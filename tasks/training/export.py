@@ -22,7 +22,7 @@ from tasks.classifiers.veils import FIGURES, GRID
 from tasks.nets.evidence import EvidenceNet
 from tasks.nets.reflection import ReflectionNet
 from tasks.nets.residual import ResidualNet
-from tasks.training.fit import NAMES
+from tasks.training.fit import CLASSIFIER, NAMES, REFLECTION
 from tasks.weights import file_of
 
 OPSET = 17
@@ -98,13 +98,9 @@ def state_of(file: Path) -> dict[str, torch.Tensor]:
 
 def _begun(name: str) -> tuple[nn.Module, tuple[int, int]]:
     """Return a net of this name, never fitted, and the channels and the side of its tiles."""
-    match name:
-        case "classifier":
-            return EvidenceNet(), (3, CROP)
-        case "reflection":
-            return ReflectionNet(), (FIGURES, GRID)
-        case _:
-            return ResidualNet(), (3, TILE)
+    if name == REFLECTION:
+        return ReflectionNet(), (FIGURES, GRID)
+    return (EvidenceNet(), (3, CROP)) if name == CLASSIFIER else (ResidualNet(), (3, TILE))
 
 
 def main() -> None:

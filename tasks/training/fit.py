@@ -247,15 +247,13 @@ def _gains_in_words(before: Tensor, after: Tensor) -> str:
 
 
 def _work(name: str, photos: Path, good: Sequence[Path], device: torch.device) -> Work:
-    match name:
-        case "reflection":
-            return reflecting(pool.thumbnails([photos, *good]), device)
-        case "classifier":
-            kept = pool.load(good, MOST_OF_GOOD)
-            tiles = pool.load([photos])
-            return classifying(tiles.with_also(kept) if good else tiles, device)
-        case _:
-            return restoring(Recipe(name), pool.load([photos]), device)
+    if name == REFLECTION:
+        return reflecting(pool.thumbnails([photos, *good]), device)
+    tiles = pool.load([photos])
+    if name != CLASSIFIER:
+        return restoring(Recipe(name), tiles, device)
+    kept = tiles.with_also(pool.load(good, MOST_OF_GOOD)) if good else tiles
+    return classifying(kept, device)
 
 
 def main() -> None:
