@@ -34,9 +34,10 @@ SUREST = 0.999
 """A severity above which odds say nothing."""
 MOST_RISE = 0.25
 """Of any severity that is not treated, unless it stays below `FAINT`."""
-FAINT = 0.6
+FAINT = 0.75
 """A severity up to which a degradation does not count as one. With 0.4, 44 of 389 results of made
-photos were refused, most of them because what had been noisy or moved was called a little soft."""
+photos were refused, with 0.6 still 29: most of them because what had been noisy or moved was then
+called a little soft, or showed a pane that had always been there."""
 
 
 Severities = Mapping[Degradation, float]

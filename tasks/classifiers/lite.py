@@ -30,7 +30,7 @@ ENOUGH = {
     Degradation.COMPRESSION: 0.86,
     Degradation.SOFTNESS: 0.9625,
     Degradation.MOTION: 0.955,
-    Degradation.REFLECTION: 0.8,
+    Degradation.REFLECTION: 0.83,
 }
 """The severity from which on a photo may be mended: of 219 good photos three are."""
 MOST_BESIDE_A_VEIL = 0.5
