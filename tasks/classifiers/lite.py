@@ -32,7 +32,7 @@ ENOUGH = {
     Degradation.MOTION: 0.955,
     Degradation.REFLECTION: 0.83,
 }
-"""The severity from which on a photo may be mended: of 219 good photos three are."""
+"""The severity from which on a photo may be mended: of 219 good photos two are."""
 MOST_BESIDE_A_VEIL = 0.5
 """The severity of anything else up to which a reflection may be mended that is no ghost: blocks and
 blur look like what a pane is seen by."""
@@ -49,6 +49,8 @@ Ramp = tuple[float, float, float]
 QUALITY: Ramp = (92.0, 79.0, 20.0)
 """Of a JPEG file. From 30 to 80, mending 83 of 90 gained 0.56 dB on the mean, and one lost; leaving
 those above 55 as they were, 0.35."""
+NOISE: Ramp = (2.0, 6.0, 20.0)
+"""Sigma of 255, of white noise; of 219 good photos none has more than 5.3."""
 GHOST: Ramp = (0.05, 0.2, 0.5)
 """The depth of an echo in the cepstrum."""
 LEAST_NOISE = 0.05
@@ -77,10 +79,13 @@ class Lite:
             severities[Degradation.NOISE] = 0.0
         if _is_smooth(evidence):
             severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
-        known = {Degradation.REFLECTION: _severity(Degradation.REFLECTION, _ghost(evidence), GHOST)}
+        measured = {
+            Degradation.NOISE: (evidence.noise_sigma, NOISE),
+            Degradation.REFLECTION: (_ghost(evidence), GHOST),
+        }
         if jpeg_quality is not None:
-            kind = Degradation.COMPRESSION
-            known[kind] = _severity(kind, jpeg_quality, QUALITY)
+            measured[Degradation.COMPRESSION] = (jpeg_quality, QUALITY)
+        known = {kind: _severity(kind, *figure) for kind, figure in measured.items()}
         for kind, severity in known.items():
             if severity > severities[kind]:
                 severities[kind] = severity
