@@ -36,7 +36,7 @@ MOST_RISE = 0.25
 """Of any severity that is not treated, unless it stays below `FAINT`."""
 FAINT = 0.75
 """A severity up to which a degradation does not count as one. With 0.4, 44 of 389 results of made
-photos were refused, with 0.6 still 29: most of them because what had been noisy or moved was then
+photos were refused, with 0.6 still 28: most of them because what had been noisy or moved was then
 called a little soft, or showed a pane that had always been there."""
 
 

@@ -32,7 +32,6 @@ UNVEILED = 0.45
 """Share of the photos before which there is no pane."""
 COLOURED = 6
 """So many figures of a block come first that have a red, a green and a blue."""
-
 DARKEST = 2e-3
 """Light below which the way back to the values of a file is too steep to learn from."""
 
