@@ -1,4 +1,4 @@
-"""The net that sees what a pane lays over a photo, from what was measured of 32 by 32 blocks."""
+"""The net that sees what a pane lays over a photo, from what was measured of 56 by 56 blocks."""
 
 from typing import cast
 
@@ -8,15 +8,15 @@ from torch.nn import functional
 
 from tasks.classifiers.veils import FIGURES
 
-WIDTHS = (40, 64, 96)
-"""Channels at a block, two and four blocks a place."""
+WIDTHS = (32, 48, 72, 96)
+"""Channels at one, two, four and eight blocks a place."""
 DROPPED, HIDDEN = 0.3, 32
 LITTLE = -1.0
 """The logit of the share that an untaught net takes for the pane's light."""
 
 
 class ReflectionNet(nn.Module):
-    """Takes figures (B, 25, 32, 32) and returns shares (B, 3, 32, 32) and logits (B, 1).
+    """Takes figures (B, 33, 56, 56) and returns shares (B, 3, 56, 56) and logits (B, 1).
 
     The shares are of the darkest red, green and blue of each block, in linear light: a pane cannot
     have added more than that. The sigmoid of a logit is the severity of the reflection.
@@ -24,8 +24,9 @@ class ReflectionNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        fine, middle, coarse = WIDTHS
-        self.enter = nn.Sequential(nn.BatchNorm2d(FIGURES), *_layer(FIGURES, fine, size=1))
+        finest, fine, middle, coarse = WIDTHS
+        self.enter = nn.Sequential(nn.BatchNorm2d(FIGURES), *_layer(FIGURES, finest, size=1))
+        self.to_fine = nn.Sequential(*_layer(finest, fine, 2))
         self.down_fine = Block(fine)
         self.to_middle = nn.Sequential(*_layer(fine, middle, 2))
         self.down_middle = Block(middle)
@@ -36,20 +37,23 @@ class ReflectionNet(nn.Module):
         self.up_middle = Block(middle)
         self.from_middle = nn.Conv2d(middle, fine, 1)
         self.up_fine = Block(fine)
-        self.leave = nn.Conv2d(fine, 3, 1)
+        self.from_fine = nn.Conv2d(fine, finest, 1)
+        self.leave = nn.Conv2d(finest, 3, 1)
         self.say = nn.Sequential(
             nn.Dropout(DROPPED), nn.Linear(2 * coarse + 2 * fine, HIDDEN), nn.ReLU(),
             nn.Dropout(DROPPED), nn.Linear(HIDDEN, 1),
         )  # fmt: skip
 
     def forward(self, figures: Tensor) -> tuple[Tensor, Tensor]:
-        fine = self.down_fine(self.enter(figures))  # (B, 40, 32, 32)
-        middle = self.down_middle(self.to_middle(fine))  # (B, 64, 16, 16)
-        coarse = self.coarse(self.to_coarse(middle))  # (B, 96, 8, 8)
+        finest = self.enter(figures)  # (B, 32, 56, 56)
+        fine = self.down_fine(self.to_fine(finest))  # (B, 48, 28, 28)
+        middle = self.down_middle(self.to_middle(fine))  # (B, 72, 14, 14)
+        coarse = self.coarse(self.to_coarse(middle))  # (B, 96, 7, 7)
         coarse = torch.relu(coarse + self.everywhere(coarse.mean((2, 3)))[:, :, None, None])
         middle = self.up_middle(torch.relu(middle + _twice(self.from_coarse(coarse))))
         fine = self.up_fine(torch.relu(fine + _twice(self.from_middle(middle))))
-        shares = torch.sigmoid(self.leave(fine) + LITTLE)
+        finest = torch.relu(finest + _twice(self.from_fine(fine)))
+        shares = torch.sigmoid(self.leave(finest) + LITTLE)
         seen = [pool for each in (coarse, fine) for pool in (each.mean((2, 3)), each.amax((2, 3)))]
         return shares, self.say(torch.cat(seen, 1))
 

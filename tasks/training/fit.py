@@ -43,10 +43,12 @@ DECAY = 0.999
 """Of the average of the weights, which is what is kept."""
 LEAST_ERROR = dict.fromkeys(Recipe, 24 / 255) | {Recipe.NOISE: 6 / 255}
 """Of an input; one that is spoilt less does not count more."""
-VEILED = 10_000
+VEILED = 12_000
 """Photos that the net against reflections learns from; a tenth as many are held out."""
 LEAST_CHANGE = 0.08
 """By a pane; one that changes less does not count more."""
+LEAST_SQUARE = 1e-8
+"""Of an error: a black photo has none, where a root has no slope."""
 MOST_OF_GOOD = 6
 """Tiles of each photo as people keep them."""
 REPORT_STEPS = 250
@@ -121,7 +123,8 @@ def reflecting(squares: Pool, device: torch.device, number: int = VEILED) -> Wor
         some = made.at(which, chance)
         shares, logits = _quickly(net, some.figures)
         error = veils.lifted(some.figures, shares.float()) - veils.unveiled(some)
-        relative = error.square().mean((1, 2, 3)).sqrt() / (some.changes + LEAST_CHANGE)
+        squared = error.square().mean((1, 2, 3)).clamp(min=LEAST_SQUARE)
+        relative = squared.sqrt() / (some.changes + LEAST_CHANGE)
         told = functional.binary_cross_entropy_with_logits(logits.float()[:, 0], some.severities)
         return relative.mean() + told / 2
 
@@ -248,7 +251,7 @@ def _gains_in_words(before: Tensor, after: Tensor) -> str:
 
 def _work(name: str, photos: Path, good: Sequence[Path], device: torch.device) -> Work:
     if name == REFLECTION:
-        return reflecting(pool.thumbnails([photos, *good]), device)
+        return reflecting(pool.squares([photos, *good]), device)
     tiles = pool.load([photos])
     if name != CLASSIFIER:
         return restoring(Recipe(name), tiles, device)

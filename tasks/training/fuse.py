@@ -26,7 +26,7 @@ from tasks.training.fit import MOST_OF_GOOD, SEED
 
 SIDE = 448
 """Pixels of a photo: the largest that fits into a tile with its margin."""
-HIDDEN, STEPS, DECAY = 24, 1000, 0.3
+HIDDEN, STEPS, DECAY = 24, 1000, 0.1
 MEMBERS = 6
 """Perceptrons that differ by what they began with; what they agree on is learnt."""
 LEAST_SEVERITY = 0.5

@@ -16,7 +16,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
 SIDE = 512
 """Pixels of a tile; photos are cut into as many as fit."""
 SMALL = 320
-"""Pixels of the shorter side of a photo that is kept whole."""
+"""Pixels of the shorter side of the smallest photo that is kept whole."""
 HELD_OUT = 10
 """Every so many source photos are never trained on."""
 
@@ -48,28 +48,27 @@ def load(folders: Sequence[Path], most_of_each: int | None = None) -> Pool:
     return _pool(tiles, folders, SIDE)
 
 
-def thumbnails(folders: Sequence[Path]) -> Pool:
-    """Read whole photos, shrunk so that their shorter side is `SMALL`: their squares from end to end.
+def squares(folders: Sequence[Path]) -> Pool:
+    """Read whole photos, their shorter side made `SIDE` pixels: their squares from end to end.
 
     Raises:
         SystemExit: there are too few.
 
     """
-    squares: tuple[list[Tensor], list[Tensor]] = ([], [])
+    cut: tuple[list[Tensor], list[Tensor]] = ([], [])
     for path in _photos(folders):
         with Pictures.open(path) as picture:
             if min(picture.size) < SMALL:
                 continue
-            factor = SMALL / min(picture.size)
+            factor = SIDE / min(picture.size)
             size = [round(factor * side) for side in picture.size]
-            pixels = np.asarray(picture.convert("RGB").resize(size, Pictures.Resampling.BOX))
+            how = Pictures.Resampling.BOX if factor < 1 else Pictures.Resampling.BICUBIC
+            pixels = np.asarray(picture.convert("RGB").resize(size, how))
         height, width = pixels.shape[:2]
-        for at in np.linspace(0, max(height, width) - SMALL, round(max(height, width) / SMALL)):
+        for at in np.linspace(0, max(height, width) - SIDE, round(max(height, width) / SIDE)):
             top, left = (int(at), 0) if height > width else (0, int(at))
-            squares[is_held_out(path)].append(
-                _planes(pixels[top : top + SMALL, left : left + SMALL])
-            )
-    return _pool(squares, folders, SMALL)
+            cut[is_held_out(path)].append(_planes(pixels[top : top + SIDE, left : left + SIDE]))
+    return _pool(cut, folders, SMALL)
 
 
 def is_held_out(path: Path) -> bool:

@@ -153,7 +153,7 @@ def behind_a_pane(images: Tensor, others: Tensor, chance: torch.Generator) -> tu
     other = (others**GAMMA * tint * share).clamp(0, 1)
     double = shake.ghosts(count, chance).to(images)
     ghosted = torch.where(one_in(2, images, chance), spread(other, double), other)
-    other = spread(ghosted, gaussians(uniform((count,), 0.5, 4, chance, images)))
+    other = spread(ghosted, gaussians(uniform((count,), 0.5, 5, chance, images)))
     part = (2 * patches(images, 2, chance)).clamp(0, 1)
     other = torch.where(one_in(4, images, chance), other * part, other)
     scene = images**GAMMA * uniform((count, 1, 1, 1), 0.8, 1, chance, images)

@@ -212,12 +212,17 @@ def test_photos_are_turned_and_their_colours_exchanged_as_the_light_on_them(tile
     assert torch.allclose(before, after, atol=5e-3)  # the figures are of half precision
 
 
-def test_whole_photos_are_shrunk_and_cut_into_squares(tmp_path):
+def test_black_photos_do_not_spoil_a_fit_against_reflections(tiles):
+    fitted = begin(torch.zeros_like(tiles), 3, fit.REFLECTION)
+    assert all(weight.isfinite().all() for weight in fitted.net.parameters())
+
+
+def test_whole_photos_are_cut_into_squares_of_one_size(tmp_path):
     for number, size in enumerate([(400, 330), (1300, 640), (320, 319), *[(500, 500)] * 30]):
         Image.new("RGB", size, (number, 0, 0)).save(tmp_path / f"{number}.png")
-    squares = pool.thumbnails([tmp_path])
+    squares = pool.squares([tmp_path])
     both = torch.cat([squares.fitted, squares.held_out])
-    assert both.shape[1:] == (3, pool.SMALL, pool.SMALL)
+    assert both.shape[1:] == (3, pool.SIDE, pool.SIDE)
     assert sorted(both[:, 0, 0, 0].tolist())[:3] == [0, 1, 1]  # the wide one twice, the low one not
     assert len(both) == 33
 
