@@ -89,7 +89,7 @@ def _mean(planes: Maps, side: int = BLOCK) -> Maps:
 def _least(planes: Maps, side: int = BLOCK) -> Maps:
     """Give the least of each square of pixels, in each channel."""
     rows = planes.reshape(-1, side, *planes.shape[1:]).min(1)
-    return rows.reshape(len(rows), -1, side, *planes.shape[2:]).min(2)
+    return np.asarray(rows.reshape(len(rows), -1, side, *planes.shape[2:]).min(2), np.float32)
 
 
 def _details(greys: list[Plane]) -> list[Plane]:
@@ -104,7 +104,7 @@ def _covariance(detail: Image) -> Maps:
     """Give how the colours of each block go together, (GRID, GRID, 3, 3)."""
     red, green, blue = cv2.split(detail)
     pairs = [red * red, red * green, red * blue, green * green, green * blue, blue * blue]
-    together = _mean(cv2.merge(pairs))
+    together = _mean(np.dstack(pairs))
     return together[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(GRID, GRID, 3, 3)
 
 

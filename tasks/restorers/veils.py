@@ -12,6 +12,9 @@ from tasks.classifiers import Verdict
 from tasks.classifiers.veils import SIDE, veil
 from tasks.light import coded, linear
 
+TAKEN = 0.7
+"""Of the light that the net tells. Of 36 reflections it was surest of, all of it gained 2.7 dB on the
+mean and harmed 13; this share gains 2.5 dB and harms 5."""
 ROWS = 512
 """Of pixels that are treated at once, so that memory does not grow with the photo."""
 
@@ -19,7 +22,8 @@ ROWS = 512
 def lift_veil(image: Image, verdict: Verdict) -> Image:
     """Take away what a pane adds, the more of it the surer the net is; light is never added."""
     seen = veil(image)
-    light = cv2.resize(seen.severity * seen.light, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    share = np.float32(TAKEN * seen.severity)
+    light = cv2.resize(share * seen.light, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     height, width = image.shape[:2]
     wide = cv2.resize(light, (width, SIDE), interpolation=cv2.INTER_LINEAR)
     result = np.empty_like(image)
@@ -27,8 +31,8 @@ def lift_veil(image: Image, verdict: Verdict) -> Image:
         rows = image[top : top + ROWS]
         at = (np.arange(top, top + len(rows), dtype=np.float32) + 0.5) * SIDE / height - 0.5
         above = np.clip(at, 0, SIDE - 2).astype(int)
-        share = np.clip(at - above, 0, 1)[:, None, None]
-        added = wide[above] + share * (wide[above + 1] - wide[above])
+        below = np.clip(at - above, 0, 1)[:, None, None]
+        added = wide[above] + below * (wide[above + 1] - wide[above])
         lifted = coded(linear(rows) - np.maximum(added, 0))
         result[top : top + ROWS] = np.minimum(rows, lifted)
     return result

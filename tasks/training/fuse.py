@@ -26,7 +26,7 @@ from tasks.training.fit import MOST_OF_GOOD, SEED
 
 SIDE = 448
 """Pixels of a photo: the largest that fits into a tile with its margin."""
-HIDDEN, STEPS, DECAY = 24, 1000, 0.1
+HIDDEN, STEPS, DECAY = 24, 1000, 0.3
 MEMBERS = 6
 """Perceptrons that differ by what they began with; what they agree on is learnt."""
 LEAST_SEVERITY = 0.5
@@ -74,14 +74,14 @@ def fitted(figures: Tensor, severities: Tensor) -> nn.Sequential:
 
 
 def _fitted(figures: Tensor, severities: Tensor, seed: int) -> nn.Sequential:
-    """Fit one perceptron, to which each category counts as much as any other, rare or not."""
+    """Fit one perceptron, to which what is rare counts as much: each category, each degradation."""
     torch.manual_seed(seed)
     outputs = len(Degradation) + len(Category)
     net = nn.Sequential(nn.Linear(figures.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs))
     optimiser = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
     shares, often = shares_of(severities), severities.mean(0)
-    rarity, scarcity = 1 / shares.mean(0), (1 / often - 1).sqrt()
+    rarity, scarcity = 1 / shares.mean(0), 1 / often - 1
     for _ in range(STEPS):
         told, votes = net(figures).split([len(Degradation), len(Category)], 1)
         loss = functional.binary_cross_entropy_with_logits(told, severities, pos_weight=scarcity)

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="fitting needs torch, which `make te
 
 from storage.kinds import Category, Degradation
 from tasks.classifiers import fusion
+from tasks.classifiers.veils import FIGURES, GRID
 from tasks.nets.residual import ResidualNet
 from tasks.training import (
     bars,
@@ -176,7 +177,7 @@ def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [(Recipe.NOISE, (3, 128)), (fit.CLASSIFIER, (3, 128)), (fit.REFLECTION, (25, 32))],
+    [(Recipe.NOISE, (3, 128)), (fit.CLASSIFIER, (3, 128)), (fit.REFLECTION, (FIGURES, GRID))],
 )
 def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
     tiles, tmp_path, name, shape
