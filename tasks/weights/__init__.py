@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from storage.photos import Image
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
 THREADS = 2
-
-
 FOLDER = Path(__file__).parent
 
 
@@ -32,8 +30,18 @@ def side(name: str) -> int:
 def run(name: str, tile: Image) -> Sequence[NDArray[np.float32]]:
     """Give what a net makes of a tile, (side, side, 3), RGB in [0, 1]."""
     planes = np.ascontiguousarray(np.moveaxis(tile, -1, 0)[None], np.float32)
-    made: Sequence[NDArray[np.float32]] = _session(name).run(None, {"tile": planes})
+    made: Sequence[NDArray[np.float32]] = _session(name).run(None, {"tile": planes}, _options())
     return made
+
+
+@cache
+def _options() -> "RunOptions":
+    """Give a tile's memory back after each run: kept, four restorers hold 250 MB, to gain a tenth."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @cache

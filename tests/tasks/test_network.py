@@ -1,4 +1,7 @@
-"""The trained nets: their files are sound, tiles leave no seam."""
+"""The trained nets: their files are sound, tiles leave no seam, and no memory is kept."""
+
+import subprocess
+import sys
 
 import numpy as np
 import onnxruntime
@@ -58,3 +61,28 @@ def test_noise_is_taken_out():
     mended = restored(noisy(), "noise")
     gain = -10 * np.log10(np.square(mended - PHOTO).mean() / np.square(noisy() - PHOTO).mean())
     assert gain > 4  # the photo's own grain goes, too
+
+
+GROWTH = """
+import numpy as np
+from tasks import weights
+
+def resident():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1000
+
+names = ["noise", "compression", "softness", "motion"]
+sides = [weights.side(name) for name in names]
+loaded = resident()
+for name, side in zip(names, sides):
+    weights.run(name, np.zeros((side, side, 3), np.float32))
+print(resident() - loaded)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory is resident")
+def test_a_worker_keeps_no_memory_of_the_tiles_that_it_mended():
+    told = subprocess.run(
+        [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
+    )
+    assert float(told.stdout) < 160  # of megabytes: 60 are kept, 350 if nothing is given back
