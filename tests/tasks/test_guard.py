@@ -13,6 +13,7 @@ from tasks import degrade
 from tasks.classifiers import Verdict
 from tasks.classifiers.lite import Lite
 from tasks.guard import judge
+from tasks.light import coded, linear
 
 SHARED = Path(__file__).parents[2] / "../shared"
 classify = Lite()
@@ -84,6 +85,20 @@ def test_smoothing_until_the_photo_is_soft_is_refused(noisy, truth, verdict):
     smeared = degrade.softened(truth, 3)
     judgement = judge(noisy, smeared, verdict, classify)
     assert "softness went from" in judgement.reason
+
+
+@pytest.mark.parametrize(("scene", "other"), [("rocket", "chelsea"), ("coffee", "rocket")])
+def test_a_pane_may_come_to_light_but_none_may_be_added(scene, other):
+    behind, before = (getattr(skimage.data, name)()[:300, :400] / 255 for name in (scene, other))
+    blurred = linear(cv2.GaussianBlur(before.astype(np.float32), (0, 0), 3))
+    seen = coded(linear(behind.astype(np.float32)) + 0.2 * blurred)
+    noisy = degrade.noisy(seen, 20, np.random.default_rng(0))
+    judgement = judge(noisy, seen, classify(noisy), classify)
+    assert judgement.kept
+    assert judgement.figures["reflection_after"] > judgement.figures["reflection_before"] + 0.25
+    alone = degrade.noisy(behind.astype(np.float32), 20, np.random.default_rng(0))
+    added = judge(alone, seen, classify(alone), classify)
+    assert added.reason.startswith("kept original: the mean colour moved by ")
 
 
 def test_a_movement_that_stays_is_refused(truth):
