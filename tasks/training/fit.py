@@ -48,7 +48,8 @@ VEILED = 12_000
 LEAST_CHANGE = 0.08
 """By a pane; one that changes less does not count more."""
 LEAST_SQUARE = 1e-8
-"""Of an error: a black photo has none, where a root has no slope."""
+"""Of an error: where every block holds black and there is no pane there is none, and a root of nothing
+has no slope."""
 MOST_OF_GOOD = 6
 """Tiles of each photo as people keep them."""
 REPORT_STEPS = 250
