@@ -55,7 +55,7 @@ def restore(job: Job) -> None:
 def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | None]:
     """Run the chain; return its image, the receipt and, if the guard refused it, why."""
     assert job.category is not None
-    verdict, receipt = _verdict(job), Receipt()
+    verdict, receipt = _verdict(job, photo), Receipt()
     chain = runtime.chain(job.category, faces=places.gallery(job).faces)
     _check_result_size(photo, chain.scale)
     mended = chain(photo.image, verdict, receipt)
@@ -102,11 +102,12 @@ def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) ->
         temporary.unlink(missing_ok=True)  # whose claim was lost leaves nothing behind
 
 
-def _verdict(job: Job) -> Verdict:
-    """Return the verdict that the classify step recorded."""
+def _verdict(job: Job, photo: Photo) -> Verdict:
+    """Return the verdict that the classify step recorded of the photo."""
     shown = job.scores or {}
     return Verdict(
         scores={Category(name): score for name, score in shown["scores"].items()},
         severities={Degradation(name): s for name, s in shown["severities"].items()},
         confident=shown["confident"],
+        jpeg_quality=photo.jpeg_quality,
     )

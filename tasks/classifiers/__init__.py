@@ -30,6 +30,8 @@ class Verdict:
     """The evidence for each degradation, in [0, 1]; 0 is none."""
     confident: bool
     """Whether the category may be acted on; if not, the photo is left alone as unsure."""
+    jpeg_quality: int | None = None
+    """Of the photo's file, if it is known: what a restorer undoes depends on it."""
 
     @property
     def category(self) -> Category:

@@ -97,7 +97,7 @@ class Lite:
             bad.remove(Degradation.REFLECTION)
         scores = _backed(scores, severities, bad)
         tells = min(image.shape[:2]) >= SMALLEST and _levels(image) >= FEWEST_LEVELS
-        return Verdict(scores, severities, tells and _confident(scores, bad))
+        return Verdict(scores, severities, tells and _confident(scores, bad), jpeg_quality)
 
 
 def logits(image: Image) -> dict[Degradation, float]:

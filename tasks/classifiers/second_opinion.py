@@ -12,7 +12,7 @@ but never has one mended against what was measured: a photo that is not mended c
 tomorrow, and a good one that was harmed is a reason to stop using the program.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.kinds import Category
 from storage.photos import Image
@@ -42,7 +42,7 @@ class SecondOpinion:
             return first
         agree = first.category is second.category
         sure = second.confident and agree
-        return Verdict(_mean(first, second), first.severities, sure)
+        return replace(first, scores=_mean(first, second), confident=sure)
 
 
 def _mean(first: Verdict, second: Verdict) -> dict[Category, float]:

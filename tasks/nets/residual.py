@@ -4,7 +4,8 @@ The first layer halves the image by pixel-unshuffle, because on a CPU layers at 
 more by their memory traffic than by their arithmetic; convolutions have no bias and no
 normalisation, so that the net scales with its input and has no statistics of a whole tile.
 After DRUNet: Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", 2021,
-section 4.1, which showed that bias-free residual U-Nets hold beyond the noise they were fitted on.
+section 4.1, which showed that bias-free residual U-Nets hold beyond the noise they were fitted on;
+how bad the image is, where that is known, is a fourth plane as its noise is there.
 """
 
 from typing import cast
@@ -33,13 +34,14 @@ class Block(nn.Module):
 class ResidualNet(nn.Module):
     """Takes and returns images (B, 3, H, W), RGB in [0, 1], H and W multiples of 8.
 
-    A net that was never fitted returns its input: the last layer begins at zero.
+    A net of four channels also takes a plane that says how bad they are, from 0 to 1; 0 is unknown.
+    One that was never fitted returns its input: the last layer begins at zero.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 3) -> None:
         super().__init__()
         half, quarter, eighth = WIDTHS
-        self.enter = nn.Conv2d(12, half, 3, padding=1, bias=False)
+        self.enter = nn.Conv2d(4 * channels, half, 3, padding=1, bias=False)
         self.down_half = _blocks(half, BLOCKS[0])
         self.to_quarter = nn.Conv2d(half, quarter, 2, stride=2, bias=False)
         self.down_quarter = _blocks(quarter, BLOCKS[1])
@@ -52,15 +54,15 @@ class ResidualNet(nn.Module):
         self.leave = nn.Conv2d(half, 12, 3, padding=1, bias=False)
         nn.init.zeros_(self.leave.weight)
 
-    def forward(self, image: Tensor) -> Tensor:
-        halved = nn.functional.pixel_unshuffle(image, 2)  # (B, 12, H/2, W/2)
+    def forward(self, planes: Tensor) -> Tensor:
+        halved = nn.functional.pixel_unshuffle(planes, 2)  # (B, 12 or 16, H/2, W/2)
         half = self.down_half(self.enter(halved))  # (B, 24, H/2, W/2)
         quarter = self.down_quarter(self.to_quarter(half))  # (B, 48, H/4, W/4)
         eighth = self.middle(self.to_eighth(quarter))  # (B, 80, H/8, W/8)
         quarter = self.up_quarter(quarter + self.from_eighth(eighth))
         half = self.up_half(half + self.from_quarter(quarter))
         residual = nn.functional.pixel_shuffle(self.leave(half), 2)  # (B, 3, H, W)
-        return image + residual
+        return planes[:, :3] + residual
 
 
 def _blocks(width: int, number: int) -> nn.Sequential:

@@ -9,7 +9,7 @@ from storage.kinds import Degradation
 from storage.photos import Image
 from tasks.classifiers import Verdict
 from tasks.classifiers.evidence import edge_sigma, views_of
-from tasks.classifiers.lite import ENOUGH
+from tasks.classifiers.lite import ENOUGH, QUALITY
 from tasks.kernels import disc
 from tasks.light import luma
 from tasks.restorers.deconvolution import deconvolve
@@ -35,8 +35,20 @@ def clean(image: Image, verdict: Verdict) -> Image:
         if verdict.severities[degradation] >= ENOUGH[degradation]:
             if degradation is Degradation.SOFTNESS:
                 made = _sharper(made)
-            made = restored(made, degradation.value)
+            made = restored(made, degradation.value, _told(degradation, verdict.jpeg_quality))
     return with_low_frequencies_of(image, made, LOW_SIGMA)
+
+
+def _told(degradation: Degradation, jpeg_quality: int | None) -> tuple[float, ...]:
+    """Tell the net against compression what the file lost, 0 where that is unknown.
+
+    A good file whose photo has blocks was saved before, and then its quality says nothing of them.
+    """
+    if degradation is not Degradation.COMPRESSION:
+        return ()
+    if jpeg_quality is None or jpeg_quality > QUALITY[1]:
+        return (0.0,)
+    return (1 - jpeg_quality / 100,)
 
 
 def _sharper(image: Image) -> Image:

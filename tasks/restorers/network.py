@@ -1,5 +1,7 @@
 """Run a trained restorer of the lite engine over a whole image."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -11,15 +13,16 @@ OVERLAP = 48
 """Pixels that a tile sees of its neighbours: with 32 a seam of ten grey levels was seen, of 10^6."""
 
 
-def restored(image: Image, name: str) -> Image:
-    """Give what the net `name` makes of an image."""
+def restored(image: Image, name: str, told: Sequence[float] = ()) -> Image:
+    """Give what the net `name` makes of an image; `told` is what it must know of the whole of it."""
     side = weights.side(name)
+    known = np.broadcast_to(np.array(told, np.float32), (side, side, len(told)))
 
     def restore(tile: Image) -> Image:
         height, width = tile.shape[:2]
         frame = (0, side - height, 0, side - width)
         framed = cv2.copyMakeBorder(tile, *frame, cv2.BORDER_REPLICATE)
-        [made] = weights.run(name, np.asarray(framed, np.float32))
+        [made] = weights.run(name, np.dstack([framed, known]))
         return np.moveaxis(made[0], 0, -1)[:height, :width]
 
     return np.clip(by_tiles(image, restore, OVERLAP, side - 2 * OVERLAP), 0, 1)

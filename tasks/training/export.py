@@ -23,6 +23,7 @@ from tasks.nets.evidence import EvidenceNet
 from tasks.nets.reflection import ReflectionNet
 from tasks.nets.residual import ResidualNet
 from tasks.training.fit import CLASSIFIER, NAMES, REFLECTION
+from tasks.training.synthesis import Recipe
 from tasks.weights import file_of
 
 OPSET = 17
@@ -87,20 +88,14 @@ def _halved(graph: onnx.ModelProto) -> onnx.ModelProto:
     return graph
 
 
-def state_of(file: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict of a shipped net, from which a fit may begin."""
-    return {
-        weight.name: torch.from_numpy(numpy_helper.to_array(weight).astype(np.float32))
-        for weight in onnx.load(file).graph.initializer
-        if "." in weight.name
-    }
-
-
 def _begun(name: str) -> tuple[nn.Module, tuple[int, int]]:
     """Return a net of this name, never fitted, and the channels and the side of its tiles."""
     if name == REFLECTION:
         return ReflectionNet(), (FIGURES, GRID)
-    return (EvidenceNet(), (3, CROP)) if name == CLASSIFIER else (ResidualNet(), (3, TILE))
+    if name == CLASSIFIER:
+        return EvidenceNet(), (3, CROP)
+    channels = Recipe(name).channels
+    return ResidualNet(channels), (channels, TILE)
 
 
 def main() -> None:

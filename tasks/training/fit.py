@@ -9,10 +9,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -81,11 +85,14 @@ def restoring(recipe: Recipe, photos: Pool, device: torch.device) -> Work:
         batch = synthesis.make(recipe, tiles, count, side, chance)
         error = (batch.spoilt - batch.clean).square().mean((1, 2, 3)).sqrt()
         weight = 1 / (error + LEAST_ERROR[recipe])
-        found = (_quickly(net, batch.spoilt).float() - batch.clean).abs().mean((1, 2, 3))
+        found = (_quickly(net, batch.given).float() - batch.clean).abs().mean((1, 2, 3))
         weighted: Tensor = (found * weight).mean() / weight.mean()
         return weighted
 
-    return Work(ResidualNet, loss, lambda net: _gains_in_words(*gains(net, fixed)))
+    return Work(
+        partial(ResidualNet, recipe.channels), loss,
+        lambda net: _gains_in_words(*gains(net, fixed)),
+    )  # fmt: skip
 
 
 def classifying(photos: Pool, device: torch.device) -> Work:
@@ -189,8 +196,15 @@ class Fit:
         self.step = state["step"]
 
     def begin_from(self, file: Path) -> None:
-        """Begin with the weights of another fit, that `save` wrote."""
-        weights = torch.load(file, map_location=self._device, weights_only=True)["average"]
+        """Begin with the weights of another fit, that `save` wrote, or of a shipped net.
+
+        What that one was not told, this one does not listen to at first.
+        """
+        weights = self.net.state_dict()
+        for name, known in weights_of(file).items():
+            if known.shape != weights[name].shape:
+                known = _padded(known, weights[name])
+            weights[name] = known
         self.net.load_state_dict(weights)
         self.average.load_state_dict(weights)
 
@@ -229,10 +243,28 @@ def rate(step: int, steps: int, most: float = RATE) -> float:
     return LAST_RATE + (most - LAST_RATE) * warm * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+def _padded(weight: Tensor, like: Tensor) -> Tensor:
+    padded = torch.zeros_like(like)
+    padded[:, : weight.shape[1]] = weight
+    return padded
+
+
+def weights_of(file: Path) -> dict[str, Tensor]:
+    """Return the state dict of a fit, which `Fit.save` wrote, or of a shipped net."""
+    if file.suffix != ".onnx":
+        kept: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)["average"]
+        return kept
+    return {
+        weight.name: torch.from_numpy(numpy_helper.to_array(weight).astype(np.float32))
+        for weight in onnx.load(file).graph.initializer
+        if "." in weight.name
+    }
+
+
 @torch.inference_mode()
 def gains(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the PSNR in dB of each spoilt image and of what the net makes of it, (B,) each."""
-    mended = torch.cat([net(part) for part in torch.split(batch.spoilt, 24)]).clamp(0, 1)
+    mended = torch.cat([net(part) for part in torch.split(batch.given, 24)]).clamp(0, 1)
     return _psnr(batch.spoilt, batch.clean), _psnr(mended, batch.clean)
 
 
@@ -273,7 +305,9 @@ def main() -> None:
         help="folders of photos as people keep them, which must not be blamed",
     )
     parser.add_argument("--out", type=Path, default=Path("out"), help="where the fit is kept")
-    parser.add_argument("--begin", type=Path, help="another fit, whose weights to begin with")
+    parser.add_argument(
+        "--begin", type=Path, help="another fit, or a shipped net, whose weights to begin with"
+    )
     parser.add_argument("--steps", type=int, default=10_000)
     wishes = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -43,7 +43,7 @@ def load(folders: Sequence[Path], most_of_each: int | None = None) -> Pool:
 
     """
     tiles: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for path in _photos(folders):
+    for path in photos_of(folders):
         tiles[is_held_out(path)].extend(islice(_tiles(path), most_of_each))
     return _pool(tiles, folders, SIDE)
 
@@ -56,7 +56,7 @@ def squares(folders: Sequence[Path]) -> Pool:
 
     """
     cut: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for path in _photos(folders):
+    for path in photos_of(folders):
         with Pictures.open(path) as picture:
             if min(picture.size) < SMALL:
                 continue
@@ -72,15 +72,17 @@ def squares(folders: Sequence[Path]) -> Pool:
 
 
 def is_held_out(path: Path) -> bool:
-    """Return whether a photo is kept for evaluation, with all tiles of the same source.
-
-    The tiles of one photo share what their names have before "_s", as in `beach__7_s0.5_0_512`.
-    """
-    source = path.stem.rpartition("_s")[0] or path.stem
-    return hashlib.sha256(source.encode()).digest()[0] % HELD_OUT == 0
+    """Return whether a photo is kept for evaluation, with all tiles of the same source."""
+    return hashlib.sha256(source_of(path).encode()).digest()[0] % HELD_OUT == 0
 
 
-def _photos(folders: Sequence[Path]) -> list[Path]:
+def source_of(path: Path) -> str:
+    """Return what the tiles of one photo share of their names: `beach__7` of `beach__7_s0.5_0_512`."""
+    return path.stem.rpartition("_s")[0] or path.stem
+
+
+def photos_of(folders: Sequence[Path]) -> list[Path]:
+    """Return all photos below folders, in order."""
     every = (path for folder in folders for path in folder.rglob("*"))
     return sorted(path for path in every if path.suffix.lower() in SUFFIXES)
 

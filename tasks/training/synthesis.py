@@ -21,6 +21,8 @@ from tasks.training.noise import noise
 MARGIN = 64
 """Pixels that are made more than asked for: blur goes round at the border, and blocks of 8 by 8
 must begin anywhere in what is kept. `REACH` of them on each side are never kept."""
+IDENTITY = 0.2
+"""Share of the images that stay as they are, or nearly."""
 
 
 class Recipe(StrEnum):
@@ -31,6 +33,11 @@ class Recipe(StrEnum):
     SOFTNESS = "softness"
     MOTION = "motion"
 
+    @property
+    def channels(self) -> int:
+        """Those of the net: what was lost is told by a JPEG file, and by nothing else."""
+        return 4 if self is Recipe.COMPRESSION else 3
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -38,28 +45,38 @@ class Batch:
 
     clean: Tensor
     spoilt: Tensor
+    losses: Tensor | None = None
+    """What the net is told that compression took, (B,): 1 - quality / 100; 0 where it is not told."""
+
+    @property
+    def given(self) -> Tensor:
+        """What the net is given: the spoilt images, and what it is told as a fourth plane."""
+        if self.losses is None:
+            return self.spoilt
+        plane = self.losses[:, None, None, None].expand(-1, 1, *self.spoilt.shape[2:])
+        return torch.cat([self.spoilt, plane], 1)
 
 
 def make(recipe: Recipe, tiles: Tensor, count: int, side: int, chance: torch.Generator) -> Batch:
     """Cut `count` crops of `side` pixels out of uint8 tiles (N, 3, S, S), and spoil them.
 
-    About one in eight stays as it is, or nearly: to leave a good image alone must be learnt, too.
+    About one in five stays as it is, or nearly: to leave a good image alone must be learnt, too.
     """
     images = crops(tiles, count, side + MARGIN, chance)
-    kept = uniform((count, 1, 1, 1), 0, 1, chance, images) > 0.12
+    kept, losses = uniform((count, 1, 1, 1), 0, 1, chance, images) > IDENTITY, None
     match recipe:
         case Recipe.NOISE:
             target = torch.where(one_in(3, images, chance), soft(images, 0.3, 1.2, chance), images)
             spoilt = _noised(target, kept, chance)
         case Recipe.COMPRESSION:
-            target, spoilt = images, _compressed(images, kept, chance)
+            target, (spoilt, losses) = images, _compressed(images, kept, chance)
         case Recipe.SOFTNESS:
             target, spoilt = images, _softened(images, kept, chance)
         case Recipe.MOTION:
             target, spoilt = images, _shaken(images, kept, chance)
         case _:
             assert_never(recipe)
-    return cut(Batch(target, in_8_bits(spoilt)), side, chance)
+    return cut(Batch(target, in_8_bits(spoilt), losses), side, chance)
 
 
 def crops(tiles: Tensor, count: int, side: int, chance: torch.Generator) -> Tensor:
@@ -82,7 +99,7 @@ def cut(batch: Batch, side: int, chance: torch.Generator) -> Batch:
         for _ in range(2)
     )
     inside = (..., slice(top, top + side), slice(left, left + side))
-    return Batch(batch.clean[inside], batch.spoilt[inside])
+    return Batch(batch.clean[inside], batch.spoilt[inside], batch.losses)
 
 
 def _noised(images: Tensor, kept: Tensor, chance: torch.Generator) -> Tensor:
@@ -93,15 +110,24 @@ def _noised(images: Tensor, kept: Tensor, chance: torch.Generator) -> Tensor:
     return torch.where(one_in(3, images, chance), jpeg(noisy, quality, chance), noisy)
 
 
-def _compressed(images: Tensor, kept: Tensor, chance: torch.Generator) -> Tensor:
-    """Compress photos, of which some are a little noisy or compressed already, on another grid."""
+def _compressed(images: Tensor, kept: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Compress photos, and tell of most what they lost.
+
+    Some are a little noisy, or compressed before, on another grid; of some it is not told, nor of those
+    whose file was saved again, and well: its quality says nothing.
+    """
     sigma = uniform((len(images), 1, 1, 1), 1, 5, chance, images) / 255
     spoilt = torch.where(one_in(5, images, chance), images + noise(images, sigma, chance), images)
     low, high = (uniform((len(images),), *span, chance, images) for span in ((12, 92), (94, 99)))
     before = jpeg_elsewhere(spoilt.clamp(0, 1), low + 15, chance)
     spoilt = torch.where(one_in(8, images, chance), before, spoilt)
     spoilt = torch.where(kept, spoilt, images)
-    return jpeg(spoilt.clamp(0, 1), torch.where(kept.flatten(), low, high), chance)
+    quality = torch.where(kept.flatten(), low, high)
+    spoilt = jpeg(spoilt.clamp(0, 1), quality, chance)
+    again = one_in(8, images, chance)
+    spoilt = torch.where(again, jpeg_elsewhere(spoilt, high, chance), spoilt)
+    untold = (again | one_in(4, images, chance) | ~kept).flatten()
+    return spoilt, torch.where(untold, 0, 1 - quality / 100)
 
 
 def _softened(images: Tensor, kept: Tensor, chance: torch.Generator) -> Tensor:
