@@ -20,6 +20,9 @@ Figures = NDArray[np.float32]
 FILE = weights.FOLDER / "fusion.npz"
 CATEGORIES = tuple(Category)
 MOST_LOGIT = 12.0
+SURELY_NONE = -4.0
+"""The logit of a veil below which there is none; how far below says nothing of anything else: noise
+that hides every flat place pushed it to -6, and itself below what is mended."""
 FAINTEST_DEPTH = 1e-3
 """Of an echo; what is fainter counts as none."""
 
@@ -50,7 +53,7 @@ def figures_of(told: Mapping[Degradation, float], veil_logit: float, evidence: E
         evidence.movement_sigma,
     )
     said = [np.clip(told[kind], -MOST_LOGIT, MOST_LOGIT) for kind in Degradation]
-    return np.array([*said, *measured, np.clip(veil_logit, -MOST_LOGIT, MOST_LOGIT)], np.float32)
+    return np.array([*said, *measured, np.clip(veil_logit, SURELY_NONE, MOST_LOGIT)], np.float32)
 
 
 def weigh(figures: Figures) -> tuple[dict[Degradation, float], dict[Category, float]]:

@@ -26,11 +26,11 @@ from tasks.light import luma
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """Where each degradation is treated."""
 ENOUGH = {
-    Degradation.NOISE: 0.982,
-    Degradation.COMPRESSION: 0.96,
-    Degradation.SOFTNESS: 0.988,
-    Degradation.MOTION: 0.977,
-    Degradation.REFLECTION: 0.951,
+    Degradation.NOISE: 0.983,
+    Degradation.COMPRESSION: 0.95,
+    Degradation.SOFTNESS: 0.987,
+    Degradation.MOTION: 0.972,
+    Degradation.REFLECTION: 0.946,
 }
 """The severity from which on a photo may be mended: of 219 good photos two are."""
 MOST_BESIDE_A_VEIL = 0.7
@@ -68,7 +68,7 @@ Severities = Mapping[Degradation, float]
 class Lite:
     """Classifies by what a net sees and by measured evidence."""
 
-    name: str = "lite 5"
+    name: str = "lite 6"
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
         """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W."""

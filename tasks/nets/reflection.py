@@ -8,9 +8,9 @@ from torch.nn import functional
 
 from tasks.classifiers.veils import FIGURES
 
-WIDTHS = (32, 48, 72, 96)
+WIDTHS = (40, 64, 96, 128)
 """Channels at one, two, four and eight blocks a place."""
-DROPPED, HIDDEN = 0.3, 32
+DROPPED, HIDDEN = 0.2, 32
 LITTLE = -1.0
 """The logit of the share that an untaught net takes for the pane's light."""
 
@@ -45,10 +45,10 @@ class ReflectionNet(nn.Module):
         )  # fmt: skip
 
     def forward(self, figures: Tensor) -> tuple[Tensor, Tensor]:
-        finest = self.enter(figures)  # (B, 32, 56, 56)
-        fine = self.down_fine(self.to_fine(finest))  # (B, 48, 28, 28)
-        middle = self.down_middle(self.to_middle(fine))  # (B, 72, 14, 14)
-        coarse = self.coarse(self.to_coarse(middle))  # (B, 96, 7, 7)
+        finest = self.enter(figures)  # (B, 40, 56, 56)
+        fine = self.down_fine(self.to_fine(finest))  # (B, 64, 28, 28)
+        middle = self.down_middle(self.to_middle(fine))  # (B, 96, 14, 14)
+        coarse = self.coarse(self.to_coarse(middle))  # (B, 128, 7, 7)
         coarse = torch.relu(coarse + self.everywhere(coarse.mean((2, 3)))[:, :, None, None])
         middle = self.up_middle(torch.relu(middle + _twice(self.from_coarse(coarse))))
         fine = self.up_fine(torch.relu(fine + _twice(self.from_middle(middle))))

@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
     parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
-    parser.add_argument("--count", type=int, default=5000, help="photos to learn from")
+    parser.add_argument("--count", type=int, default=12_000, help="photos to learn from")
     wishes = parser.parse_args()
     photos = pool.load([wishes.photos])
     if wishes.good:

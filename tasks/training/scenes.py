@@ -36,14 +36,26 @@ def as_taken(images: Tensor, chance: torch.Generator) -> Tensor:
 
 
 def toned(images: Tensor, chance: torch.Generator) -> Tensor:
-    """Vary the tones of all images, and of a third also contrast, brightness and colour of light."""
+    """Vary the tones of all images.
+
+    Of a third also contrast, brightness and colour of light, of a third how strong their colours are,
+    and of a third how dark and how bright they get, as those of a faded print.
+    """
     count = len(images)
     bent = images.clamp(0, 1) ** log_uniform((count, 1, 1, 1), 0.65, 1.5, chance, images)
     contrast = uniform((count, 1, 1, 1), 0.75, 1.1, chance, images)
     brightness = uniform((count, 1, 1, 1), -0.04, 0.06, chance, images)
     light = uniform((count, 3, 1, 1), 0.88, 1.12, chance, images)
     varied = ((bent - 0.5) * contrast + 0.5 + brightness) * light
-    return torch.where(one_in(3, images, chance), varied, bent).clamp(0, 1)
+    varied = torch.where(one_in(3, images, chance), varied, bent).clamp(0, 1)
+    grey = varied.mean(1, keepdim=True)
+    coloured = grey + uniform((count, 1, 1, 1), 0.4, 1.4, chance, images) * (varied - grey)
+    varied = torch.where(one_in(3, images, chance), coloured.clamp(0, 1), varied)
+    colours = uniform((2, count, 3, 1, 1), -0.04, 0.05, chance, images)
+    darkest = (uniform((count, 1, 1, 1), 0, 0.25, chance, images) + colours[0]).clamp(min=0)
+    brightest = (uniform((count, 1, 1, 1), 0.65, 1, chance, images) + colours[1]).clamp(max=1)
+    faded = darkest + (brightest - darkest) * varied
+    return torch.where(one_in(3, images, chance), faded, varied)
 
 
 def monochrome(images: Tensor, _chance: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
+from torch.nn import functional
 
 from storage.kinds import Degradation
 from storage.photos import Image
@@ -30,6 +31,8 @@ SHOWN = 1000
 """Photos from which on progress is shown."""
 UNVEILED = 0.45
 """Share of the photos before which there is no pane."""
+NEAREST = 0.55
+"""The smallest part of a side that is taken for the whole: a thousand scenes are few."""
 COLOURED = 6
 """So many figures of a block come first that have a red, a green and a blue."""
 DARKEST = 2e-3
@@ -122,7 +125,19 @@ def _picked(squares: Tensor, chance: torch.Generator) -> Tensor:
     which = torch.randint(len(squares), (AT_ONCE,), generator=chance)
     images = squares[which].float() / 255
     images = torch.where(one_in(2, images, chance), images.flip(3), images)
-    return torch.where(one_in(4, images, chance), torch.rot90(images, 1, (2, 3)), images)
+    images = torch.where(one_in(4, images, chance), torch.rot90(images, 1, (2, 3)), images)
+    nearer = torch.cat([_part(image[None], chance) for image in images])
+    return torch.where(one_in(1.6, images, chance), nearer, images)
+
+
+def _part(image: Tensor, chance: torch.Generator) -> Tensor:
+    """Cut a smaller square anywhere, and enlarge it: as if taken from nearer."""
+    whole = image.shape[2]
+    side = int(uniform((), NEAREST, 1, chance, image) * whole)
+    top, left = torch.randint(whole - side + 1, (2,), generator=chance).tolist()
+    part = image[..., top : top + side, left : left + side]
+    enlarged = functional.interpolate(part, (whole, whole), mode="bicubic", align_corners=False)
+    return enlarged.clamp(0, 1)
 
 
 def _as_saved(images: Tensor, chance: torch.Generator) -> Tensor:

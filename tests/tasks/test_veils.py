@@ -71,7 +71,7 @@ def test_light_of_a_pane_is_taken_away_and_none_is_added():
     assert np.mean(sure) > 1.5
 
 
-@pytest.mark.parametrize(("scene", "other"), [("rocket", "chelsea"), ("astronaut", "chelsea")])
+@pytest.mark.parametrize(("scene", "other"), [("rocket", "chelsea"), ("coffee", "chelsea")])
 def test_a_photo_through_a_pane_is_recognised_mended_and_kept(scene, other):
     truth = photo(scene)
     seen = through_a_pane(truth, photo(other))
