@@ -30,7 +30,7 @@ ENOUGH = {
     Degradation.COMPRESSION: 0.95,
     Degradation.SOFTNESS: 0.987,
     Degradation.MOTION: 0.972,
-    Degradation.REFLECTION: 0.946,
+    Degradation.REFLECTION: 0.951,
 }
 """The severity from which on a photo may be mended: of 219 good photos two are."""
 MOST_BESIDE_A_VEIL = 0.7

@@ -22,20 +22,25 @@ VERY_SOFT, SHARE, ROUNDS = 1.5, 0.6, 8
 """The sigma of the sharpest edges, in pixels, from which on an image is first sharpened by
 deconvolution, and by which share of it: better by 0.5 to 1 dB than the net alone from 2 pixels on."""
 ORDER = (Degradation.COMPRESSION, Degradation.NOISE, Degradation.SOFTNESS)
+LIKELY = dict.fromkeys((Degradation.NOISE, Degradation.COMPRESSION), 0.8)
+"""The severity from which on these are taken out of a photo that is mended anyway."""
+BESIDE_BLOCKS = 0.5
+"""By how much a photo is sharpened that also had blocks, which look soft: of 8 that had nothing but blocks
+full sharpening harmed two, by 0.2 and 1.8 dB, and half none; 4 that were soft gain 0.7 instead of 0.9 dB."""
 
 
 def clean(image: Image, verdict: Verdict) -> Image:
-    """Take compression and noise out, and sharpen a soft image: each if it is bad enough.
-
-    Blocks look soft; with 0.6 as enough for what is found beside them, three of 90 photos that were
-    only compressed were sharpened for the worse, by 0.7 to 2.2 dB.
-    """
+    """Take compression and noise out, and sharpen a soft image: each if it is bad enough."""
+    severities = verdict.severities
+    treated = [kind for kind in ORDER if severities[kind] >= LIKELY.get(kind, ENOUGH[kind])]
     made = image
-    for degradation in ORDER:
-        if verdict.severities[degradation] >= ENOUGH[degradation]:
-            if degradation is Degradation.SOFTNESS:
-                made = _sharper(made)
-            made = restored(made, degradation.value, _told(degradation, verdict.jpeg_quality))
+    for kind in treated:
+        if kind is not Degradation.SOFTNESS:
+            made = restored(made, kind.value, _told(kind, verdict.jpeg_quality))
+    if Degradation.SOFTNESS in treated:
+        sharp = restored(_sharper(made), Degradation.SOFTNESS.value)
+        share = BESIDE_BLOCKS if Degradation.COMPRESSION in treated else 1.0
+        made = made + np.float32(share) * (sharp - made)
     return with_low_frequencies_of(image, made, LOW_SIGMA)
 
 

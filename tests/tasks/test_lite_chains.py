@@ -1,17 +1,24 @@
 """The lite chains bring spoiled photos nearer to what they were, and the guard keeps that."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 
+from storage import photos
 from storage.kinds import Category, Degradation
-from tasks import degrade
+from storage.photos import Limits
+from tasks import degrade, restore
 from tasks.chains import lite
 from tasks.chains.super_resolution import SuperResolution
 from tasks.classifiers import Verdict
 from tasks.classifiers.lite import Lite
 from tasks.guard import judge
 from tasks.receipt import Receipt
+from tasks.restorers.cleaning import clean
 from tasks.restorers.tiles import TILE_PIXELS, by_tiles, with_low_frequencies_of
 
 classify = Lite()
@@ -51,6 +58,25 @@ def test_a_spoiled_photo_is_mended_and_kept(kind):
         print(f"{photo.__name__} {kind}: {psnr(spoiled, truth):.2f} dB, {gain:+.2f}")
         assert gain > GAIN_DB[kind]
         assert judgement.kept, judgement.reason
+
+
+def test_what_a_file_lost_is_told_unless_it_is_too_good_to_have_lost_it():
+    truth = skimage.data.coffee().astype(np.float32) / 255
+    spoiled = degrade.compressed(truth, 30)
+    known = verdict_of(Category.SUPER_RESOLUTION, compression=1.0)
+    made = {
+        quality: clean(spoiled, replace(known, jpeg_quality=quality)) for quality in (30, 95, None)
+    }
+    assert psnr(made[30], truth) > psnr(made[None], truth) + 0.02
+    assert np.array_equal(made[95], made[None])  # saved again, and well: the blocks are older
+
+
+def test_a_worker_tells_the_quality_of_the_file_that_it_mends(tmp_path):
+    file = tmp_path / "photo.jpg"
+    Image.fromarray(skimage.data.coffee()).save(file, quality=40)
+    photo = photos.read(file, Limits(10**8, 10**8, 0))
+    scores = {"scores": {}, "severities": {}, "confident": True}
+    assert restore._verdict(SimpleNamespace(scores=scores), photo).jpeg_quality == 40
 
 
 def test_a_ghost_is_taken_out_on_the_side_where_it_lies():

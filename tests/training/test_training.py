@@ -295,6 +295,17 @@ def test_what_is_no_degradation_leaves_most_of_a_photo_sharp(tiles, name):
     assert (after > 0.15 * before).all()  # a fog is the faintest
 
 
+def test_some_photos_are_toned_like_faded_prints_and_some_lose_their_colours(tiles):
+    images = (tiles[:1].float() / 255).expand(60, -1, -1, -1)
+    images = (images - images.amin()) / (images.amax() - images.amin())  # black is there, and white
+    made = scenes.toned(images, chance())
+    assert 0 <= made.min() <= made.max() <= 1
+    darkest = torch.quantile(made.flatten(1)[:, ::97], 0.002, dim=1)
+    assert 8 < (darkest > 0.08).sum() < 30
+    colours = (made.amax(1) - made.amin(1)).mean((1, 2))
+    assert colours.min() < 0.5 * colours.median()
+
+
 def test_the_same_seed_takes_the_same_photos(tiles):
     images = tiles.float() / 255
     taken = [scenes.as_taken(images, chance(5)) for _ in range(2)]
