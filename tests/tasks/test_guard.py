@@ -87,6 +87,25 @@ def test_smoothing_until_the_photo_is_soft_is_refused(noisy, truth, verdict):
     assert "softness went from" in judgement.reason
 
 
+@pytest.mark.parametrize(("scene", "sigma"), [("chelsea", 1.2), ("rocket", 1.8)])
+def test_softness_may_come_to_light_that_noise_had_hidden(scene, sigma):
+    sharp = getattr(skimage.data, scene)()[:300, :400].astype(np.float32) / 255
+    soft = degrade.softened(sharp, sigma)
+    noisy = degrade.noisy(soft, 12, np.random.default_rng(0))
+    judgement = judge(noisy, soft, classify(noisy), classify)
+    assert judgement.kept
+    assert judgement.figures["softness_after"] > judgement.figures["softness_before"] + 0.25
+
+
+@pytest.mark.parametrize("grain", [13, 20, 28])
+@pytest.mark.parametrize("scene", ["chelsea", "astronaut"])
+def test_no_sharp_photo_may_be_smeared_with_its_noise(scene, grain):
+    sharp = getattr(skimage.data, scene)()[:300, :400].astype(np.float32) / 255
+    noisy = degrade.noisy(sharp, grain, np.random.default_rng(1))
+    refused = judge(noisy, cv2.GaussianBlur(sharp, (0, 0), 1.5), classify(noisy), classify)
+    assert refused.reason.startswith("kept original: softness went from ")
+
+
 @pytest.mark.parametrize(("scene", "other"), [("rocket", "chelsea"), ("coffee", "rocket")])
 def test_a_pane_may_come_to_light_but_none_may_be_added(scene, other):
     behind, before = (getattr(skimage.data, name)()[:300, :400] / 255 for name in (scene, other))

@@ -71,6 +71,28 @@ def test_what_a_file_lost_is_told_unless_it_is_too_good_to_have_lost_it():
     assert np.array_equal(made[95], made[None])  # saved again, and well: the blocks are older
 
 
+def test_what_is_likely_beside_what_is_sure_is_taken_out_too():
+    truth = skimage.data.coffee().astype(np.float32) / 255
+    noisy = degrade.noisy(truth, 10, np.random.default_rng(0))
+    soft, both = (
+        verdict_of(Category.SUPER_RESOLUTION, softness=1.0, noise=noise) for noise in (0.5, 0.85)
+    )
+    assert psnr(clean(noisy, both), truth) > psnr(clean(noisy, soft), truth) + 3
+
+
+def test_beside_blocks_a_photo_is_sharpened_by_half():
+    truth = skimage.data.coffee().astype(np.float32) / 255
+    blocky = degrade.compressed(truth, 40)
+    blocks, both, soft = (
+        clean(blocky, verdict_of(Category.SUPER_RESOLUTION, **severities))
+        for severities in (
+            {"compression": 1.0}, {"compression": 1.0, "softness": 1.0}, {"softness": 1.0},
+        )
+    )  # fmt: skip
+    change, alone = np.abs(both - blocks).mean(), np.abs(soft - blocky).mean()
+    assert 0.2 * alone < change < 0.8 * alone
+
+
 def test_a_worker_tells_the_quality_of_the_file_that_it_mends(tmp_path):
     file = tmp_path / "photo.jpg"
     Image.fromarray(skimage.data.coffee()).save(file, quality=40)
