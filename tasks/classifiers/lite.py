@@ -47,8 +47,7 @@ SMALLEST = 64
 Ramp = tuple[float, float, float]
 """The figures that mean nothing, enough to be mended, and the worst."""
 QUALITY: Ramp = (90.0, 79.0, 20.0)
-"""Of a JPEG file. From 30 to 80, mending 89 of 90 gained 0.56 dB on the mean, and three lost; leaving
-those above 55 as they were, 0.35."""
+"""Of a JPEG file. From 30 to 80, mending 89 of 90 gains 0.78 dB on the mean, and two lose."""
 NOISE: Ramp = (2.0, 6.0, 20.0)
 """Sigma of 255, of white noise; of 219 good photos none has more than 5.3."""
 GHOST: Ramp = (0.05, 0.2, 0.5)
