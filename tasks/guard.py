@@ -45,7 +45,7 @@ the coarse picture, which may move by less than can be seen."""
 SUSPECTED = 0.5
 """The severity from which on softness may have been there under noise, which hides it: it may rise when
 that is taken out. All six results that were refused for it were better, by 1 to 10 dB; of four sharp
-photos with noise of 6 to 28 none reaches it, so none may be smeared."""
+photos with noise of 6 to 28 none reaches it, so that none may become soft."""
 
 
 Severities = Mapping[Degradation, float]

@@ -23,7 +23,8 @@ VERY_SOFT, SHARE, ROUNDS = 1.5, 0.6, 8
 deconvolution, and by which share of it: better by 0.5 to 1 dB than the net alone from 2 pixels on."""
 ORDER = (Degradation.COMPRESSION, Degradation.NOISE, Degradation.SOFTNESS)
 LIKELY = dict.fromkeys((Degradation.NOISE, Degradation.COMPRESSION), 0.8)
-"""The severity from which on these are taken out of a photo that is mended anyway."""
+"""The severity from which on these are taken out of a photo that is mended anyway: 30 photos with noise
+and blocks gain 2.9 instead of 2.1 dB on the mean."""
 BESIDE_BLOCKS = 0.5
 """By how much a photo is sharpened that also had blocks, which look soft: of 8 that had nothing but blocks
 full sharpening harmed two, by 0.2 and 1.8 dB, and half none; 4 that were soft gain 0.7 instead of 0.9 dB."""

@@ -1,8 +1,8 @@
 """Pack photos for a machine that is lent for minutes: `python -m tasks.training.pack --photos FOLDER`.
 
 Files are copied as they are, since what is compressed once more is no clean photo: one of each source,
-then a second one of each, until no more fit. With a folder of 40 MiB, one command on one large GPU
-fits one net whole in ten minutes: `python -m tasks.training.fit noise --photos out/packed --steps 30000`.
+then a second one of each, until no more fit. There, one command fits one net whole:
+`python -m tasks.training.fit noise --photos out/packed --steps 30000`, which is meant to take ten minutes.
 """
 
 import argparse
