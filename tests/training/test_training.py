@@ -226,7 +226,8 @@ def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
 ):
     begun = begin(tiles, 2, name)
     (tmp_path / "net.onnx").write_bytes(export.export(begun.average, shape, {"recipe": "noise"}))
-    assert (tmp_path / "net.onnx").stat().st_size < 2e6
+    parameters = sum(weight.numel() for weight in begun.average.parameters())
+    assert (tmp_path / "net.onnx").stat().st_size < 2.5 * parameters  # half precision
     again = begin(tiles, 0, name).net
     again.load_state_dict(fit.weights_of(tmp_path / "net.onnx"), strict=False)
     tile = torch.rand((1, shape[0], shape[1], shape[1]), generator=chance())
