@@ -174,15 +174,15 @@ def _no_better(
         return _sentence(worst, had, has, f"its log odds may rise by {MOST_WORSE}")
     for kind in Degradation:
         risen = has[kind] > FAINT and has[kind] - had[kind] > MOST_RISE
-        if risen and kind is not MAY_RISE and not _was_hidden(kind, worst, had):
+        if risen and not _may_come_to_light(kind, worst, had):
             return _sentence(kind, had, has, f"it may rise by {MOST_RISE}")
     return None
 
 
-def _was_hidden(kind: Degradation, treated: Degradation, had: Severities) -> bool:
-    """Return whether what is seen now was suspected before, under noise."""
-    hidden = kind is Degradation.SOFTNESS and treated is Degradation.NOISE
-    return hidden and had[kind] >= SUSPECTED
+def _may_come_to_light(kind: Degradation, treated: Degradation, had: Severities) -> bool:
+    """Return whether a degradation may only be seen more plainly now, and was there before."""
+    under_noise = kind is Degradation.SOFTNESS and treated is Degradation.NOISE
+    return kind is MAY_RISE or (under_noise and had[kind] >= SUSPECTED)
 
 
 def _log_odds(severity: float) -> float:

@@ -296,6 +296,16 @@ def test_what_is_no_degradation_leaves_most_of_a_photo_sharp(tiles, name):
     assert (after > 0.15 * before).all()  # a fog is the faintest
 
 
+def test_many_scenes_that_a_pane_is_laid_over_are_parts_of_photos():
+    whole = torch.linspace(0, 255, 512).byte().expand(1, 3, 512, 512)  # from black to white
+    spans = torch.cat([
+        (made.amax((1, 2, 3)) - made.amin((1, 2, 3)))
+        for made in (veils._picked(whole, chance(seed)) for seed in range(4))
+    ])  # fmt: skip
+    assert 8 < (spans < 0.97).sum() < 36
+    assert spans.min() > veils.NEAREST - 0.03
+
+
 def test_some_photos_are_toned_like_faded_prints_and_some_lose_their_colours(tiles):
     images = (tiles[:1].float() / 255).expand(60, -1, -1, -1)
     images = (images - images.amin()) / (images.amax() - images.amin())  # black is there, and white
