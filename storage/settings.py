@@ -11,16 +11,17 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 from urllib.parse import quote
 
 from storage.errors import SettingsError
 from storage.kinds import AUTO, QUEUES, EngineName
+from storage.values import dataclass_of
 
 PLACES = (Path("~/.config/photomend/config.toml"), Path("/etc/photomend/config.toml"))
 """Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""
@@ -273,7 +274,7 @@ def make(values: Mapping[str, Any], where: str) -> Settings:
     if not isinstance(galleries, Mapping):
         raise SettingsError(f"{where}: galleries must be tables, like [galleries.family]")
     plain = {key: value for key, value in values.items() if key not in TABLES}
-    made: Settings = _make(Settings, plain, where)
+    made: Settings = dataclass_of(Settings, plain, where)
     if made.engine not in (*EngineName, AUTO):
         raise SettingsError(f"{where}: engine is lite, paper or auto, not {made.engine!r}")
     if made.weights_mirror and not made.weights_mirror.startswith(("https://", "http://")):
@@ -292,7 +293,7 @@ def make(values: Mapping[str, Any], where: str) -> Settings:
 def _paper(values: Any, where: str) -> PaperSettings:
     if not isinstance(values, Mapping):
         raise SettingsError(f"{where}: it must be a table")
-    paper: PaperSettings = _make(PaperSettings, values, where)
+    paper: PaperSettings = dataclass_of(PaperSettings, values, where)
     allowed: dict[str, tuple[object, ...]] = {
         "enlarge": (1, 2, 4), "invsr_steps": (1, 2, 3, 4, 5), "faces": ("on", "off"),
         "face_net": ("CodeFormer", "GFPGANv1.4"),
@@ -314,7 +315,7 @@ def _paper(values: Any, where: str) -> PaperSettings:
 def _gallery(values: Any, where: str) -> GallerySettings:
     if not isinstance(values, Mapping) or "path" not in values:
         raise SettingsError(f'{where}: a gallery needs its folder: path = "/mnt/photos"')
-    gallery: GallerySettings = _make(GallerySettings, values, where)
+    gallery: GallerySettings = dataclass_of(GallerySettings, values, where)
     if gallery.watch not in ("auto", "events", "walks"):
         raise SettingsError(f"{where}: watch is auto, events or walks, not {gallery.watch!r}")
     try:
@@ -348,72 +349,6 @@ def _keep_apart(galleries: Mapping[str, GallerySettings], where: str) -> None:
                 )
             if name < other and gallery.path.absolute() == watched.path.absolute():
                 raise SettingsError(f"{where}: the galleries {name} and {other} are one folder")
-
-
-def _make(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    """Build the dataclass `kind`, each value turned into its field's type."""
-    hints = get_type_hints(kind)
-    if unknown := sorted(set(values) - set(hints)):
-        known = ", ".join(sorted(hints))
-        raise SettingsError(f"{where}: {unknown[0]} is no setting; there are {known}")
-    made = {}
-    for key, value in values.items():
-        try:
-            made[key] = _READERS[hints[key]](value)
-        except (TypeError, ValueError) as error:
-            raise SettingsError(f"{where}: {key} = {value!r} cannot be: {error}") from error
-    return kind(**made)
-
-
-def _path(value: Any) -> Path:
-    if not isinstance(value, str | Path) or not str(value):
-        raise ValueError("it must be a path")
-    path = Path(value).expanduser()
-    if not path.is_absolute():
-        raise ValueError("it must be an absolute path")
-    return path
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("it must be a text in quotes")
-    return value
-
-
-def _patterns(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError('it must be a list of texts, like ["*.bak"]')
-    return tuple(value)
-
-
-def _number(value: Any) -> float:
-    number = float(value)
-    if isinstance(value, bool) or not number >= 0:
-        raise ValueError("it must be a number, not below 0")
-    return number
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("it must be true or false")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if _number(value) != int(_number(value)):
-        raise ValueError("it must be a whole number")
-    return int(_number(value))
-
-
-_READERS: dict[Any, Callable[[Any], Any]] = {
-    Path: _path,
-    Path | None: _path,
-    str: _text,
-    float: _number,
-    int: _whole,
-    bool: _truth,
-    tuple[str, ...]: _patterns,
-}
 
 
 def _file() -> Path | None:

@@ -21,6 +21,7 @@ from tasks.detectors.faces import Face
 from tasks.detectors.yolo import Hole, Region
 from tasks.light import Plane
 from tasks.nets import yoso
+from tasks.nets.segments import region_of
 from tasks.nets.yoso import YosoNet
 from tasks.restorers.inpainting import grown
 from tasks.restorers.tensors import tensor_of
@@ -132,7 +133,7 @@ def segmented(net: YosoNet, device: torch.device, image: Image) -> Hole:
     way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     sized = np.asarray(cv2.resize(image, seen[::-1], interpolation=way), np.float32)
     logits, masks = net(tensor_of(sized, device))
-    found = yoso.region(logits[0], yoso.unframed(masks, seen)[0], 0, LEAST_SCORE)
+    found = region_of(logits[0], yoso.unframed(masks, seen)[0], 0, LEAST_SCORE)
     drawn = cv2.resize(found.float().cpu().numpy(), (width, height))
     return np.asarray(drawn >= 0.5, np.bool_)
 

@@ -11,13 +11,13 @@ from torch.nn import functional
 from storage.errors import WeightsWrong
 from storage.weights import opened
 from tasks.detectors.reflections import LEAST_SCORE
+from tasks.nets.segments import region_of
 from tasks.nets.yoso import (
     TEMPERATURE,
     Net,
     Normed,
     Proposals,
     YosoNet,
-    region,
     sizes,
     unframed,
 )
@@ -111,7 +111,7 @@ def overlap(net: nn.Module, scenes: Scenes) -> float:
     both = either = 0
     for image, mask in zip(torch.split(scenes.images, 1), scenes.masks[:, 0] > 0.5, strict=True):
         logits, masks = net(image)
-        found = region(logits[0], unframed(masks, image.shape[2:])[0], 0, LEAST_SCORE)
+        found = region_of(logits[0], unframed(masks, image.shape[2:])[0], 0, LEAST_SCORE)
         both, either = both + int((found & mask).sum()), either + int((found | mask).sum())
     return both / max(1, either)
 

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensors need safetensors")
 
 from tasks.nets import yoso
+from tasks.nets.segments import panoptic, region_of, semantic
 from tasks.nets.yoso import YosoNet
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
@@ -99,11 +100,11 @@ def test_a_batch_of_features_becomes_the_authors_proposals(golden, net):
 def assert_panoptic_as_by_the_authors(logits, masks, case, golden, facts):
     least = facts["thresholds"][case]
     prefix = "image.post" if case == "image" else case
-    numbers, segments = yoso.panoptic(logits, masks, THINGS, least["object_mask"], least["overlap"])
+    numbers, segments = panoptic(logits, masks, THINGS, least["object_mask"], least["overlap"])
     assert torch.equal(numbers, golden[f"{prefix}.panoptic"])
     found = [(one.number, one.thing, one.category) for one in segments]
     assert found == [tuple(info.values()) for info in facts["segments_info"][case]]
-    assert worst(yoso.semantic(logits, masks), golden[f"{prefix}.sem_seg"]) < 1e-5
+    assert worst(semantic(logits, masks), golden[f"{prefix}.sem_seg"]) < 1e-5
 
 
 @pytest.mark.parametrize("index", [0, 1])
@@ -120,7 +121,7 @@ def test_masks_come_to_the_size_that_is_asked_for_as_the_authors_do(golden, fact
 
 
 def test_nothing_believed_is_no_segment():
-    numbers, segments = yoso.panoptic(torch.zeros(4, 6), torch.randn(4, 8, 9), THINGS)
+    numbers, segments = panoptic(torch.zeros(4, 6), torch.randn(4, 8, 9), THINGS)
     assert not numbers.any()
     assert segments == []
 
@@ -130,11 +131,11 @@ def test_the_region_of_a_class_is_the_union_of_what_is_believed_to_be_it():
     for proposal in range(4):
         masks[proposal, :, 2 * proposal : 2 * proposal + 2] = 5
     logits = torch.tensor([[9.0, 0], [1.0, 0], [0, 9.0], [9.0, 0]])  # yes, unsure, none, yes
-    found = yoso.region(logits, masks, 0, 0.9)
+    found = region_of(logits, masks, 0, 0.9)
     assert found.shape == (6, 8)
     assert found.dtype == torch.bool
     assert found[0].tolist() == [True, True, *4 * [False], True, True]
-    assert not yoso.region(logits[1:3], masks[1:3], 0, 0.9).any()
+    assert not region_of(logits[1:3], masks[1:3], 0, 0.9).any()
 
 
 @torch.inference_mode()
