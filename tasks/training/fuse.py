@@ -18,7 +18,7 @@ from torch.nn import functional
 from storage.kinds import Category, Degradation
 from tasks.classifiers import TREATED, fusion
 from tasks.classifiers.evidence import measure
-from tasks.classifiers.lite import logits
+from tasks.classifiers.lite import ENOUGH, logits
 from tasks.classifiers.veils import veil
 from tasks.evaluation import metrics
 from tasks.training import labels, pool
@@ -113,9 +113,12 @@ def report(net: nn.Sequential, figures: Tensor, severities: Tensor) -> str:
         shares_above = ", ".join(
             f"{least}: {(told_of[good] >= least).float().mean():.3f} and "
             f"{(told_of[bad] >= least).float().mean():.2f}"
-            for least in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+            for least in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
         )
         lines.append(f"  share of good and of bad photos with {kind.value} above {shares_above}")
+    enough = torch.tensor([ENOUGH[kind] for kind in Degradation])
+    touched = (told[good].sigmoid() >= enough).any(1).float().mean()
+    lines.append(f"  of {int(good.sum())} good photos, bad enough to be mended: {touched:.3f}")
     return "\n".join(lines)
 
 

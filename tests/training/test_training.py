@@ -362,6 +362,10 @@ def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
     net = fuse.fitted(figures, severities)
     told = fuse.report(net, figures, severities)
     assert "AUC of noise: 0.9" in told or "AUC of noise: 1.0" in told
+    good = int((severities.amax(1) == 0).sum())
+    assert f"of {good} good photos, bad enough to be mended: 0.000" in told
+    all_bad = fuse.report(net, figures + 4, severities)
+    assert f"of {good} good photos, bad enough to be mended: 1.000" in all_bad
     monkeypatch.setattr(fusion, "FILE", tmp_path / "fusion.npz")
     fuse.save(net, torch.zeros(13), torch.ones(13), fusion.FILE)
     fusion._layers.cache_clear()
