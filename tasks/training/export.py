@@ -107,10 +107,11 @@ def main() -> None:
     state = torch.load(wishes.out / f"{wishes.name}.pt", map_location="cpu", weights_only=True)
     net, shape = _begun(wishes.name)
     net.load_state_dict(state["average"])
-    facts = {"recipe": wishes.name, "steps": str(state["step"]), "licence": "Apache-2.0"}
+    steps = state["before"] + state["step"]
+    facts = {"recipe": wishes.name, "steps": str(steps), "licence": "Apache-2.0"}
     file = file_of(wishes.name)
     file.write_bytes(export(net, shape, facts))
-    print(f"{file}: {file.stat().st_size / 1e6:.2f} MB after {state['step']} steps")
+    print(f"{file}: {file.stat().st_size / 1e6:.2f} MB after {steps} steps")
 
 
 if __name__ == "__main__":

@@ -166,11 +166,11 @@ def _batch(on_a_cpu: int, device: torch.device) -> int:
 
 
 class Fit:
-    """A net on its way."""
+    """A net on its way: after `step` steps of its own, and `before` that its weights had taken then."""
 
     def __init__(self, work: Work, device: torch.device) -> None:
         torch.manual_seed(SEED)
-        self.step = 0
+        self.step, self.before = 0, 0
         self._work, self._device = work, device
         self.net, self.average = _by_pixel(work.net(), device), _by_pixel(work.net(), device).eval()
         self.average.load_state_dict(self.net.state_dict())
@@ -181,7 +181,7 @@ class Fit:
         """Write everything that is needed to go on, whole or not at all."""
         state = {
             "net": self.net.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self._optimiser.state_dict(), "step": self.step,
+            "optimiser": self._optimiser.state_dict(), "step": self.step, "before": self.before,
         }  # fmt: skip
         temporary = file.with_suffix(".part")
         torch.save(state, temporary)
@@ -193,7 +193,7 @@ class Fit:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+        self.step, self.before = state["step"], state["before"]
 
     def begin_from(self, file: Path) -> None:
         """Begin with the weights of another fit, that `save` wrote, or of a shipped net.
@@ -212,8 +212,9 @@ class Fit:
         """Take the next one of `steps` steps."""
         for group in self._optimiser.param_groups:
             group["lr"] = rate(self.step, steps, self._work.rate)
-        self._chance.manual_seed(SEED + 1 + self.step)  # the same images, wherever it was stopped
-        torch.manual_seed(SEED + 1 + self.step)  # and the same of them left out by dropout
+        seed = SEED + 1 + self.before + self.step
+        self._chance.manual_seed(seed)  # the same images, wherever it was stopped
+        torch.manual_seed(seed)  # and the same of them left out by dropout
         self.net.train()
         loss = self._work.loss(self.net, self._chance)
         self._optimiser.zero_grad()
@@ -259,6 +260,14 @@ def weights_of(file: Path) -> dict[str, Tensor]:
         for weight in onnx.load(file).graph.initializer
         if "." in weight.name
     }
+
+
+def steps_of(file: Path, name: str) -> int:
+    """Return how many steps a shipped net of this name has behind it; 0 for another, or for a fit."""
+    if file.suffix != ".onnx":
+        return 0
+    facts = {fact.key: fact.value for fact in onnx.load(file).metadata_props}
+    return int(facts["steps"]) if facts.get("recipe") == name else 0
 
 
 @torch.inference_mode()
@@ -319,6 +328,7 @@ def main() -> None:
         fit.load(file)
     elif beginning.exists():
         fit.begin_from(beginning)
+        fit.before = steps_of(beginning, wishes.name)
     begun, first = time.monotonic(), fit.step
     while fit.step < wishes.steps:
         fit.take(wishes.steps)

@@ -334,6 +334,32 @@ def test_a_fit_may_begin_with_the_weights_of_another(tiles, tmp_path):
     assert begun.step == 0
 
 
+def test_a_fit_that_goes_on_from_a_shipped_net_counts_its_steps_and_sees_other_images(
+    tiles, tmp_path, monkeypatch
+):
+    photos, shipped = tmp_path / "photos", tmp_path / "noise.onnx"
+    photos.mkdir()
+    for number, tile in enumerate(tiles[[*range(3)] * 10]):
+        Image.fromarray(tile.permute(1, 2, 0).numpy()).save(photos / f"{number}.png")
+    seeds = []
+    made = synthesis.make
+    monkeypatch.setattr(
+        synthesis, "make", lambda *what: seeds.append(what[-1].initial_seed()) or made(*what)
+    )
+    monkeypatch.setattr(export, "file_of", lambda _: shipped)
+    for name, also in (("first", ()), ("second", ("--begin", str(shipped)))):
+        out = ["--out", str(tmp_path / name)]
+        wishes = ["fit", "noise", "--photos", str(photos), "--steps", "2", *out, *also]
+        monkeypatch.setattr("sys.argv", wishes)
+        fit.main()
+        monkeypatch.setattr("sys.argv", ["export", "noise", *out])
+        export.main()
+    assert fit.steps_of(shipped, "noise") == 4
+    assert fit.steps_of(shipped, "softness") == 0
+    assert fit.steps_of(tmp_path / "first" / "noise.pt", "noise") == 0
+    assert sorted(set(seeds)) == [fit.SEED + number for number in range(5)]  # 0: held out
+
+
 def test_a_net_that_is_told_more_begins_as_one_that_does_not_listen(tiles, tmp_path):
     noise_net = begin(tiles, 3)
     noise_net.save(tmp_path / "noise.pt")
