@@ -47,8 +47,8 @@ DECAY = 0.999
 """Of the average of the weights, which is what is kept."""
 LEAST_ERROR = dict.fromkeys(Recipe, 24 / 255) | {Recipe.NOISE: 6 / 255}
 """Of an input; one that is spoilt less does not count more."""
-VEILED = 12_000
-"""Photos that the net against reflections learns from; a tenth as many are held out."""
+VEILED = 24_000
+"""Photos that the net against reflections learns from, 230 KB each; a tenth as many are held out."""
 LEAST_CHANGE = 0.08
 """By a pane; one that changes less does not count more."""
 LEAST_SQUARE = 1e-8

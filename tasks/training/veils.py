@@ -63,7 +63,7 @@ class Veiled:
             for most in (4, 2)
         )
         colours = torch.randperm(3, generator=chance, device=chance.device)
-        figures, light = self.figures[which].float(), self.light[which][:, colours]
+        figures, light = self.figures[which].float(), self.light[which][:, colours].float()
         parts = [*torch.split(figures, 3, 1)]
         parts[:COLOURED] = [part[:, colours] for part in parts[:COLOURED]]
         figures, light = (
@@ -77,7 +77,7 @@ def veiled(squares: Tensor, count: int, chance: torch.Generator) -> Veiled:
     """Make photos of which half are taken through a pane, from uint8 squares (N, 3, S, S)."""
     made = Veiled(  # whole from the start: kept in pieces, they leave the heap in pieces, too
         torch.empty((count, FIGURES, GRID, GRID), dtype=torch.float16),
-        torch.empty((count, 3, GRID, GRID)),
+        torch.empty((count, 3, GRID, GRID), dtype=torch.float16),
         torch.empty(count),
         torch.empty(count),
     )
@@ -100,7 +100,7 @@ def lifted(figures: Tensor, shares: Tensor) -> Tensor:
 
 def unveiled(veiled: Veiled) -> Tensor:
     """Return the mean colours of blocks without what the pane adds, as in a file."""
-    return _coded(veiled.figures[:, :3].clamp(min=0) ** GAMMA - veiled.light)
+    return _coded(veiled.figures[:, :3].float().clamp(min=0) ** GAMMA - veiled.light)
 
 
 def _coded(light: Tensor) -> Tensor:

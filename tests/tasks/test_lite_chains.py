@@ -19,6 +19,7 @@ from tasks.classifiers.lite import Lite
 from tasks.guard import judge
 from tasks.receipt import Receipt
 from tasks.restorers.cleaning import clean
+from tasks.restorers.ghosts import remove_ghost
 from tasks.restorers.tiles import TILE_PIXELS, by_tiles, with_low_frequencies_of
 
 classify = Lite()
@@ -108,6 +109,11 @@ def test_a_ghost_is_taken_out_on_the_side_where_it_lies():
         verdict = verdict_of(Category.REFLECTION, reflection=0.9)
         mended = lite.load(Category.REFLECTION)(spoiled, verdict, Receipt())
         assert psnr(mended, truth) > psnr(spoiled, truth) + 6
+
+
+def test_a_ghost_that_is_too_faint_to_be_sure_of_stays():
+    faint = degrade.ghosted(skimage.data.coffee().astype(np.float32) / 255, (9, 5), 0.15)
+    assert np.array_equal(remove_ghost(faint, verdict_of(Category.REFLECTION)), faint)
 
 
 def test_where_nothing_is_reflected_little_changes():

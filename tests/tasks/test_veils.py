@@ -67,7 +67,7 @@ def test_light_of_a_pane_is_taken_away_and_none_is_added():
         assert classify(seen).category is Category.REFLECTION
         if veil(seen).severity > 0.8:
             sure.append(gain)
-    assert len(sure) >= 4
+    assert len(sure) >= 10
     assert np.mean(sure) > 1.5
 
 
