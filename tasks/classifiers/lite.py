@@ -30,7 +30,7 @@ ENOUGH = {
     Degradation.COMPRESSION: 0.95,
     Degradation.SOFTNESS: 0.987,
     Degradation.MOTION: 0.972,
-    Degradation.REFLECTION: 0.924,
+    Degradation.REFLECTION: 0.953,
 }
 """The severity from which on a photo may be mended: of 219 good photos four are."""
 MOST_BESIDE_A_VEIL = 0.7
