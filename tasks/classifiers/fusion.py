@@ -20,7 +20,7 @@ Figures = NDArray[np.float32]
 FILE = weights.FOLDER / "fusion.npz"
 CATEGORIES = tuple(Category)
 MOST_LOGIT = 12.0
-SURELY_NONE = -4.0
+SURELY_NONE = -3.5
 """The logit of a veil below which there is none; how far below says nothing of anything else: noise
 that hides every flat place pushed it to -6, and itself below what is mended."""
 FAINTEST_DEPTH = 1e-3
