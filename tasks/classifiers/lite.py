@@ -1,9 +1,9 @@
 """The classifier of the lite engine: two small nets, weighed with measured evidence.
 
 One net looks at crops of native size and sees what cannot be measured, such as noise that
-neighbouring pixels share; the other looks at the whole photo for the light of a pane; the evidence
-keeps both to what is there. How bad a photo must be to be mended was read off the photos of `make
-evaluate`; what lies between that and clean is left alone as unsure.
+neighbouring pixels share; the evidence keeps it to what is there. The other looks at the whole
+photo for the light of a pane, of which it judges alone. How bad a photo must be to be mended was
+read off the photos of `make evaluate`; what lies between that and clean is left alone as unsure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class Lite:
         evidence, pane = measure(image), veil(image)
         severities, told = weigh(figures_of(logits(image), pane.logit, evidence))
         scores: Scores = told
-        severities[Degradation.REFLECTION] = pane.severity  # what it is weighed with knows no more
+        severities[Degradation.REFLECTION] = pane.severity  # weighed, it sees less
         if not evidence.noise_sigma:  # a pattern that somebody drew
             severities[Degradation.NOISE] = 0.0
         if _is_smooth(evidence):
