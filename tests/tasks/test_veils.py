@@ -64,7 +64,9 @@ def test_light_of_a_pane_is_taken_away_and_none_is_added():
         assert made.min() >= 0
         assert gain > -0.05
         assert veil(seen).severity > veil(truth).severity
-        assert classify(seen).category is Category.REFLECTION
+        verdict = classify(seen)
+        assert verdict.category is Category.REFLECTION
+        assert verdict.severities[Degradation.REFLECTION] == veil(seen).severity  # it judges alone
         if veil(seen).severity > 0.8:
             sure.append(gain)
     assert len(sure) >= 10
