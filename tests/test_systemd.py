@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from storage.telemetry import VARIABLES
+
 UNITS = Path(__file__).parent.parent / "systemd"
 WORKER = "photomend-worker@.service"
 WATCHER = "photomend-watch.service"
@@ -72,3 +74,13 @@ def test_the_instance_names_the_queue_and_its_environment_file() -> None:
     assert "EnvironmentFile=-/etc/photomend/%i.env" in lines(WORKER)
     assert [line for line in lines(WORKER) if line.endswith("photomend work %i")]
     assert "CUDA_VISIBLE_DEVICES=0" in lines("classify.env")
+
+
+@pytest.mark.parametrize("name", [WATCHER, WORKER])
+def test_the_libraries_of_a_unit_report_to_nobody(name: str) -> None:
+    words = {f"{variable}={value}" for variable, value in VARIABLES.items()}
+    given = {
+        word for line in lines(name) if line.startswith("Environment=") for word in line.split()
+    }
+
+    assert words <= {word.removeprefix("Environment=") for word in given}

@@ -90,8 +90,8 @@ def load(
 def library() -> Any:  # ultralytics is typed only in parts
     """Import ultralytics so that it asks nobody, tells nobody, and writes to the state folder only."""
     os.environ |= {
-        "YOLO_CONFIG_DIR": str(settings().state_dir / "ultralytics"), "YOLO_OFFLINE": "true",
-        "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false", "ULTRALYTICS_SAFE_LOAD": "true",
+        "YOLO_CONFIG_DIR": str(settings().state_dir / "ultralytics"), "YOLO_VERBOSE": "false",
+        "ULTRALYTICS_SAFE_LOAD": "true",
     }  # fmt: skip
     with undisturbed():
         import ultralytics
