@@ -169,7 +169,7 @@ def _told(job: Job) -> Text:
     line = Text(f"{_word(job):<14} {job.category or '-':<17}", style=style)
     line.append(f" {_escaped(str(job.source))}  ({job.seconds:.1f} s)", style="default")
     if why := job.reason or job.error:
-        line.append(f"  {_escaped(why.removeprefix(f'{job.decision}: '))}", style="dim")
+        line.append(f"  {_escaped(why)}", style="dim")
     return line
 
 

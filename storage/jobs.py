@@ -179,7 +179,7 @@ class Jobs:
         with self._change() as connection:
             return self._apply(
                 connection, [sql.unfinished(), c.id.in_(list(job_ids))], "cancelled by the owner",
-                status=Status.CANCELLED, error="cancelled by the owner", finished_at=now(),
+                status=Status.CANCELLED, error="taken back by the owner", finished_at=now(),
             )  # fmt: skip
 
     def reject(self, job: Job) -> bool:

@@ -78,7 +78,7 @@ def judge(
         )
     rounded = {name: round(figure, 4) for name, figure in figures.items()}
     if reason:
-        return Judgement(False, f"kept original: {reason}", rounded)
+        return Judgement(False, reason, rounded)
     return Judgement(True, "better than the original", rounded)
 
 

@@ -104,7 +104,7 @@ def _show(job: Job) -> None:
     section("category", [job.category.value] if job.category else [])
     section("decision", [_decision(job)] if job.decision else [])
     section("result", [text(job.output)] if job.output else [])
-    section("error", [f"{job.error_kind or ''}: {text(job.error)}"] if job.error else [])
+    section("error", [_error(job)] if job.error else [])
     section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} together"])
     section("scores", _facts(job.scores or {}))
     section("receipt", _facts(job.receipt or {}))
@@ -112,6 +112,10 @@ def _show(job: Job) -> None:
 
 def _decision(job: Job) -> str:
     return f"{job.decision}: {text(job.reason)}" if job.reason else str(job.decision)
+
+
+def _error(job: Job) -> str:
+    return f"{job.error_kind}: {text(job.error)}" if job.error_kind else text(job.error)
 
 
 def _facts(facts: dict[str, Any]) -> list[str]:

@@ -278,6 +278,20 @@ def test_jobs_are_cancelled(run, jobs):
     assert jobs.get(2).status is Status.CANCELLED
 
 
+def test_no_answer_says_a_word_twice(run, jobs, claim, take_photo):
+    take_photo("a.jpg")
+    take_photo("b.jpg")
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    run("cancel", 1)
+    jobs.finish(claim(), Decision.KEPT_ORIGINAL, "it was not better")
+    for name, number, once in (("a.jpg", 1, "cancelled"), ("b.jpg", 2, "kept original")):
+        for words in (("show", number), ("jobs", name), ("explain", f"gallery/{name}")):
+            said = run(*words).stdout
+            assert once in said
+            assert f"{once}: {once}" not in " ".join(said.split())
+    assert "error      taken back" in run("show", 1).stdout
+
+
 def test_a_pause_lasts_until_it_is_resumed(run, read, jobs, claim):
     jobs.add("g", Path(), {"a.jpg": "1"})
     run("pause", "--for", "1h30m")
