@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
-from storage.kinds import ASKED_FOR, CLASSIFY, Category, ErrorKind, Status
+from storage.kinds import ASKED_FOR, CLASSIFY, ErrorKind, Status
 from storage.schema import Job, galleries, jobs, now, now_in, pauses
 
 PATIENCE_SECONDS = 600.0
@@ -107,19 +107,19 @@ def pause_of(scope: str, name: str) -> sa.Delete:
 
 
 def afresh(*, keep_category: bool = False) -> dict[str, Any]:
-    """Return the change that makes a job wait as if nothing had been tried."""
+    """Return the change that makes a job wait as if nothing had been tried.
+
+    Its output stays recorded, so that it may be replaced. A category is kept only if the classifier
+    sent the photo to its chain: not if it was unsure, or if the job reused another's result.
+    """
     values = {
         "status": Status.QUEUED, "attempts": 0, "due_at": now(), "rank": ASKED_FOR,
-        "decision": None, "reason": None, "error": None, "error_kind": None,
+        "decision": None, "reason": None, "receipt": None, "error": None, "error_kind": None,
         "finished_at": None, "worker": None, "child": None,
     }  # fmt: skip
     if not keep_category:
-        return values | {"category": None, "queue": CLASSIFY, "scores": None, "receipt": None}
-    clean = c.category == Category.CLEAN
-    return values | {
-        "category": sa.case((clean, None), else_=c.category),
-        "queue": sa.case((clean, CLASSIFY), else_=c.queue),
-    }
+        return values | {"category": None, "queue": CLASSIFY, "scores": None}
+    return values | {"category": sa.case((c.queue == CLASSIFY, None), else_=c.category)}
 
 
 def waiting(

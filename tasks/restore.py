@@ -31,7 +31,7 @@ def restore(job: Job) -> None:
     relative = places.reserve(jobs, job)
     output = places.output(job, relative)
     publish.sweep(output)
-    if job.receipt is not None and publish.sha256(output) == job.sha256:
+    if _published(job, output):
         return jobs.finish(job, Decision.RESTORED, "published before its worker died")
     photo = photos.read(places.source(job), places.limits())
     mended, receipt, reason = _mend(job, photo)
@@ -50,6 +50,12 @@ def restore(job: Job) -> None:
                 jobs.forget_output(old)
     log.info("job %d restored as %s -> %s", job.id, job.category, ascii(str(relative)))
     return None
+
+
+def _published(job: Job, output: Path) -> bool:
+    """Return whether an earlier claim recorded its result and gave it its name, then died."""
+    recorded = job.receipt is not None and job.sha256 is not None
+    return recorded and publish.sha256(output) == job.sha256
 
 
 def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | None]:

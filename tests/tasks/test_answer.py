@@ -11,7 +11,7 @@ from storage import photos, publish
 from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
 from storage.kinds import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 from storage.settings import settings
-from tasks import doorbell, places, runtime
+from tasks import doorbell, known, places, runtime
 from tasks.answer import answer
 from tasks.classify import classify
 from tasks.restore import restore
@@ -155,3 +155,73 @@ def test_a_result_that_would_be_too_large_is_not_begun(jobs, noisy, monkeypatch)
     settings.cache_clear()
     with pytest.raises(TooLarge, match="set enlarge in"):
         restore(noisy)
+
+
+def keep_original(job):
+    known.finish(job, Decision.KEPT_ORIGINAL, "it was not better", receipt={"guard": {}})
+
+
+def be_unsure(job):
+    with runtime.jobs().engine.begin() as connection:  # as if its classification had not ended
+        connection.exec_driver_sql("UPDATE jobs SET queue = 'classify'")
+    known.finish(job, Decision.UNSURE, "perhaps motion-blur", category=Category.MOTION_BLUR)
+
+
+def restore_and_remove(job):
+    restore(job)
+    places.output(job, runtime.jobs().get(1).output).unlink()
+
+
+def restore_and_reject(job):
+    restore_and_remove(job)
+    assert runtime.jobs().reject(runtime.jobs().get(1))
+
+
+def restore_and_forget(job):
+    restore_and_remove(job)
+    runtime.jobs().forget_output(runtime.jobs().get(1))
+
+
+def adopt(job):
+    restore(job)
+    with runtime.jobs().engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM jobs")
+    runtime.jobs().add("g", Path(), {"cat.jpg": "1"})
+    answer(1)
+    assert "there already" in runtime.jobs().get(1).reason
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        keep_original, be_unsure, restore, restore_and_remove, restore_and_reject,
+        restore_and_forget, adopt,
+        lambda job: runtime.jobs().fail(job, ErrorKind.ERROR, "a bug"),
+        lambda job: runtime.jobs().cancel([job.id]),
+        lambda job: runtime.jobs().finish(job, Decision.LEFT_ALONE, "it was here before"),
+    ],
+)  # fmt: skip
+def test_a_retry_computes_again_however_the_job_ended(home, jobs, noisy, end):
+    end(noisy)
+    assert jobs.retry([1])
+    answer(1)
+    if jobs.get(1).status is Status.QUEUED:  # it was classified first
+        answer(1)
+    job = jobs.get(1)
+    assert (job.decision, job.reason) == (Decision.RESTORED, None)
+    assert job.category is Category.SUPER_RESOLUTION
+    assert job.sha256 == publish.sha256(home / "output/cat.jpg")
+
+
+def test_what_the_guard_refuses_is_said_once(jobs, noisy, monkeypatch):
+    class Nothing:
+        scale = 1
+
+        def __call__(self, image, verdict, receipt):
+            return image
+
+    monkeypatch.setattr(runtime, "chain", lambda category, faces: Nothing())
+    restore(noisy)
+    job = jobs.get(1)
+    assert job.decision is Decision.KEPT_ORIGINAL
+    assert job.reason.startswith("noise went from ")
