@@ -185,7 +185,10 @@ def _waits(job: Job) -> str:
     if any((pause.scope, pause.name) in scopes for pause in seen.pauses):
         return "it waits, because it is paused; `photomend resume` goes on"
     if job.due_at > seen.now:
-        return f"it is tried again in {span(job.due_at - seen.now)}"
+        return (
+            f"it is tried again in {span(job.due_at - seen.now)}; "
+            f"`photomend retry {job.id}` tries at once"
+        )
     queues = {queue for worker in seen.workers for queue in worker.queues.split(",")}
     if job.queue not in queues:
         return f"it waits, but no worker serves {job.queue}: photomend work {job.queue}"

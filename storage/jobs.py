@@ -164,14 +164,23 @@ class Jobs:
             return Job.of(connection.execute(select(table).where(*here)).one())
 
     def retry(self, job_ids: Collection[int], *, from_scratch: bool = False) -> list[Job]:
-        """Queue these jobs again, unless they wait or run; classify them again if asked."""
-        values = sql.afresh() if from_scratch else sql.afresh(keep_category=True)
-        again = c.status.not_in([Status.QUEUED, Status.RUNNING])
+        """Queue again what has ended, and make due now what waits after an error.
+
+        What is only made due keeps its error kind. With `from_scratch`, both are queued again, to
+        be classified first.
+        """
+        waits = sa.and_(c.status == Status.QUEUED, c.error_kind.is_not(None))
+        ended = c.status.not_in([Status.QUEUED, Status.RUNNING])
+        steps: list[tuple[Any, dict[str, Any]]] = [
+            (waits, sql.afresh() if from_scratch else {"due_at": now()}),
+            (ended, sql.afresh(keep_category=not from_scratch)),
+        ]
         with self._change() as connection:
             return [
                 job
                 for ids in sql.chunks(list(job_ids))
-                for job in self._apply(connection, [c.id.in_(ids), again], "retried", **values)
+                for which, values in steps
+                for job in self._apply(connection, [c.id.in_(ids), which], "retried", **values)
             ]
 
     def cancel(self, job_ids: Collection[int]) -> list[Job]:

@@ -27,17 +27,19 @@ def retry(
         list[str] | None, typer.Argument(metavar="ID|PATH", help="Jobs, photos or folders.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that failed.")] = False,
-    category: Annotated[Category | None, typer.Option(help="All of it that ended.")] = None,
-    kind: Annotated[ErrorKind | None, typer.Option(help="All that failed with this.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that ended, however.")] = False,
+    category: Annotated[Category | None, typer.Option(help="All jobs of this category.")] = None,
+    kind: Annotated[
+        ErrorKind | None, typer.Option(help="All that failed with this error, or wait after it.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All jobs.")] = False,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Classify again, too.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Queue again what has ended; what waits or runs stays as it is.
+    """Queue again what has ended, and try at once what waits after an error.
 
-    Options narrow each other: --failed --category motion-blur takes what is both.
+    What waits for its turn or runs stays as it is. Options narrow each other: --failed --category motion-blur takes what is both.
 
     Examples: photomend retry 7 ~/Photos/2024
 
@@ -47,8 +49,7 @@ def retry(
         raise typer.BadParameter(
             "name jobs or photos, or say --failed, --category, --kind or --all"
         )
-    ended = (Status.FAILED,) if failed or kind else (Status.DONE, Status.FAILED, Status.CANCELLED)
-    wanted = Filter(status=ended, category=category, kind=kind)
+    wanted = Filter(status=_retried(failed, kind), category=category, kind=kind)
     if not names or failed or category or kind:
         among = set(search.ids(opened.engine(), wanted))
         ids = [i for i in named.all_of(names) if i in among] if names else sorted(among)
@@ -56,7 +57,24 @@ def retry(
         ids = named.all_of(names)
     again = opened.jobs().retry(ids, from_scratch=from_scratch)
     _ring(again)
-    _report(again, "queued again", json=json)
+    if json:
+        return as_json([job.to_json() for job in again])
+    due = [job for job in again if job.error_kind is not None]
+    queued = [job for job in again if job.error_kind is None]
+    if due:
+        _report(due, "due now", json=False)
+    if queued or not due:
+        _report(queued, "queued again", json=False)
+    return None
+
+
+def _retried(failed: bool, kind: ErrorKind | None) -> tuple[Status, ...]:
+    """Return the statuses of jobs that a retry takes; of those queued, only what saw an error."""
+    if failed:
+        return (Status.FAILED,)
+    if kind is not None:
+        return (Status.FAILED, Status.QUEUED)
+    return (Status.DONE, Status.FAILED, Status.CANCELLED, Status.QUEUED)
 
 
 def reject(

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.commands.app import app
 from storage import enquiries, publish
-from storage.jobs import REJECTED
+from storage.jobs import REJECTED, Jobs
 from storage.kinds import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
 
 PHOTOMEND = Path(sys.executable).with_name("photomend")
@@ -232,6 +232,49 @@ def test_failed_jobs_are_retried(read, run, jobs, claim):
     assert [job["id"] for job in read("retry", "--failed")] == [1]
     assert "0 jobs" in run("retry", 3).stdout
     assert jobs.get(1).rank == ASKED_FOR
+
+
+WAITS = (ErrorKind.ARRIVING, ErrorKind.OFFLINE, ErrorKind.DISK_FULL, ErrorKind.MACHINE)
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("--kind", "disk full"), [3]),
+        (("--kind", "memory"), [5]),
+        (("--all",), [1, 2, 3, 4, 5]),
+        (("gallery",), [1, 2, 3, 4, 5]),
+        (("2", "gallery/4.jpg", "6"), [2, 4]),
+        (("gallery", "--kind", "machine"), [4]),
+        (("--failed",), []),
+    ],
+)
+def test_what_waits_after_an_error_is_due_at_once_when_the_owner_says_so(
+    run, jobs, home, claim, words, ids
+):
+    jobs.add("g", Path(), {f"{number}.jpg": "1" for number in range(1, 7)})
+    for kind in WAITS:
+        jobs.wait(claim(), kind, "later", 600.0)
+    patient = Jobs(jobs.engine, pause_seconds=600.0)
+    patient.again(claim(), ErrorKind.MEMORY, "too little of it")
+    said = run("retry", *words).stdout
+    assert jobs.due(CLASSIFY, 10) == [*ids, 6]  # the last one only waits for its turn
+    assert [f"job {number} is due now" in said for number in range(1, 7)] == [
+        number in ids for number in range(1, 7)
+    ]
+    assert ("0 jobs are queued again" in said) == (not ids)
+    assert jobs.get(5).attempts == 1
+
+
+def test_what_waits_and_what_ended_are_told_apart(run, read, jobs, claim):
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    jobs.wait(claim(), ErrorKind.DISK_FULL, "no space", 600.0)
+    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    said = run("retry", "--all").stdout
+    assert "job 1 is due now" in said
+    assert "job 2 is queued again" in said
+    [again] = read("retry", 1, "--from-scratch")
+    assert (again["rank"], again["error_kind"]) == (ASKED_FOR, None)
 
 
 def test_a_retry_keeps_the_category_unless_it_is_from_scratch(run, jobs, home, mended):
