@@ -20,6 +20,7 @@ from storage.errors import GET_LIBRARIES, PhotomendError
 from storage.jobs import Jobs
 from storage.kinds import AUTO, QUEUES, EngineName
 from storage.settings import GallerySettings, settings
+from storage.urls import without_password
 from tasks import engines
 
 LIBRARIES = ("torch", "transformers", "diffusers", "spandrel")
@@ -85,7 +86,7 @@ def _redis() -> Finding:
 
     from tasks import doorbell
 
-    where = settings().redis_url or settings().redis_socket
+    where = without_password(settings().redis_url) or settings().redis_socket
     try:
         doorbell.waiting("classify")
     except (RedisError, OSError) as error:

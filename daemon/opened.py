@@ -28,7 +28,7 @@ def engine() -> sa.Engine:
 
 def exists() -> bool:
     """Return whether photomend has ever run with this database; a server's is taken to exist."""
-    url = sa.make_url(settings().database)
+    url = database.parse(settings().database)
     return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
 

@@ -24,6 +24,7 @@ from storage.errors import AlreadyRunning, RedisMissing, SettingsError
 from storage.jobs import Jobs
 from storage.kinds import QUEUES, EngineName
 from storage.settings import PREFIX, GallerySettings, Settings, make, settings
+from storage.urls import without_password
 
 TICK_SECONDS = 0.5
 REDIS_SECONDS = 20.0
@@ -182,7 +183,7 @@ def _await_redis(member: Member | None, stop: Event) -> None:
     deadline = time.monotonic() + (REDIS_SECONDS if member else ELSEWHERE_SECONDS)
     while not stop.is_set() and not redis_server.answers():
         if time.monotonic() > deadline:
-            where = settings().broker
+            where = without_password(settings().broker)
             look = f"; look into {member.log}" if member else ""
             raise RedisMissing(f"no Redis answers at {where}{look}")
         if member is not None and member.process is not None and not member.lives():

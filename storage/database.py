@@ -1,6 +1,7 @@
 """Open the database and bring it to the schema of this code."""
 
 import os
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.errors import DatabaseNewer, DatabaseOlder, SettingsError
+from storage.urls import QUOTE, without_password
 
 NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"}
 """SQLite's write-ahead log needs memory that all its processes share: none of these has it."""
@@ -21,10 +23,7 @@ def open_engine(url: str) -> sa.Engine:
         SettingsError: the URL cannot be, or is of a SQLite file on a network share.
 
     """
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise SettingsError(f"database_url = {url!r} is no database URL: {error}") from error
+    parsed = parse(url)
     match parsed.get_backend_name():
         case "sqlite":
             _refuse_share(Path(parsed.database or ""))
@@ -36,6 +35,24 @@ def open_engine(url: str) -> sa.Engine:
             return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
         case other:
             raise SettingsError(f"database_url: {other} is not SQLite or PostgreSQL")
+
+
+def parse(url: str) -> sa.URL:
+    """Read a database's URL.
+
+    Raises:
+        SettingsError: it cannot be read.
+
+    """
+    with suppress(sa.exc.ArgumentError, ValueError):  # whose messages may hold its password
+        parsed = sa.make_url(url)
+        server = parsed.get_backend_name() != "sqlite"
+        if not (server and "@" in f"{parsed.host}{parsed.database}"):
+            return parsed
+    raise SettingsError(
+        f"database_url = {without_password(url)} is no database URL, such as "
+        f"postgresql://name:password@host/database; {QUOTE}"
+    )
 
 
 def migrate(url: str) -> None:
@@ -85,7 +102,7 @@ def check(engine: sa.Engine) -> None:
 
 def named(engine: sa.Engine) -> str:
     """Return how a sentence names the database; without its password."""
-    return f"the database {engine.url.render_as_string(hide_password=True)}"
+    return f"the database {without_password(engine.url.render_as_string(hide_password=False))}"
 
 
 def _migrations() -> Path:

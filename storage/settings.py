@@ -12,15 +12,17 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from storage.errors import SettingsError
 from storage.kinds import AUTO, QUEUES, EngineName
+from storage.urls import QUOTE, without_password
 from storage.values import dataclass_of
 
 PLACES = (Path("~/.config/photomend/config.toml"), Path("/etc/photomend/config.toml"))
@@ -28,7 +30,6 @@ PLACES = (Path("~/.config/photomend/config.toml"), Path("/etc/photomend/config.t
 PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """A unix socket's path may not be longer (the kernel allows 107)."""
-
 TABLES = ("galleries", "paper")
 """Settings that are tables; a variable holds them as JSON."""
 NAME_PRESETS = {
@@ -277,17 +278,36 @@ def make(values: Mapping[str, Any], where: str) -> Settings:
     made: Settings = dataclass_of(Settings, plain, where)
     if made.engine not in (*EngineName, AUTO):
         raise SettingsError(f"{where}: engine is lite, paper or auto, not {made.engine!r}")
-    if made.weights_mirror and not made.weights_mirror.startswith(("https://", "http://")):
+    mirror = made.weights_mirror
+    if mirror and (not mirror.startswith(("https://", "http://")) or "@" in mirror.split("/")[2]):
         raise SettingsError(
-            f"{where}: weights_mirror is an address like https://nas.example/weights, "
-            f"not {made.weights_mirror!r}"
+            f"{where}: weights_mirror is an address like https://nas.example/weights, without a "
+            f"password, not {without_password(mirror)!r}"
         )
+    _check_redis(made.redis_url, where)
     named = {
         name: _gallery(value, f"{where}, [galleries.{name}]") for name, value in galleries.items()
     }
     _keep_apart(named, where)
     paper = _paper(values.get("paper", {}), f"{where}, [paper]")
     return dataclasses.replace(made, galleries=named, paper=paper)
+
+
+def _check_redis(url: str, where: str) -> None:
+    """Raise unless both Celery and our own client can read the URL; their messages may hold it."""
+    if not url:
+        return
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        unquoted = "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.port == 0
+        by_network = parts.scheme in ("redis", "rediss") and not unquoted
+        on_socket = parts.scheme == "redis+socket" and not parts.netloc
+        if (by_network or on_socket) and "password" not in parse_qs(parts.query):
+            return
+    raise SettingsError(
+        f"{where}: redis_url = {without_password(url)} is not like "
+        f"redis://name:password@host:6379/0 or redis+socket:///run/redis.sock; {QUOTE}"
+    )
 
 
 def _paper(values: Any, where: str) -> PaperSettings:

@@ -23,7 +23,9 @@ def dataclass_of(kind: type, values: Mapping[str, Any], where: str) -> Any:
         try:
             made[key] = _READERS[hints[key]](value)
         except (TypeError, ValueError) as error:
-            raise SettingsError(f"{where}: {key} = {value!r} cannot be: {error}") from error
+            # A text is not shown: it may be a password or key.
+            shown = key if hints[key] is str else f"{key} = {value!r}"
+            raise SettingsError(f"{where}: {shown} cannot be: {error}") from error
     return kind(**made)
 
 

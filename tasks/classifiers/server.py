@@ -25,6 +25,7 @@ from PIL import Image as Pictures
 from storage.errors import SettingsError
 from storage.kinds import Category
 from storage.photos import Image
+from storage.urls import without_password
 from tasks.classifiers import Verdict
 from tasks.classifiers.answers import BARS, Answer, Shares, judge
 from tasks.classifiers.away import ClassifierAway
@@ -71,17 +72,22 @@ class Server:
     _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Look at the address.
+        """Look at address and key.
 
         Raises:
-            SettingsError: it is no URL of HTTP.
+            SettingsError: the address is no URL of HTTP, or the key cannot be sent.
 
         """
+        if not (self.key.isascii() and self.key.isprintable()):  # http.client's error would show it
+            raise SettingsError("classifier_key has a line break or a sign that is not ASCII")
         with suppress(ValueError):
             parts = self._parts
             if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
                 return
-        raise SettingsError(f"{self.url!r} is no address of a server, like http://localhost:11434")
+        raise SettingsError(
+            f"classifier_url = {without_password(self.url)} is no address of a server, like "
+            "http://localhost:11434"
+        )
 
     @property
     def name(self) -> str:
@@ -121,9 +127,8 @@ class Server:
 
     @property
     def _shown(self) -> str:
-        """The address without a password that it may hold."""
-        port = f":{self._parts.port}" if self._parts.port else ""
-        return f"{self._parts.scheme}://{self._parts.hostname}{port}"
+        """The address for people."""
+        return without_password(self.url)
 
     def _choice(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask, and return the one choice of the answer."""

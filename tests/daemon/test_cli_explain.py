@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +150,29 @@ def test_the_doctor_examines_a_machine_where_nothing_has_run(doctor, tmp_path):
     assert "photomend migrate" in findings["database"]["text"]
     assert "photomend up" in findings["galleries"]["text"]
     assert not (tmp_path / "fresh").exists()
+
+
+def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, eventually):
+    away = "redis://me:sesam@127.0.0.1:1/0"
+    found = doctor(PHOTOMEND_REDIS_URL=away)["Redis"]
+    assert not found["well"]
+    assert "none answers at redis://me:***@127.0.0.1:1/0 (Error 111" in found["text"]
+    assert photomend("up", PHOTOMEND_REDIS_URL=away).wait(60) == 5
+    photomend("work", "classify", PHOTOMEND_REDIS_URL=away)
+    eventually(lambda: "Cannot connect to redis://me:**@" in (home / "log").read_text())
+    said = (home / "log").read_text()
+    assert "no Redis answers at redis://me:***@127.0.0.1:1/0" in said
+    assert "sesam" not in said
+
+
+def test_a_redis_that_answers_is_named_without_its_password(doctor, redis_server):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    redis_server.client.config_set("bind", "127.0.0.1")
+    redis_server.client.config_set("port", port)
+    redis_server.client.config_set("requirepass", "sesam")
+    found = doctor(PHOTOMEND_REDIS_URL=f"redis://:sesam@127.0.0.1:{port}/0")["Redis"]
+    assert found["text"] == f"it answers at redis://:***@127.0.0.1:{port}/0"
+    wrong = doctor(PHOTOMEND_REDIS_URL=f"redis://:sesame@127.0.0.1:{port}/0")["Redis"]
+    assert "sesam" not in wrong["text"]
+    assert not wrong["well"]

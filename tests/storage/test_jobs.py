@@ -253,6 +253,19 @@ def test_a_database_that_is_older_or_newer_is_refused_with_what_to_do(tmp_path):
     engine.dispose()
 
 
-def test_an_url_that_is_no_database_is_one_sentence():
-    with pytest.raises(SettingsError, match="no database URL"):
-        database.open_engine("nonsense")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense", "sesam@nas", "postgresql://me:p@sesam@nas/db", "postgresql://me:p@se/sam@nas/db",
+        "postgresql://me:sesam@nas:port/db",
+    ],
+)  # fmt: skip
+def test_an_url_that_is_no_database_is_one_sentence_without_its_password(url):
+    with pytest.raises(SettingsError, match="no database URL") as raised:
+        database.open_engine(url)
+    assert "sam" not in str(raised.value)
+
+
+def test_a_database_is_named_without_its_password():
+    engine = database.open_engine("postgresql://me:sesam@nas/db?sslpassword=sesam")
+    assert database.named(engine) == "the database postgresql+psycopg://me:***@nas/db?***"

@@ -65,6 +65,43 @@ def test_what_cannot_be_is_one_sentence_that_names_file_and_key(write, text, say
     assert "\n" not in str(raised.value).strip() or "cannot be read" in says
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis_url = 'redis://:se/sam@nas:6379/0'",
+        "redis_url = 'redis://:se#sam@nas'",
+        "redis_url = 'redis://:12/sesam@nas'",
+        "redis_url = 'redis://nas/0?password=sesam'",
+        "redis_url = 'redis+socket://:sesam@/run/redis.sock'",
+        "redis_url = 'redis+socket:///run/redis.sock?password=sesam'",
+        "redis_url = 'http://:sesam@nas'",
+        "redis_url = 'sesam@nas'",
+        "redis_url = ['redis://:sesam@nas']",
+        "database_url = ['postgresql://me:sesam@nas/db']",
+        "weights_mirror = 'ftp://me:sesam@nas'",
+        "weights_mirror = 'https://me:sesam@nas'",
+        "[paper]\nclassifier_key = ['sesam']",
+    ],
+)
+def test_a_setting_that_cannot_be_does_not_show_its_password(write, text):
+    write(text)
+    with pytest.raises(SettingsError, match=r"redis_url|database_url|mirror|key") as raised:
+        settings()
+    assert "sam" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://nas", "redis://:p%40w@nas:6379/0", "rediss://me:pw@[::1]:6379/1?socket_timeout=3",
+        "redis+socket:///run/a@b/redis.sock?virtual_host=1", "redis://",
+    ],
+)  # fmt: skip
+def test_a_redis_may_be_named_in_these_ways(write, url):
+    write(f"redis_url = '{url}'")
+    assert settings().broker == url
+
+
 def test_an_unknown_variable_is_refused(monkeypatch):
     monkeypatch.setenv("PHOTOMEND_SETTEL", "1")
     with pytest.raises(SettingsError, match="PHOTOMEND_SETTEL"):

@@ -381,7 +381,7 @@ def test_nobody_there_is_told_with_the_address_and_without_its_password(teller):
     server.shutdown()
     server.server_close()
     gone = Server(f"http://me:secret@127.0.0.1:{port}/v1/", "vl", pauses_seconds=(0.01,))
-    with pytest.raises(ClassifierAway, match=f"http://127.0.0.1:{port} gives no answer") as caught:
+    with pytest.raises(ClassifierAway, match=rf"@127.0.0.1:{port}/v1/ gives no answer") as caught:
         gone(IMAGE)
     assert isinstance(caught.value, PhotomendError)
     assert "secret" not in str(caught.value)
@@ -389,6 +389,13 @@ def test_nobody_there_is_told_with_the_address_and_without_its_password(teller):
 
 def test_a_key_is_not_shown():
     assert "secret" not in repr(Server("http://localhost", "vl", key="secret"))
+    for key in ("secret\n", "sécret"):
+        with pytest.raises(SettingsError, match="classifier_key") as raised:
+            Server("http://localhost", "vl", key=key)
+        assert "cret" not in str(raised.value)
+    with pytest.raises(SettingsError, match="is no address") as raised:
+        Server("http://me:se/cret@localhost", "vl")
+    assert "cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:11434", "ftp://x", "http://", "http://x:99999"])

@@ -1,0 +1,20 @@
+"""URLs of services as people may see them: in messages, logs and reports."""
+
+HIDDEN = "***"
+QUOTE = "in a password, write %40 for @, %2F for /, %3A for :, %3F for ? and %23 for #"
+
+
+def without_password(url: str) -> str:
+    """Return a URL for people to read: no password, and nothing of its query, which may hold one.
+
+    A user's name is kept if a password follows it; alone, it may be a token. Also takes what is no
+    proper URL: a password with unquoted signs, a missing scheme, several URLs joined by semicolons.
+    """
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    place, question, query = rest.partition("?")
+    user, at, host = ("", "", place) if place.startswith("/") else place.rpartition("@")
+    if "@" in query and not at:
+        host = HIDDEN  # a question mark in the password, or an @ in the query: nobody can tell
+    name, colon, _ = user.partition(":")
+    shown = f"{name}:{HIDDEN}@" if colon else f"{HIDDEN}@" if at else ""
+    return f"{scheme}{separator}{shown}{host}" + (f"?{HIDDEN}" if question else "")
