@@ -21,7 +21,7 @@ STEPS ?= 10000
 .PHONY: try test lint types check paper bench bench-networks chaos train evaluate clean
 
 try: .venv/ready
-	$(BIN)/python -m daemon.demo $(if $(GALLERY),--gallery "$(GALLERY)")
+	$(BIN)/photomend demo $(if $(GALLERY),--gallery "$(GALLERY)")
 
 test: .venv/networks
 	$(BIN)/pytest

@@ -4,7 +4,6 @@ The photographs come with scikit-image, under free licences; the program spoils 
 names them so that nothing tells the classifier how.
 """
 
-import argparse
 import os
 import random
 import shutil
@@ -43,19 +42,16 @@ class Spoilt:
     truth: Image
 
 
-def main() -> int:
-    """Read the command line and try photomend out; return its exit code."""
-    parser = argparse.ArgumentParser(prog="make try", description=__doc__)
-    parser.add_argument("--gallery", type=lambda text: Path(text).expanduser().resolve())
-    parser.add_argument("--folder", type=Path, default=Path("try"))
-    wishes = parser.parse_args()
+def run(gallery: Path | None, folder: Path) -> int:
+    """Try photomend out on one's own gallery, or on a scratch one; return the exit code."""
     for variable in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[variable]
     os.environ[PREFIX + "CONFIG"] = os.devnull
-    folder: Path = wishes.folder.resolve()
-    if wishes.gallery is None:
+    folder = folder.resolve()
+    if gallery is None:
         return _on_photographs(folder)
-    return _on_own(wishes.gallery, folder / "own" / wishes.gallery.name)
+    gallery = gallery.expanduser().resolve()
+    return _on_own(gallery, folder / "own" / gallery.name)
 
 
 def _on_photographs(folder: Path) -> int:
@@ -64,7 +60,7 @@ def _on_photographs(folder: Path) -> int:
     spoilt = _spoil(folder / "gallery")
     os.environ |= {PREFIX + "SETTLE_SECONDS": "0.5", PREFIX + "MIN_FREE_MEGABYTES": "50"}
     print(f"{len(spoilt)} photos lie in {folder / 'gallery'}; photomend is not told what they lack")
-    code = _run(folder / "gallery", folder)
+    code = _mend(folder / "gallery", folder)
     _report(spoilt, folder / "mended")
     _show_pairs(folder)
     return code
@@ -72,13 +68,13 @@ def _on_photographs(folder: Path) -> int:
 
 def _on_own(gallery: Path, folder: Path) -> int:
     """Mend one's own photos, with results and records in the scratch folder."""
-    code = _run(gallery, folder)
+    code = _mend(gallery, folder)
     print(f"the mended copies lie in {folder / 'mended'}; nothing was written into {gallery}")
     _show_pairs(folder)
     return code
 
 
-def _run(gallery: Path, folder: Path) -> int:
+def _mend(gallery: Path, folder: Path) -> int:
     os.environ[PREFIX + "STATE_DIR"] = str(folder / "state")
     settings.cache_clear()
     return up.run(gallery, folder / "mended", once=True)
@@ -160,7 +156,3 @@ def _jobs() -> list[Job]:
         found = [Job.of(row) for row in rows]
     jobs.engine.dispose()
     return found
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -63,5 +63,6 @@ def photomend(
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.command(hidden=True)(services.demo)  # it needs what only a checkout has
 app.add_typer(weights.app, name="weights", rich_help_panel="Run")
 app.add_typer(train.app, name="train", rich_help_panel="Run")

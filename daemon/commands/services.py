@@ -42,6 +42,16 @@ def up(
     raise typer.Exit(run(gallery, output, backlog=backlog, once=once))
 
 
+def demo(
+    gallery: Annotated[Path | None, typer.Option(help="Photos of your own.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder for all that is made.")] = Path("try"),
+) -> None:
+    """Mend copies of real photos, or photos of your own, and draw before and after: `make try`."""
+    from daemon.demo import run
+
+    raise typer.Exit(run(gallery, folder))
+
+
 def watch() -> None:
     """Watch the galleries, queue each new photo and keep the queues in order.
 

