@@ -1,6 +1,9 @@
 # From a bare machine (python3 >= 3.11, pip, make, git; no root): `make try` mends photos,
 # `make test` passes the tests. Both set up everything they need in .venv first.
 
+# No Python started here imports modules from the current folder.
+export PYTHONSAFEPATH := 1
+
 PYTHON ?= python3
 UV := PYTHONPATH=.boot $(PYTHON) -m uv
 BIN := .venv/bin

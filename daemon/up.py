@@ -5,7 +5,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from typing import IO
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon import redis_server
+from daemon import children, redis_server
 from daemon.family import Member, Register, Start
 from daemon.live import Live
 from storage import database
@@ -208,7 +207,7 @@ def _member(name: str, start: Start) -> Member:
 def _command(*words: str) -> Start:
     def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli", *words], stdin=subprocess.DEVNULL,
+            children.command("daemon.cli", *words), stdin=subprocess.DEVNULL,
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 

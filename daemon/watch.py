@@ -5,7 +5,6 @@ import os
 import selectors
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon import children
 from storage.jobs import Jobs
 from storage.kinds import CLASSIFY
 from storage.settings import settings
@@ -108,8 +108,8 @@ class Post:
 
     def _start(self, ears: selectors.BaseSelector) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.lookout", self.name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+            children.command("daemon.lookout", self.name), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, start_new_session=True,
             env=os.environ | settings().to_environment(),
         )  # fmt: skip
         assert self.process.stdout is not None

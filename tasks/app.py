@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from celery import Celery
+from celery.loaders.app import AppLoader
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_ready
 
 from storage.settings import settings
@@ -44,7 +45,14 @@ def log_to_stderr(**_: object) -> None:
     logging.getLogger("celery").setLevel(logging.WARNING)
 
 
-app = Celery("photomend", include=["tasks.answer"])
+class Loader(AppLoader):  # type: ignore[misc]  # Celery ships no types
+    """Import the tasks from where photomend is installed; Celery searches the current folder first."""
+
+    def import_from_cwd(self, module: str, imp: Any = None, package: str | None = None) -> Any:
+        return (imp or self.import_module)(module, package=package)
+
+
+app = Celery("photomend", loader=Loader, include=["tasks.answer"])
 app.add_defaults(configuration)
 setup_logging.connect(log_to_stderr)
 worker_ready.connect(beat.start)

@@ -44,6 +44,7 @@ def become_worker(serving: Sequence[str], gpu: int | None = None) -> None:
     """Make this process, and the child it will have, a worker with a fresh name."""
     device = "cpu" if gpu is None else f"gpu {gpu}"
     os.environ |= {_NAME: uuid.uuid4().hex, _QUEUES: ",".join(serving), _DEVICE: device}
+    os.environ["PYTHONSAFEPATH"] = "1"  # the child starts by `python -c` and may be anywhere
 
 
 def worker() -> str:

@@ -71,3 +71,10 @@ def test_the_readme_shows_pictures_that_are_there():
     assert shown
     for file in shown:
         assert (ROOT / file).stat().st_size < 400_000
+
+
+def test_make_starts_no_python_that_imports_from_the_current_folder():
+    words = ["make", "-s", "-C", ROOT, "--eval", "show: ; @echo $$PYTHONSAFEPATH", "show"]
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    shown = subprocess.run(words, env=kept, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1:] == ["1"]

@@ -84,3 +84,8 @@ def test_the_libraries_of_a_unit_report_to_nobody(name: str) -> None:
     }
 
     assert words <= {word.removeprefix("Environment=") for word in given}
+
+
+@pytest.mark.parametrize("name", [WATCHER, WORKER])
+def test_no_unit_imports_modules_from_the_current_folder(name: str) -> None:
+    assert "Environment=PYTHONSAFEPATH=1" in lines(name)

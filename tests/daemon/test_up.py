@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import psutil
 import pytest
 
 from storage import enquiries
-from storage.kinds import Decision, Degradation, Status
+from storage.kinds import QUEUES, Decision, Degradation, Status
 from storage.settings import settings
 
 BIN = Path(sys.executable).parent
@@ -170,3 +171,40 @@ def test_without_any_gallery_it_says_how_to_name_one(home, up, monkeypatch):
     missing = up(str(home / "nowhere"))
     assert missing.process.wait(30) == 3
     assert "is no folder" in missing.said()
+
+
+@pytest.fixture
+def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder with a module of each name that there is; who imports one is in this file."""
+    folder, names = tmp_path / "here", tmp_path / "executed"
+    installed = {*sys.stdlib_module_names, *packages_distributions()}
+    wanted = {"daemon", "storage", "tasks", "celeryconfig", "sitecustomize", "usercustomize"}
+    for name in filter(str.isidentifier, installed | wanted):
+        (folder / name).mkdir(parents=True)
+        code = f"with open({str(names)!r}, 'a') as file: print(__name__, file=file)"
+        (folder / name / "__init__.py").write_text(code)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.chdir(folder)
+    return names
+
+
+def test_nothing_that_lies_where_it_is_started_is_executed(home, up, take_photo, executed):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    one = up("--once")
+    try:
+        assert one.process.wait(90) == 0
+    finally:
+        assert not executed.exists(), executed.read_text()
+    assert (home / "output/noisy.jpg").exists()
+
+
+def test_nothing_that_lies_where_its_services_are_started_is_executed(
+    home, photomend, take_photo, executed, eventually
+):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    photomend("watch")
+    photomend("work", *QUEUES)
+    try:
+        eventually((home / "output/noisy.jpg").exists)
+    finally:
+        assert not executed.exists(), executed.read_text()
