@@ -6,8 +6,6 @@ Where no size or hash is published it is None: then the hash is recorded when th
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from storage.kinds import CLASSIFY, Category
-
 MB = 1_000_000
 SLACK = 1.5
 """A file whose size is known only roughly may be so many times as large, and no larger."""
@@ -49,10 +47,6 @@ class Weights:
     licence: str
     commercial: bool
     """False where the licence forbids commercial use, limits it, or where none is stated."""
-    needed_by: tuple[str, ...]
-    """Queues: classify, or a category's name."""
-    optional: bool = False
-    """An alternative to others: it comes only if it is named itself."""
 
     @property
     def place(self) -> str:
@@ -65,8 +59,6 @@ class Weights:
         """All its files together, rounded where that is all that is known."""
         return sum(file.likely_bytes for file in self.files)
 
-
-A, B, C = (Category(n).value for n in ("super-resolution", "reflection", "motion-blur"))
 
 HUB = "https://huggingface.co/{}/resolve/main/{}"
 REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/{}/{}"
@@ -110,7 +102,7 @@ TABLE = (
     Weights(
         _QWEN25, "classifier of the paper",
         _folder(_QWEN25, f"Qwen/{_QWEN25}", _shards(5, 16_600 * MB), _TEXTS),
-        _APACHE, True, (CLASSIFY,),
+        _APACHE, True,
     ),
     Weights(
         _QWEN3, "smaller, newer classifier",
@@ -118,7 +110,7 @@ TABLE = (
             _QWEN3, f"Qwen/{_QWEN3}", _shards(2, 8_900 * MB),
             (*_TEXTS, "video_preprocessor_config.json"),
         ),
-        _APACHE, True, (CLASSIFY,), optional=True,
+        _APACHE, True,
     ),
     Weights(
         "sd-turbo", "diffusion network that InvSR steers: UNet and VAE, fp16",
@@ -130,7 +122,7 @@ TABLE = (
             ],
             ["unet/config.json", "vae/config.json", "scheduler/scheduler_config.json"],
         ),
-        _STABILITY, False, (A,),
+        _STABILITY, False,
     ),
     Weights(
         "sd-turbo-text", "text encoder of sd-turbo, fp16, for the one prompt of InvSR",
@@ -142,7 +134,7 @@ TABLE = (
                 "tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json",
             ],
         ),
-        _STABILITY, False, (A,),
+        _STABILITY, False,
     ),
     Weights(
         "InvSR", "noise predictor, version 5",
@@ -153,7 +145,7 @@ TABLE = (
                 about_bytes=135 * MB,
             ),
         ),
-        _S_LAB, False, (A,),
+        _S_LAB, False,
     ),
     Weights(
         "RealESRGAN_x4plus", "enlarges text",
@@ -164,7 +156,7 @@ TABLE = (
                 "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1",
             ),
         ),
-        _BSD, True, (A,),
+        _BSD, True,
     ),
     Weights(
         "realesr-general-x4v3", "enlarges text on a CPU",
@@ -175,10 +167,10 @@ TABLE = (
                 "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
             ),
         ),
-        _BSD, True, (A,), optional=True,
+        _BSD, True,
     ),
     Weights(
-        "YOSO-coco", "finds panes, mirrors and what stands before them",
+        "YOSO-coco", "to begin `photomend train reflection-detector --yoso` with",
         (
             File(
                 "yoso_res50_coco.pth",
@@ -186,7 +178,7 @@ TABLE = (
                 about_bytes=170 * MB,  # 42.09 million parameters, float32
             ),
         ),
-        _MIT, True, (B,),
+        _MIT, True,
     ),
     Weights(
         "big-lama", "fills what a strong reflection hides",
@@ -197,7 +189,7 @@ TABLE = (
                 205_669_692, "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
             ),
         ),
-        _APACHE, True, (B,),
+        _APACHE, True,
     ),
     Weights(
         "RRW", "locates weak reflections (RD) and removes them (RR)",
@@ -209,7 +201,7 @@ TABLE = (
             )
             for name in ("RR", "RD")
         ),
-        "none stated; ask the authors (Zhu et al., CVPR 2024)", False, (B,),
+        "none stated; ask the authors (Zhu et al., CVPR 2024)", False,
     ),
     Weights(
         "NAFNet-REDS-width64", "takes away motion blur, of compressed photos too",
@@ -217,23 +209,23 @@ TABLE = (
             "NAFNet-REDS-width64", 271_756_689,
             "175fe8b3cdf3abedfbc87769779c3d9f491e05bb2e73ea9d627883f90a4b2df3",
         ),
-        _MIT, True, (C,),
+        _MIT, True,
     ),
     Weights(
-        "NAFNet-GoPro-width64", "takes away motion blur, as in the paper's tables",
+        "NAFNet-GoPro-width64", "takes away motion blur, as in the paper's tables; used if the one above is not here",
         _nafnet(
             "NAFNet-GoPro-width64", 271_778_961,
             "329d3ab4077b8d6b7ff61de376e483714667960bf85be027bf4335cda701196f",
         ),
-        _MIT, True, (C,), optional=True,
+        _MIT, True,
     ),
     Weights(
-        "NAFNet-GoPro-width32", "takes away motion blur, smaller",
+        "NAFNet-GoPro-width32", "takes away motion blur, smaller; used if both above are not here",
         _nafnet(
             "NAFNet-GoPro-width32", 68_671_121,
             "19394e6155d12ef6371d1d57496f87f0ec88f92bdffa27c0792690722d5d1a5c",
         ),
-        _MIT, True, (C,), optional=True,
+        _MIT, True,
     ),
     Weights(
         "CodeFormer", "restores faces",
@@ -244,7 +236,7 @@ TABLE = (
                 376_637_898, "1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
             ),
         ),
-        _S_LAB, False, (C,),
+        _S_LAB, False,
     ),
     Weights(
         "GFPGANv1.4", "restores faces, for commercial use, too",
@@ -255,7 +247,7 @@ TABLE = (
                 348_632_874, "e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
             ),
         ),
-        _APACHE, True, (C,), optional=True,
+        _APACHE, True,
     ),
     Weights(
         "YuNet", "finds faces",
@@ -269,6 +261,6 @@ TABLE = (
                 232_589, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
             ),
         ),
-        _MIT, True, (C,),
+        _MIT, True,
     ),
 )  # fmt: skip

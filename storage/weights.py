@@ -23,7 +23,6 @@ from storage.errors import (
     WeightsUnknown,
     WeightsWrong,
 )
-from storage.kinds import QUEUES
 from storage.origins import TABLE, File, Weights
 from storage.part import part_of
 from storage.settings import settings
@@ -53,34 +52,18 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-def named(name: str) -> Weights:
+def named(name: str, others: Sequence[str] = ()) -> Weights:
     """Return the weights of a name; upper and lower case are one.
 
-    Raises:
-        WeightsUnknown: there are none.
-
-    """
-    return _chosen(name)[0]
-
-
-def chosen(names: Iterable[str]) -> list[Weights]:
-    """Return the weights that are named, and those that a queue needs if it is named itself.
+    `others` are words that could have been meant as well.
 
     Raises:
-        WeightsUnknown: a name is neither.
+        WeightsUnknown: there are none; the message names the nearest word.
 
     """
-    found: dict[str, Weights] = {}
-    for name in names:
-        needed = [w for w in TABLE if name in w.needed_by and not w.optional]
-        found |= {weights.name: weights for weights in needed or _chosen(name)}
-    return list(found.values())
-
-
-def _chosen(name: str) -> list[Weights]:
     if same := [weights for weights in TABLE if weights.name.lower() == name.lower()]:
-        return same
-    known = {word.lower(): word for word in (*(weights.name for weights in TABLE), *QUEUES)}
+        return same[0]
+    known = {word.lower(): word for word in (*(weights.name for weights in TABLE), *others)}
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.4)
     hint = f"did you mean {known[near[0]]}?" if near else "`photomend weights list` names them"
     raise WeightsUnknown(f"there are no weights {name!r}; {hint}")

@@ -1,13 +1,27 @@
-"""Which engine takes a step: what the settings ask for and, with `auto`, what this machine can do."""
+"""Which engine takes a step, as the settings ask for it, and which weights the paper engine needs."""
 
+import dataclasses
+import json
 import shutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from storage import weights
-from storage.kinds import AUTO, CLASSIFY, Category, EngineName
+from storage.kinds import AUTO, CLASSIFY, QUEUES, Category, EngineName
 from storage.origins import TABLE
 from storage.settings import PaperSettings, settings
+
+CHANGES: tuple[Mapping[str, str | Path], ...] = (
+    {"faces": "on"},
+    *({"faces": "on", "face_net": name} for name in ("CodeFormer", "GFPGANv1.4")),
+    *(
+        {"classifier_url": "", "classifier": name}
+        for name in ("Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct")
+    ),
+    {"reflection_detector": Path("FILE")},
+)
+"""Other settings of `[paper]` with which a step may need other weights."""
 
 
 @cache
@@ -31,7 +45,7 @@ def missing(step: str, known: PaperSettings) -> list[str]:
 def needs(step: str, known: PaperSettings) -> list[str]:
     """Return the weights that the paper engine needs for a step, by their names."""
     match step:
-        case "classify" if known.classifier_url or Path(known.classifier).is_absolute():
+        case "classify" if known.classifier_url or own_classifier(known):
             return []
         case "classify":
             return [known.classifier]
@@ -45,6 +59,47 @@ def needs(step: str, known: PaperSettings) -> list[str]:
             return [deblurring(), *faces]
         case _:
             return []
+
+
+def uses_if_here(step: str, known: PaperSettings) -> list[str]:
+    """Return the weights without which a step works, but which it uses if they are here."""
+    finds = known.reflection_detector or known.reflection_segmenter
+    return ["RRW", "YuNet"] if step == Category.REFLECTION and finds else []
+
+
+def needed_by(name: str, known: PaperSettings) -> list[str]:
+    """Return the steps of the paper engine that need some weights."""
+    return [step for step in known.steps if _has(needs(step, known), name)]
+
+
+def needed_if(name: str, known: PaperSettings) -> str:
+    """Return which step uses weights that no step needs, and when; nothing if none ever does."""
+    for step in QUEUES:
+        if _has(needs(step, known), name):
+            return f"{step}, if it is in steps"
+        if name in uses_if_here(step, known):
+            return f"{step}, if it is here"
+    for change in CHANGES:
+        changed = dataclasses.replace(known, **change)  # type: ignore[arg-type]  # as their fields
+        if by := [step for step in QUEUES if _has(needs(step, changed), name)]:
+            return f"{by[0]}, with {_as_toml(change, known)}"
+    return ""
+
+
+def _has(names: list[str], name: str) -> bool:
+    return name.lower() in map(str.lower, names)
+
+
+def _as_toml(change: Mapping[str, str | Path], known: PaperSettings) -> str:
+    """Return those of the settings that are not as they are wanted."""
+    new = {key: value for key, value in change.items() if getattr(known, key) != value}
+    return ", ".join(f"{key} = {json.dumps(str(value))}" for key, value in new.items())
+
+
+def own_classifier(known: PaperSettings) -> Path | None:
+    """Return the folder of a model of the owner's own, None if weights are named instead."""
+    folder = Path(known.classifier).expanduser()
+    return folder if folder.is_absolute() else None
 
 
 def deblurring() -> str:

@@ -1,7 +1,7 @@
 """Commands for the weights of the paper engine; `lite` needs none."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from daemon.commands.status import Json
 from daemon.exits import Exit, Unknown
 from daemon.shown import as_json, table, text
 from storage.errors import PhotomendError
+from storage.kinds import QUEUES, EngineName
 from storage.settings import settings
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ app = typer.Typer(no_args_is_help=True)
 def weights() -> None:
     """List, fetch and check the weights of the paper engine.
 
-    Example: photomend weights pull motion-blur --accept
+    Example: photomend weights pull super-resolution --accept
     """
 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
     """List all weights: size, whether they are here, what needs them, and their licence.
+
+    "needed by" follows the settings: a step alone needs them, a step with a condition would.
 
     With --json also addresses and hashes of each file, to fetch them on another machine.
 
@@ -51,11 +54,15 @@ def list_(json: Json = False) -> None:
     folder = settings().weights_root
     states = [(weights, look(weights, folder)) for weights in TABLE]
     if json:
-        return as_json([asdict(weights) | {"state": state} for weights, state in states])
+        return as_json([asdict(w) | {"state": state} | _needed(w) for w, state in states])
+    if settings().engine == EngineName.LITE:
+        typer.echo(
+            'lite, the engine of your settings, needs none of these; "paper" or "auto" does:'
+        )
     table(
         ["name", "size", "state", "needed by", "licence", "purpose"],
         [
-            (w.name, _size(w), state, _needed(w), _licence(w), w.purpose) for w, state in states
+            (w.name, _size(w), state, _steps(w), _licence(w), w.purpose) for w, state in states
         ],
     )  # fmt: skip
     return None
@@ -66,8 +73,19 @@ def _size(weights: "Weights") -> str:
     return f"{'' if exact else 'about '}{weights.likely_bytes / 1e6:,.1f} MB"
 
 
-def _needed(weights: "Weights") -> str:
-    return ", ".join(weights.needed_by) + (" (optional)" if weights.optional else "")
+def _needed(weights: "Weights") -> dict[str, Any]:
+    """Return the steps that need some weights, and else when one would."""
+    from tasks import engines
+
+    paper = settings().paper
+    steps = engines.needed_by(weights.name, paper)
+    condition = "" if steps else engines.needed_if(weights.name, paper)
+    return {"needed_by": steps, "needed_if": condition}
+
+
+def _steps(weights: "Weights") -> str:
+    needed = _needed(weights)
+    return ", ".join(needed["needed_by"]) or str(needed["needed_if"])
 
 
 def _licence(weights: "Weights") -> str:
@@ -84,17 +102,17 @@ def pull(
 ) -> None:
     """Fetch weights, going on where an earlier pull stopped, and check them.
 
-    A queue's name fetches all that it needs, without what is optional.
+    A queue's name fetches all that it needs with your settings.
 
-    Examples: photomend weights pull motion-blur --accept
+    Examples: photomend weights pull super-resolution --accept
 
     photomend weights pull RealESRGAN_x4plus
     """
-    from storage.weights import ask, chosen
+    from storage.weights import ask
 
     if not names:
         raise typer.BadParameter("name weights, or a queue; `photomend weights list` shows both")
-    wanted = chosen(names)
+    wanted = _chosen(names)
     ask(wanted, settings().weights_root, accepted=accept)
     told, failed = [], False
     for weights in wanted:
@@ -106,6 +124,26 @@ def pull(
         as_json(told)
     if failed:
         raise typer.Exit(Exit.PROBLEM)
+
+
+def _chosen(names: Iterable[str]) -> "list[Weights]":
+    """Return the weights that are named, and those that a queue needs if it is named itself.
+
+    Raises:
+        WeightsUnknown: a name is neither.
+
+    """
+    from storage.weights import named
+    from tasks.engines import needs
+
+    found: dict[str, Weights] = {}
+    for name in names:
+        needed = needs(name, settings().paper) if name in QUEUES else [name]
+        if not needed:
+            typer.echo(f"{name} needs no weights with your settings", err=True)
+        for weights in (named(name, QUEUES) for name in needed):
+            found[weights.name] = weights
+    return list(found.values())
 
 
 def _terms(weights: "Weights") -> dict[str, Any]:
@@ -188,14 +226,15 @@ def verify(
     photomend weights verify InvSR
     """
     from storage.origins import TABLE
-    from storage.weights import State, chosen, look
+    from storage.weights import State, look
     from storage.weights import verify as check
 
     if trust and not names:
         raise typer.BadParameter("--trust wants the names of what you replaced")
     folder = settings().weights_root
-    wanted = chosen(names or ()) or [w for w in TABLE if look(w, folder) is not State.MISSING]
-    if not wanted:
+    here = (weights for weights in TABLE if look(weights, folder) is not State.MISSING)
+    wanted = _chosen(names) if names else [*here]
+    if not wanted and not names:
         raise Unknown(f"there are no weights in {folder}; `photomend weights list` names them")
     told, failed = [], False
     for weights in wanted:

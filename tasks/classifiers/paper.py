@@ -3,12 +3,11 @@
 Also where the paper leaves it open: a server in the model's place, and a second opinion.
 """
 
-from pathlib import Path
-
 from storage import weights
 from storage.settings import PaperSettings
 from tasks.classifiers import Classifier
 from tasks.classifiers.second_opinion import SecondOpinion
+from tasks.engines import own_classifier
 
 
 def load(known: PaperSettings, *, first: Classifier) -> Classifier:
@@ -33,6 +32,5 @@ def _model(known: PaperSettings) -> Classifier:
     from tasks.classifiers import qwen
     from tasks.restorers.tensors import best_device
 
-    own = Path(known.classifier).expanduser()
-    folder = own if own.is_absolute() else weights.path(known.classifier)
+    folder = own_classifier(known) or weights.path(known.classifier)
     return qwen.load(folder, best_device(), faithful=known.faithful)

@@ -6,12 +6,15 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from daemon.commands.weights import app
+from daemon.doctor import LIBRARIES
 from storage.errors import SettingsError
+from storage.kinds import QUEUES
 from storage.origins import TABLE
 from storage.settings import Settings, make
 
@@ -63,7 +66,8 @@ def test_each_command_helps_with_an_example(run):
 
 
 def test_nothing_heavy_is_imported():
-    code = "import daemon.commands.weights, storage.weights, sys; print(*sys.modules)"
+    modules = "daemon.commands.weights, storage.weights, tasks.engines"
+    code = f"import {modules}, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.split())
 
@@ -82,10 +86,55 @@ def test_all_weights_are_listed_with_state_and_licence(run, folder, file_server)
     assert listed["CodeFormer"]["commercial"] is False
     assert listed["CodeFormer"]["files"][0]["sha256"].startswith("1009e537")
     assert listed["CodeFormer"]["files"][0]["origins"][0].startswith("https://")
+    assert listed["CodeFormer"]["needed_by"] == []
+    assert listed["RRW"]["needed_by"] == ["reflection"]
     screen = run("list").stdout
-    assert re.search(r"CodeFormer +376\.6 MB +missing +motion-blur +S-Lab.*\(--accept\)", screen)
-    assert re.search(r"YOSO-coco +about 170\.0 MB +not checked +reflection +MIT", screen)
+    assert screen.startswith("lite, the engine of your settings, needs none of these")
+    facts = r'CodeFormer +376\.6 MB +missing +motion-blur, with faces = "on" +S-Lab.*\(--accept\)'
+    assert re.search(facts, screen)
+    assert re.search(r"YOSO-coco +about 170\.0 MB +not checked +MIT", screen)
+    assert run("list", PHOTOMEND_ENGINE="auto").stdout.startswith("name ")
     assert file_server.asked == []
+
+
+@pytest.mark.parametrize(
+    "paper",
+    [
+        {"classifier_url": "http://localhost:1"},
+        {"classifier_url": "http://localhost:1", "faces": "on"},
+        {"classifier_url": "http://localhost:1", "reflection_detector": "/own/yolo.pt"},
+    ],
+)
+def test_a_queue_list_and_doctor_name_the_same_weights(run, environment, file_server, paper):
+    if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
+        pytest.skip(f"without {', '.join(lacking)}, doctor names no weights")
+    set_to = {"PHOTOMEND_ENGINE": "paper", "PHOTOMEND_PAPER": json.dumps(paper)}
+    listed = json.loads(run("list", "--json", **set_to).stdout)
+    wanted = {row["name"] for row in listed if row["needed_by"]}
+    doctor = subprocess.run(
+        [PHOTOMEND, "doctor"], env=environment | set_to, capture_output=True, text=True, check=False
+    )
+    assert set(re.findall(r"weights pull (.+)", doctor.stdout)[0].split()) == wanted
+    told = json.loads(run("pull", *QUEUES, "--accept", "--json", code=1, **set_to).stdout)
+    assert {row["name"] for row in told} == wanted
+
+
+def test_a_queue_asks_for_no_licence_that_the_settings_do_not_need(run, file_server):
+    assert "404" in run("pull", "motion-blur", code=1).stderr
+    assert {path for path, _ in file_server.asked} == {"/NAFNet-REDS-width64.pth"}
+    faces = json.dumps({"faces": "on"})
+    assert "CodeFormer: S-Lab" in run("pull", "motion-blur", code=1, PHOTOMEND_PAPER=faces).stderr
+
+
+def test_a_queue_fetches_nothing_that_no_code_loads(run, file_server):
+    file_server.files |= {"/RRW/RR.pth": YOSO, "/RRW/RD.pth": YOSO}
+    run("pull", "reflection", "--accept")
+    assert {path for path, _ in file_server.asked} == {"/RRW/RR.pth", "/RRW/RD.pth"}
+
+
+def test_a_queue_that_needs_nothing_says_so(run):
+    served = json.dumps({"classifier_url": "http://localhost:11434"})
+    assert "classify needs no weights" in run("pull", "classify", PHOTOMEND_PAPER=served).stderr
 
 
 def test_weights_are_pulled_and_found(run, folder):

@@ -54,7 +54,7 @@ def net(file_server):
         origins = (f"{file_server.url}/net.pth", f"{file_server.url}/mirror/net.pth")
         facts = {"bytes": len(CONTENT), "sha256": SHA256, "origins": origins} | known
         file = File("net.pth", **facts)
-        return Weights("net", "is tested", (file,), "MIT", True, ("classify",))
+        return Weights("net", "is tested", (file,), "MIT", True)
 
     return made
 
@@ -434,7 +434,7 @@ from pathlib import Path
 from storage import weights
 from storage.origins import File, Weights
 file = File("net.pth", ("{file_server.url}/net.pth",), {len(CONTENT)}, "{SHA256}")
-list(weights.pull(Weights("net", "", (file,), "MIT", True, ()), Path("{folder}")))
+list(weights.pull(Weights("net", "", (file,), "MIT", True), Path("{folder}")))
 """
     return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
 
@@ -472,7 +472,7 @@ def test_two_processes_do_not_write_one_file(net, tmp_path, file_server, eventua
 def test_a_licence_that_binds_must_be_accepted_before_anything_is_fetched(
     net, tmp_path, file_server
 ):
-    bound = Weights("bound", "", net().files, "S-Lab: non-commercial", False, ())
+    bound = Weights("bound", "", net().files, "S-Lab: non-commercial", False)
     with pytest.raises(LicenceNotAccepted, match=r"S-Lab: non-commercial.*--accept"):
         pull(bound, tmp_path)
     assert file_server.asked == []
@@ -628,7 +628,6 @@ def test_each_row_of_the_table_can_be_used():
     assert len({file.path for file in files}) == len(files)
     assert not {*names} & {*QUEUES}
     for made in TABLE:
-        assert set(made.needed_by) <= set(QUEUES)
         assert made.licence
         assert {file.path.partition("/")[0] for file in made.files} == {made.place}
     for file in files:
@@ -637,19 +636,13 @@ def test_each_row_of_the_table_can_be_used():
         assert file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32
         assert (file.bytes is None) == (file.about_bytes > 0)
         assert Path(file.path).suffix in {".safetensors", ".pth", ".pt", ".onnx", ".json", ".txt"}
-    assert {queue for queue in QUEUES if weights.chosen([queue])} == set(QUEUES)
-
-
-def test_a_queue_stands_for_all_that_it_needs_but_what_is_optional():
-    found = [made.name for made in weights.chosen(["motion-blur", "yunet", "GFPGANv1.4"])]
-    assert found == ["NAFNet-REDS-width64", "CodeFormer", "YuNet", "GFPGANv1.4"]
 
 
 def test_a_name_that_is_none_gets_the_nearest_one():
     with pytest.raises(WeightsUnknown, match="did you mean CodeFormer"):
         weights.named("codeforme")
     with pytest.raises(WeightsUnknown, match="did you mean motion-blur"):
-        weights.chosen(["motionblur"])
+        weights.named("motionblur", QUEUES)
     with pytest.raises(WeightsUnknown, match="weights list"):
         weights.named("xyzzy")
 

@@ -1,12 +1,15 @@
 """The engine of each step follows the settings and, with auto, what this machine has."""
 
+from pathlib import Path
+
 import pytest
 
 from storage import weights
 from storage.kinds import CLASSIFY, QUEUES, EngineName
+from storage.origins import TABLE
 from storage.settings import PaperSettings, settings
 from tasks import engines
-from tasks.engines import engine_of, missing, needs
+from tasks.engines import engine_of, missing, needed_by, needed_if, needs
 
 MOTION = "motion-blur"
 LITE, PAPER = EngineName
@@ -54,12 +57,50 @@ def test_auto_asks_a_server_without_a_gpu(use):
     assert engine_of(CLASSIFY) is PAPER
 
 
-def test_all_that_a_step_needs_is_in_the_table_of_weights(use):
+WAYS = [
+    PaperSettings(),
+    PaperSettings(steps=(CLASSIFY, "reflection")),
+    PaperSettings(faces="on", face_net="GFPGANv1.4"),
+    PaperSettings(reflection_segmenter=Path("/own.pth"), classifier="qwen3-vl-4b-instruct"),
+    PaperSettings(classifier_url="http://localhost", faces="on"),
+]
+
+
+@pytest.mark.parametrize("known", WAYS)
+def test_what_the_steps_need_and_what_weights_are_needed_by_is_one_rule(use, known):
     use("paper")
-    known = PaperSettings(faces="on")
     for step in QUEUES:
         for name in needs(step, known):
-            assert step in weights.named(name).needed_by
-    assert "CodeFormer" in missing(MOTION, known)
-    assert "CodeFormer" not in missing(MOTION, PaperSettings())
-    assert needs(CLASSIFY, PaperSettings(classifier="/models/own")) == []
+            weights.named(name)
+    for each in TABLE:
+        here = [s for s in known.steps if each.name.lower() in map(str.lower, needs(s, known))]
+        assert needed_by(each.name, known) == here
+
+
+def test_faces_are_only_needed_if_they_are_on(use):
+    use("paper")
+    assert missing(MOTION, PaperSettings()) == ["NAFNet-REDS-width64"]
+    assert needed_if("CodeFormer", PaperSettings()) == 'motion-blur, with faces = "on"'
+    known = PaperSettings(faces="on")
+    assert missing(MOTION, known) == ["NAFNet-REDS-width64", "YuNet", "CodeFormer"]
+    assert needed_if("GFPGANv1.4", known) == 'motion-blur, with face_net = "GFPGANv1.4"'
+
+
+def test_what_paints_over_reflections_is_only_needed_beside_what_finds_them():
+    known = PaperSettings(reflection_segmenter=Path("/own.pth"))
+    assert needed_by("big-lama", PaperSettings()) == []
+    assert needed_if("big-lama", PaperSettings()) == 'reflection, with reflection_detector = "FILE"'
+    assert needed_by("big-lama", known) == ["reflection"]
+    assert needed_if("RRW", known) == "reflection, if it is here"
+    assert needed_if("YOSO-coco", known) == ""
+
+
+def test_a_step_that_lite_takes_needs_nothing():
+    known = PaperSettings(steps=(CLASSIFY,))
+    assert needed_by("InvSR", known) == []
+    assert needed_if("InvSR", known) == "super-resolution, if it is in steps"
+
+
+@pytest.mark.parametrize("folder", ["/models/own", "~/own"])
+def test_a_classifier_of_the_owners_own_needs_no_weights(folder):
+    assert needs(CLASSIFY, PaperSettings(classifier=folder)) == []
