@@ -12,7 +12,7 @@ from daemon import exits
 from daemon.commands.status import status
 from daemon.exits import Exit
 from daemon.shown import text
-from storage.errors import GET_LIBRARIES, PhotomendError
+from storage.errors import PhotomendError
 
 
 def main() -> None:
@@ -35,7 +35,9 @@ def main() -> None:
             raise
         _end(f"the database cannot be used: {error.orig}", Exit.DATABASE)
     except ImportError as error:
-        _end(f"a library cannot be used ({error}); {GET_LIBRARIES}", Exit.PROBLEM)
+        from storage import installation
+
+        _end(f"a library cannot be used ({error}); {installation.advice(error)}", Exit.PROBLEM)
     except OSError as error:
         _end(f"{error.filename or 'photomend'}: {error.strerror or error}", Exit.PROBLEM)
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,18 +16,25 @@ import sqlalchemy as sa
 
 from daemon import named, opened, places
 from daemon.shown import span
-from storage import database, enquiries
-from storage.errors import GET_LIBRARIES, PhotomendError
+from storage import database, enquiries, installation
+from storage.errors import PhotomendError
 from storage.jobs import Jobs
 from storage.kinds import AUTO, QUEUES, EngineName
 from storage.settings import GallerySettings, settings
 from storage.urls import without_password
 from tasks import engines
 
+WORKER = (
+    "tasks.answer", "tasks.chains.lite", "tasks.classifiers.lite", "onnxruntime", "pillow_heif",
+    "rapidocr",
+)  # fmt: skip
+"""What every worker imports, sooner or later."""
 LIBRARIES = ("torch", "transformers", "diffusers", "spandrel")
 """Of the paper engine."""
 PATIENCE_SECONDS = 10.0
 """A share that says nothing for so long hangs."""
+IMPORT_SECONDS = 120.0
+"""The libraries may take so long to import from a slow disk."""
 CLOCK_SECONDS = 2.0
 """Clocks that differ by more make photos look younger or older than they are."""
 
@@ -58,6 +66,7 @@ def examine() -> Iterator[Finding]:
             (f"output of {name}", lambda g=gallery: _output(g)),
         ):
             yield _in_time(subject, look)
+    yield _libraries()
     yield _engine()
     yield Finding("devices", True, _devices())
 
@@ -192,13 +201,34 @@ def _nearest(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.is_dir())
 
 
+def _libraries() -> Finding:
+    """Import what a worker needs, in a process that may crash."""
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", f"import {', '.join(WORKER)}"],
+            check=False, capture_output=True, text=True, errors="replace",
+            timeout=IMPORT_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        text = f"to import what a worker needs takes more than {span(IMPORT_SECONDS)}"
+        return Finding("libraries", False, text)
+    if ended.returncode:
+        why = (ended.stderr.strip() or f"code {ended.returncode}").splitlines()[-1]
+        mend = installation.mend_opencv() if "cv2" in ended.stderr else installation.mend()
+        return Finding("libraries", False, f"no worker can start: {why}; {mend}")
+    if others := " and ".join(installation.other_opencv()):
+        text = f"{others} may overwrite opencv-python-headless; {installation.mend_opencv()}"
+        return Finding("libraries", False, text)
+    return Finding("libraries", True, "all that a worker needs can be imported")
+
+
 def _engine() -> Finding:
     """Look whether the engine that is wanted has its libraries and weights; none is loaded."""
     wanted, paper = settings().engine, settings().paper
     if wanted == EngineName.LITE:
         return Finding("engine", True, "lite, which has all that it needs")
     if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
-        text = f"{wanted}: {', '.join(lacking)} not installed; {GET_LIBRARIES}"
+        text = f"{wanted}: {', '.join(lacking)} not installed; {installation.get_libraries()}"
         return Finding("engine", False, text)
     if lacking := [name for step in paper.steps for name in engines.missing(step, paper)]:
         text = f"{wanted}: weights are missing; photomend weights pull {' '.join(lacking)}"

@@ -1,9 +1,5 @@
 """The errors this application raises on purpose; each message says what, where and what to do."""
 
-GET_LIBRARIES = (
-    "`make paper` in photomend's folder installs what the paper's engine and training need"
-)
-
 
 class PhotomendError(Exception):
     """Base class: catch it to mean "any problem the application knows by name"."""

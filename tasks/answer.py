@@ -6,8 +6,8 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage import installation
 from storage.errors import (
-    GET_LIBRARIES,
     ClaimLost,
     GalleryOffline,
     OutputTaken,
@@ -93,8 +93,8 @@ def _end(job: Job, error: Exception) -> None:
             kind = KINDS.get(number, ErrorKind.MACHINE)
             log.warning("job %d waits: %s", job.id, reason)
             jobs.wait(job, kind, reason)
-        case ImportError():
-            reason = f"a library cannot be used ({reason}); {GET_LIBRARIES}"
+        case ImportError() as missing:
+            reason = f"a library cannot be used ({reason}); {installation.advice(missing)}"
             log.warning("job %d waits: %s", job.id, reason)
             jobs.wait(job, ErrorKind.MACHINE, reason)
         case WeightsMissing() | WeightsWrong():

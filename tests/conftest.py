@@ -170,6 +170,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
+def without_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes that are started find an OpenCV that needs a library of the screen."""
+    package = tmp_path / "broken/cv2/__init__.py"
+    package.parent.mkdir(parents=True)
+    missing = "libGL.so.1: cannot open shared object file: No such file or directory"
+    package.write_text(f"raise ImportError({missing!r})")
+    monkeypatch.setenv("PYTHONPATH", str(package.parents[1]))
+
+
+@pytest.fixture
 def jobs(home: Path) -> Iterator[Jobs]:
     jobs = Jobs.at(settings().database, pause_seconds=0)
     yield jobs

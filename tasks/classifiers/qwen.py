@@ -15,7 +15,7 @@ import torch
 from PIL import Image as Pictures
 from safetensors import SafetensorError  # type: ignore[import-not-found,unused-ignore]
 
-from storage.errors import GET_LIBRARIES
+from storage import installation
 from storage.kinds import Category
 from storage.photos import Image
 from tasks.classifiers import Verdict
@@ -114,7 +114,7 @@ def load(folder: Path, device: torch.device, *, faithful: bool = False) -> Qwen:
     except ImportError as error:
         raise ClassifierAway(
             f"the net in {folder} cannot be loaded, a library cannot be used ({error}); "
-            f"{GET_LIBRARIES}"
+            f"{installation.advice(error)}"
         ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ClassifierAway(f"the net in {folder} cannot be loaded: {error}") from error

@@ -145,6 +145,30 @@ def test_the_doctor_says_what_to_do(doctor, home):
     assert any("is not there" in text for text in bad.values())
 
 
+def test_the_doctor_finds_an_opencv_that_cannot_be_imported(doctor, without_opencv):
+    finding = doctor()["libraries"]
+    assert not finding["well"]
+    assert "libGL.so.1: cannot open shared object file" in finding["text"]
+    assert "make -C" in finding["text"]
+
+
+def test_the_doctor_finds_a_library_that_crashes(doctor, tmp_path, monkeypatch):
+    (tmp_path / "cv2").mkdir()
+    (tmp_path / "cv2/__init__.py").write_text("import os; os.abort()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "no worker can start: code -6" in doctor()["libraries"]["text"]
+
+
+def test_the_doctor_finds_wheels_that_overwrite_the_headless_opencv(doctor, tmp_path, monkeypatch):
+    metadata = tmp_path / "opencv_python-4.13.0.92.dist-info/METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: opencv-python\nVersion: 4.13.0.92\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    finding = doctor()["libraries"]
+    assert not finding["well"]
+    assert "opencv-python may overwrite opencv-python-headless" in finding["text"]
+
+
 def test_the_doctor_examines_a_machine_where_nothing_has_run(doctor, tmp_path):
     findings = doctor(PHOTOMEND_STATE_DIR=str(tmp_path / "fresh"), PHOTOMEND_GALLERIES="{}")
     assert "photomend migrate" in findings["database"]["text"]

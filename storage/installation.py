@@ -1,0 +1,106 @@
+"""How photomend was installed here, and so by which commands its libraries are mended."""
+
+import json
+import shlex
+import sys
+from enum import Enum, auto
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADLESS = "opencv-python-headless"
+OTHER_OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
+"""They write into the same folder as the headless one; the first two need libGL."""
+
+
+class Installer(Enum):
+    """What installed photomend into this environment."""
+
+    MAKE = auto()
+    PIPX = auto()
+    UV = auto()
+    PIP = auto()
+
+
+def installer() -> Installer:
+    """Return what installed photomend into this environment."""
+    prefix = Path(sys.prefix)
+    if prefix.resolve().is_relative_to(ROOT / ".venv"):
+        return Installer.MAKE
+    if (prefix / "pipx_metadata.json").exists():
+        return Installer.PIPX
+    if (prefix / "uv-receipt.toml").exists() or find_spec("pip") is None:
+        return Installer.UV
+    return Installer.PIP
+
+
+def advice(error: ImportError) -> str:
+    """Return what to do when a library cannot be imported."""
+    opencv = error.name == "cv2" or "libGL" in str(error)
+    return mend_opencv() if opencv else get_libraries()
+
+
+def get_libraries() -> str:
+    """Return how to install what the paper's engine and training need."""
+    if installer() is Installer.MAKE:
+        command = f"make -C {shlex.quote(str(ROOT))} paper"
+    else:
+        command = f"{_pip('install')} {shlex.quote(_requirement('[paper]'))}"
+    return f"`{command}` installs what the paper's engine and training need"
+
+
+def mend() -> str:
+    """Return how to install all libraries anew."""
+    if installer() is Installer.MAKE:
+        root = shlex.quote(str(ROOT))
+        command = f"rm -r {root}/.venv && make -C {root} .venv/ready"
+    else:
+        command = f"{_pip('install')} --force-reinstall {shlex.quote(_requirement())}"
+    return f"`{command}` installs the libraries anew"
+
+
+def mend_opencv() -> str:
+    """Return how to get an OpenCV that can be imported on a machine without a screen."""
+    if installer() is Installer.MAKE:
+        return mend()
+    install = f"{_pip('install')} --force-reinstall --no-deps {HEADLESS}"
+    if others := other_opencv():
+        install = f"{_pip('uninstall')} {' '.join(others)} && {install}"
+    return f"`{install}` installs the OpenCV that needs no libGL"
+
+
+def other_opencv() -> list[str]:
+    """Return the installed wheels of OpenCV that overwrite files of the headless one."""
+    return [name for name in OTHER_OPENCV if _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _pip(act: str) -> str:
+    python = shlex.quote(sys.executable)
+    match installer():
+        case Installer.PIPX:
+            return f"pipx runpip photomend {act}"
+        case Installer.UV:
+            return f"uv pip {act} --python {python}"
+        case _:
+            return f"{python} -m pip {act}"
+
+
+def _requirement(extra: str = "") -> str:
+    """Return photomend as a requirement, from where it was installed."""
+    try:
+        origin = json.loads(distribution("photomend").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        origin = {}
+    if not origin:
+        return f"photomend{extra}"
+    scheme = f"{origin['vcs_info']['vcs']}+" if "vcs_info" in origin else ""
+    return f"photomend{extra} @ {scheme}{origin['url']}"

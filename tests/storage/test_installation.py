@@ -1,0 +1,74 @@
+"""The commands that are advised fit how photomend was installed."""
+
+import sys
+
+import pytest
+
+from storage import installation
+
+HEADLESS = "install --force-reinstall --no-deps opencv-python-headless"
+
+
+@pytest.fixture
+def installed_by(tmp_path, monkeypatch):
+    """Run as if photomend lay in an environment with this file, and not in one made by make."""
+
+    def install(file="pyvenv.cfg"):
+        (tmp_path / file).touch()
+        monkeypatch.setattr(sys, "prefix", str(tmp_path))
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+
+    return install
+
+
+def test_a_checkout_is_mended_by_make(monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(installation.ROOT / ".venv"))
+    assert f"make -C {installation.ROOT} paper" in installation.get_libraries()
+    assert f"make -C {installation.ROOT} .venv/ready" in installation.mend_opencv()
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("pipx_metadata.json", f"pipx runpip photomend {HEADLESS}"),
+        ("uv-receipt.toml", "uv pip install --python {prefix}/bin/python --force-reinstall"),
+    ],
+)
+def test_what_a_tool_installed_is_mended_by_it(installed_by, tmp_path, file, command):
+    installed_by(file)
+    assert command.format(prefix=tmp_path) in installation.mend_opencv()
+
+
+def test_what_pip_installed_is_mended_by_pip(installed_by, tmp_path, monkeypatch):
+    (tmp_path / "site/pip").mkdir(parents=True)
+    (tmp_path / "site/pip/__init__.py").touch()
+    wheel = tmp_path / "site/opencv_python-4.10.0.84.dist-info/METADATA"
+    wheel.parent.mkdir()
+    wheel.write_text("Metadata-Version: 2.1\nName: opencv-python\nVersion: 4.10.0.84\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    installed_by()
+    pip = f"{tmp_path}/bin/python -m pip"
+    assert f"{pip} uninstall opencv-python && {pip} {HEADLESS}" in installation.mend_opencv()
+
+
+@pytest.mark.parametrize(
+    ("origin", "requirement"),
+    [
+        (None, "photomend[paper]"),
+        (
+            '{"url": "https://example.org/p.git", "vcs_info": {"vcs": "git"}}',
+            "photomend[paper] @ git+https://example.org/p.git",
+        ),
+        ('{"url": "file:///p", "dir_info": {}}', "photomend[paper] @ file:///p"),
+    ],
+)
+def test_the_extra_comes_from_where_photomend_came(installed_by, monkeypatch, origin, requirement):
+    installed_by("uv-receipt.toml")
+    monkeypatch.setattr("importlib.metadata.PathDistribution.read_text", lambda *_: origin)
+    assert f"'{requirement}'" in installation.get_libraries()
+
+
+def test_a_broken_opencv_is_no_reason_to_install_the_paper_engine():
+    broken = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+    assert "libraries anew" in installation.advice(broken)
+    assert "paper" in installation.advice(ImportError("No module named 'diffusers'"))
