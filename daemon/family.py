@@ -17,11 +17,17 @@ from typing import IO
 
 import psutil
 
+from daemon.shown import span, text
+
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE_SECONDS = 30.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 60.0
+"""A process that dies soon is started again after a pause that doubles from the first to this."""
 STEADY_SECONDS = 60.0
-"""Who lived this long is started again at once."""
+"""After a life of so many seconds the first pause is taken again."""
+LINE_BYTES = 4000
+"""So much of the end of a log is searched for its last line."""
 LOG_BYTES = 5_000_000
 """A log that is longer is put aside at the next start."""
 
@@ -37,7 +43,8 @@ class Member:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
-    pause: float = 1.0
+    log_start: int = 0
+    pause: float = FIRST_PAUSE_SECONDS
     next_start: float = 0.0
 
     def care(self) -> str | None:
@@ -45,17 +52,30 @@ class Member:
         now = time.monotonic()
         if self.process is not None and self.process.poll() is not None:
             code, self.process = self.process.returncode, None
-            self.pause = 1.0 if now - self.started > STEADY_SECONDS else self.pause * 2
-            self.next_start = now + min(self.pause / 2, LONGEST_PAUSE_SECONDS)
-            return f"{self.name} ended with code {code} and is started again"
+            steady = now - self.started > STEADY_SECONDS
+            self.pause = (
+                FIRST_PAUSE_SECONDS if steady else min(2 * self.pause, LONGEST_PAUSE_SECONDS)
+            )
+            self.next_start = now + self.pause
+            told = f"{self.name} ended with code {code} and is started again in {span(self.pause)}"
+            return f"{told}; it wrote last: {line}" if (line := self.last_line()) else told
         if self.process is None and now >= self.next_start:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
                 self.log.replace(self.log.with_suffix(".old"))
             with self.log.open("ab") as log:
+                self.log_start = log.tell()
                 self.process = self.start(log)
             self.started = now
         return None
+
+    def last_line(self) -> str:
+        """Return the last line that the process wrote into its log, "" if it wrote none."""
+        with self.log.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(self.log_start, end - LINE_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        return next((text(line.strip()) for line in reversed(lines) if line.strip()), "")
 
     def lives(self) -> bool:
         """Return whether the process runs."""

