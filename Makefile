@@ -6,13 +6,18 @@ export PYTHONSAFEPATH := 1
 
 PYTHON ?= python3
 UV := PYTHONPATH=.boot $(PYTHON) -m uv
+# If another wheel of OpenCV is removed from .venv, files of the headless one go with it.
+SYNC := $(UV) sync --frozen --compile-bytecode --reinstall-package opencv-python-headless \
+  --python $(PYTHON)
 BIN := .venv/bin
 GALLERY ?=
-NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 diffusers==0.42.1 \
-  paddleocr==3.7.0 polars==2.1.0 transformers==5.24.0
-# They ask for torchvision, which asks for the torch that it was built for: gigabytes of CUDA.
+NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 aiohttp==3.14.5 \
+  diffusers==0.42.1 imagesize==2.0.1 paddlex==3.7.2 polars==2.1.0 pypdfium2==5.15.2 \
+  python-bidi==0.6.12 transformers==5.24.0
+# They ask for torchvision, which asks for the torch that it was built for, gigabytes of CUDA; or for
+# a wheel of OpenCV that would overwrite the headless one.
 BESIDE_TORCH := torchvision==0.28.0 spandrel==0.4.2 spandrel_extra_arches==0.2.0 einops==0.8.2 \
-  ultralytics==8.4.190
+  paddleocr==3.7.0 ultralytics==8.4.190
 
 PHOTOS ?= ../shared/photos/clear/tiles512
 GOOD ?= $(wildcard $(addprefix ../shared/photos/clear/,food_pd photos_full kodak))
@@ -31,7 +36,7 @@ test: .venv/networks
 
 # The libraries of the paper's engine: some gigabytes, as torch comes with CUDA.
 paper: .venv/ready
-	$(UV) sync --frozen --compile-bytecode --extra paper --python $(PYTHON)
+	$(SYNC) --extra paper
 
 lint: .venv/ready
 	$(BIN)/ruff check
@@ -82,7 +87,7 @@ evaluate: .venv/networks
 # uv makes .venv itself: Debian's python may lack the venv module.
 .venv/ready: pyproject.toml uv.lock
 	$(PYTHON) -m pip install --quiet --upgrade --target .boot uv
-	$(UV) sync --frozen --compile-bytecode --python $(PYTHON)
+	$(SYNC)
 	touch $@
 
 clean:

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import fields
+from importlib.metadata import distributions
 from pathlib import Path
 
 import alembic.command
+import cv2
 import pytest
 
 import daemon
 import storage
 import tasks
+from storage import installation
 from storage.settings import GallerySettings, PaperSettings, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +37,24 @@ def test_the_wheel_takes_the_migrations_along():
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     assert wheel["targets"]["wheel"]["force-include"] == {"alembic": "storage/migrations"}
     assert list((ROOT / "alembic/versions").glob("0001_*.py"))
+
+
+def test_the_headless_opencv_is_the_only_one_that_is_locked():
+    locked = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    names = [package["name"] for package in locked if package["name"].startswith("opencv")]
+    assert names == [installation.HEADLESS]
+
+
+def test_the_headless_opencv_is_the_only_one_that_is_installed():
+    found = [d.name for d in distributions() if d.name.startswith("opencv")]
+    assert found == [installation.HEADLESS]
+    assert re.search(r"GUI: +NONE", cv2.getBuildInformation())
+
+
+def test_the_lock_names_the_public_index_only():
+    lock = (ROOT / "uv.lock").read_text()
+    hosts = set(re.findall(r"[a-z]+://[^/\"]*", lock))
+    assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}
 
 
 def test_the_command_starts_without_what_only_workers_need():

@@ -3,8 +3,10 @@
 PaddleOCR looks for its networks on the internet, unless it is given a folder with one.
 """
 
+import importlib.metadata
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.installation import HEADLESS
 from storage.photos import Image
 from tasks.detectors.text import LONGEST, SUREST, THREADS, Polygon, found_by
 
@@ -58,19 +61,40 @@ def _by_paddle(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
 def _detector() -> Any:  # PaddleOCR has no types for what it gives
     with TemporaryDirectory(prefix="photomend-") as folder:
         os.environ.setdefault(CACHE, folder)  # else importing it makes a folder in the home
-        try:
-            from paddleocr import TextDetection  # takes seconds
-        finally:
-            if os.environ[CACHE] == folder:
-                del os.environ[CACHE]
-        _lay_out(Path(folder))
-        return TextDetection(
-            model_name=NETWORK,
-            model_dir=folder,
-            device="cpu",
-            engine="onnxruntime",
-            engine_config={"intra_op_num_threads": THREADS, "inter_op_num_threads": 1},
-        )
+        with _headless_opencv():
+            try:
+                from paddleocr import TextDetection  # takes seconds
+            finally:
+                if os.environ[CACHE] == folder:
+                    del os.environ[CACHE]
+            _lay_out(Path(folder))
+            return TextDetection(
+                model_name=NETWORK,
+                model_dir=folder,
+                device="cpu",
+                engine="onnxruntime",
+                engine_config={"intra_op_num_threads": THREADS, "inter_op_num_threads": 1},
+            )
+
+
+@contextmanager
+def _headless_opencv() -> Iterator[None]:
+    """Let PaddleOCR use the headless OpenCV.
+
+    It asks once whether `opencv-contrib-python` is installed and then imports `cv2`, of which it
+    needs nothing that the headless wheel lacks.
+    """
+    version = importlib.metadata.version
+
+    def version_of(distribution_name: str) -> str:
+        is_opencv = distribution_name == "opencv-contrib-python"
+        return version(HEADLESS if is_opencv else distribution_name)
+
+    importlib.metadata.version = version_of
+    try:
+        yield
+    finally:
+        importlib.metadata.version = version
 
 
 def _lay_out(folder: Path) -> None:
