@@ -65,7 +65,7 @@ train: .venv/networks
 	  [ $$net = reflection ] && good="$(SCENES)" || good="$(GOOD)"; \
 	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --good $$good \
 	    --steps $(STEPS) && $(BIN)/python -m tasks.training.export $$net || exit 1; done
-	$(BIN)/python -m tasks.training.fuse --photos "$(PHOTOS)" --good $(GOOD)
+	$(BIN)/python -m tasks.training.fit_fusion --photos "$(PHOTOS)" --good $(GOOD)
 
 # Measures the lite engine on photos that it was not fitted to, and on real ones where there are
 # any; then says which bars are reached.
@@ -75,7 +75,7 @@ evaluate: .venv/networks
 	mkdir -p out/report
 	for set in synthetic real; do PHOTOMEND_CONFIG=/dev/null $(BIN)/photomend evaluate \
 	  out/testset/$$set.csv --sheet out/report/$$set --json > out/report/$$set.json; done
-	$(BIN)/python -m tasks.training.bars out/report
+	$(BIN)/python -m tasks.training.targets out/report
 
 # What fitting and the tests of the paper engine need, beside the locked packages: pip finds a torch
 # for this machine.

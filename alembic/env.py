@@ -3,7 +3,7 @@
 from alembic import context
 
 from storage import database
-from storage.schema import metadata
+from storage.database.tables import metadata
 from storage.settings import settings
 
 engine = context.config.attributes.get("engine") or database.open_engine(settings().database)

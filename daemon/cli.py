@@ -8,10 +8,10 @@ from io import TextIOWrapper
 import typer
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from daemon import exits
 from daemon.commands.status import status
-from daemon.exits import Exit
-from daemon.shown import text
+from daemon.console import exit_codes
+from daemon.console.exit_codes import Exit
+from daemon.console.output import text
 from storage.errors import PhotomendError
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except PhotomendError as error:
-        _end(str(error), exits.of(error))
+        _end(str(error), exit_codes.of(error))
     except DatabaseError as error:
         if type(error) not in (DatabaseError, OperationalError):  # those below are mistakes of ours
             raise

@@ -16,15 +16,16 @@ import numpy as np
 from PIL import Image as Picture
 from skimage import data
 
-from daemon import sheet, up
+from daemon.reports import contact_sheet
+from daemon.supervising import up
 from storage import photos
-from storage.jobs import Jobs
-from storage.kinds import Decision, Degradation
+from storage.database.jobs import Jobs
+from storage.database.tables import Job
+from storage.database.tables import jobs as table
+from storage.enums import Decision, Degradation
 from storage.photos import Image, Limits
-from storage.schema import Job
-from storage.schema import jobs as table
 from storage.settings import PREFIX, settings
-from tasks.degrade import degrade
+from tasks.imaging.degrade import degrade
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 KINDS = (None, *Degradation)
@@ -127,20 +128,20 @@ def _psnr(image: Image, truth: Image) -> float:
 def _show_pairs(folder: Path) -> None:
     pairs = list(islice(_pairs(folder / "mended"), PAIRS))
     if pairs:
-        sheet.write(pairs, folder / "sheet.jpg")
+        contact_sheet.write(pairs, folder / "sheet.jpg")
         print(f"before (left) and after (right): {folder / 'sheet.jpg'}")
     else:
         print("no photo needed mending, or none could be: photomend says why with `make try`'s")
         print(f"records: PHOTOMEND_STATE_DIR={folder / 'state'} .venv/bin/photomend jobs")
 
 
-def _pairs(mended: Path) -> Iterator[sheet.Strip]:
+def _pairs(mended: Path) -> Iterator[contact_sheet.Strip]:
     for job in _jobs():
         if job.decision is Decision.RESTORED and job.output is not None:
             before = _image(settings().gallery(job.gallery).path / job.source)
             after = _image(mended / job.output)
             if before.shape == after.shape:
-                yield sheet.Strip(f"{job.source}: {job.category}", (before, after))
+                yield contact_sheet.Strip(f"{job.source}: {job.category}", (before, after))
 
 
 def _image(path: Path) -> Image:

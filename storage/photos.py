@@ -17,16 +17,18 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import codecs, content, headers, leave, metadata, provenance, quality, xmp
-from storage import pixels as arrays
-from storage.codecs import Coding, Pixels
-from storage.containers import Malformed
+from storage import eligibility
 from storage.errors import UnreadablePhoto
-from storage.formats import FORMATS, RAW, Format, is_photo_name
-from storage.metadata import Metadata
-from storage.opening import MEGA, Limits, checked, kind_of, opened
-from storage.provenance import Provenance
-from storage.sidecar import copy_sidecar
+from storage.formats import arrays, decode, encode, headers
+from storage.formats import content_hash as content
+from storage.formats.containers import Malformed
+from storage.formats.decode import Coding, Pixels
+from storage.formats.detect import FORMATS, RAW, Format, is_photo_name
+from storage.formats.safe_open import MEGA, Limits, checked, kind_of, opened
+from storage.metadata import blocks, provenance, xmp
+from storage.metadata.blocks import Metadata
+from storage.metadata.provenance import Provenance
+from storage.metadata.sidecar import copy_sidecar
 
 __all__ = [
     "FORMATS", "RAW", "Image", "Limits", "Photo", "Provenance", "content_hash", "copy_sidecar",
@@ -59,7 +61,7 @@ class Photo:
     @property
     def jpeg_quality(self) -> int | None:
         """The quality (1 to 100) that its file was last saved with; None if it is no JPEG."""
-        return codecs.jpeg_quality(self.coding.tables)
+        return decode.jpeg_quality(self.coding.tables)
 
     @property
     def format(self) -> Format:
@@ -83,7 +85,7 @@ def size(path: Path, limits: Limits) -> tuple[int, int]:
     with opened(path) as file:
         kind = kind_of(file)
         header = checked(file, path, kind, limits)
-        found = metadata.extract(file, kind)
+        found = blocks.extract(file, kind)
         turned = kind is not Format.HEIC and _orientation(file, kind, found) >= 5
         return (header.height, header.width) if turned else (header.width, header.height)
 
@@ -102,11 +104,11 @@ def read(path: Path, limits: Limits) -> Photo:
         header = checked(file, path, kind, limits)
         if header.unusual:
             raise Malformed(header.unusual)
-        found = metadata.extract(file, kind)
+        found = blocks.extract(file, kind)
         orientation = _orientation(file, kind, found)
         file.seek(0)
         data = file.read()
-        pixels, coding = codecs.decode(data, kind, header)
+        pixels, coding = decode.decode(data, kind, header)
         length = len(data)
         del data
         if pixels.shape[0] * pixels.shape[1] > limits.max_pixels:
@@ -150,12 +152,12 @@ def left_alone(path: Path, limits: Limits) -> str | None:
         OSError: the disk or the share does not give it.
 
     """
-    if named := leave.by_name(path):
+    if named := eligibility.by_name(path):
         return named
     with opened(path) as file:
         if os.fstat(file.fileno()).st_size > limits.max_bytes:
             return None
-        return leave.left_alone(path, file)
+        return eligibility.left_alone(path, file)
 
 
 def output_suffix(path: Path) -> str:
@@ -173,7 +175,7 @@ def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> 
     """
     pixels = arrays.to_pixels(photo.image, photo.alpha, photo.coding)
     height, width = pixels.shape[:2]
-    coded = quality.encode(pixels, photo.coding, photo.metadata.icc, photo.source_bytes)
+    coded = encode.encode(pixels, photo.coding, photo.metadata.icc, photo.source_bytes)
     del pixels
     origin = replace(origin, orientation=photo.orientation)
     return _put(
@@ -198,7 +200,7 @@ def refreshed(
     with opened(source) as file:
         kind = kind_of(file)
         checked(file, source, kind, limits)
-        found = metadata.extract(file, kind)
+        found = blocks.extract(file, kind)
         now = _orientation(file, kind, found)
     mark = ours(old_output)
     before = now if mark is None else mark.orientation
@@ -228,8 +230,8 @@ def _put(
 ) -> str:  # fmt: skip
     """Put metadata around a coded image, write the file, and read it once more."""
     image_hash = content.of_file(io.BytesIO(coded))
-    described = found.mended(shape, origin.of_image(image_hash), metadata.xmp_room(kind))
-    whole = metadata.splice(coded, kind, described)
+    described = found.mended(shape, origin.of_image(image_hash), blocks.xmp_room(kind))
+    whole = blocks.splice(coded, kind, described)
     _require_room(temporary.parent, len(whole), limits)
     with temporary.open("wb") as file:
         file.write(whole)
@@ -255,7 +257,7 @@ def _look_again(temporary: Path, kind: Format, shape: tuple[int, int], sha256: s
     if hashlib.sha256(data).hexdigest() != sha256:
         raise OSError(errno.EIO, "the disk gives back other bytes than were written", temporary)
     header = headers.read(io.BytesIO(data), kind)
-    pixels, _ = codecs.decode(data, kind, header)
+    pixels, _ = decode.decode(data, kind, header)
     if (pixels.shape[1], pixels.shape[0]) != shape:
         raise OSError(errno.EIO, f"it decodes to other than {shape} pixels", temporary)
 
@@ -291,7 +293,7 @@ def ours(path: Path) -> Provenance | None:
     try:
         with opened(path) as file:
             kind = kind_of(file)
-            return provenance.of(xmp.parse_or_empty(metadata.extract(file, kind).xmp))
+            return provenance.of(xmp.parse_or_empty(blocks.extract(file, kind).xmp))
     except UnreadablePhoto:
         return None
 

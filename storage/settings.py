@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from storage.enums import AUTO, QUEUES, EngineName
 from storage.errors import SettingsError
-from storage.kinds import AUTO, QUEUES, EngineName
+from storage.settings_values import dataclass_of
 from storage.urls import QUOTE, without_password
-from storage.values import dataclass_of
 
 PLACES = (Path("~/.config/photomend/config.toml"), Path("/etc/photomend/config.toml"))
 """Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from storage import weights
-from storage.kinds import AUTO, CLASSIFY, QUEUES, Category, EngineName
-from storage.origins import TABLE
+from storage.enums import AUTO, CLASSIFY, QUEUES, Category, EngineName
 from storage.settings import PaperSettings, settings
+from storage.weights.catalogue import TABLE
 
 CHANGES: tuple[Mapping[str, str | Path], ...] = (
     {"faces": "on"},

@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from storage.kinds import Category, Degradation
+from storage.enums import Category, Degradation
 from storage.photos import Image
-from tasks.classifiers import TREATED, Classifier, Verdict
-from tasks.light import Plane, luma
+from tasks.imaging.light import Plane, luma
+from tasks.verdict import TREATED, Classifier, Verdict
 
 MOST_MEAN_SHIFT = 2.0
 """Of a colour channel's mean, of 255 (1.3 at most over 193 results of a diffusion restorer)."""

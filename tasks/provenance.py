@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from storage.database.tables import Job
 from storage.photos import Provenance
-from storage.schema import Job
 
 
 def of(

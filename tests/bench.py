@@ -83,7 +83,7 @@ def url(folder: Path) -> str:
 
 
 def jobs_of(folder: Path):
-    from storage.jobs import Jobs
+    from storage.database.jobs import Jobs
 
     return Jobs.at(url(folder))
 
@@ -226,8 +226,8 @@ def walk(folder: Path) -> None:
     """Walk the gallery twice in this process and print what it took."""
     import resource
 
-    from daemon.gallery import Gallery, Walk
-    from daemon.ignored import Rules
+    from daemon.watching.ignore_rules import Rules
+    from daemon.watching.scanner import Gallery, Walk
 
     jobs, seconds = jobs_of(folder), []
     root = str(folder / "gallery")
@@ -268,7 +268,7 @@ def command_line(folder: Path, environment: dict[str, str]) -> Figures:
 
     bare = took(sys.executable, "-c", "import typer, rich, sqlalchemy")
     status = took(str(BIN / "photomend"), "status")
-    from storage import enquiries
+    from storage.database import status as enquiries
 
     begun = time.perf_counter()
     enquiries.counts(jobs.engine)
@@ -302,10 +302,10 @@ def mend(kind: str) -> None:
     import numpy as np
     from skimage import data
 
-    from storage.kinds import Category, Degradation
-    from tasks.chains import lite
-    from tasks.classifiers.lite import Lite
-    from tasks.degrade import degrade
+    from storage.enums import Category, Degradation
+    from tasks.imaging.degrade import degrade
+    from tasks.lite import engine as lite
+    from tasks.lite.classifier import Lite
     from tasks.receipt import Receipt
 
     photo = np.tile(data.astronaut(), (6, 8, 1))[:3000, :4000]

@@ -43,7 +43,7 @@ def measure(name: str, megapixels: float) -> None:
     import torch
     from skimage import data
 
-    from tasks.restorers.tensors import best_device
+    from tasks.paper.tensors import best_device
 
     torch.manual_seed(0)
     device = best_device()
@@ -66,9 +66,9 @@ def invsr(device) -> Restore:
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    from tasks.nets.invsr import NoisePredictor
-    from tasks.restorers.invsr import InvSR
-    from tasks.restorers.resolution import Resolution
+    from tasks.paper.nets.noise_predictor import NoisePredictor
+    from tasks.paper.restorers.invsr import InvSR
+    from tasks.paper.restorers.resolution import Resolution
 
     real = device.type == "cuda"
     unet = UNet2DConditionModel(**(SD_TURBO_UNET if real else SMALL_UNET))
@@ -92,8 +92,8 @@ def real_esrgan(device) -> Restore:
     from spandrel import ModelLoader
     from spandrel.architectures.ESRGAN import ESRGAN
 
-    from tasks.restorers.real_esrgan import RealESRGAN
-    from tasks.restorers.resolution import Resolution
+    from tasks.paper.restorers.real_esrgan import RealESRGAN
+    from tasks.paper.restorers.resolution import Resolution
 
     net = ModelLoader(device).load_from_state_dict(ESRGAN(num_blocks=23, scale=4).state_dict())
     half = torch.float16 if device.type == "cuda" else torch.float32
@@ -103,8 +103,8 @@ def real_esrgan(device) -> Restore:
 
 def nafnet(device) -> Restore:
     """NAFNet as for GoPro and REDS, width 64, with local means."""
-    from tasks.nets.nafnet import FITTED_ON, NAFNet
-    from tasks.restorers.nafnet import Deblur
+    from tasks.paper.nets.nafnet import FITTED_ON, NAFNet
+    from tasks.paper.restorers.nafnet import Deblur
 
     net = NAFNet(64, (1, 1, 1, 28), 1, (1, 1, 1, 1), FITTED_ON).eval()
     return Deblur(net.to(device), device)
@@ -115,7 +115,7 @@ def lama(device) -> Restore:
     from spandrel import ModelLoader
     from spandrel.architectures.LaMa import LaMa
 
-    from tasks.restorers.inpainting import ready
+    from tasks.paper.restorers.inpainting import ready
 
     net = ModelLoader(device).load_from_state_dict(LaMa(in_nc=4).state_dict())
     inpaint = ready(net, device)
@@ -131,7 +131,7 @@ def lama(device) -> Restore:
 
 def text(_device) -> Restore:
     """PP-OCR's detector."""
-    from tasks.detectors.text import find_text
+    from tasks.imaging.text_detection import find_text
 
     return find_text
 

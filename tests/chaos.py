@@ -25,13 +25,13 @@ from PIL import Image
 from skimage import data
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import publish
+from storage import publishing
+from storage.database.jobs import Jobs
+from storage.database.tables import Job
+from storage.database.tables import jobs as table
+from storage.enums import Degradation, Status
 from storage.errors import DatabaseOlder
-from storage.jobs import Jobs
-from storage.kinds import Degradation, Status
-from storage.schema import Job
-from storage.schema import jobs as table
-from tasks.degrade import degrade
+from tasks.imaging.degrade import degrade
 
 BIN = Path(sys.executable).parent
 SIDE = 256
@@ -101,12 +101,12 @@ def campaign(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Cam
         for _ in range(max(wanted - next_photo, up.ended(next_photo))):
             take_photos(gallery, next_photo, chance)
             next_photo += 1
-        originals = {path: publish.sha256(path) for path in gallery.rglob("*.jpg")}
+        originals = {path: publishing.sha256(path) for path in gallery.rglob("*.jpg")}
         up.strike(chance, result)
     up.settle(len(originals))
     _judge(result, up, originals)
     up.stop()
-    result.temporary_files = len(list(publish.temporaries(folder / "output")))
+    result.temporary_files = len(list(publishing.temporaries(folder / "output")))
     result.seconds = time.monotonic() - begun
     return result
 
@@ -232,7 +232,7 @@ class Up:
 def _kind(line: str) -> str | None:
     words = {
         "redis": "redis", "spawn_main": "worker's child", "semaphore_tracker": "semaphore tracker",
-        " work ": "worker", " watch": "watcher", "daemon.lookout": "gallery's process",
+        " work ": "worker", " watch": "watcher", "daemon.watching.gallery_process": "gallery's process",
     }  # fmt: skip
     return next((kind for word, kind in words.items() if word in line), None)
 
@@ -256,11 +256,11 @@ def _judge(result: Campaign, up: Up, originals: dict[Path, str | None]) -> None:
     named = {output / job.output: job.sha256 for job in restored if job.output}
     lying = {path for path in output.rglob("*") if path.is_file() and not path.name.startswith(".")}
     result.doubled = len(rows) - len({job.source for job in rows}) + len(lying - set(named))
-    result.partial = sum(publish.sha256(path) != sha256 for path, sha256 in named.items())
+    result.partial = sum(publishing.sha256(path) != sha256 for path, sha256 in named.items())
     for path in lying:
         with Image.open(path) as image:
             image.load()
-    result.changed_originals = sum(publish.sha256(p) != sha for p, sha in originals.items())
+    result.changed_originals = sum(publishing.sha256(p) != sha for p, sha in originals.items())
 
 
 def main() -> None:

@@ -19,12 +19,12 @@ import redis
 from PIL import Image
 from skimage import data
 
-from daemon.redis_server import executable
+from daemon.supervising.redis_server import executable
 from storage import database
-from storage.jobs import Jobs
-from storage.kinds import Degradation
+from storage.database.jobs import Jobs
+from storage.enums import Degradation
 from storage.settings import settings
-from tasks.degrade import degrade
+from tasks.imaging.degrade import degrade
 
 BIN = Path(sys.executable).parent
 FAST = {"SETTLE": 0.2, "BEAT": 0.2, "LOST": 4, "KEEP": 0.3, "PAUSE": 0.1, "STOP": 8}

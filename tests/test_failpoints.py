@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import publish
-from storage.kinds import QUEUES, Degradation, Status
+from storage import publishing
+from storage.enums import QUEUES, Degradation, Status
 
 FAILPOINTS = str(Path(__file__).parent / "failpoints")
 KINDS = {
@@ -25,7 +25,7 @@ def strike(home, jobs, photomend, take_photo, eventually):
     def run(point: str, how: str, kind: Degradation | None) -> list[int]:
         mark = home / "struck"
         original = take_photo("cat.jpg", kind=kind)
-        before = publish.sha256(original)
+        before = publishing.sha256(original)
         photomend("watch")
         photomend(
             "work", *QUEUES, PYTHONPATH=FAILPOINTS,
@@ -35,7 +35,7 @@ def strike(home, jobs, photomend, take_photo, eventually):
         if how == "freeze":
             photomend("work", *QUEUES)
         eventually(lambda: jobs.get(1).status is Status.DONE)
-        assert publish.sha256(original) == before
+        assert publishing.sha256(original) == before
         return [int(process) for process in mark.read_text().split()]
 
     return run
@@ -48,8 +48,8 @@ def check(home, jobs):
     def ended_once(category: str) -> None:
         job = jobs.get(1)
         assert (job.status, job.category, job.decision) == (Status.DONE, category, "restored")
-        assert publish.sha256(home / "output" / job.output) == job.sha256
-        assert {path.name for path in (home / "output").iterdir()} == {"cat.jpg", publish.MARKER}
+        assert publishing.sha256(home / "output" / job.output) == job.sha256
+        assert {path.name for path in (home / "output").iterdir()} == {"cat.jpg", publishing.MARKER}
 
     return ended_once
 

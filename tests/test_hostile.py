@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from storage import publish
-from storage.kinds import QUEUES, Decision, Degradation, ErrorKind, Status
-from storage.schema import Job
-from storage.schema import jobs as table
+from storage import publishing
+from storage.database.tables import Job
+from storage.database.tables import jobs as table
+from storage.enums import QUEUES, Decision, Degradation, ErrorKind, Status
 
 ROBUST = Path(__file__).parents[2] / "shared/photos/clear/robust"
 SUFFIXES = {".jpg", ".png", ".tif", ".tiff", ".webp", ".heif", ".avif"}
@@ -65,7 +65,7 @@ def test_each_hostile_file_ends_with_a_reason_and_stops_no_worker(gallery, all_e
     shutil.copytree(ROBUST, gallery, dirs_exist_ok=True)
     files = {str(p.relative_to(gallery)): p for p in gallery.rglob("*") if p.is_file()}
     photos = {name for name, path in files.items() if path.suffix.lower() in SUFFIXES}
-    before = {name: publish.sha256(path) for name, path in files.items()}
+    before = {name: publishing.sha256(path) for name, path in files.items()}
     ended = all_ended(len(photos))
     assert photos <= set(ended)
     failed = {job.error_kind for job in ended.values() if job.status is Status.FAILED}
@@ -74,7 +74,7 @@ def test_each_hostile_file_ends_with_a_reason_and_stops_no_worker(gallery, all_e
     assert gain_maps
     for job in gain_maps:
         assert job.status is Status.FAILED or job.decision is Decision.LEFT_ALONE
-    assert {name: publish.sha256(path) for name, path in files.items()} == before
+    assert {name: publishing.sha256(path) for name, path in files.items()} == before
 
 
 def test_odd_entries_and_photos_with_films_and_bombs(home, gallery, take_photo, all_ended):
@@ -100,7 +100,7 @@ def test_odd_entries_and_photos_with_films_and_bombs(home, gallery, take_photo, 
     assert set(ended) == {*names, "empty.jpg", "bomb.jpg", "film.jpg", "live.jpg"}
     for name in names:
         assert ended[name].decision is Decision.RESTORED, ended[name]
-        assert publish.sha256(home / "output" / ended[name].output) == ended[name].sha256
+        assert publishing.sha256(home / "output" / ended[name].output) == ended[name].sha256
     assert ended["empty.jpg"].error_kind is ErrorKind.UNREADABLE
     assert ended["bomb.jpg"].error_kind is ErrorKind.TOO_LARGE
     for name in ("film.jpg", "live.jpg"):

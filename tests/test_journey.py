@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from storage import publish
-from storage.kinds import QUEUES, Category, Decision, Degradation, ErrorKind, Status
-from storage.schema import Job
-from storage.schema import jobs as table
+from storage import publishing
+from storage.database.tables import Job
+from storage.database.tables import jobs as table
+from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 
 
 def every(jobs) -> list[Job]:
@@ -54,7 +54,7 @@ def test_each_category_is_mended_and_a_clean_photo_left_alone(home, jobs, take_p
     take_photo(os.fsdecode(b"caf\xe9.jpg"), kind=Degradation.MOTION)
     take_photo("soft.jpg", kind=Degradation.SOFTNESS)
     take_photo("clean.jpg")
-    originals = {p: publish.sha256(p) for p in (home / "gallery").rglob("*.jpg")}
+    originals = {p: publishing.sha256(p) for p in (home / "gallery").rglob("*.jpg")}
     assert done(5) == {
         "old/noisy.jpg": (Category.SUPER_RESOLUTION, Decision.RESTORED),
         "new/deep/ghost.jpg": (Category.REFLECTION, Decision.RESTORED),
@@ -64,8 +64,8 @@ def test_each_category_is_mended_and_a_clean_photo_left_alone(home, jobs, take_p
     }
     for job in every(jobs):
         if job.output is not None:
-            assert publish.sha256(home / "output" / job.output) == job.sha256
-    assert {p: publish.sha256(p) for p in originals} == originals
+            assert publishing.sha256(home / "output" / job.output) == job.sha256
+    assert {p: publishing.sha256(p) for p in originals} == originals
     assert not (home / "output/clean.jpg").exists()
 
 
@@ -93,7 +93,7 @@ def test_an_edited_photo_is_mended_again(home, jobs, take_photo, house, done):
     assert len(done(1 + 1) | {"": ()}) == 2
     newest = every(jobs)[-1]
     assert newest.category is Category.MOTION_BLUR
-    assert publish.sha256(home / "output" / photo.name) == newest.sha256 != first
+    assert publishing.sha256(home / "output" / photo.name) == newest.sha256 != first
 
 
 def test_an_edited_photo_that_is_clean_now_takes_its_old_result_away(home, take_photo, house, done):
@@ -117,7 +117,7 @@ def test_a_photo_that_was_only_tagged_is_not_mended_again(home, jobs, take_photo
     done(2)
     tagged = every(jobs)[-1]
     assert (tagged.claims, tagged.decision) == (1, Decision.RESTORED)
-    assert publish.sha256(home / "output/cat.jpg") == tagged.sha256
+    assert publishing.sha256(home / "output/cat.jpg") == tagged.sha256
 
 
 def test_a_moved_photo_takes_its_result_along(home, jobs, take_photo, house, done):
@@ -129,7 +129,7 @@ def test_a_moved_photo_takes_its_result_along(home, jobs, take_photo, house, don
     done(2)
     moved = every(jobs)[-1]
     assert (moved.claims, moved.output) == (1, Path("2024/dog.jpg"))
-    assert publish.sha256(home / "output/2024/dog.jpg") == moved.sha256
+    assert publishing.sha256(home / "output/2024/dog.jpg") == moved.sha256
     assert not (home / "output/cat.jpg").exists()
 
 
@@ -186,7 +186,7 @@ def test_a_lost_database_is_rebuilt_from_the_outputs(
     take_photo(kind=Degradation.NOISE)
     watcher, worker = photomend("watch"), photomend("work", *QUEUES)
     done(1)
-    before = publish.sha256(home / "output/cat.jpg")
+    before = publishing.sha256(home / "output/cat.jpg")
     for process in (watcher, worker):
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=40)
@@ -203,7 +203,7 @@ def test_a_lost_database_is_rebuilt_from_the_outputs(
     [job] = every(jobs)
     assert (job.decision, job.sha256) == (Decision.RESTORED, before)
     assert "there already" in job.reason
-    assert publish.sha256(home / "output/cat.jpg") == before
+    assert publishing.sha256(home / "output/cat.jpg") == before
 
 
 def test_what_was_queued_survives_the_loss_of_redis(
@@ -292,11 +292,11 @@ def test_a_photo_that_kills_its_child_gets_three_attempts_and_the_others_go_on(
     folder = home / "poison"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
-        "import os, signal\nfrom tasks import places\nreserve = places.reserve\n"
+        "import os, signal\nfrom tasks.steps import paths\nreserve = paths.reserve\n"
         "def poison(jobs, job):\n"
         "    if 'poison' in str(job.name): os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return reserve(jobs, job)\n"
-        "places.reserve = poison\n"
+        "paths.reserve = poison\n"
     )
     take_photo("poison.jpg", kind=Degradation.NOISE)
     take_photo("other.jpg", kind=Degradation.MOTION)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import publish
-from storage.kinds import QUEUES, Degradation, ErrorKind, Status
-from storage.schema import Job
-from storage.schema import jobs as table
+from storage import publishing
+from storage.database.tables import Job
+from storage.database.tables import jobs as table
+from storage.enums import QUEUES, Degradation, ErrorKind, Status
 
 INSIDE = "INSIDE_NAMESPACE" in os.environ
 CASES = ("full", "read_only", "gallery_unmounted", "output_unmounted")
@@ -74,8 +74,8 @@ def test_when_full(home, jobs, take_photo, house, eventually):
     assert every(jobs)[0].attempts == 0
     filler.unlink()
     eventually(lambda: every(jobs)[0].status is Status.DONE)
-    assert publish.sha256(output / "cat.jpg") == every(jobs)[0].sha256
-    assert not list(publish.temporaries(output))
+    assert publishing.sha256(output / "cat.jpg") == every(jobs)[0].sha256
+    assert not list(publishing.temporaries(output))
 
 
 @inside
@@ -131,4 +131,4 @@ def test_when_output_unmounted(home, jobs, take_photo, house, eventually):
     mount("--bind", disk, output)
     eventually(lambda: every(jobs)[-1].status is Status.DONE)
     assert every(jobs)[-1].attempts == 0
-    assert publish.sha256(disk / "second.jpg") == every(jobs)[-1].sha256
+    assert publishing.sha256(disk / "second.jpg") == every(jobs)[-1].sha256

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import publish
-from storage.kinds import Degradation
+from storage import publishing
+from storage.enums import Degradation
 
 TESTS = Path(__file__).parent
 PHOTOMEND = Path(sys.executable).with_name("photomend")
@@ -31,9 +31,9 @@ for host in "photomend.example", "192.0.2.1", "2001:db8::1":
 """
 TAKEN = {
     "torch": "from tasks.training import export; import time; time.sleep(3)",
-    "ultralytics": "from tasks.detectors import yolo; yolo.library()",
-    "paddleocr": "from tasks.detectors import paddle_text as p; p._detector()",
-    "diffusers": "from tasks.restorers import face_nets, invsr; import transformers as t; t.CLIPTextModel",
+    "ultralytics": "from tasks.paper.detectors import yolo; yolo.library()",
+    "paddleocr": "from tasks.paper.detectors import paddle_text as p; p._detector()",
+    "diffusers": "from tasks.paper.restorers import face_nets, invsr; import transformers as t; t.CLIPTextModel",
 }
 """How our code gets each library. Fitting needs torch; its export imports onnxruntime, which would
 speak about a second later."""
@@ -85,7 +85,7 @@ def test_a_photo_is_mended_without_a_word_to_anyone(overhear, spoilt, tmp_path):
     shutil.copyfile(spoilt(Degradation.NOISE), gallery / "cat.jpg")
     settings = {"PHOTOMEND_CONFIG": os.devnull, "PHOTOMEND_SETTLE_SECONDS": "0.2"}
     left = overhear(PHOTOMEND, "up", gallery, "--once", ORT_DISABLE_TELEMETRY="0", **settings)
-    assert publish.sha256(tmp_path / "gallery-mended/cat.jpg") != publish.sha256(
+    assert publishing.sha256(tmp_path / "gallery-mended/cat.jpg") != publishing.sha256(
         gallery / "cat.jpg"
     )
     assert left == Left(set(), [])

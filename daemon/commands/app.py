@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from daemon.commands import orders, reports, services, train, weights
+from daemon.commands import change, inspect, run, train, weights
 from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
 from daemon.commands.status import status
-from daemon.exits import Exit
+from daemon.console.exit_codes import Exit
 
 PANELS = {
-    "Run": (services.up, services.watch, services.work, services.migrate),
-    "Look": (status, reports.jobs, reports.show, reports.explain, reports.doctor, evaluate, compare),
+    "Run": (run.up, run.watch, run.work, run.migrate),
+    "Look": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
     "Decide": (
-        orders.retry, orders.reject, orders.cancel, orders.pause, orders.resume, orders.add,
+        change.retry, change.reject, change.cancel, change.pause, change.resume, change.add,
     ),
 }  # fmt: skip
 _EPILOG = "Exit codes: " + ", ".join(
@@ -63,6 +63,6 @@ def photomend(
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.command(hidden=True)(services.demo)  # it needs what only a checkout has
+app.command(hidden=True)(run.demo)  # it needs what only a checkout has
 app.add_typer(weights.app, name="weights", rich_help_panel="Run")
 app.add_typer(train.app, name="train", rich_help_panel="Run")

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from daemon.commands.status import Json
-from daemon.exits import Exit
-from daemon.shown import as_json, table, text
+from daemon.console.exit_codes import Exit
+from daemon.console.output import as_json, table, text
+from storage.enums import EngineName
 from storage.errors import PhotomendError
-from storage.kinds import EngineName
 
 PICTURES = (".jpg", ".png", ".webp", ".jpeg")
 
@@ -30,7 +30,7 @@ def compare(
     """
     if sheet.suffix.lower() not in PICTURES:
         raise typer.BadParameter(f"--sheet is a file like compare{PICTURES[0]}, not {sheet}")
-    from daemon import comparison
+    from daemon.reports import comparison
 
     found, failed = [], False
     engines = engine or comparison.engines()

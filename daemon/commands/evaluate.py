@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from daemon.commands.status import Json
-from daemon.exits import Exit, Unknown
-from daemon.shown import as_json
-from storage.kinds import EngineName
+from daemon.console.exit_codes import Exit, Unknown
+from daemon.console.output import as_json
+from storage.enums import EngineName
 
 
 def evaluate(
@@ -29,7 +29,7 @@ def evaluate(
 
     Example: photomend evaluate photos.csv --sheet report
     """
-    from daemon import evaluation
+    from daemon.reports import evaluation
 
     report = evaluation.run(manifest, engine, limit)
     if json:

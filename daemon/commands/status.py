@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from daemon import opened, overview
-from daemon.exits import Exit
-from daemon.shown import as_json, section, text
-from storage import enquiries
+from daemon.console import session
+from daemon.console.exit_codes import Exit
+from daemon.console.output import as_json, section, text
+from daemon.reports import status as overview
+from storage.database import status as enquiries
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: JSON, in ASCII.")]
 
@@ -25,10 +26,10 @@ def status(
 
     photomend status --check > /dev/null || echo "look after photomend"
     """
-    if not opened.exists():
+    if not session.exists():
         return _not_started(check=check, json=json)
-    seen = enquiries.summary(opened.engine())
-    found = overview.problems(opened.engine(), seen) if check else []
+    seen = enquiries.summary(session.engine())
+    found = overview.problems(session.engine(), seen) if check else []
     if json:
         as_json(overview.to_json(seen) | ({"problems": found} if check else {}))
     else:

@@ -47,7 +47,7 @@ def reflection_detector(
     """
     from dataclasses import replace
 
-    from tasks.training.reflection_detector import FULL, SMOKE, fit
+    from tasks.training.reflection_detector.fit import FULL, SMOKE, fit
 
     size = SMOKE if smoke else FULL
     size = replace(size, steps=steps or size.steps)

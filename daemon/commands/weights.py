@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 import typer
 
 from daemon.commands.status import Json
-from daemon.exits import Exit, Unknown
-from daemon.shown import as_json, table, text
+from daemon.console.exit_codes import Exit, Unknown
+from daemon.console.output import as_json, table, text
+from storage.enums import QUEUES, EngineName
 from storage.errors import PhotomendError
-from storage.kinds import QUEUES, EngineName
 from storage.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.origins import File, Weights
-    from storage.pins import Pin
+    from storage.weights.catalogue import File, Weights
+    from storage.weights.hashes import Pin
 
 Names = Annotated[
     list[str] | None,
@@ -48,8 +48,8 @@ def list_(json: Json = False) -> None:
 
     Example: photomend weights list
     """
-    from storage.origins import TABLE
-    from storage.weights import look
+    from storage.weights.catalogue import TABLE
+    from storage.weights.folder import look
 
     folder = settings().weights_root
     states = [(weights, look(weights, folder)) for weights in TABLE]
@@ -108,7 +108,7 @@ def pull(
 
     photomend weights pull RealESRGAN_x4plus
     """
-    from storage.weights import ask
+    from storage.weights.folder import ask
 
     if not names:
         raise typer.BadParameter("name weights, or a queue; `photomend weights list` shows both")
@@ -133,7 +133,7 @@ def _chosen(names: Iterable[str]) -> "list[Weights]":
         WeightsUnknown: a name is neither.
 
     """
-    from storage.weights import named
+    from storage.weights.folder import named
     from tasks.engines import needs
 
     found: dict[str, Weights] = {}
@@ -154,8 +154,8 @@ def _terms(weights: "Weights") -> dict[str, Any]:
 
 def _pull(weights: "Weights", *, accept: bool, quiet: bool) -> tuple[list[object], str | None]:
     """Fetch the files of some weights; return what came of each, and what was in the way."""
-    from storage import pins
-    from storage.weights import pull
+    from storage.weights import hashes
+    from storage.weights.folder import pull
 
     known, files = settings(), list[object]()
     folder = known.weights_root
@@ -165,7 +165,7 @@ def _pull(weights: "Weights", *, accept: bool, quiet: bool) -> tuple[list[object
                 weights, folder, accepted=accept, mirror=known.weights_mirror,
                 least_free_bytes=known.min_free_megabytes * 1_000_000, tell=tell,
             ):  # fmt: skip
-                pin = pins.read(folder).get(file.path)
+                pin = hashes.read(folder).get(file.path)
                 files.append(_file(file, pin) | {"fetched_from": origin})
                 typer.echo(f"  {_arrival(file, origin)}", err=quiet)
     except PhotomendError as error:
@@ -225,9 +225,9 @@ def verify(
 
     photomend weights verify InvSR
     """
-    from storage.origins import TABLE
-    from storage.weights import State, look
-    from storage.weights import verify as check
+    from storage.weights.catalogue import TABLE
+    from storage.weights.folder import State, look
+    from storage.weights.folder import verify as check
 
     if trust and not names:
         raise typer.BadParameter("--trust wants the names of what you replaced")

@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from storage.photos import Image
-from tasks.classifiers import Verdict
 from tasks.receipt import Receipt
+from tasks.verdict import Verdict
 
 
 class Chain(Protocol):

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from storage import weights
 from storage.photos import Image
 from storage.settings import PaperSettings
-from tasks.classifiers import Verdict
+from tasks.chains.restorer import Restorer
 from tasks.engines import deblurring
 from tasks.receipt import Receipt
-from tasks.restorers import Restorer
+from tasks.verdict import Verdict
 
 if TYPE_CHECKING:
     import torch
 
-    from tasks.restorers.faces import MendFaces
+    from tasks.paper.restorers.faces import MendFaces
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class MotionBlur:
 
 def lite() -> MotionBlur:
     """Build the chain from parts that need no weights."""
-    from tasks.restorers.movement import undo_movement
+    from tasks.lite.motion import undo_movement
 
     return MotionBlur(undo_movement)
 
@@ -60,8 +60,8 @@ def paper(known: PaperSettings, *, faces: bool) -> MotionBlur:
         WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
 
     """
-    from tasks.restorers import nafnet
-    from tasks.restorers.tensors import best_device
+    from tasks.paper.restorers import nafnet
+    from tasks.paper.tensors import best_device
 
     device = best_device()
     name = deblurring()
@@ -74,9 +74,9 @@ def paper(known: PaperSettings, *, faces: bool) -> MotionBlur:
 
 def _mend_faces(known: PaperSettings, device: "torch.device") -> "MendFaces":
     """Build what restores faces; its net is only checked now, and loaded for the first face."""
-    from tasks.detectors.faces import FindFaces
-    from tasks.restorers.face_nets import codeformer, gfpgan, when_needed
-    from tasks.restorers.faces import MendFaces
+    from tasks.paper.detectors.faces import FindFaces
+    from tasks.paper.restorers.face_nets import codeformer, gfpgan, when_needed
+    from tasks.paper.restorers.faces import MendFaces
 
     file = weights.path(known.face_net)
     load = {

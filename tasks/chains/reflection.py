@@ -9,10 +9,10 @@ import numpy as np
 
 from storage.photos import Image
 from storage.settings import PaperSettings
-from tasks.classifiers import Verdict
-from tasks.light import Plane
+from tasks.chains.restorer import Restorer
+from tasks.imaging.light import Plane
 from tasks.receipt import Receipt
-from tasks.restorers import Restorer
+from tasks.verdict import Verdict
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +53,8 @@ def lite() -> Reflection:
 
     What hides the scene cannot be measured, only recognised, so no mask is made.
     """
-    from tasks.restorers.ghosts import remove_ghost
-    from tasks.restorers.veils import lift_veil
+    from tasks.lite.ghosts import remove_ghost
+    from tasks.lite.lift_veil import lift_veil
 
     def reduce(image: Image, verdict: Verdict) -> Image:
         return lift_veil(remove_ghost(image, verdict), verdict)
@@ -73,8 +73,8 @@ def paper(known: PaperSettings) -> Reflection:
 
     """
     from storage import weights
-    from tasks.restorers import inpainting
-    from tasks.restorers.tensors import best_device
+    from tasks.paper.restorers import inpainting
+    from tasks.paper.tensors import best_device
 
     device, strength = best_device(), min(1.0, known.reflection_strength)
     files = [file for file in (known.reflection_detector, known.reflection_segmenter) if file]
@@ -91,9 +91,9 @@ def paper(known: PaperSettings) -> Reflection:
 
 def _strong(known: PaperSettings, device: "torch.device") -> Callable[[Image], Plane]:
     from storage import weights
-    from tasks.detectors import reflections, yolo
-    from tasks.detectors.faces import FindFaces
-    from tasks.detectors.text import find_text
+    from tasks.imaging.text_detection import find_text
+    from tasks.paper.detectors import reflections, yolo
+    from tasks.paper.detectors.faces import FindFaces
 
     spared = [find_text]
     if weights.is_here("YuNet"):
@@ -108,7 +108,7 @@ def _strong(known: PaperSettings, device: "torch.device") -> Callable[[Image], P
 
 def _against_weak(device: "torch.device") -> Restorer:
     from storage import weights
-    from tasks.restorers import separation
+    from tasks.paper.restorers import separation
 
     folder = weights.path("RRW")
     return separation.load(folder / "RD.pth", folder / "RR.pth", device)

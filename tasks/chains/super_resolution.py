@@ -11,16 +11,16 @@ import numpy as np
 
 from storage.photos import Image
 from storage.settings import PaperSettings
-from tasks.classifiers import Verdict
-from tasks.light import Plane
+from tasks.chains.restorer import Restorer
+from tasks.imaging.light import Plane
 from tasks.receipt import Receipt
-from tasks.restorers import Restorer
+from tasks.verdict import Verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tasks.detectors.text import Polygon
-    from tasks.restorers.text_fusion import Gate
+    from tasks.imaging.text_detection import Polygon
+    from tasks.paper.restorers.text_fusion import Gate
 
 SEED = 2506_05450
 """Of the noise that InvSR draws: the same photo, the same result."""
@@ -67,8 +67,8 @@ def around(mask: Plane) -> tuple[slice, slice]:
 
 def lite() -> SuperResolution:
     """Build the chain of the lite engine."""
-    from tasks.detectors.text import find_text
-    from tasks.restorers.cleaning import clean, clean_letters
+    from tasks.imaging.text_detection import find_text
+    from tasks.lite.cleaning import clean, clean_letters
 
     return SuperResolution(clean, find_text, clean_letters)
 
@@ -94,9 +94,9 @@ class Enlargement:
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as it needs, and note each step in `receipt`."""
-        from tasks.restorers.colour_fix import resized
-        from tasks.restorers.resolution import Resolution, resolution_of
-        from tasks.restorers.text_fusion import fuse_text
+        from tasks.paper.restorers.colour_fix import resized
+        from tasks.paper.restorers.resolution import Resolution, resolution_of
+        from tasks.paper.restorers.text_fusion import fuse_text
 
         resolution = (
             Resolution(1, self.scale) if self.faithful else resolution_of(image, self.scale)
@@ -131,12 +131,12 @@ def paper(known: PaperSettings) -> Enlargement:
     import torch
 
     from storage import weights
-    from tasks.detectors.paddle_text import find_polygons
-    from tasks.restorers import invsr, real_esrgan, text_gate
-    from tasks.restorers.cleaning import clean
-    from tasks.restorers.colour_fix import by_wavelets
-    from tasks.restorers.resolution import NETS_SCALE
-    from tasks.restorers.tensors import best_device
+    from tasks.lite.cleaning import clean
+    from tasks.paper.detectors.paddle_text import find_polygons
+    from tasks.paper.restorers import invsr, real_esrgan, text_gate
+    from tasks.paper.restorers.colour_fix import by_wavelets
+    from tasks.paper.restorers.resolution import NETS_SCALE
+    from tasks.paper.tensors import best_device
 
     device = best_device()
     half = torch.float16 if device.type == "cuda" else torch.float32
@@ -163,7 +163,7 @@ def _prompt() -> "Tensor":
 
     from storage import weights
     from storage.settings import settings
-    from tasks.restorers.invsr import embedded
+    from tasks.paper.restorers.invsr import embedded
 
     kept: Path = settings().state_dir / PROMPT_FILE
     if kept.is_file():

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.enums import Category
 from storage.errors import PhotomendError
-from storage.kinds import Category
 
 COLUMNS = ("path", "label", "truth", "group")
 LABELS = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.photos import Image
-from tasks.light import Plane, luma
+from tasks.imaging.light import Plane, luma
 
 Spectrum = NDArray[np.complex64]
 

@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 
 from storage import photos
-from storage.kinds import Category, Decision
+from storage.enums import Category, Decision
 from storage.photos import Image, Limits
 from tasks import guard
 from tasks.chains import Chain
-from tasks.classifiers import Classifier, Verdict
 from tasks.evaluation import metrics
 from tasks.evaluation.manifest import BadManifest, Row
 from tasks.receipt import Receipt
+from tasks.verdict import Classifier, Verdict
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from storage.kinds import Category, Decision, Degradation
-from tasks.classifiers import TREATED
+from storage.enums import Category, Decision, Degradation
 from tasks.evaluation import metrics
 from tasks.evaluation.run import Evaluated
+from tasks.verdict import TREATED
 
 HARM_DECIBELS, HARM_FSIM = 0.3, 0.005
 """A kept output that is worse than its input by more than one of these is harm."""

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pictures
 
-from storage.kinds import Category, Degradation
+from storage.enums import Category, Degradation
 from storage.photos import Image
-from tasks import degrade
-from tasks.chains import lite
-from tasks.classifiers import Verdict
-from tasks.classifiers.evidence import Evidence, measure
-from tasks.classifiers.lite import Lite, logits
 from tasks.guard import Judgement, judge
+from tasks.imaging import degrade
+from tasks.imaging.evidence import Evidence, measure
+from tasks.lite import engine as lite
+from tasks.lite.classifier import Lite, logits
 from tasks.receipt import Receipt
+from tasks.verdict import Verdict
 
 SHARES = (0, 2, 50, 98, 100)
 """The percentiles that are printed."""

@@ -18,13 +18,13 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from tasks.classifiers.veils import FIGURES, GRID
-from tasks.nets.evidence import EvidenceNet
-from tasks.nets.reflection import ReflectionNet
-from tasks.nets.residual import ResidualNet
+from tasks.lite.onnx_nets import file_of
+from tasks.lite.veil import FIGURES, GRID
+from tasks.training.data.degradations import Recipe
 from tasks.training.fit import CLASSIFIER, NAMES, REFLECTION
-from tasks.training.synthesis import Recipe
-from tasks.weights import file_of
+from tasks.training.nets.classifier import EvidenceNet
+from tasks.training.nets.restorer import ResidualNet
+from tasks.training.nets.veil import ReflectionNet
 
 OPSET = 17
 TILE, CROP = 512, 256

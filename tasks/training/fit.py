@@ -20,14 +20,14 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from storage.kinds import Degradation
+from storage.enums import Degradation
 from tasks.evaluation import metrics
-from tasks.nets.evidence import EvidenceNet, severities
-from tasks.nets.reflection import ReflectionNet
-from tasks.nets.residual import ResidualNet
-from tasks.training import labels, pool, synthesis, veils
-from tasks.training.pool import Pool
-from tasks.training.synthesis import Batch, Recipe
+from tasks.training.data import classifier_examples, degradations, photo_pool, veil_examples
+from tasks.training.data.degradations import Batch, Recipe
+from tasks.training.data.photo_pool import Pool
+from tasks.training.nets.classifier import EvidenceNet, severities
+from tasks.training.nets.restorer import ResidualNet
+from tasks.training.nets.veil import ReflectionNet
 
 CLASSIFIER, REFLECTION = "classifier", "reflection"
 NAMES = (*Recipe, CLASSIFIER, REFLECTION)
@@ -79,10 +79,10 @@ def restoring(recipe: Recipe, photos: Pool, device: torch.device) -> Work:
     side, count = (128, 7) if recipe is Recipe.MOTION else (96, 12)  # it reaches further
     count = _batch(count, device)
     chance = torch.Generator(device).manual_seed(SEED)
-    fixed = synthesis.make(recipe, photos.held_out.to(device), side, 192, chance)
+    fixed = degradations.make(recipe, photos.held_out.to(device), side, 192, chance)
 
     def loss(net: nn.Module, chance: torch.Generator) -> Tensor:
-        batch = synthesis.make(recipe, tiles, count, side, chance)
+        batch = degradations.make(recipe, tiles, count, side, chance)
         error = (batch.spoilt - batch.clean).square().mean((1, 2, 3)).sqrt()
         weight = 1 / (error + LEAST_ERROR[recipe])
         found = (_quickly(net, batch.given).float() - batch.clean).abs().mean((1, 2, 3))
@@ -99,10 +99,10 @@ def classifying(photos: Pool, device: torch.device) -> Work:
     """Learn what is wrong; the report tells the AUC of each degradation on held-out photos."""
     tiles, count = photos.fitted.to(device), _batch(8, device)
     chance = torch.Generator(device).manual_seed(SEED)
-    fixed = labels.labelled(photos.held_out.to(device), 240, 192, chance)
+    fixed = classifier_examples.labelled(photos.held_out.to(device), 240, 192, chance)
 
     def loss(net: nn.Module, chance: torch.Generator) -> Tensor:
-        made = labels.labelled(tiles, count, 192, chance)
+        made = classifier_examples.labelled(tiles, count, 192, chance)
         told = severities(*_quickly(net, made.images))
         return functional.binary_cross_entropy_with_logits(told, made.severities)
 
@@ -122,15 +122,17 @@ def classifying(photos: Pool, device: torch.device) -> Work:
 def reflecting(squares: Pool, device: torch.device, number: int = VEILED) -> Work:
     """Learn what a pane lays over whole photos; the report tells AUC and gain on held-out ones."""
     chance, count = torch.Generator().manual_seed(SEED), _batch(64, device)
-    made = veils.veiled(squares.fitted, number, chance).to(device)
-    fixed = veils.veiled(squares.held_out, max(veils.AT_ONCE, number // 10), chance).to(device)
-    truth = veils.unveiled(fixed)
+    made = veil_examples.veiled(squares.fitted, number, chance).to(device)
+    fixed = veil_examples.veiled(
+        squares.held_out, max(veil_examples.AT_ONCE, number // 10), chance
+    ).to(device)
+    truth = veil_examples.unveiled(fixed)
 
     def loss(net: nn.Module, chance: torch.Generator) -> Tensor:
         which = torch.randint(number, (count,), generator=chance, device=device)
         some = made.at(which, chance)
         shares, logits = _quickly(net, some.figures)
-        error = veils.lifted(some.figures, shares.float()) - veils.unveiled(some)
+        error = veil_examples.lifted(some.figures, shares.float()) - veil_examples.unveiled(some)
         squared = error.square().mean((1, 2, 3)).clamp(min=LEAST_SQUARE)
         relative = squared.sqrt() / (some.changes + LEAST_CHANGE)
         told = functional.binary_cross_entropy_with_logits(logits.float()[:, 0], some.severities)
@@ -141,8 +143,10 @@ def reflecting(squares: Pool, device: torch.device, number: int = VEILED) -> Wor
         shares, logits = net(fixed.figures.float())
         told, there = logits[:, 0], fixed.severities > 0
         area = metrics.auc(told[there].tolist(), told[~there].tolist())
-        veiled = veils.lifted(fixed.figures.float(), torch.zeros_like(shares))
-        gained = _psnr(veils.lifted(fixed.figures.float(), shares), truth) - _psnr(veiled, truth)
+        veiled = veil_examples.lifted(fixed.figures.float(), torch.zeros_like(shares))
+        gained = _psnr(veil_examples.lifted(fixed.figures.float(), shares), truth) - _psnr(
+            veiled, truth
+        )
         strong = gained[fixed.changes > LEAST_CHANGE].mean()
         return f"AUC {area or 0:.3f}, strong ones {strong:+.2f} dB"
 
@@ -293,11 +297,11 @@ def _gains_in_words(before: Tensor, after: Tensor) -> str:
 
 def _work(name: str, photos: Path, good: Sequence[Path], device: torch.device) -> Work:
     if name == REFLECTION:
-        return reflecting(pool.squares([photos, *good]), device)
-    tiles = pool.load([photos])
+        return reflecting(photo_pool.squares([photos, *good]), device)
+    tiles = photo_pool.load([photos])
     if name != CLASSIFIER:
         return restoring(Recipe(name), tiles, device)
-    kept = tiles.with_also(pool.load(good, MOST_OF_GOOD)) if good else tiles
+    kept = tiles.with_also(photo_pool.load(good, MOST_OF_GOOD)) if good else tiles
     return classifying(kept, device)
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tasks.training.pool import photos_of, source_of
+from tasks.training.data.photo_pool import photos_of, source_of
 
 MEBIBYTES = 40
 

@@ -17,17 +17,17 @@ from PIL import Image as Pictures
 from torch import Tensor
 
 from tasks.evaluation.manifest import COLUMNS
-from tasks.kernels import streak
-from tasks.light import GAMMA
-from tasks.training import pool, scenes, shake, synthesis
-from tasks.training.blur import gaussians, spread
-from tasks.training.compression import jpeg
-from tasks.training.noise import noise as grain
+from tasks.imaging.kernels import streak
+from tasks.imaging.light import GAMMA
+from tasks.training.data import augmentations, degradations, motion_kernels, photo_pool
+from tasks.training.data.blur import gaussians, spread
+from tasks.training.data.compression import jpeg
+from tasks.training.data.noise import noise as grain
 
 SEED = 7
 COUNT = 90
 """Photos of each group."""
-SIDE = 512 - synthesis.MARGIN
+SIDE = 512 - degradations.MARGIN
 TRUTHS = {
     "drealsr_pairs": ("test_LR", "test_HR"),
     "refl_real20": ("blended", "transmission_layer"),
@@ -53,11 +53,11 @@ def softness(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor
 
 def motion(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
     """Move by 8 to 28 pixels, every second image straight."""
-    kernels = shake.kernels(len(images), 8, 28, chance)
+    kernels = motion_kernels.kernels(len(images), 8, 28, chance)
     for at in range(0, len(images), 2):
         length, angle = (float(_between(1, *span, chance)) for span in ((8, 28), (0, 180)))
         straight = torch.from_numpy(np.array(streak(length, angle)))
-        frame = (shake.SIDE - straight.shape[0]) // 2
+        frame = (motion_kernels.SIDE - straight.shape[0]) // 2
         kernels[at] = torch.nn.functional.pad(straight, (frame,) * 4)
     return _as_light(images, lambda light: spread(light, kernels))
 
@@ -90,7 +90,7 @@ GROUPS = {  # what is done, in its order, and the label
 def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
     """Write spoilt photos and their truths; yield a row for each."""
     chance = torch.Generator().manual_seed(SEED)
-    clean = _cut(synthesis.crops(tiles, count, SIDE + synthesis.MARGIN, chance))
+    clean = _cut(degradations.crops(tiles, count, SIDE + degradations.MARGIN, chance))
     for number, image in enumerate(clean):
         path = _save(image, out / "clean" / f"{number:03}.png")
         yield _row(path, out, "D", "clean", path)
@@ -100,8 +100,12 @@ def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
         pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
         Pictures.fromarray(pixels).save(file, quality=quality, subsampling=2 * (number % 2))
         yield _row(file, out, "A", "compression", path)
-    kinds = [*scenes.VARIATIONS.items(), ("monochrome", scenes.monochrome), ("grain", _grain)]
-    for number, image in enumerate(synthesis.crops(tiles, count, SIDE, chance)):
+    kinds = [
+        *augmentations.VARIATIONS.items(),
+        ("monochrome", augmentations.monochrome),
+        ("grain", _grain),
+    ]
+    for number, image in enumerate(degradations.crops(tiles, count, SIDE, chance)):
         kind, vary = kinds[number % len(kinds)]
         varied = vary(image[None], chance)[0].clamp(0, 1)
         path = _save(varied, out / "hard negatives" / f"{number:03}-{kind}.png")
@@ -109,7 +113,7 @@ def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
     for group, label in GROUPS.items():
         number = count // 3 if "+" in group else count
         whole, others = (
-            synthesis.crops(tiles, number, SIDE + synthesis.MARGIN, chance) for _ in range(2)
+            degradations.crops(tiles, number, SIDE + degradations.MARGIN, chance) for _ in range(2)
         )
         spoilt = whole
         for step in group.split("+"):
@@ -117,7 +121,7 @@ def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
         for number, (before, truth) in enumerate(zip(_cut(spoilt), _cut(whole), strict=True)):
             photo = _save(before, out / group / f"{number:03}.png")
             yield _row(photo, out, label, group, _save(truth, out / group / f"{number:03}-gt.png"))
-    rows = torch.split(synthesis.crops(tiles, 48, 500, chance), 8)
+    rows = torch.split(degradations.crops(tiles, 48, 500, chance), 8)
     large = torch.cat([torch.cat(list(row), 2) for row in rows], 1)  # (3, 3000, 4000)
     path = _save(
         noise(softness(large[None], large, chance), large, chance)[0].clamp(0, 1),
@@ -156,7 +160,7 @@ def good(folders: Sequence[Path], out: Path) -> Iterator[dict[str, str]]:
     """Yield a row for each held-out photo as people keep them: it is its own truth."""
     for folder in folders:
         for path in sorted(folder.resolve().rglob("*")):
-            if path.suffix.lower() in pool.SUFFIXES and pool.is_held_out(path):
+            if path.suffix.lower() in photo_pool.SUFFIXES and photo_pool.is_held_out(path):
                 yield _row(path, out, "D", f"good {folder.name}", path)
 
 
@@ -171,7 +175,7 @@ def main() -> None:
     wishes = parser.parse_args()
     out: Path = wishes.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    tiles = pool.load([wishes.photos]).held_out
+    tiles = photo_pool.load([wishes.photos]).held_out
     _write(out / "synthetic.csv", synthetic(tiles, out, wishes.count))
     found = real(wishes.research.resolve(), out) if wishes.research else ()
     _write(out / "real.csv", chain(good(wishes.good, out), found))
@@ -195,7 +199,7 @@ def _from(path: Path | None, out: Path) -> Path | None:
 
 
 def _cut(images: Tensor) -> Tensor:
-    half = synthesis.MARGIN // 2
+    half = degradations.MARGIN // 2
     return images[..., half : half + SIDE, half : half + SIDE]
 
 

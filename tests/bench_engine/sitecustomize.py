@@ -12,10 +12,11 @@ from pathlib import Path
 def _arm() -> None:
     import numpy as np
 
-    from storage import photos, publish
-    from storage.kinds import Category, Degradation
-    from tasks import guard, runtime
-    from tasks.classifiers import Verdict
+    from storage import photos, publishing
+    from storage.enums import Category, Degradation
+    from tasks import guard
+    from tasks.verdict import Verdict
+    from tasks.worker import runtime
 
     image = np.zeros((16, 16, 3), np.float32)
     verdict = Verdict(
@@ -47,7 +48,7 @@ def _arm() -> None:
 
     def write(photo, temporary, mark, limits):
         Path(temporary).write_bytes(b"")
-        return publish.sha256(temporary)
+        return publishing.sha256(temporary)
 
     photos.read = lambda source, limits: Photo()
     photos.left_alone = lambda source, limits: None

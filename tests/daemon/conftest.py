@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon.watch import watch
+from daemon.watching.watcher import watch
 from storage.settings import settings
 
 

@@ -38,9 +38,10 @@ def _after(owner, name, counts=lambda result: True):
 
 
 def _arm(point: str) -> None:
-    from storage import photos, publish
-    from storage.jobs import Jobs
-    from tasks import guard, runtime
+    from storage import photos, publishing
+    from storage.database.jobs import Jobs
+    from tasks import guard
+    from tasks.worker import runtime
 
     match point:
         case "claim":
@@ -54,7 +55,7 @@ def _arm(point: str) -> None:
         case "hash":
             _after(Jobs, "record")
         case "rename":
-            _after(publish, "publish")
+            _after(publishing, "publish")
         case "done":
             _after(Jobs, "finish")
         case _:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.kinds import QUEUES
+from storage.enums import QUEUES
 
 SITE = Path(__file__).parent / "site"
 """To be put on PYTHONPATH for processes that a test starts."""
@@ -120,7 +120,7 @@ def tiny_weights(tmp_path_factory):
     _lay_text_encoder(folder / "sd-turbo-text")
     from safetensors.torch import load_file
 
-    from tasks.nets.invsr import NoisePredictor
+    from tasks.paper.nets.noise_predictor import NoisePredictor
 
     torch.manual_seed(0)
     predictor = NoisePredictor(_site.tiny_noise_predictor())
@@ -145,12 +145,12 @@ def tiny_text_encoder(tmp_path):
 @pytest.fixture
 def any_weights(monkeypatch):
     """Let any files, and a tiny InvSR, pass for the real weights in this process."""
-    from storage import weights
-    from tasks.nets import invsr
+    from storage.weights import folder
+    from tasks.paper.nets import noise_predictor
 
     sizes = _site.tiny_noise_predictor()
-    monkeypatch.setattr(weights, "TABLE", _site.without_hashes(weights.TABLE))
-    monkeypatch.setattr(invsr, "Sizes", lambda: sizes)
+    monkeypatch.setattr(folder, "TABLE", _site.without_hashes(folder.TABLE))
+    monkeypatch.setattr(noise_predictor, "Sizes", lambda: sizes)
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def ultralytics(home, monkeypatch):
     ):  # not imported: alone, it would write into the home folder
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"a YOLO needs {name}")
-    from tasks.detectors import yolo
+    from tasks.paper.detectors import yolo
 
     yolo.library.cache_clear()
     made = yolo.library()
@@ -233,8 +233,8 @@ def _lay_against_reflections(folder):
     """RRW, LaMa, and a YOSO of the owner's own that takes something for a reflection."""
     from spandrel.architectures.LaMa import LaMa
 
-    from tasks.nets.rrw import LocationNet, SeparationNet
-    from tasks.nets.yoso import Net, YosoNet
+    from tasks.paper.nets.rrw import LocationNet, SeparationNet
+    from tasks.paper.nets.yoso import Net, YosoNet
 
     torch.manual_seed(1)
     (folder / "RRW").mkdir()
@@ -248,7 +248,7 @@ def _lay_against_reflections(folder):
 
 def _sharpening_nafnet():
     """A NAFNet that only sharpens: its blocks begin as the identity, its ending is a Laplacian."""
-    from tasks.nets.nafnet import NAFNet
+    from tasks.paper.nets.nafnet import NAFNet
 
     net = NAFNet(8, (1, 1), 1, (1, 1))
     for weights in net.parameters():

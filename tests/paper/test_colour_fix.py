@@ -8,7 +8,7 @@ import skimage.data
 
 pytest.importorskip("torch", reason="the paper engine's packages are not installed")
 
-from tasks.restorers.colour_fix import by_wavelets, by_ycbcr, coarse, resized
+from tasks.paper.restorers.colour_fix import by_wavelets, by_ycbcr, coarse, resized
 
 GOLDEN = Path(__file__).parents[2] / "../shared/parity/colour_fix.safetensors"
 PHOTO = skimage.data.astronaut()[:256, :256].astype(np.float32) / 255

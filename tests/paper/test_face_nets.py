@@ -13,7 +13,7 @@ from spandrel.architectures.GFPGAN import GFPGAN
 from spandrel_extra_arches.architectures.CodeFormer import CodeFormer
 
 from storage.errors import WeightsWrong
-from tasks.restorers.face_nets import codeformer, gfpgan, when_needed
+from tasks.paper.restorers.face_nets import codeformer, gfpgan, when_needed
 
 CPU = torch.device("cpu")
 FACE = torch.linspace(-1, 1, 3 * 512 * 512).reshape(1, 3, 512, 512)

@@ -12,10 +12,10 @@ from PIL import Image as Pictures
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.numpy", reason="the golden tensors need safetensors")
 
-from tasks.detectors.faces import Face, FindFaces
-from tasks.restorers import alignment
-from tasks.restorers.alignment import FaceRefused
-from tasks.restorers.faces import MendFaces
+from tasks.paper.detectors.faces import Face, FindFaces
+from tasks.paper.restorers import alignment
+from tasks.paper.restorers.alignment import FaceRefused
+from tasks.paper.restorers.faces import MendFaces
 
 SHARED = Path(__file__).parents[2] / "../shared"
 PHOTO = skimage.data.astronaut().astype(np.float32) / 255

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image as Pictures
 
-from tasks.detectors.faces import FindFaces
-from tasks.restorers.alignment import FaceRefused, align, crop
-from tasks.restorers.identity import LEAST_LIKENESS, check, likeness
+from tasks.paper.detectors.faces import FindFaces
+from tasks.paper.restorers.alignment import FaceRefused, align, crop
+from tasks.paper.restorers.identity import LEAST_LIKENESS, check, likeness
 
 SHARED = Path(__file__).parents[2] / "../shared"
 

@@ -8,8 +8,8 @@ import skimage.data
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
-from tasks.restorers import inpainting
-from tasks.restorers.inpainting import Inpaint, grown
+from tasks.paper.restorers import inpainting
+from tasks.paper.restorers.inpainting import Inpaint, grown
 
 PHOTO = skimage.data.astronaut().astype(np.float32) / 255
 CPU = torch.device("cpu")

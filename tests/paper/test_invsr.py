@@ -16,10 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from storage.errors import WeightsWrong
-from tasks.nets import invsr as nets
-from tasks.nets.invsr import NoisePredictor, Sizes
-from tasks.restorers import invsr
-from tasks.restorers.invsr import InvSR
+from tasks.paper.nets import noise_predictor as nets
+from tasks.paper.nets.noise_predictor import NoisePredictor, Sizes
+from tasks.paper.restorers import invsr
+from tasks.paper.restorers.invsr import InvSR
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning"  # diffusers hands tensors to numpy 2

@@ -15,18 +15,18 @@ safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensor
 pytest.importorskip("spandrel_extra_arches", reason="spandrel builds the face nets")
 
 from storage import weights
+from storage.enums import Category
 from storage.errors import WeightsMissing, WeightsWrong
-from storage.kinds import Category
-from storage.origins import TABLE
 from storage.settings import PaperSettings, settings
-from tasks.chains import paper
+from storage.weights.catalogue import TABLE
 from tasks.chains.motion_blur import MotionBlur
-from tasks.classifiers import Verdict
-from tasks.detectors.faces import FindFaces
-from tasks.nets.nafnet import NAFNet
+from tasks.paper import engine as paper
+from tasks.paper.detectors.faces import FindFaces
+from tasks.paper.nets.nafnet import NAFNet
+from tasks.paper.restorers.faces import MendFaces
+from tasks.paper.restorers.nafnet import Deblur
 from tasks.receipt import Receipt
-from tasks.restorers.faces import MendFaces
-from tasks.restorers.nafnet import Deblur
+from tasks.verdict import Verdict
 
 SHARED = Path(__file__).parents[2] / "../shared"
 CPU = torch.device("cpu")
@@ -68,7 +68,7 @@ def folder(tmp_path, monkeypatch):
     unpublished = tuple(
         dataclasses.replace(known, files=tuple(map(without_hash, known.files))) for known in TABLE
     )
-    monkeypatch.setattr("storage.weights.TABLE", unpublished)
+    monkeypatch.setattr("storage.weights.folder.TABLE", unpublished)
     shutil.copy(shared("weights/yunet_n_640.onnx"), tmp_path / file_of("YuNet"))
     for name in ("CodeFormer", "GFPGANv1.4"):
         torch.save({"kernel": torch.zeros(1)}, tmp_path / file_of(name))

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensors need safetensors")
 
 from storage.errors import WeightsWrong
-from tasks.nets.nafnet import LocalMean, NAFNet
-from tasks.restorers.nafnet import Deblur, believed, load
+from tasks.paper.nets.nafnet import LocalMean, NAFNet
+from tasks.paper.restorers.nafnet import Deblur, believed, load
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
 ROUNDING = 2e-6

@@ -12,8 +12,8 @@ import skimage.data
 if find_spec("paddleocr") is None:  # to import it is part of the tests
     pytest.skip("the paper engine's packages are not installed", allow_module_level=True)
 
-from tasks.detectors import text
-from tasks.detectors.paddle_text import find_polygons
+from tasks.imaging import text_detection
+from tasks.paper.detectors.paddle_text import find_polygons
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,7 +48,7 @@ def test_a_drawn_line_is_found_where_it_is_and_where_rapidocr_finds_it():
     assert found.dtype == np.float32
     assert found.shape == (4, 2)
     assert box(found) == pytest.approx((60, 165, 585, 220), abs=20)
-    (other,) = text.find_polygons(page())
+    (other,) = text_detection.find_polygons(page())
     assert np.abs(found - other).max() < 10
 
 

@@ -18,10 +18,10 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="the paper engine needs torch")
 
-from storage import publish
-from storage.kinds import Category, Decision, Degradation, ErrorKind, Status
-from storage.schema import Job
-from storage.schema import jobs as table
+from storage import publishing
+from storage.database.tables import Job
+from storage.database.tables import jobs as table
+from storage.enums import Category, Decision, Degradation, ErrorKind, Status
 
 SITE = Path(__file__).parent / "site"
 SECONDS = 120
@@ -48,7 +48,7 @@ def test_photos_go_through_the_papers_classifier_and_chains(
     take_photo("clean.jpg")
     one_noisy_patch(take_photo("noisy.png"))
     take_photo("moved.jpg", kind=Degradation.MOTION)
-    before = {path: publish.sha256(path) for path in (home / "gallery").iterdir()}
+    before = {path: publishing.sha256(path) for path in (home / "gallery").iterdir()}
     paper_house()
     eventually(lambda: [j.status for j in every(jobs).values()] == 3 * [Status.DONE], SECONDS)
     found = every(jobs)
@@ -62,16 +62,16 @@ def test_photos_go_through_the_papers_classifier_and_chains(
     moved = found["moved.jpg"]
     assert moved.category is Category.MOTION_BLUR
     assert moved.decision is Decision.RESTORED, moved.reason
-    assert publish.sha256(home / "output/moved.jpg") == moved.sha256
+    assert publishing.sha256(home / "output/moved.jpg") == moved.sha256
     assert not moved.receipt["generative"]
-    assert {path: publish.sha256(path) for path in before} == before
+    assert {path: publishing.sha256(path) for path in before} == before
 
 
 def test_a_photo_with_a_reflection_goes_through_the_papers_chain(
     home, jobs, take_photo, paper_house, eventually, tiny_weights
 ):
     photo = take_photo("ghost.jpg", kind=Degradation.REFLECTION)
-    before = publish.sha256(photo)
+    before = publishing.sha256(photo)
     paper_house(reflection_segmenter=str(tiny_weights / "own-yoso.pth"))
     eventually(lambda: [j.status for j in every(jobs).values()] == [Status.DONE], SECONDS)
     [job] = every(jobs).values()
@@ -80,7 +80,7 @@ def test_a_photo_with_a_reflection_goes_through_the_papers_chain(
     first, *_, last = job.receipt["steps"]
     assert (first["step"], first["detectors"]) == ("find strong reflections", ["own-yoso.pth"])
     assert last["step"] == "reduce weak reflections"
-    assert publish.sha256(photo) == before
+    assert publishing.sha256(photo) == before
     assert not (home / "output/ghost.jpg").exists()
 
 

@@ -11,12 +11,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 transformers = pytest.importorskip("transformers", reason="the paper engine needs transformers")
 
+from storage.enums import Category
 from storage.errors import PhotomendError
-from storage.kinds import Category
-from tasks.classifiers.away import ClassifierAway
-from tasks.classifiers.prompt import LETTERS, PROMPT, SEVERAL
-from tasks.classifiers.qwen import ROOM_BYTES, Placement, letter_ids, load, place
-from tasks.classifiers.views import CROP, OVERVIEW_PIXELS, grey, views
+from tasks.paper.classifier.away import ClassifierAway
+from tasks.paper.classifier.prompt import LETTERS, PROMPT, SEVERAL
+from tasks.paper.classifier.qwen import ROOM_BYTES, Placement, letter_ids, load, place
+from tasks.paper.classifier.views import CROP, OVERVIEW_PIXELS, grey, views
 
 A, B, C, D = Category
 CPU = torch.device("cpu")

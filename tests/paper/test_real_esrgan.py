@@ -18,7 +18,7 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.NAFNet import NAFNet
 
 from storage.errors import WeightsWrong
-from tasks.restorers import real_esrgan
+from tasks.paper.restorers import real_esrgan
 
 WEIGHTS = Path(__file__).parents[2] / "../shared/weights/realesrgan_compact_x4.safetensors"
 CPU = torch.device("cpu")

@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 from daemon.commands.app import app
 from storage.errors import WeightsMissing
-from tasks.detectors import reflections, yolo
-from tasks.nets.yoso import Net, YosoNet
-from tasks.training import detector, panes, pool, segmenter
-from tasks.training.reflection_detector import (
+from tasks.paper.detectors import reflections, yolo
+from tasks.paper.nets.yoso import Net, YosoNet
+from tasks.training.data import photo_pool
+from tasks.training.reflection_detector import strong_reflections, yoso
+from tasks.training.reflection_detector import yolo as detector
+from tasks.training.reflection_detector.fit import (
     DETECTOR,
     SEGMENTER,
     SMOKE,
@@ -42,8 +44,8 @@ def gallery(tmp_path):
     """Some photos, of which chance holds out at least one."""
     (folder := tmp_path / "photos").mkdir()
     names = [folder / f"photo {number}.jpg" for number in range(60)]
-    kept = [name for name in names if not pool.is_held_out(name)][:4]
-    for name in (*kept, next(filter(pool.is_held_out, names))):
+    kept = [name for name in names if not photo_pool.is_held_out(name)][:4]
+    for name in (*kept, next(filter(photo_pool.is_held_out, names))):
         Image.fromarray(data.coffee()).save(name)
     return folder
 
@@ -54,7 +56,7 @@ def chance(seed=1):
 
 def test_what_is_masked_is_brighter_than_the_scene_and_the_rest_may_be_seen(tiles):
     black = torch.zeros_like(tiles)
-    scenes = panes.make(tiles, 16, 128, chance())
+    scenes = strong_reflections.make(tiles, 16, 128, chance())
     assert scenes.images.shape == (16, 3, 128, 128)
     assert scenes.masks.shape == (16, 1, 128, 128)
     assert 0 <= scenes.images.min() <= scenes.images.max() <= 1
@@ -62,7 +64,9 @@ def test_what_is_masked_is_brighter_than_the_scene_and_the_rest_may_be_seen(tile
     shares = scenes.masks.mean((1, 2, 3))
     assert 0 < (shares == 0).sum() < 12  # some have none, most do
     assert shares.max() < 0.9
-    dark = panes.make(black, 16, 128, chance())  # whatever light there is, it is reflected
+    dark = strong_reflections.make(
+        black, 16, 128, chance()
+    )  # whatever light there is, it is reflected
     seen = dark.images.mean(1, keepdim=True)
     assert seen[dark.masks == 1].mean() > 0.4
     assert seen[dark.masks == 0].mean() < 0.1
@@ -85,30 +89,30 @@ def test_an_outline_encloses_its_reflection():
 
 
 def test_a_segmenter_learns_a_batch(tiles):
-    scenes = panes.make(tiles, 4, 128, chance(5))
+    scenes = strong_reflections.make(tiles, 4, 128, chance(5))
     assert 0.01 < float(scenes.masks.mean()) < 0.3
     torch.manual_seed(0)
-    net = segmenter.begun(SMOKE.net, None)
+    net = yoso.begun(SMOKE.net, None)
     optimiser = torch.optim.AdamW(net.parameters(), SMOKE.rate, weight_decay=0)
     losses = []
     for _ in range(60):
         net.train()
-        losses.append(segmenter.loss(net, scenes))
+        losses.append(yoso.loss(net, scenes))
         optimiser.zero_grad()
         losses[-1].backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
     assert losses[-1] < losses[0] / 2
-    found = segmenter.overlap(net.eval(), scenes)
+    found = yoso.overlap(net.eval(), scenes)
     assert found > 0.35, found  # to call everything a reflection gives at most 0.3
 
 
 def test_what_was_learnt_without_frozen_statistics_is_the_same_with_them(tiles):
     torch.manual_seed(0)
-    net = segmenter.begun(TINY, None)
+    net = yoso.begun(TINY, None)
     for _ in range(3):  # statistics are learnt
         net.train()(tiles[..., :64, :96] / 255)
-    same = YosoNet.of(segmenter.frozen(net))
+    same = YosoNet.of(yoso.frozen(net))
     with torch.inference_mode():
         seen, expected = same(tiles[..., :70, :50] / 255), net.eval()(tiles[..., :70, :50] / 255)
     assert torch.allclose(seen.masks, expected.masks, atol=1e-4)
@@ -119,19 +123,19 @@ def test_a_fit_may_begin_from_a_net_of_other_classes(tmp_path):
     torch.manual_seed(0)
     given = YosoNet(TINY._replace(classes=133)).state_dict()
     torch.save({"model": given}, tmp_path / "coco.pth")
-    net = segmenter.begun(SMOKE.net, tmp_path / "coco.pth")
+    net = yoso.begun(SMOKE.net, tmp_path / "coco.pth")
     state = net.state_dict()
     other = {name for name in state if state[name].shape != given[name].shape}
     assert {name.rpartition(".")[0].rpartition(".")[2] for name in other} == {"criterion", "fc_cls"}
     assert all(torch.equal(state[name], given[name]) for name in set(state) - other)
-    YosoNet.of(segmenter.frozen(net))
+    YosoNet.of(yoso.frozen(net))
 
 
 def test_a_fit_that_was_stopped_goes_on(tiles, tmp_path):
     def run(steps, of):
-        work = segmenter.segmenting(pool.Pool(tiles, tiles), 64, 2, TINY, 1e-3, None, CPU)
+        work = yoso.segmenting(photo_pool.Pool(tiles, tiles), 64, 2, TINY, 1e-3, None, CPU)
         told = []
-        made = segmenter.fit(work, steps, tmp_path / of, CPU, told.append)
+        made = yoso.fit(work, steps, tmp_path / of, CPU, told.append)
         return made, told
 
     run(4, "stopped.pt")
@@ -150,7 +154,7 @@ def test_a_detector_that_was_stopped_goes_on(tiles, tiny_yolo, tmp_path):
         told.append(words)
         raise Stopped
 
-    laid = detector.lay(pool.Pool(tiles, tiles), tmp_path / "images", 4, 64)
+    laid = detector.lay(photo_pool.Pool(tiles, tiles), tmp_path / "images", 4, 64)
     words = str(tiny_yolo), laid, 2, 64, 4, CPU
     with pytest.raises(Stopped):
         detector.fit(*words, stop)

@@ -12,19 +12,19 @@ from skimage import data
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
+from storage.enums import Category, Degradation
 from storage.errors import WeightsMissing, WeightsWrong
-from storage.kinds import Category, Degradation
 from storage.settings import PaperSettings, settings
 from tasks.chains import reflection
 from tasks.chains.reflection import Reflection
-from tasks.classifiers import Verdict
-from tasks.detectors import reflections, yolo
-from tasks.detectors.faces import Face
-from tasks.detectors.reflections import FindReflections, refined
-from tasks.detectors.yolo import Region
 from tasks.engines import needs
-from tasks.nets.yoso import Net, YosoNet
+from tasks.paper.detectors import reflections, yolo
+from tasks.paper.detectors.faces import Face
+from tasks.paper.detectors.reflections import FindReflections, refined
+from tasks.paper.detectors.yolo import Region
+from tasks.paper.nets.yoso import Net, YosoNet
 from tasks.receipt import Receipt
+from tasks.verdict import Verdict
 
 CPU = torch.device("cpu")
 PHOTO = data.astronaut().astype(np.float32) / 255
@@ -205,7 +205,7 @@ def lama():
 @pytest.fixture
 def folder(home, any_weights):
     """The weights folder, with a random RRW."""
-    from tasks.nets.rrw import LocationNet, SeparationNet
+    from tasks.paper.nets.rrw import LocationNet, SeparationNet
 
     folder = settings().weights_root
     (folder / "RRW").mkdir(parents=True)
@@ -339,7 +339,7 @@ def known():
     functions = torch.save, PIL.Image.open, cv2.imread, cv2.imwrite
     return cv2.getNumThreads(), torch.get_num_threads(), numpy.get_printoptions(), functions
 before = known()
-from tasks.detectors import yolo
+from tasks.paper.detectors import yolo
 find = yolo.load(Path(sys.argv[1]), ("reflection",), torch.device("cpu"))
 import sitecustomize
 sitecustomize.sieve_boxes()

@@ -11,9 +11,9 @@ import skimage.data
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensors need safetensors")
 
-from tasks.nets.rrw import LocationNet, Padded, SeparationNet, location_net
-from tasks.restorers import separation
-from tasks.restorers.separation import Separate
+from tasks.paper.nets.rrw import LocationNet, Padded, SeparationNet, location_net
+from tasks.paper.restorers import separation
+from tasks.paper.restorers.separation import Separate
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
 ROUNDING = 2e-5

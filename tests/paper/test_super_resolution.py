@@ -12,16 +12,16 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
 from skimage import data
 
-from storage.kinds import Category, Degradation
+from storage.enums import Category, Degradation
 from storage.settings import PaperSettings, settings
-from tasks.chains import paper
 from tasks.chains.super_resolution import Enlargement
-from tasks.classifiers import Verdict
+from tasks.paper import engine as paper
+from tasks.paper.restorers import resolution
+from tasks.paper.restorers.colour_fix import resized
+from tasks.paper.restorers.resolution import PER_SIGMA, Resolution, resolution_of
+from tasks.paper.restorers.text_fusion import text_mask
 from tasks.receipt import Receipt
-from tasks.restorers import resolution
-from tasks.restorers.colour_fix import resized
-from tasks.restorers.resolution import PER_SIGMA, Resolution, resolution_of
-from tasks.restorers.text_fusion import text_mask
+from tasks.verdict import Verdict
 
 SHARED = Path(__file__).parents[2] / "../shared"
 

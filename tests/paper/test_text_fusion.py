@@ -9,8 +9,8 @@ import skimage.data
 
 torch = pytest.importorskip("torch", reason="the paper engine's packages are not installed")
 
-from tasks.restorers import text_fusion
-from tasks.restorers.text_fusion import REACH, text_mask
+from tasks.paper.restorers import text_fusion
+from tasks.paper.restorers.text_fusion import REACH, text_mask
 
 WEIGHTS = Path(__file__).parents[2] / "../shared/weights/realesrgan_compact_x4.safetensors"
 PHOTO = skimage.data.astronaut()[:160, :240].astype(np.float32) / 255
@@ -152,7 +152,7 @@ def test_real_esrgan_sharpens_the_sign_of_a_photo_and_nothing_else():
     pytest.importorskip("spandrel", reason="the paper engine's packages are not installed")
     if not WEIGHTS.is_file():
         pytest.skip("the shared weights are not beside this checkout")
-    from tasks.restorers import real_esrgan
+    from tasks.paper.restorers import real_esrgan
 
     truth = enlarged(PHOTO)
     truth[360:460, 500:900] = (0.9, 0.88, 0.8)

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the paper engine's packages are not installed")
 
-from tasks.restorers.text_fusion import REACH, fuse_text
-from tasks.restorers.text_gate import distance, faithful, read
+from tasks.paper.restorers.text_fusion import REACH, fuse_text
+from tasks.paper.restorers.text_gate import distance, faithful, read
 
 LINE = np.array([(40, 65), (559, 65), (559, 134), (40, 134)], np.float32)
 

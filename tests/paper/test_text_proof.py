@@ -24,10 +24,10 @@ from PIL import ImageDraw, ImageFont
 torch = pytest.importorskip("torch", reason="the paper engine's packages are not installed")
 pytest.importorskip("spandrel", reason="the paper engine's packages are not installed")
 
-from tasks.restorers import real_esrgan
-from tasks.restorers.colour_fix import resized
-from tasks.restorers.text_fusion import fuse_text
-from tasks.restorers.text_gate import distance, faithful
+from tasks.paper.restorers import real_esrgan
+from tasks.paper.restorers.colour_fix import resized
+from tasks.paper.restorers.text_fusion import fuse_text
+from tasks.paper.restorers.text_gate import distance, faithful
 
 WEIGHTS = Path(__file__).parents[2] / "../shared/weights/realesrgan_compact_x4.safetensors"
 SCALE = 4

@@ -8,9 +8,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensors need safetensors")
 
-from tasks.nets import yoso
-from tasks.nets.segments import panoptic, region_of, semantic
-from tasks.nets.yoso import YosoNet
+from tasks.paper.nets import yoso
+from tasks.paper.nets.segments import panoptic, region_of, semantic
+from tasks.paper.nets.yoso import YosoNet
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
 THINGS = {0, 1, 2}

@@ -151,10 +151,10 @@ def test_16_bits_stay_16_bits(
 def test_a_turned_16_bit_tiff_is_turned_once(
     tmp_path: Path, scene: NDArray[np.uint8], origin: Provenance, limits: Limits
 ) -> None:
-    from storage import deep
-    from storage.containers import tiff
+    from storage.formats import lossless
+    from storage.formats.containers import tiff
 
-    coded = deep.encode_tiff(scene.transpose(1, 0, 2).astype(np.uint16) * 257)
+    coded = lossless.encode_tiff(scene.transpose(1, 0, 2).astype(np.uint16) * 257)
     file = tiff.Tiff(photos.io.BytesIO(coded))
     page = file.directory(file.first)
     root = tiff.tree(file, page)
@@ -389,7 +389,7 @@ def test_names_of_photos_are_told_without_an_image_library() -> None:
     import sys
 
     code = (
-        "import sys; from storage.formats import is_photo_name as f;"
+        "import sys; from storage.formats.detect import is_photo_name as f;"
         "assert f('a.JPG') and f('b.nef') and f('c.gif') and not f('d.txt') and not f('.jpg');"
         "assert not {'numpy', 'PIL', 'cv2'} & set(sys.modules)"
     )

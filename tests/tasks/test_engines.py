@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from storage import weights
-from storage.kinds import CLASSIFY, QUEUES, EngineName
-from storage.origins import TABLE
+from storage.enums import CLASSIFY, QUEUES, EngineName
 from storage.settings import PaperSettings, settings
+from storage.weights.catalogue import TABLE
 from tasks import engines
 from tasks.engines import engine_of, missing, needed_by, needed_if, needs
 

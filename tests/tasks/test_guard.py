@@ -8,12 +8,12 @@ import pytest
 import skimage.data
 from PIL import Image as Picture
 
-from storage.kinds import Category, Degradation
-from tasks import degrade
-from tasks.classifiers import Verdict
-from tasks.classifiers.lite import Lite
+from storage.enums import Category, Degradation
 from tasks.guard import judge
-from tasks.light import coded, linear
+from tasks.imaging import degrade
+from tasks.imaging.light import coded, linear
+from tasks.lite.classifier import Lite
+from tasks.verdict import Verdict
 
 SHARED = Path(__file__).parents[2] / "../shared"
 classify = Lite()

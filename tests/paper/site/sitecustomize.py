@@ -44,16 +44,16 @@ def without_hashes(table):
 
 def tiny_noise_predictor():
     """Give the sizes of the noise predictor among the tiny weights."""
-    from tasks.nets.invsr import Sizes
+    from tasks.paper.nets.noise_predictor import Sizes
 
     return Sizes((32, 64), layers=2, head_width=16, groups=16, wave_width=128, time_width=48)
 
 
 if "TINY_WEIGHTS" in os.environ:
-    from storage import origins
+    from storage.weights import catalogue
 
-    origins.TABLE = without_hashes(origins.TABLE)  # before anything takes it from there
-    from tasks.nets import invsr
+    catalogue.TABLE = without_hashes(catalogue.TABLE)  # before anything takes it from there
+    from tasks.paper.nets import noise_predictor
 
     _sizes = tiny_noise_predictor()
-    invsr.Sizes = lambda: _sizes
+    noise_predictor.Sizes = lambda: _sizes

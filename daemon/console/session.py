@@ -1,0 +1,41 @@
+"""The database of this process, opened when a command first needs it."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from storage import database
+from storage.settings import settings
+
+if TYPE_CHECKING:
+    from storage.database.jobs import Jobs
+
+
+@cache
+def engine() -> sa.Engine:
+    """Return the database of this process.
+
+    Raises:
+        DatabaseOlder, DatabaseNewer: its schema is not this code's.
+
+    """
+    opened = database.open_engine(settings().database)
+    database.check(opened)
+    return opened
+
+
+def exists() -> bool:
+    """Return whether photomend has ever run with this database; a server's is taken to exist."""
+    url = database.parse(settings().database)
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+
+@cache
+def jobs() -> "Jobs":
+    """Return the jobs table, for commands that change it."""
+    from storage.database.jobs import Jobs
+
+    engine()  # looks whether its schema is ours
+    return Jobs.at(settings().database)

@@ -1,0 +1,143 @@
+"""What the owner names on the command line: ids of jobs, paths of photos and of results."""
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from daemon.console.exit_codes import Unknown
+from daemon.console.output import text
+from daemon.console.session import engine
+from storage.database import search, status
+from storage.database.search import Filter
+from storage.database.tables import Job
+from storage.settings import GallerySettings, settings
+
+
+class Place(NamedTuple):
+    """A path in a gallery."""
+
+    gallery: str
+    source: Path
+    """Relative to the gallery."""
+
+
+class Roots(NamedTuple):
+    """Where a gallery and its results lie on this machine."""
+
+    gallery: str
+    root: Path
+    output: Path
+
+
+def roots() -> list[Roots]:
+    """Return the galleries of this machine: those of the settings and those watched without."""
+    known = {
+        row.name: Roots(row.name, row.root, row.output)
+        for row in status.galleries_known(engine())
+        if row.host == socket.gethostname()
+    }
+    for name, gallery in settings().galleries.items():
+        known[name] = Roots(name, gallery.path, gallery.output_root)
+    return list(known.values())
+
+
+def gallery(name: str) -> GallerySettings:
+    """Return the settings of a gallery; for one that `up` watches without any, the defaults.
+
+    Raises:
+        Unknown: this machine does not have it.
+
+    """
+    if name in settings().galleries:
+        return settings().gallery(name)
+    for root in roots():
+        if root.gallery == name:
+            return GallerySettings(path=root.root, output=root.output)
+    raise Unknown(f"the gallery {name} is on another machine, or in settings that are not in use")
+
+
+def place(path: Path) -> Place | None:
+    """Return the gallery that `path` really lies in, None if in none; it need not exist."""
+    # The last part is the entry itself: who names a symbolic link does not mean its target.
+    found = Path(os.path.realpath(path.parent), path.name) if path.name else path.resolve()
+    for gallery, root, _ in roots():
+        real = Path(os.path.realpath(root))
+        for candidate in (found, path.resolve()):
+            if candidate.is_relative_to(real):
+                return Place(gallery, candidate.relative_to(real))
+    return None
+
+
+def jobs(name: str) -> list[Job]:
+    """Return what `name` names: a job by id, or the jobs of a photo or result, newest first.
+
+    Raises:
+        Unknown: nothing.
+
+    """
+    if name.isascii() and name.isdecimal():
+        if job := search.get(engine(), int(name)):
+            return [job]
+        if not os.path.lexists(name):
+            raise Unknown(f"there is no job {name}; `photomend jobs` lists them")
+    for found in _jobs_at(Path(name)):
+        if found:
+            return found
+    raise Unknown(f"no job of {text(name)} is known; `photomend explain {text(name)}` says why")
+
+
+def all_of(names: list[str]) -> list[int]:
+    """Return the ids of the jobs that are named: the newest of a photo, all below a folder."""
+    found: dict[int, None] = {}
+    for name in names:
+        path = Path(name)
+        here = place(path) if path.is_dir() else None
+        if here is None:
+            found[jobs(name)[0].id] = None
+        else:
+            wanted = Filter(gallery=here.gallery, below=here.source)
+            found |= dict.fromkeys(search.ids(engine(), wanted))
+    return list(found)
+
+
+def filters(common: Filter, paths: list[str]) -> list[Filter]:
+    """Return a filter for each path: a photo, a folder, or a glob; `common` holds for all."""
+    return [_filter(common, path) for path in paths] or [common]
+
+
+def _filter(common: Filter, name: str) -> Filter:
+    path = Path(name)
+    if any(sign in name for sign in "*?[") and not os.path.lexists(name):
+        for gallery, root, _ in roots():
+            for below in _below(path, root):
+                return replace(common, gallery=gallery, pattern=str(below))
+        return replace(common, pattern=name)
+    if here := place(path):
+        return replace(common, gallery=here.gallery, below=here.source)
+    if path.is_absolute():
+        raise Unknown(f"{text(path)} lies in no gallery")
+    return replace(common, below=path)
+
+
+def _jobs_at(path: Path) -> Iterator[list[Job]]:
+    """Yield the jobs of a photo, or of a result, at a path, or at one relative to a gallery."""
+    for gallery, root, output in roots():
+        for below in _below(path, root):
+            yield search.versions(engine(), gallery, below)
+        for below in _below(path, output):
+            yield search.makers(engine(), gallery, below)
+        if not path.is_absolute():
+            yield search.versions(engine(), gallery, path)
+
+
+def _below(path: Path, root: Path) -> Iterator[Path]:
+    """Yield `path` relative to `root` as it is written, then as it really lies."""
+    absolute = Path.cwd() / path
+    if ".." not in absolute.parts and absolute.is_relative_to(root):
+        yield absolute.relative_to(root)
+    real, real_root = Path(os.path.realpath(absolute)), Path(os.path.realpath(root))
+    if real.is_relative_to(real_root):
+        yield real.relative_to(real_root)

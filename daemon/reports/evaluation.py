@@ -1,0 +1,198 @@
+"""`photomend evaluate`: put the rows of a manifest through an engine, and show what came of it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+import typer
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+from rich.console import Console
+from rich.progress import track
+
+from daemon.console.output import table, text
+from daemon.reports import contact_sheet
+from storage.enums import Category, Decision, Degradation, EngineName
+from storage.errors import PhotomendError
+from storage.photos import Limits
+from storage.settings import settings
+from tasks.evaluation import manifest as manifests
+from tasks.evaluation import summary
+from tasks.evaluation.manifest import Row
+from tasks.evaluation.run import Engine, Evaluated, evaluate
+from tasks.lite import engine as lite
+from tasks.lite.classifier import Lite
+
+SHOWN, OF_GROUP = 6, 10
+"""So many of the best and as many of the worst are drawn, and of each group."""
+SIDE, FRAME = 420, 50
+"""Of the curve's picture, in pixels."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a manifest."""
+
+    engine: Engine
+    evaluated: Sequence[Evaluated]
+    bad: Sequence[str]
+    """What is wrong with the rows that could not be evaluated."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The JSON object."""
+        return summary.summarise(self.evaluated) | {"bad_rows": list(self.bad)}
+
+
+def run(manifest: Path, name: EngineName, limit: int | None) -> Report:
+    """Evaluate the rows, with progress; a bad one is told and left out.
+
+    Raises:
+        BadManifest: the manifest cannot be used at all.
+
+    """
+    engine, limits = engine_of(name), Limits.of(settings())
+    rows = list(islice(manifests.read(manifest), limit))
+    evaluated: list[Evaluated] = []
+    bad: list[str] = []
+    console = Console(stderr=True)
+    for row in track(rows, "photos", console=console, disable=not console.is_terminal):
+        try:
+            if not isinstance(row, Row):
+                raise row
+            evaluated.append(evaluate(row, engine, limits)[0])
+        except (PhotomendError, OSError) as error:
+            bad.append(str(error))
+            typer.echo(f"left out: {text(error)}", err=True)
+    return Report(engine, evaluated, bad)
+
+
+def engine_of(name: EngineName) -> Engine:
+    """Return the engine of a name, whose parts load when they are first needed."""
+    match name:
+        case EngineName.LITE:
+            return Engine(Lite(), lite.load, Lite())
+        case EngineName.PAPER:
+            from tasks.paper import engine as paper
+            from tasks.paper.classifier import build as classifiers
+
+            known = settings().paper
+            chain = lru_cache(maxsize=1)(partial(paper.load, known=known))
+            return Engine(classifiers.load(known, first=Lite()), chain, Lite())
+        case _:
+            assert_never(name)
+
+
+def show(report: Report) -> None:
+    """Print the tables."""
+    found = report.figures
+    named = {"all": found["all"], **found["groups"]}
+    table(
+        ["group", "photos", "right", "sure", "clean touched", "restored"],
+        [
+            (name, f["photos"], _share(f["forced_accuracy"]), _share(f["coverage"]),
+             _share(f["clean_touch_rate"]),
+             ", ".join(f"{k} {_share(v)}" for k, v in f["acted_on"].items()))
+            for name, f in named.items()
+        ],
+    )  # fmt: skip
+    typer.echo()
+    table(
+        ["pairs of", "number", "PSNR", "SSIM", "FSIM", "harmed", "95 %"],
+        [
+            (name, f["pairs"], _change(f, "psnr", 2), _change(f, "ssim", 4),
+             _change(f, "fsim", 4), _share(f["harm_rate"]),
+             " to ".join(map(_share, f["harm_rate_95"])))
+            for name, f in named.items() if f["pairs"]
+        ],
+    )  # fmt: skip
+    typer.echo()
+    overall = found["all"]
+    table(
+        ["labelled", *(f"found {category}" for category in Category)],
+        [(label, *counts.values()) for label, counts in overall["confusion"].items()],
+    )
+    typer.echo()
+    table(
+        ["degradation", "AUC"],
+        [(kind.value, _figure(overall["auc"][kind.value], 3)) for kind in Degradation],
+    )
+    typer.echo(
+        f"calibration error {_figure(overall['ece'], 3)}, {len(report.bad)} rows left out; "
+        f"{_figure(overall['seconds_per_megapixel'], 2)} s a megapixel, "
+        f"{overall['peak_mb']:.0f} MB at most"
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _change(figures: dict[str, Any], name: str, digits: int) -> str:
+    before, after = figures[f"{name}_in"], figures[f"{name}_out"]
+    return f"{before:.{digits}f} -> {after:.{digits}f} ({after - before:+.{digits}f})"
+
+
+def draw(report: Report, folder: Path) -> Iterator[Path]:
+    """Draw the best, the worst and ten photos of each group, and how risk grows with coverage.
+
+    Yields each file as it is drawn.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = [each for each in report.evaluated if each.before and each.after]
+    pairs.sort(key=_gain)
+    for name, chosen in (("best", pairs[::-1][:SHOWN]), ("worst", pairs[:SHOWN])):
+        if chosen:
+            file = folder / f"{name}.jpg"
+            contact_sheet.write([_strip(each, report.engine) for each in chosen], file)
+            yield file
+    for group in sorted({each.row.group for each in report.evaluated}):
+        chosen = [each for each in report.evaluated if each.row.group == group]
+        chosen.sort(key=lambda each: each.decision is not Decision.RESTORED)  # the mended first
+        name = re.sub(r"[^\w+-]+", "-", group) or "no-group"
+        file = folder / f"group-{name}.jpg"
+        contact_sheet.write([_strip(each, report.engine) for each in chosen[:OF_GROUP]], file)
+        yield file
+    curve = summary.coverage_and_risk(report.evaluated)
+    if curve:
+        yield _draw_curve(curve, folder / "coverage-risk.png")
+
+
+def _gain(each: Evaluated) -> float:
+    return each.after.psnr - each.before.psnr if each.before and each.after else 0.0
+
+
+def _strip(each: Evaluated, engine: Engine) -> contact_sheet.Strip:
+    """Mend the photo once more, for its images: before, after, truth and what was changed."""
+    _, views = evaluate(each.row, engine, Limits.of(settings()))
+    change = np.clip(0.5 + 4 * (views.after - views.before), 0, 1)
+    truth = views.before if views.truth is None else views.truth
+    title = f"{each.row.path.name}: {each.verdict.category}, {each.decision}, {_gain(each):+.2f} dB"
+    return contact_sheet.Strip(title, (views.before, views.after, truth, change))
+
+
+def _draw_curve(curve: Sequence[tuple[float, float]], file: Path) -> Path:
+    picture = Picture.new("RGB", (SIDE + 2 * FRAME, SIDE + 2 * FRAME), "white")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+    most = max(0.05, *(risk for _, risk in curve))
+    for tenth in range(0, 11, 2):
+        x, y = FRAME + SIDE * tenth / 10, FRAME + SIDE - SIDE * tenth / 10
+        pen.line([(x, FRAME), (x, FRAME + SIDE)], "lightgrey")
+        pen.line([(FRAME, y), (FRAME + SIDE, y)], "lightgrey")
+        pen.text((x - 12, FRAME + SIDE + 6), f"{10 * tenth} %", "black", font)
+        pen.text((4, y - 8), f"{10 * tenth * most:.1f} %", "black", font)
+    points = [(FRAME + SIDE * c, FRAME + SIDE - SIDE * risk / most) for c, risk in curve]
+    pen.line(points, "firebrick", 3)
+    pen.text((FRAME, FRAME - 24), "wrong categories among the surest photos", "black", font)
+    pen.text((FRAME + SIDE / 2, SIDE + 2 * FRAME - 22), "share of photos", "black", font)
+    picture.save(file)
+    return file

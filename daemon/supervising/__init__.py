@@ -1,0 +1,1 @@
+"""Start and stop the processes of `photomend up`, and show how far they are."""

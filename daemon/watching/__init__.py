@@ -1,0 +1,1 @@
+"""Find new photos in the galleries."""

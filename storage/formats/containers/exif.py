@@ -1,0 +1,172 @@
+"""EXIF: what must go from it is taken out in place, so that all else stays where it was.
+
+Maker notes point to their data by offsets that only the camera's maker knows; a block that is
+taken apart and put together again loses them.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+
+from storage.formats.containers import Malformed, tiff
+from storage.formats.containers.tiff import Directory, Entry, Tiff
+
+PREFIX = b"Exif\0\0"
+EMPTY = b"MM\0*\0\0\0\x08" + b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0" + bytes(4)
+"""No more than an upright orientation."""
+APPLE = b"Apple iOS\0"
+_APPLE_HEADER = 14
+CONTENT_IDENTIFIER, LIVE_VIDEO_INDEX = 17, 23
+"""Tags of Apple's maker note that tie a Live photo to its film."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides how a photo is treated."""
+
+    orientation: int = 1
+    make: str = ""
+    software: str = ""
+    comment: str = ""
+    """UserComment; iOS writes "Screenshot" there."""
+    content_identifier: bool = False
+    """Whether a Live photo's film belongs to it."""
+
+
+def bare(block: bytes) -> bytes:
+    """Return an EXIF block as the TIFF that it is, b"" if it is none."""
+    block = block.removeprefix(PREFIX)
+    return block if block[:4] in (b"II*\0", b"MM\0*") else b""
+
+
+def facts(block: bytes) -> Facts:
+    """Read what matters of an EXIF block; nothing of a broken one."""
+    try:
+        file = Tiff(io.BytesIO(block))
+        return facts_of(file, file.directory(file.first))
+    except Malformed:
+        return Facts()
+
+
+def has_orientation(block: bytes) -> bool:
+    """Return whether an EXIF block states an orientation at all."""
+    try:
+        file = Tiff(io.BytesIO(block))
+        return tiff.ORIENTATION in file.directory(file.first).entries
+    except Malformed:
+        return False
+
+
+def facts_of(file: Tiff, first: Directory) -> Facts:
+    """Read what matters of a TIFF's first directory."""
+    exif = file.below(first, tiff.EXIF)
+    comment, identified = "", False
+    if exif is not None:
+        if entry := _readable(file, exif, tiff.USER_COMMENT, 65536):
+            comment = file.bytes_of(entry)[8:].replace(b"\0", b"").decode("utf-8", "replace")
+        identified = bool(_apple_entries(file, exif))
+    try:
+        orientation = file.number(first, tiff.ORIENTATION, 1)
+        make, software = file.text(first, tiff.MAKE), file.text(first, tiff.SOFTWARE)
+    except Malformed:
+        return Facts(comment=comment, content_identifier=identified)
+    upright = orientation if 1 <= orientation <= 8 else 1
+    return Facts(upright, make, software, comment, identified)
+
+
+def clean(block: bytes, size: tuple[int, int]) -> bytes:
+    """Return an EXIF block for an upright photo of this size: no thumbnail, nothing of a film.
+
+    A block whose first directory cannot be read is dropped.
+    """
+    try:
+        file = Tiff(io.BytesIO(block))
+        first = file.directory(file.first)
+    except Malformed:
+        return b""
+    made = bytearray(block)
+    _set(made, file, first, tiff.ORIENTATION, 1)
+    _set(made, file, first, tiff.WIDTH, size[0])
+    _set(made, file, first, tiff.HEIGHT, size[1])
+    if (exif := file.below(first, tiff.EXIF)) is not None:
+        _set(made, file, exif, tiff.PIXELS_WIDE, size[0])
+        _set(made, file, exif, tiff.PIXELS_HIGH, size[1])
+        _unlink_film(made, file, exif)
+    _drop_thumbnail(made, file, first)
+    return bytes(made)
+
+
+def _readable(file: Tiff, directory: Directory, tag: int, most: int) -> Entry | None:
+    entry = directory.entries.get(tag)
+    if entry is None or entry.length > most:
+        return None
+    try:
+        file.bytes_of(entry)
+    except Malformed:
+        return None
+    return entry
+
+
+def _set(made: bytearray, file: Tiff, directory: Directory, tag: int, value: int) -> None:
+    """Change a number that is there; a missing one is not added."""
+    entry = directory.entries.get(tag)
+    if entry is None or entry.count != 1 or entry.kind not in (tiff.SHORT, tiff.LONG):
+        return
+    letter = "H" if entry.kind == tiff.SHORT else "I"
+    fits = value if entry.kind == tiff.LONG else min(value, 0xFFFF)
+    struct.pack_into(file.order + letter, made, entry.offset, fits)
+
+
+def _apple_entries(file: Tiff, exif: Directory) -> list[int]:
+    """Return where the entries of Apple's maker note lie that tie the photo to a film."""
+    entry = _readable(file, exif, tiff.MAKER_NOTE, 1 << 20)
+    note = file.bytes_of(entry) if entry is not None else b""
+    if entry is None or not note.startswith(APPLE) or len(note) < _APPLE_HEADER + 2:
+        return []
+    start = entry.offset + _APPLE_HEADER
+    count = int.from_bytes(note[_APPLE_HEADER : _APPLE_HEADER + 2], "big")
+    table = note[_APPLE_HEADER + 2 : _APPLE_HEADER + 2 + 12 * count]
+    return [
+        start + 2 + at
+        for at in range(0, len(table) - 11, 12)
+        if int.from_bytes(table[at : at + 2], "big") in (CONTENT_IDENTIFIER, LIVE_VIDEO_INDEX)
+    ]
+
+
+def _unlink_film(made: bytearray, file: Tiff, exif: Directory) -> None:
+    """Take the entries out of Apple's table; the rest moves up, no value moves."""
+    places = _apple_entries(file, exif)
+    if not places:
+        return
+    note = exif.entries[tiff.MAKER_NOTE]
+    start = note.offset + _APPLE_HEADER
+    count = int.from_bytes(made[start : start + 2], "big")
+    for place in reversed(places):
+        kind, number = struct.unpack_from(">HI", made, place + 2)
+        value, length = struct.unpack_from(">I", made, place + 8)[0], number
+        if kind in (2, 7) and length > 4 and value + length <= note.length:
+            made[note.offset + value : note.offset + value + length] = bytes(length)
+        stop = start + 2 + 12 * count + 4  # the table and the offset after it
+        made[place : stop - 12] = made[place + 12 : stop]
+        made[stop - 12 : stop] = bytes(12)
+        count -= 1
+    made[start : start + 2] = count.to_bytes(2, "big")
+
+
+def _drop_thumbnail(made: bytearray, file: Tiff, first: Directory) -> None:
+    """Cut the second directory off, and erase it with its thumbnail."""
+    if not first.following:
+        return
+    width = 4
+    made[first.following_position : first.following_position + width] = bytes(width)
+    try:
+        second = file.directory(first.following)
+        start = file.number(second, tiff.THUMBNAIL)
+        length = file.number(second, tiff.THUMBNAIL_BYTES)
+    except Malformed:
+        return
+    if not 0 < start <= start + length <= len(made):
+        return
+    made[start : start + length] = bytes(length)
+    if start + length == len(made):
+        del made[start:]

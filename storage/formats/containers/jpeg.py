@@ -1,0 +1,122 @@
+"""JPEG: markers, and the segments between them (ITU T.81, annex B)."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+from storage.formats.containers import BLOCK_BYTES, Malformed, end, take
+
+SOI, EOI, SOS, COM, APP0 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+MOST_BYTES = 65533
+"""A segment holds no more."""
+
+
+class Segment(NamedTuple):
+    """One marker with its bytes; a scan's coded data belongs to its SOS segment."""
+
+    marker: int
+    start: int
+    """Of the marker."""
+    body: int
+    length: int
+    """Of the body, for SOS the header's only."""
+    stop: int
+    """Where the next marker begins."""
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether it is an APPn or a comment, which a decoder needs not know."""
+        return self.marker == COM or APP0 <= self.marker <= APP0 + 15
+
+
+def segments(file: BinaryIO) -> Iterator[Segment]:
+    """Yield all segments from SOI to EOI; a file that breaks off yields no EOI."""
+    at, size = 2, end(file)
+    if take(file, 0, 2) != b"\xff\xd8":
+        raise Malformed("no JPEG")
+    while at + 2 <= size:
+        lead, marker = take(file, at, 2)
+        if lead != 0xFF or marker == 0:
+            raise Malformed(f"no marker at {at}")
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker == EOI:
+            yield Segment(EOI, at, at + 2, 0, at + 2)
+            return
+        if marker in _ALONE:
+            at += 2
+            continue
+        if at + 4 > size:
+            return
+        length = int.from_bytes(take(file, at + 2, 2), "big") - 2
+        if length < 0:
+            raise Malformed(f"a segment of no length at {at}")
+        stop = at + 4 + length
+        if stop > size:
+            return
+        if marker == SOS:
+            stop = _scan_end(file, stop)
+        yield Segment(marker, at, at + 4, length, stop)
+        at = stop
+
+
+def _scan_end(file: BinaryIO, offset: int) -> int:
+    """Return where the marker after a scan's coded data begins, or the file's end."""
+    file.seek(offset)
+    carried = b""
+    while block := file.read(BLOCK_BYTES):
+        block = carried + block
+        if found := _MARKER.search(block):
+            return offset - len(carried) + found.start()
+        offset += len(block) - len(carried)
+        carried = block[-1:] if block[-1:] == b"\xff" else b""
+    return offset
+
+
+def frame(file: BinaryIO) -> tuple[int, int, int, int, int]:
+    """Return width, height, bits and components of the image, and the marker of its frame."""
+    for segment in segments(file):
+        if segment.marker in FRAMES:
+            header = take(file, segment.body, 6)
+            height, width = (int.from_bytes(header[at : at + 2], "big") for at in (1, 3))
+            return width, height, header[0], header[5], segment.marker
+    raise Malformed("it has no frame")
+
+
+def metadata(file: BinaryIO) -> list[tuple[int, bytes]]:
+    """Return the marker and body of each APPn and comment before the first scan."""
+    found = []
+    for segment in segments(file):
+        if segment.marker == SOS:
+            break
+        if segment.is_metadata:
+            found.append((segment.marker, take(file, segment.body, segment.length)))
+    return found
+
+
+def coded(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of all that is coded image, in order, without SOI and EOI."""
+    for segment in segments(file):
+        if not segment.is_metadata and segment.marker != EOI:
+            yield segment.start, segment.stop - segment.start
+
+
+def coded_end(file: BinaryIO) -> int | None:
+    """Return where the image ends and a trailer may begin; None if it breaks off before."""
+    return next((segment.stop for segment in segments(file) if segment.marker == EOI), None)
+
+
+def splice(file: BinaryIO, parts: Sequence[tuple[int, bytes]]) -> bytes:
+    """Return the coded image with these APPn and comments in place of its own."""
+    made = [b"\xff\xd8"]
+    for marker, body in parts:
+        if len(body) > MOST_BYTES:
+            raise ValueError(f"a segment of {len(body)} bytes")
+        made += [bytes((0xFF, marker)), (len(body) + 2).to_bytes(2, "big"), body]
+    made += [take(file, start, length) for start, length in coded(file)]
+    return b"".join([*made, b"\xff\xd9"])

@@ -1,0 +1,257 @@
+"""TIFF: directories of tags (TIFF 6.0, BigTIFF); EXIF is a small TIFF of its own.
+
+Values are kept as the bytes that lie in the file and in its byte order, so that what nobody here
+understands survives as it was.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from storage.formats.containers import Malformed, end, take
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+STRIPS, SAMPLES, ROWS, STRIP_BYTES, PLANAR = 273, 277, 278, 279, 284
+PREDICTOR, TILES, TILE_BYTES, EXTRA, SAMPLE_FORMAT, JPEG_TABLES = 317, 324, 325, 338, 339, 347
+ORIENTATION, SOFTWARE, MAKE, XMP, IPTC, PHOTOSHOP, ICC = 274, 305, 271, 700, 33723, 34377, 34675
+EXIF, GPS, INTEROP, SUBFILE, SUB_IFDS = 34665, 34853, 40965, 254, 330
+THUMBNAIL, THUMBNAIL_BYTES = 513, 514
+MAKER_NOTE, USER_COMMENT, PIXELS_WIDE, PIXELS_HIGH = 37500, 37510, 40962, 40963
+STRUCTURE = frozenset(
+    {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
+    | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 322, 323, 324, 325, 330, 332, 338}
+    | {339, 340, 341, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 559}
+)
+"""Tags that say how the pixels lie in the file; 318, 319 and 532 go with them."""
+CODED = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, PLANAR, PREDICTOR, 320,
+         322, 323, EXTRA, SAMPLE_FORMAT, JPEG_TABLES, 530)  # fmt: skip
+"""Tags without which the coded pixels cannot be read."""
+
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+          16: 8, 17: 8, 18: 8}  # fmt: skip
+_WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+SHORT, LONG, UNDEFINED = 3, 4, 7
+MOST_ENTRIES = 4096
+MOST_DIRECTORIES = 1000
+VALUE_BYTES = 64 << 20
+"""A tag's value that is larger is not read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tag of a directory and where it lies."""
+
+    tag: int
+    kind: int
+    count: int
+    position: int
+    """Of the entry itself, 12 bytes long (20 in a BigTIFF)."""
+    offset: int
+    """Of the value, which may lie within the entry."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the value."""
+        return _SIZES.get(self.kind, 1) * self.count
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One IFD as it lies in a file."""
+
+    position: int
+    entries: Mapping[int, Entry]
+    following_position: int
+    """Where the offset of the next directory is written."""
+    following: int
+    """That offset; 0 for the last."""
+
+
+class Tiff:
+    """Directories of one file, read when they are asked for."""
+
+    def __init__(self, file: BinaryIO):
+        """Read the header.
+
+        Raises:
+            Malformed: it is no TIFF.
+
+        """
+        self.file = file
+        head = take(file, 0, 8)
+        if head[:2] not in (b"II", b"MM"):
+            raise Malformed("no TIFF")
+        self.order = "<" if head[:2] == b"II" else ">"
+        version = self._whole(head[2:4])
+        if version not in (42, 43):
+            raise Malformed("no TIFF")
+        self.big = version == 43
+        self.first = self._whole(take(file, 8, 8)) if self.big else self._whole(head[4:8])
+
+    def directory(self, position: int) -> Directory:
+        """Read the directory at `position`."""
+        width, counted, size = (8, 8, 20) if self.big else (4, 2, 12)
+        count = self._whole(take(self.file, position, counted))
+        if not 0 < count <= MOST_ENTRIES:
+            raise Malformed(f"a directory of {count} entries")
+        start = position + counted
+        table = take(self.file, start, count * size)
+        entries: dict[int, Entry] = {}
+        for at in range(0, len(table), size):
+            tag, kind = (self._whole(table[at + skip : at + skip + 2]) for skip in (0, 2))
+            number = self._whole(table[at + 4 : at + 4 + width])
+            entry = Entry(tag, kind, number, start + at, start + at + 4 + width)
+            if entry.length > width:
+                outside = self._whole(table[at + 4 + width : at + size])
+                entry = Entry(tag, kind, number, start + at, outside)
+            entries.setdefault(tag, entry)
+        stop = start + len(table)
+        room = end(self.file) - stop >= width
+        following = self._whole(take(self.file, stop, width)) if room else 0
+        return Directory(position, entries, stop, following)
+
+    def pages(self) -> Iterator[Directory]:
+        """Yield the directories of the main chain."""
+        position, seen = self.first, set[int]()
+        while position and position not in seen and len(seen) < MOST_DIRECTORIES:
+            seen.add(position)
+            yield (page := self.directory(position))
+            position = page.following
+
+    def bytes_of(self, entry: Entry) -> bytes:
+        """Return a value's bytes in the file's order."""
+        if entry.length > VALUE_BYTES:
+            raise Malformed(f"tag {entry.tag} has {entry.length} bytes")
+        return take(self.file, entry.offset, entry.length)
+
+    def numbers(self, directory: Directory, tag: int) -> tuple[int, ...]:
+        """Return a tag's whole numbers, none if it is missing or of another kind."""
+        entry = directory.entries.get(tag)
+        if entry is None or entry.kind not in _WHOLE:
+            return ()
+        return struct.unpack(f"{self.order}{entry.count}{_WHOLE[entry.kind]}", self.bytes_of(entry))
+
+    def number(self, directory: Directory, tag: int, default: int = 0) -> int:
+        """Return the first whole number of a tag."""
+        return next(iter(self.numbers(directory, tag)), default)
+
+    def text(self, directory: Directory, tag: int) -> str:
+        """Return a tag's text, "" if it is missing."""
+        entry = directory.entries.get(tag)
+        if entry is None or entry.length > 65536:
+            return ""
+        return self.bytes_of(entry).split(b"\0", 1)[0].decode("utf-8", "replace").strip()
+
+    def below(self, directory: Directory, tag: int) -> Directory | None:
+        """Return the directory that a tag points to (EXIF, GPS), None if it cannot be read."""
+        position = self.number(directory, tag)
+        try:
+            return self.directory(position) if position else None
+        except Malformed:
+            return None
+
+    def strips(self, directory: Directory) -> list[tuple[int, int]]:
+        """Return (offset, length) of each strip or tile."""
+        for places, lengths in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
+            if places in directory.entries:
+                starts = self.numbers(directory, places)
+                return list(zip(starts, self.numbers(directory, lengths), strict=False))
+        return []
+
+    def _whole(self, data: bytes) -> int:
+        return int.from_bytes(data, "little" if self.order == "<" else "big")
+
+
+@dataclass
+class Tree:
+    """A directory apart from any file: tags to their kind, count and bytes, or to a directory."""
+
+    values: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
+    below: dict[int, "Tree"] = field(default_factory=dict)
+
+
+def tree(tiff: Tiff, directory: Directory, depth: int = 0) -> Tree:
+    """Copy what a directory says of the photo, not how its pixels lie.
+
+    What cannot be read is left out.
+    """
+    made = Tree()
+    for tag, entry in directory.entries.items():
+        if (depth == 0 and tag in STRUCTURE) or entry.kind not in _SIZES:
+            continue
+        if tag in (EXIF, GPS, INTEROP):
+            found = tiff.below(directory, tag) if depth < 2 else None
+            if found is not None:
+                made.below[tag] = tree(tiff, found, depth + 1)
+            continue
+        try:
+            made.values[tag] = (entry.kind, entry.count, tiff.bytes_of(entry))
+        except Malformed:
+            continue
+    return made
+
+
+def serialise(root: Tree, order: str, strips: Sequence[bytes] = (), places: int = STRIPS) -> bytes:
+    """Return a file with one directory, its directories below, and `strips` at its end.
+
+    The tags `places` and their lengths are made here.
+
+    Raises:
+        Malformed: it would be larger than 4 GB.
+
+    """
+    if strips:
+        lengths = struct.pack(f"{order}{len(strips)}I", *map(len, strips))
+        counts = STRIP_BYTES if places == STRIPS else TILE_BYTES
+        root.values[counts] = (LONG, len(strips), lengths)
+        root.values[places] = (LONG, len(strips), bytes(4 * len(strips)))
+    start = 8 + _size(root)
+    starts = []
+    for strip in strips:
+        starts.append(start)
+        start += len(strip)
+    if start >= 1 << 32:
+        raise Malformed("a TIFF cannot be larger than 4 GB")
+    if strips:
+        root.values[places] = (LONG, len(strips), struct.pack(f"{order}{len(strips)}I", *starts))
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    head = mark + struct.pack(order + "I", 8)
+    return b"".join([head, _directory_bytes(root, order, 8), *strips])
+
+
+def _even(length: int) -> int:
+    return length + length % 2
+
+
+def _own_size(root: Tree) -> int:
+    outside = sum(_even(len(data)) for _, _, data in root.values.values() if len(data) > 4)
+    return 6 + 12 * (len(root.values) + len(root.below)) + outside
+
+
+def _size(root: Tree) -> int:
+    return _own_size(root) + sum(_size(below) for below in root.below.values())
+
+
+def _directory_bytes(root: Tree, order: str, position: int) -> bytes:
+    """Lay out a directory at `position`: its table, its values, the directories below."""
+    table: list[bytes] = [struct.pack(order + "H", len(root.values) + len(root.below))]
+    values: list[bytes] = []
+    belows: list[bytes] = []
+    outside = position + 6 + 12 * (len(root.values) + len(root.below))
+    deeper = position + _own_size(root)
+    for tag in sorted([*root.values, *root.below]):
+        if tag in root.below:
+            table.append(struct.pack(order + "HHII", tag, LONG, 1, deeper))
+            belows.append(_directory_bytes(root.below[tag], order, deeper))
+            deeper += len(belows[-1])
+            continue
+        kind, count, data = root.values[tag]
+        table.append(struct.pack(order + "HHI", tag, kind, count))
+        if len(data) <= 4:
+            table.append(data.ljust(4, b"\0"))
+            continue
+        table.append(struct.pack(order + "I", outside))
+        values.append(data.ljust(_even(len(data)), b"\0"))
+        outside += len(values[-1])
+    return b"".join([*table, bytes(4), *values, *belows])

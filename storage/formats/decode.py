@@ -1,0 +1,185 @@
+"""Coded image to pixels: arrays of uint8 or uint16 as they lie in the file, not turned."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import JpegImagePlugin
+
+from storage.formats import lossless as deep
+from storage.formats.containers import Malformed, isobmff, jpeg, png, webp
+from storage.formats.detect import Format
+from storage.formats.headers import Header
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+"""(H, W, C): grey, grey and alpha, RGB, or RGB and alpha."""
+
+_PLUGINS = {
+    Format.JPEG: ("JPEG", "MPO"), Format.PNG: ("PNG",), Format.TIFF: ("TIFF",),
+    Format.WEBP: ("WEBP",), Format.AVIF: ("AVIF",),
+}  # fmt: skip
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+# Natural order, ITU T.81 annex K.1.
+_LUMINANCE = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113,
+    92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+_SAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a file's image is coded, to write another like it."""
+
+    kind: Format
+    bits: int = 8
+    grey: bool = False
+    lossless: bool = True
+    tables: tuple[tuple[int, ...], ...] = ()
+    """A JPEG's quantisation tables, in natural order."""
+    sampling: str = "4:2:0"
+    progressive: bool = False
+    colours: dict[str, Any] | None = None
+    """Colour codes of a HEIC (nclx)."""
+    order: str = "<"
+    """Byte order of a TIFF, which its tags share."""
+
+    @property
+    def top(self) -> int:
+        """The largest value of a pixel."""
+        return (1 << self.bits) - 1
+
+
+@contextmanager
+def any_size() -> Iterator[None]:
+    """Open images without Pillow's own limit, which is not ours, and without its warnings."""
+    limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = limit
+
+
+def decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
+    """Decode a whole file.
+
+    Raises:
+        Malformed: it breaks off.
+        Exception: whatever the decoders raise for broken bytes.
+
+    """
+    _check_end(data, kind)
+    if kind is Format.TIFF:
+        data = deep.unturned(data)
+    with any_size():
+        if kind is Format.HEIC:
+            return _decode_heic(data, header)
+        if header.bits == 16:
+            pixels: Pixels = deep.decode(data, header.channels)
+            return pixels, Coding(kind, 16, grey=header.channels < 3, order=_order(data))
+        with Pillow.open(io.BytesIO(data), formats=_PLUGINS[kind]) as file:
+            if isinstance(file, JpegImagePlugin.JpegImageFile):
+                coding = _jpeg_coding(file)
+            else:
+                coding = _other_coding(data, kind, file.mode)
+            if file.size != (header.width, header.height):
+                raise Malformed("it has other pixels than its header says")
+            if file.mode not in MODES.values():
+                raise Malformed(f"pixels of the kind {file.mode} are not handled")
+            pixels = np.asarray(file)
+            return pixels if pixels.ndim == 3 else pixels[..., None], coding
+
+
+def _check_end(data: bytes, kind: Format) -> None:
+    """Refuse what breaks off, also where a decoder would fill the rest with grey."""
+    file = io.BytesIO(data)
+    whole = True
+    match kind:
+        case Format.JPEG:
+            whole = jpeg.coded_end(file) is not None
+        case Format.PNG:
+            whole = png.is_whole(file)
+        case Format.WEBP | Format.HEIC | Format.AVIF:
+            whole = any(data[-4096:])
+    if not whole:
+        raise Malformed("it breaks off before its end")
+
+
+def _jpeg_coding(file: JpegImagePlugin.JpegImageFile) -> Coding:
+    sampling = JpegImagePlugin.get_sampling(file)
+    tables = tuple(tuple(table) for _, table in sorted(file.quantization.items()))
+    return Coding(
+        Format.JPEG,
+        grey=file.mode == "L",
+        lossless=False,
+        tables=tables,
+        sampling=_SAMPLINGS.get(sampling, "4:4:4"),
+        progressive=bool(file.info.get("progressive")),
+    )
+
+
+def _other_coding(data: bytes, kind: Format, mode: str) -> Coding:
+    grey = mode in ("L", "LA")
+    if kind is Format.WEBP:
+        return Coding(kind, lossless=webp.header(io.BytesIO(data)).lossless)
+    if kind is Format.AVIF:
+        return Coding(kind, grey=grey, lossless=False, sampling=_avif_sampling(data))
+    return Coding(kind, grey=grey, order=_order(data))
+
+
+def _order(data: bytes) -> str:
+    return ">" if data[:2] == b"MM" else "<"
+
+
+def _avif_sampling(data: bytes) -> str:
+    found = isobmff.read(io.BytesIO(data))
+    flags = next((data[2] for kind, data in found.properties if kind == "av1C"), 0x0C)
+    return {0x0C: "4:2:0", 0x08: "4:2:2"}.get(flags & 0x0C, "4:4:4")
+
+
+def _decode_heic(data: bytes, header: Header) -> tuple[Pixels, Coding]:
+    import pillow_heif  # only where there is a HEIC: it takes a while to load
+
+    file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    image = file[file.primary_index]
+    told: Any = image.info  # a dictionary of all kinds
+    if image.size != (header.width, header.height):
+        raise Malformed("it has other pixels than its header says")
+    channels = {"L": 1, "RGB": 3, "RGBA": 4}.get(image.mode.partition(";")[0])
+    if channels is None:
+        raise Malformed(f"pixels of the kind {image.mode} are not handled")
+    pixels = np.asarray(image)
+    width, height = image.size
+    pixels = pixels.reshape(pixels.shape[0], -1, channels)[:height, :width]
+    chroma = {422: "4:2:2", 444: "4:4:4"}.get(told.get("chroma", 420), "4:2:0")
+    bits = int(told["bit_depth"])
+    return pixels, Coding(
+        Format.HEIC, bits, grey=channels == 1, lossless=False, sampling=chroma,
+        colours=told.get("nclx_profile"),
+    )  # fmt: skip
+
+
+def jpeg_quality(tables: tuple[tuple[int, ...], ...]) -> int | None:
+    """Return the quality (1 to 100) whose luminance table is nearest, None without tables."""
+    if not tables:
+        return None
+    seen, standard = np.array(tables[0]), np.array(_LUMINANCE)
+    if seen.shape != standard.shape:
+        return None
+
+    def distance(quality: int) -> float:
+        scale = 5000 / quality if quality < 50 else 200 - 2 * quality
+        made = np.clip((standard * scale + 50) // 100, 1, 255)
+        return float(np.abs(made - seen).sum())
+
+    return min(range(1, 101), key=distance)

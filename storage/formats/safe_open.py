@@ -1,0 +1,117 @@
+"""Opening a photo that may be anything: broken, huge, a pipe, on a disk that fails."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from PIL import UnidentifiedImageError
+
+from storage.errors import TooLarge, UnreadablePhoto
+from storage.formats import headers
+from storage.formats.containers import Malformed
+from storage.formats.detect import PREFIX_BYTES, Format, sniff
+from storage.formats.headers import Header
+from storage.settings import Settings
+
+MEGA = 1_000_000
+_NOT_REGULAR = (errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR)
+"""Errors that say something of the file and nothing of the disk."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a photo may ask of the machine."""
+
+    max_bytes: int
+    max_pixels: int
+    min_free_bytes: int
+    """Results are not written while the disk has less free."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the limits that the settings set."""
+        return cls(
+            settings.max_megabytes * MEGA,
+            settings.max_megapixels * MEGA,
+            settings.min_free_megabytes * MEGA,
+        )
+
+
+@contextmanager
+def opened(path: Path, *, may_be_empty: bool = False) -> Iterator[BinaryIO]:
+    """Open a photo for reading, unless it is a folder, a pipe or something else that may hang.
+
+    What a broken file makes the code inside raise becomes UnreadablePhoto; an error of the disk
+    passes, and so does a lack of memory.
+
+    Raises:
+        UnreadablePhoto: it is no regular file, or empty, or broken.
+        OSError: the disk or the share does not give it.
+
+    """
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in _NOT_REGULAR:
+            raise
+        raise UnreadablePhoto(f"{shown} cannot be opened as a file: {error}") from error
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(number)
+        raise UnreadablePhoto(f"{shown} is no regular file")
+    with os.fdopen(number, "rb") as file:
+        if status.st_size == 0 and not may_be_empty:
+            raise UnreadablePhoto(f"{shown} is empty")
+        try:
+            yield file
+        except (UnreadablePhoto, TooLarge, MemoryError):
+            raise
+        except Exception as error:  # what decoders raise for broken bytes has no common class
+            if isinstance(error, OSError) and error.errno:
+                raise
+            reason = str(error).split("\n")[0] or type(error).__name__
+            if isinstance(error, UnidentifiedImageError):  # its text names an address in memory
+                reason = "no decoder knows what it is"
+            raise UnreadablePhoto(f"{shown} is no photo that can be decoded: {reason}") from error
+
+
+def kind_of(file: BinaryIO) -> Format:
+    """Return the format of an open file, by its content.
+
+    Raises:
+        Malformed: it is none that photomend takes.
+
+    """
+    file.seek(0)
+    kind = sniff(file.read(PREFIX_BYTES))
+    if not isinstance(kind, Format):
+        raise Malformed(f"its content is {kind or 'of no known format'}")
+    return kind
+
+
+def checked(file: BinaryIO, path: Path, kind: Format, limits: Limits) -> Header:
+    """Read the header of an open file and hold it against the limits, before anything is decoded.
+
+    Raises:
+        TooLarge: it has more bytes or pixels.
+
+    """
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    length = os.fstat(file.fileno()).st_size
+    if length > limits.max_bytes:
+        most = limits.max_bytes // MEGA
+        raise TooLarge(f"{shown} has {length / MEGA:.0f} MB, more than max_megabytes = {most}")
+    header = headers.read(file, kind)
+    if header.width * header.height > limits.max_pixels:
+        most = limits.max_pixels // MEGA
+        pixels = f"{header.width} x {header.height} pixels"
+        raise TooLarge(f"{shown} has {pixels}, more than max_megapixels = {most}")
+    if header.width < 1 or header.height < 1:
+        raise Malformed("it has no pixels")
+    return header

@@ -1,0 +1,1 @@
+"""EXIF, XMP, ICC and sidecars of photos."""

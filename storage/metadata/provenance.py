@@ -1,0 +1,143 @@
+"""What a mended copy says of itself: where it comes from, what was done and by whom.
+
+Written as XMP in the words of IPTC and Adobe, and in a namespace of our own from which a lost
+database is rebuilt.
+"""
+
+import os
+from dataclasses import MISSING, dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from storage.metadata import xmp
+from storage.metadata.xmp import Packet, name
+
+_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+ENHANCED = _SOURCE_TYPES + "algorithmicallyEnhanced"
+GENERATIVE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a mended copy comes from."""
+
+    gallery: str
+    source: str
+    """Relative to the gallery, as `os.fsdecode` gives it."""
+    content_hash: str
+    """Of the source."""
+    job_id: int
+    claim: int
+    category: str
+    software: str
+    """Name and version: "photomend 0.1.0"."""
+    generative: bool
+    """Whether a step may have invented content."""
+    mended_at: datetime
+    steps: str
+    """What was done, in a short text."""
+    image_hash: str = ""
+    """Content hash of the output's own coded image, filled in when it is written."""
+    orientation: int = 1
+    """By which the source's pixels were turned upright, 1 to 8 as in EXIF; filled in as well."""
+
+    def of_image(self, image_hash: str) -> "Provenance":
+        """Return this provenance for a coded image."""
+        return replace(self, image_hash=image_hash)
+
+
+def stamp(packet: Packet, provenance: Provenance) -> None:
+    """Write the provenance into a packet that was the source's.
+
+    The source's own tools and dates (xmp:CreatorTool, exif:DateTimeOriginal) are not touched.
+    """
+    when = provenance.mended_at.isoformat(timespec="seconds")
+    document, instance = packet.text("xmpMM:DocumentID"), packet.text("xmpMM:InstanceID")
+    original = packet.text("xmpMM:OriginalDocumentID") or document
+    fresh = xmp.new_id("iid")
+    packet.set("xmpMM:DocumentID", xmp.new_id("did"))
+    packet.set("xmpMM:InstanceID", fresh)
+    if original:
+        packet.set("xmpMM:OriginalDocumentID", original)
+    _derive(packet, document, instance, original)
+    packet.append("xmpMM:History", _event(provenance, when, fresh))
+    packet.set("xmp:MetadataDate", when)
+    packet.set("xmp:ModifyDate", when)
+    kind = GENERATIVE if provenance.generative else ENHANCED
+    packet.set("Iptc4xmpExt:DigitalSourceType", kind)
+    if provenance.generative:
+        system, _, version = provenance.software.partition(" ")
+        packet.set("Iptc4xmpExt:AISystemUsed", system)
+        packet.set("Iptc4xmpExt:AISystemVersionUsed", version)
+    for field in fields(Provenance):
+        packet.set(_own(field.name), _encode(getattr(provenance, field.name)))
+
+
+def of(packet: Packet) -> Provenance | None:
+    """Return the provenance that a packet holds, None if photomend did not write it."""
+    try:
+        values: dict[str, Any] = {}
+        for field in fields(Provenance):
+            text = packet.text(_own(field.name))
+            if text is not None:
+                values[field.name] = _decode(field.type, text)
+            elif field.default is MISSING:
+                return None
+        return Provenance(**values)
+    except ValueError:
+        return None
+
+
+def _derive(
+    packet: Packet, document: str | None, instance: str | None, original: str | None
+) -> None:
+    """Name the document that this one was made from, where it has a name."""
+    derived = packet.put("xmpMM:DerivedFrom")
+    known = {"documentID": document, "instanceID": instance, "originalDocumentID": original}
+    found = {key: value for key, value in known.items() if value}
+    if not found:
+        packet.remove(name("xmpMM:DerivedFrom"))
+        return
+    derived.set(name("rdf:parseType"), "Resource")
+    for key, value in found.items():
+        part = derived.makeelement(name(f"stRef:{key}"), {})
+        part.text = value
+        derived.append(part)
+
+
+def _event(provenance: Provenance, when: str, instance: str) -> dict[str, str]:
+    return {
+        "stEvt:action": "edited",
+        "stEvt:when": when,
+        "stEvt:softwareAgent": provenance.software,
+        "stEvt:instanceID": instance,
+        "stEvt:changed": "/",
+        "stEvt:parameters": f"{provenance.category}: {provenance.steps}",
+    }
+
+
+def _own(field: str) -> str:
+    """Return the property of ours for a field: job_id → photomend:JobId."""
+    return "photomend:" + field.title().replace("_", "")
+
+
+def _encode(value: object) -> str:
+    """Return a value as XML can hold it; names need not be UTF-8, nor printable."""
+    match value:
+        case datetime():
+            return value.isoformat(timespec="seconds")
+        case str():
+            return quote(os.fsencode(value), safe=" !#$&'()*+,/:;=?@[]^`{|}")
+        case _:
+            return str(value)
+
+
+def _decode(kind: object, text: str) -> object:
+    if kind is bool:
+        return text == "True"
+    if kind is int:
+        return int(text)
+    if kind is datetime:
+        return datetime.fromisoformat(text)
+    return os.fsdecode(unquote_to_bytes(text))

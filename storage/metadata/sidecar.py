@@ -1,0 +1,44 @@
+"""XMP sidecars: what library apps know of a photo and keep in a file beside it."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from storage import publishing
+from storage.errors import UnreadablePhoto
+from storage.formats.safe_open import opened
+
+MOST_BYTES = 16 << 20
+"""A larger sidecar is not copied."""
+
+
+def copy_sidecar(source: Path, output: Path) -> None:
+    """Copy the source's sidecars (photo.jpg.xmp, photo.xmp) beside the output, if there are any.
+
+    What lies there already stays: nothing tells our copy from one that its owner changed.
+
+    Raises:
+        OSError: the disk or the share does not give or take it.
+
+    """
+    for theirs, copy in (
+        (source.with_name(source.name + ".xmp"), output.with_name(output.name + ".xmp")),
+        (source.with_suffix(".xmp"), output.with_suffix(".xmp")),
+    ):
+        if len(os.fsencode(copy.name)) <= publishing.LONGEST_NAME_BYTES:
+            with suppress(UnreadablePhoto, FileNotFoundError):
+                _copy(theirs, copy)
+
+
+def _copy(theirs: Path, copy: Path) -> None:
+    with opened(theirs) as file:
+        status = os.fstat(file.fileno())
+        if status.st_size > MOST_BYTES or os.path.lexists(copy):
+            return
+        temporary = publishing.temporary(copy, 0, 0)  # no job has this number: swept if we die here
+        with temporary.open("wb") as made:
+            made.write(file.read())
+            made.flush()
+            os.fsync(made.fileno())
+    os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+    publishing.publish(temporary, copy)

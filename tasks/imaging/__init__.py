@@ -1,0 +1,1 @@
+"""Image processing that both engines use, without torch."""

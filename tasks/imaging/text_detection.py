@@ -1,0 +1,101 @@
+"""Find text in an image with PP-OCR's detector, whose network comes with the rapidocr package."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.photos import Image
+from tasks.imaging.light import Plane
+
+Polygon = NDArray[np.float32]
+"""Corners, (N, 2), x and y in pixels; a detector gives four, clockwise from the top left."""
+Detector = Callable[[NDArray[np.uint8]], Iterable[NDArray[Any]]]
+"""Pixels (H, W, 3), blue first, as PP-OCR was fitted on → polygons."""
+
+THREADS = 2
+ENGINE = {
+    "Global.log_level": "critical",
+    "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
+    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+}
+"""How rapidocr runs whatever it runs."""
+FEATHER = 0.25
+"""Of a text line's height: how far the mask fades outside of it."""
+SUREST = 0.6
+"""The score from which on a polygon is believed: the default of PP-OCR."""
+LARGEST = 0.2
+"""Of the image: a larger polygon is no line of text (often it is the whole image)."""
+LONGEST, SHORTEST = 2000, 32
+"""Pixels of the longer side of the copy that is looked at, and the least of its shorter one."""
+LONGEST_SHAPE = 8
+"""Times its width or height: rapidocr enlarges a copy until its shorter side has 736 pixels, which
+took 5 GB for a strip of 70 by 4000. It frames wide strips by itself, but no tall ones."""
+
+
+def find_text(image: Image) -> Plane:
+    """Give a mask of the text in an image, (H, W): 1 on text, fading to 0 around it."""
+    mask = np.zeros(image.shape[:2], np.float32)
+    polygons = find_polygons(image)
+    for polygon in polygons:
+        cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], (1.0,))
+    return _feathered(mask, polygons)
+
+
+def find_polygons(image: Image) -> list[Polygon]:
+    """Give a polygon around each line of text in an image, RGB in [0, 1], any H and W.
+
+    The detector looks at a copy of at most `LONGEST` pixels a side, whatever the image's size.
+    """
+    return found_by(_by_rapidocr, image)
+
+
+def found_by(detector: Detector, image: Image) -> list[Polygon]:
+    """Give what a detector takes for lines of text, where an image's size and shape allow any."""
+    height, width = image.shape[:2]
+    if min(height, width) * min(1, LONGEST / max(height, width)) < SHORTEST:
+        return []
+    blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
+    polygons = [np.asarray(found, np.float32) for found in detector(_framed(blue_first))]
+    return [found for found in polygons if cv2.contourArea(found) <= LARGEST * height * width]
+
+
+def _by_rapidocr(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
+    boxes: NDArray[Any] | None = _detector()(pixels).boxes
+    return [] if boxes is None else boxes
+
+
+def _framed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Widen a strip to the right or below, where polygons keep their coordinates."""
+    height, width = pixels.shape[:2]
+    least = -(-max(height, width) // LONGEST_SHAPE)
+    below, right = max(0, least - height), max(0, least - width)
+    framed = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(framed, np.uint8)
+
+
+def _feathered(mask: Plane, polygons: list[Polygon]) -> Plane:
+    if not polygons:
+        return mask
+    height = float(np.median([min(cv2.minAreaRect(polygon)[1]) for polygon in polygons]))
+    reach = 2 * int(np.clip(FEATHER * height, 2, 32)) + 1
+    grown = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.blur(grown, (reach, reach)), np.float32)
+
+
+@cache
+def _detector() -> Any:  # rapidocr has no types for what it gives
+    from rapidocr import RapidOCR  # takes two seconds
+
+    return RapidOCR(
+        params={
+            "Global.use_cls": False,
+            "Global.use_rec": False,
+            "Det.box_thresh": SUREST,
+            "Global.max_side_len": LONGEST,
+            **ENGINE,
+        }
+    )

@@ -1,0 +1,1 @@
+"""The lite engine: small networks that come with the package and run on a CPU."""

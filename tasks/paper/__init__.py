@@ -1,0 +1,1 @@
+"""The paper engine: large networks, torch, and weights that the owner fetches."""

@@ -1,0 +1,1 @@
+"""The vision-language classifier of the paper engine."""

@@ -1,0 +1,280 @@
+"""A vision-language net behind an HTTP server that speaks OpenAI's chat completions.
+
+Ollama, vLLM and llama.cpp do. One token is asked for, with the probabilities of the likeliest
+twenty; of a server that gives none (Ollama before 0.12.11) the letter itself is taken.
+"""
+
+import base64
+import http.client
+import io
+import json
+import logging
+import math
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from threading import Timer
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from PIL import Image as Pictures
+
+from storage.enums import Category
+from storage.errors import SettingsError
+from storage.photos import Image
+from storage.urls import without_password
+from tasks.paper.classifier.answers import BARS, Answer, Shares, judge
+from tasks.paper.classifier.away import ClassifierAway
+from tasks.paper.classifier.prompt import answered, letter, question
+from tasks.paper.classifier.views import Pixels
+from tasks.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+TOP = 20
+"""So many likely tokens are asked for: the most that OpenAI and vLLM give."""
+WORDS = 16
+"""Tokens of a second answer, where the first was no letter and nothing tells its probability."""
+MOST_BYTES = 2**20
+"""A longer answer is not read; one letter and its probabilities take some thousand."""
+LETTER_ALONE = 0.62
+"""The score of a letter without probabilities: so often the best net is right
+(DistortBench, arXiv 2604.19966). It is below the bars of A, B and C, so nothing is touched for it."""
+ROUNDED_ONE = 1.001
+"""The largest probability; a server that tells more means something else by its numbers."""
+EXCERPT = 200
+"""Characters of a server's complaint that are repeated."""
+BUSY = (408, 429)
+UNKNOWN_FIELDS = (400, 422)
+"""What a server answers that knows no probabilities, among other things."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server and the name by which it knows its net."""
+
+    url: str
+    """With or without the "/v1" at its end, like http://localhost:11434."""
+    net: str
+    key: str = field(default="", repr=False)
+    """Sent as a bearer's token, if there is one."""
+    faithful: bool = False
+    """Ask as the paper does: one picture, its prompt, the letters as they come."""
+    bars: Shares = field(default_factory=lambda: BARS)
+    """The score from which on each category is believed."""
+    timeout_seconds: float = 90.0
+    """For one question, from the first byte to the last; a server may load its net first."""
+    pauses_seconds: Sequence[float] = (1.0, 5.0)
+    """Before each further try, while the server does not answer or is busy."""
+    _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look at address and key.
+
+        Raises:
+            SettingsError: the address is no URL of HTTP, or the key cannot be sent.
+
+        """
+        if not (self.key.isascii() and self.key.isprintable()):  # http.client's error would show it
+            raise SettingsError("classifier_key has a line break or a sign that is not ASCII")
+        with suppress(ValueError):
+            parts = self._parts
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+                return
+        raise SettingsError(
+            f"classifier_url = {without_password(self.url)} is no address of a server, like "
+            "http://localhost:11434"
+        )
+
+    @property
+    def name(self) -> str:
+        """The net's name, for the receipt; its server is none of the photo's readers' business."""
+        return f"{self.net} (served{', as in the paper' if self.faithful else ''})"
+
+    def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
+        """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W.
+
+        Raises:
+            ClassifierAway: the server gives no answer that could be read.
+
+        """
+        return judge(image, self.ask, self._priors, faithful=self.faithful, bars=self.bars)
+
+    def ask(self, pictures: Sequence[Pixels]) -> Answer:
+        """Give the probability of each letter among all that the net could have said first.
+
+        Raises:
+            ClassifierAway: the server gives no answer that could be read.
+
+        """
+        asked = _asked(self.net, pictures)
+        choice = self._choice(asked | {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP})
+        odds = _odds(choice)
+        if odds is not None:
+            return Answer(odds)
+        _tell_once(self._shown)
+        said = answered(_text(choice))
+        if said is None and choice.get("finish_reason") == "length":
+            said = answered(_text(self._choice(asked | {"max_tokens": WORDS})))
+        return Answer(_letter_alone(said), measured=False)
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions")
+
+    @property
+    def _shown(self) -> str:
+        """The address for people."""
+        return without_password(self.url)
+
+    def _choice(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask, and return the one choice of the answer."""
+        status, body = self._answer(asked)
+        if status in UNKNOWN_FIELDS and "logprobs" in asked:
+            plain = {k: asked[k] for k in asked if k not in ("logprobs", "top_logprobs")}
+            status, body = self._answer(plain)
+        if status != http.HTTPStatus.OK:
+            raise ClassifierAway(f"the server {self._shown} answers {status}: {_excerpt(body)}")
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
+            choice = json.loads(body)["choices"][0]
+            if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
+                return choice
+        raise ClassifierAway(
+            f"the server {self._shown} answers something else than chat completions: "
+            f"{_excerpt(body)}"
+        )
+
+    def _answer(self, asked: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Post a question, again after pauses while that may help; return status and body."""
+        body = json.dumps(asked).encode()
+        for pause in self.pauses_seconds:
+            try:
+                status, told = self._post(body)
+                if status < 500 and status not in BUSY:
+                    return status, told
+                log.info("the server %s answers %d: %s", self._shown, status, _excerpt(told))
+            except ClassifierAway as away:
+                log.info("%s", away)
+            time.sleep(pause)
+        return self._post(body)
+
+    def _post(self, body: bytes) -> tuple[int, bytes]:
+        """Post a question once; return the status and the body of the answer."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        end = time.monotonic() + self.timeout_seconds
+        try:
+            with self._connected(end) as connection:
+                connection.request("POST", self._parts.path, body, headers)
+                response = connection.getresponse()
+                told = response.read(MOST_BYTES + 1)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._away(end, str(error) or type(error).__name__) from error
+        if time.monotonic() >= end:
+            raise self._away(end, "")
+        if len(told) > MOST_BYTES:
+            raise self._away(end, f"it sends more than {MOST_BYTES} bytes")
+        return response.status, told
+
+    @contextmanager
+    def _connected(self, end: float) -> Iterator[http.client.HTTPConnection]:
+        """Connect, and cut the connection at `end` (monotonic seconds), however busy it looks."""
+        secure = self._parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        assert self._parts.hostname
+        connection = kind(self._parts.hostname, self._parts.port, timeout=self.timeout_seconds)
+        with closing(connection):
+            connection.connect()
+            timer = Timer(max(0.0, end - time.monotonic()), _cut, [connection.sock])
+            timer.daemon = True
+            timer.start()
+            try:
+                yield connection
+            finally:
+                timer.cancel()
+
+    def _away(self, end: float, reason: str) -> ClassifierAway:
+        late = f"not in {self.timeout_seconds:g} s" if time.monotonic() >= end else reason
+        return ClassifierAway(f"the server {self._shown} gives no answer: {late}")
+
+
+def _asked(net: str, pictures: Sequence[Pixels]) -> dict[str, Any]:
+    content: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": _data_url(picture)}} for picture in pictures
+    ]
+    content.append({"type": "text", "text": question(len(pictures))})
+    messages = [{"role": "user", "content": content}]
+    return {"model": net, "messages": messages, "temperature": 0, "seed": 0}
+
+
+def _data_url(picture: Pixels) -> str:
+    """Code a picture without loss: a JPEG file would add what the net is asked about."""
+    file = io.BytesIO()
+    Pictures.fromarray(picture).save(file, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _odds(choice: Mapping[str, Any]) -> dict[Category, float] | None:
+    """Read the probability of each letter; None if the server tells none.
+
+    A letter that is not among the likeliest may have as much as is left over, but not more than the
+    least of those.
+    """
+    try:
+        likely = [
+            (str(one["token"]), math.exp(float(one["logprob"])))
+            for one in choice["logprobs"]["content"][0]["top_logprobs"]
+        ]
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return None
+    if not likely or not all(0 <= share <= ROUNDED_ONE for _, share in likely):
+        return None
+    shares = [share for _, share in likely]
+    rest = max(0.0, min(*shares, 1 - sum(shares)))
+    odds = dict.fromkeys(Category, 0.0)
+    for token, share in likely:
+        category = letter(token)
+        if category is not None:
+            odds[category] += share
+    if not any(odds.values()):
+        return odds
+    return {category: share or rest for category, share in odds.items()}
+
+
+def _letter_alone(said: Category | None) -> dict[Category, float]:
+    if said is None:
+        return dict.fromkeys(Category, 0.0)
+    others = (1 - LETTER_ALONE) / (len(Category) - 1)
+    return {one: LETTER_ALONE if one is said else others for one in Category}
+
+
+def _text(choice: Mapping[str, Any]) -> str:
+    content = choice["message"].get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _excerpt(body: bytes) -> str:
+    """Give the beginning of what a server said, fit for a log; its own sentence, if there is one."""
+    text = body.decode(errors="replace")
+    with suppress(ValueError, LookupError, TypeError, RecursionError):
+        error = json.loads(text)["error"]
+        text = str(error["message"] if isinstance(error, dict) else error)
+    printable = "".join(sign if sign.isprintable() else " " for sign in text[: 2 * EXCERPT])
+    return " ".join(printable.split())[:EXCERPT] or "nothing"
+
+
+def _cut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+@cache
+def _tell_once(server: str) -> None:
+    log.warning(
+        "the server %s tells no probabilities, only letters: its word alone touches no photo",
+        server,
+    )

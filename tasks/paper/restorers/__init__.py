@@ -1,0 +1,1 @@
+"""The restorers of the paper engine: image to image."""

@@ -1,0 +1,139 @@
+"""Lay faces where a face net expects them, and back into the photo.
+
+Each face is turned and scaled so that eyes, nose and mouth lie as in FFHQ (Karras et al., "A
+Style-Based Generator Architecture for Generative Adversarial Networks", CVPR 2019).
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.photos import Image
+from tasks.imaging.light import Plane
+from tasks.paper.detectors.faces import Points
+
+Affine = NDArray[np.float64]
+"""(2, 3), from the photo's pixels to those of the aligned face."""
+
+SIDE = 512
+"""Pixels of an aligned face."""
+TEMPLATE = np.array([
+    (192.98138, 239.94708), (318.90277, 240.1936), (256.63416, 314.01935),
+    (201.26117, 371.41043), (313.08905, 371.15118),
+])  # fmt: skip
+"""Where the five points lie in FFHQ's faces of this size (x, y)."""
+OUTSIDE = (132 / 255, 133 / 255, 135 / 255)
+"""What stands for what lies outside of the photo."""
+LEAST_EYES, MOST_EYES = 10.0, 160.0
+"""Pixels between the eyes: of a smaller face the net invents who it is (they are 20 wide and hold
+no look), a larger one has more pixels than the net gives."""
+MOST_MISFIT = 30.0
+"""Pixels that the points lie off the template, root mean square (of 16 faces: 4 to 18): a face in
+profile, or none."""
+CENTRE, RADII = (256, 268), (200, 236)
+"""Of the ellipse, x and y, in which a net's changes are taken."""
+FADE = 0.3
+"""Of its radii, over which they fade out."""
+FINER = 2
+"""Times the photo's pixels: what changed is laid back from a copy so fine. From one as coarse as
+the photo, and by linear interpolation, two thirds of the noise that a net took out stayed; so a sixth does."""
+EDGE = 20
+"""The published paste fades over this fraction of the face's side."""
+
+
+class FaceRefused(Exception):
+    """A face stays as it is; the message says why, in two or three words."""
+
+
+def align(points: Points) -> Affine:
+    """Give the turning, scaling and shift that lays a face on the template.
+
+    Raises:
+        FaceRefused: it is too small or too large, or these are not the points of a face from the
+            front.
+
+    """
+    affine = fit(points)
+    if affine is None:
+        raise FaceRefused("no face")
+    eyes = math.dist(*TEMPLATE[:2]) / _scale(affine)
+    if eyes < LEAST_EYES:
+        raise FaceRefused("too small")
+    if eyes > MOST_EYES:
+        raise FaceRefused("too large")
+    misfit = points @ affine[:, :2].T + affine[:, 2] - TEMPLATE
+    if math.sqrt(float(np.square(misfit).sum(1).mean())) > MOST_MISFIT:
+        raise FaceRefused("in profile")
+    return affine
+
+
+def fit(points: Points) -> Affine | None:
+    """Fit the template to five points by the least median of squares, as published; None if none."""
+    found, _ = cv2.estimateAffinePartial2D(points, TEMPLATE, method=cv2.LMEDS)
+    if found is None:
+        return None
+    affine = np.asarray(found, np.float64)
+    return affine if np.isfinite(affine).all() and _scale(affine) > 0 else None
+
+
+def crop(image: Image, affine: Affine, interpolation: int = cv2.INTER_LINEAR) -> Image:
+    """Give the aligned face, (512, 512, 3); it is published with linear interpolation."""
+    size = (SIDE, SIDE)
+    face = cv2.warpAffine(image, affine, size, flags=interpolation, borderValue=OUTSIDE)
+    return np.asarray(face, np.float32)
+
+
+def paste(image: Image, face: Image, affine: Affine, scale: int = 1) -> Image:
+    """Lay a restored face over an image as CodeFormer's programs do, with a soft square.
+
+    `image` is the photo enlarged by `scale`, `affine` is of the photo itself. It blurs what the net
+    leaves as it is, so it is only for who follows the paper to the letter.
+    """
+    size = image.shape[1::-1]
+    back = np.asarray(cv2.invertAffineTransform(affine), np.float64) * scale
+    if scale > 1:
+        back[:, 2] += 0.5 * scale
+    laid = cv2.warpAffine(face, back, size)
+    square = cv2.warpAffine(np.ones((SIDE, SIDE), np.float32), back, size)
+    square = cv2.erode(square, np.ones(2 * (2 * scale,), np.uint8))
+    edge = int(math.sqrt(float(square.sum(dtype=np.float64)))) // EDGE
+    inner = cv2.erode(square, np.ones(2 * (2 * edge,), np.uint8)) if edge else square
+    share = cv2.GaussianBlur(inner, 2 * (2 * edge + 1,), 0)[..., np.newaxis]
+    return np.asarray(share * (square[..., np.newaxis] * laid) + (1 - share) * image, np.float32)
+
+
+def lay(image: Image, change: Image, affine: Affine) -> None:
+    """Add what changed in an aligned face to the image, fading out around the face."""
+    side = min(SIDE, math.ceil(FINER * SIDE / _scale(affine)))
+    change = change * _ellipse()[..., np.newaxis]
+    small = cv2.resize(change, (side, side), interpolation=cv2.INTER_AREA)
+    step = SIDE / side
+    enlarge = np.array([(step, 0, step / 2 - 0.5), (0, step, step / 2 - 0.5), (0, 0, 1)])
+    back = np.asarray(cv2.invertAffineTransform(affine) @ enlarge, np.float64)
+    square = np.array([(-2, -2), (side + 1, -2), (-2, side + 1), (side + 1, side + 1)])
+    corners = square @ back[:, :2].T + back[:, 2]
+    height, width = image.shape[:2]
+    left, top = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, (width, height)).astype(int)
+    if left >= right or top >= bottom:
+        return
+    back[:, 2] -= left, top
+    size = int(right - left), int(bottom - top)
+    moved = cv2.warpAffine(small, back, size, flags=cv2.INTER_CUBIC)
+    seen = image[top:bottom, left:right]
+    np.clip(seen + moved, 0, 1, out=seen)
+
+
+def _ellipse() -> Plane:
+    """Give how much of a change is taken: 1 on the face, 0 outside of the ellipse."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    radius = np.hypot((x - CENTRE[0]) / RADII[0], (y - CENTRE[1]) / RADII[1])
+    ramp = np.clip((1 - radius) / FADE, 0, 1)
+    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
+
+
+def _scale(affine: Affine) -> float:
+    """Give the pixels of an aligned face for one of the photo."""
+    return math.hypot(affine[0, 0], affine[1, 0])

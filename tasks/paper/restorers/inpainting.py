@@ -1,0 +1,167 @@
+"""Paint over what a reflection hides, with LaMa, from what is around it.
+
+Suvorov et al., "Resolution-robust Large Mask Inpainting with Fourier Convolutions", WACV 2022. It
+was fitted on 256 pixels a side and holds up to about 2000, so each region is painted on a crop.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from storage.photos import Image
+from storage.weights.folder import opened
+from tasks.imaging.light import Plane
+from tasks.paper.tensors import image_of, tensor_of
+
+log = logging.getLogger(__name__)
+
+Hole = NDArray[np.bool_]
+"""(H, W), where to paint."""
+
+MARGIN = 128
+"""Pixels around a region that the net sees."""
+NEAR = 64
+"""Pixels within which regions are painted together."""
+LONGEST, SHORTEST = 1024, 256
+"""Pixels of the longer side of what the net is given; a larger crop is shrunk. If memory is short,
+it is shrunk further, to no less than the second."""
+FADE = 4
+"""Pixels inside of the mask over which the painting fades in."""
+GROWN = 9
+"""Pixels by which a detector's mask ought to be widened: what is hidden ends softly, and whatever
+shines through the fading border of a mask must lie outside of it."""
+
+
+@dataclass(frozen=True)
+class Inpaint:
+    """LaMa ready to run: image and mask → image of the same size, any H and W."""
+
+    net: Callable[[Tensor, Tensor], Tensor]
+    """Takes an image (1, 3, H, W) in [0, 1] and a mask (1, 1, H, W) of 0 and 1, any H and W; gives
+    an image. In evaluation mode, float32."""
+    device: torch.device
+
+    @torch.inference_mode()
+    def __call__(self, image: Image, mask: Plane) -> Image:
+        """Paint where the mask, (H, W), is at least 0.5; all other pixels stay as they are to the bit.
+
+        An image that is masked as a whole is left as it is.
+
+        Raises:
+            torch.OutOfMemoryError: not even a shrunken crop fits.
+
+        """
+        hole = mask >= 0.5
+        result = image.copy()
+        if hole.all():
+            return result
+        share = _share(hole)
+        for region in _regions(hole):
+            rows, columns = _crop(region)
+            inside = np.ascontiguousarray(region[rows, columns])
+            painted = self._painted(image[rows, columns], hole[rows, columns])
+            seen = result[rows, columns]
+            weight = share[rows, columns][inside][:, np.newaxis]
+            mixed = seen[inside] + weight * (painted[inside] - seen[inside])
+            seen[inside] = mixed.clip(0, 1)
+        return result
+
+    def _painted(self, crop: Image, hole: Hole) -> Image:
+        """Shrink a crop if need be, let the net paint it, and enlarge it again."""
+        longest = LONGEST
+        while True:
+            try:
+                return self._painted_at(crop, hole, longest)
+            except torch.OutOfMemoryError:
+                if longest // 2 < SHORTEST:
+                    raise
+            longest //= 2
+            torch.cuda.empty_cache()
+            log.info("memory is short, crops are shrunk to %s pixels", longest)
+
+    def _painted_at(self, crop: Image, hole: Hole, longest: int) -> Image:
+        height, width = crop.shape[:2]
+        scale = longest / max(height, width)
+        if scale >= 1:
+            return self._run(crop, hole)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+        touched = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        painted = self._run(np.asarray(small, np.float32), touched)
+        enlarged = cv2.resize(painted, (width, height), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(enlarged, np.float32).clip(0, 1)
+
+    def _run(self, crop: Image, hole: Hole) -> Image:
+        planes = tensor_of(crop, self.device)
+        mask = torch.from_numpy(hole.astype(np.float32))[None, None].to(self.device)
+        # Its Fourier transforms know neither half precision.
+        with torch.autocast(self.device.type, enabled=False):
+            return image_of(self.net(planes, mask))
+
+
+def load(file: Path, device: torch.device) -> Inpaint:
+    """Load the published big-lama.pt, or any file that spandrel knows as LaMa.
+
+    Raises:
+        ValueError: the file holds another kind of net.
+
+    """
+    import spandrel  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    net = spandrel.ModelLoader(device=device).load_from_state_dict(opened(file))
+    if not isinstance(net, spandrel.MaskedImageModelDescriptor):
+        raise ValueError(f"{file} holds no inpainting net but {net.architecture.name}")
+    return ready(net, device)
+
+
+def ready(net: Any, device: torch.device) -> Inpaint:  # spandrel has no types
+    """Take a net of spandrel's, which leaves it as for fitting: its statistics would change."""
+    return Inpaint(net.eval(), device)
+
+
+def grown(mask: Plane, pixels: int = GROWN) -> Plane:
+    """Widen a mask by some pixels."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * (2 * pixels + 1,))
+    return np.asarray(cv2.dilate(mask, disc), np.float32)
+
+
+def _share(hole: Hole) -> Plane:
+    """Give how much of the painting is taken: 1 inside, less near the border, (H, W)."""
+    framed = cv2.copyMakeBorder(hole.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return np.asarray(np.minimum(1, depth / FADE), np.float32)
+
+
+def _regions(hole: Hole) -> Iterator[Hole]:
+    """Give the parts of a hole, those that lie near each other together if that is no large crop."""
+    for region in _parts(hole, NEAR):
+        rows, columns = _crop(region)
+        if max(rows.stop - rows.start, columns.stop - columns.start) <= LONGEST:
+            yield region
+        else:
+            yield from _parts(region, 0)
+
+
+def _parts(hole: Hole, near: int) -> Iterator[Hole]:
+    joined = np.asarray(cv2.dilate(hole.astype(np.uint8), np.ones((near + 1, near + 1), np.uint8)))
+    number, labels = cv2.connectedComponents(joined)
+    for label in range(1, number):
+        yield hole & (labels == label)
+
+
+def _crop(region: Hole) -> tuple[slice, slice]:
+    """Give the rows and columns of a region and what is around it."""
+    height, width = region.shape
+    left, top, columns, rows = cv2.boundingRect(region.astype(np.uint8))
+    return (
+        slice(max(0, top - MARGIN), min(height, top + rows + MARGIN)),
+        slice(max(0, left - MARGIN), min(width, left + columns + MARGIN)),
+    )

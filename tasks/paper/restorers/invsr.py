@@ -1,0 +1,274 @@
+"""Enlarge an image four times by InvSR: diffusion from a predicted noise, in one to five steps.
+
+Yue et al., "Arbitrary-steps image super-resolution via diffusion inversion", CVPR 2025. More steps
+help a blurred image, a noisy one is best served by a single step. Written from the paper, on
+diffusers' networks and scheduler; the weights of the noise predictor forbid commercial use.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from storage.photos import Image
+from tasks.paper.nets import noise_predictor
+from tasks.paper.nets.noise_predictor import NoisePredictor
+from tasks.paper.tensors import image_of, tensor_of
+
+SCALE = 4
+"""The noise predictor is built for it: its latents are on a grid half as fine as its input."""
+TIMESTEPS = {
+    1: (199,),
+    2: (199, 99),
+    3: (199, 99, 49),
+    4: (199, 149, 99, 49),
+    5: (249, 199, 149, 99, 49),
+}
+"""Number of steps → where on sd-turbo's thousand steps they lie, as the authors chose them. The
+noise predictor was trained to start at 249, 199, 149 and 99."""
+MULTIPLE = 16
+"""Pixels: the autoencoder and the UNet halve the enlarged image three times each."""
+PROMPT = (
+    "Cinematic, high-contrast, photo-realistic, 8k, ultra HD, meticulous detailing, hyper sharpness, "
+    "perfect without deformations"
+)
+"""What the authors ask for in every image."""
+
+# The configuration of sd-turbo's scheduler.
+SCHEDULE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "timestep_spacing": "trailing",
+    "steps_offset": 1,
+}
+
+Shares = dict[int, NDArray[np.float32]]
+"""Where a patch begins → the share that it has of each enlarged pixel along its side."""
+
+
+@dataclass(frozen=True, eq=False)
+class InvSR:
+    """Enlarges images by patches that overlap by half."""
+
+    predictor: NoisePredictor
+    """In float32; the other two may be in half precision."""
+    autoencoder: AutoencoderKL
+    unet: UNet2DConditionModel
+    prompt: Tensor
+    """The embedding of `PROMPT`, (1, 77, 1024)."""
+    steps: int = 1
+    patch_pixels: int = 128
+    """Side of a patch of the small image, a multiple of 16; 256 for images of a megapixel."""
+    patches_at_once: int = 8
+
+    def __post_init__(self) -> None:
+        if self.steps not in TIMESTEPS or self.patch_pixels % MULTIPLE:
+            raise ValueError(f"InvSR makes no {self.steps} steps on {self.patch_pixels} pixels")
+
+    def __call__(self, image: Image, generator: torch.Generator) -> Image:
+        """Give an image of four times the size, RGB in [0, 1], any H and W.
+
+        `generator`, on the CPU, gives each patch its noise in turn: the same seed, the same result,
+        however many patches are restored at once.
+
+        Raises:
+            torch.OutOfMemoryError: even a single patch does not fit.
+            FloatingPointError: numbers grew too large for float16; use bfloat16 or float32.
+
+        """
+        height, width = image.shape[:2]
+        framed, top, left = _framed(image, self.patch_pixels)
+        rows, columns = (_shares(side, self.patch_pixels) for side in framed.shape[:2])
+        made = np.zeros((SCALE * framed.shape[0], SCALE * framed.shape[1], 3), np.float32)
+        for (y, x), patch in self._patches(framed, list(product(rows, columns)), generator):
+            share = rows[y][:, np.newaxis, np.newaxis] * columns[x][:, np.newaxis]
+            made[_enlarged(y, self.patch_pixels), _enlarged(x, self.patch_pixels)] += share * patch
+        made = made[_enlarged(top, height), _enlarged(left, width)]
+        if not np.isfinite(made).all():
+            raise FloatingPointError(f"InvSR made values that are no numbers in {self.unet.dtype}")
+        return np.clip(made, 0, 1)
+
+    def _patches(
+        self, image: Image, places: list[tuple[int, int]], generator: torch.Generator
+    ) -> Iterator[tuple[tuple[int, int], Image]]:
+        """Restore the patches that begin at `places`, a few at once."""
+        side = self.patch_pixels
+        for first in range(0, len(places), self.patches_at_once):
+            some = places[first : first + self.patches_at_once]
+            cut = [image[y : y + side, x : x + side] for y, x in some]
+            small = torch.cat([tensor_of(patch, self.unet.device) for patch in cut])
+            grid = (4, side // 2, side // 2)
+            draws = torch.stack([torch.randn((2, *grid), generator=generator) for _ in some])
+            made = self._fitting(small, draws.to(self.unet.device))
+            yield from zip(some, (image_of(patch[None]) for patch in made), strict=True)
+
+    def _fitting(self, small: Tensor, draws: Tensor) -> Tensor:
+        """Restore patches, by halves where memory does not suffice for all."""
+        try:
+            return self.enlarge(small, draws)
+        except torch.OutOfMemoryError:
+            if len(small) == 1:
+                raise
+        torch.cuda.empty_cache()
+        halves = zip(small.chunk(2), draws.chunk(2), strict=True)
+        return torch.cat([self._fitting(*half) for half in halves])
+
+    @torch.inference_mode()
+    def enlarge(self, small: Tensor, draws: Tensor) -> Tensor:
+        """Restore patches (B, 3, P, P), RGB in [0, 1], to (B, 3, 4P, 4P) in [0, 1].
+
+        `draws`, (B, 2, 4, P/2, P/2), are from a normal distribution: the autoencoder's and the
+        noise predictor's.
+        """
+        latents = self.denoise(*self.begin(small, draws))[-1]
+        scaled = latents / self.autoencoder.config.scaling_factor
+        image: Tensor = self.autoencoder.decode(scaled.to(self.autoencoder.dtype)).sample
+        return (image.float() / 2 + 0.5).clamp(0, 1)
+
+    @torch.inference_mode()
+    def begin(self, small: Tensor, draws: Tensor) -> tuple[Tensor, EulerDiscreteScheduler]:
+        """Give the noisy latents (B, 4, P/2, P/2) from which denoising begins, and its schedule."""
+        large = functional.interpolate(small, scale_factor=SCALE, mode="bicubic")
+        coded = self.autoencoder.encode((2 * large - 1).to(self.autoencoder.dtype)).latent_dist
+        latents = coded.mean.float() + coded.std.float() * draws[:, 0]
+        schedule = EulerDiscreteScheduler(**SCHEDULE)
+        schedule.set_timesteps(timesteps=list(TIMESTEPS[self.steps]), device=small.device)
+        start = schedule.timesteps[:1]
+        noise = self._noise(small, start.expand(len(small)), draws[:, 1])
+        latents = latents * self.autoencoder.config.scaling_factor
+        return schedule.add_noise(latents, noise, start), schedule
+
+    def _noise(self, small: Tensor, timesteps: Tensor, draws: Tensor) -> Tensor:
+        half = self.unet.dtype
+        with torch.autocast(small.device.type, half, enabled=half != torch.float32):
+            mean, variance = self.predictor(small, timesteps)
+        noise: Tensor = mean.float() + torch.exp(variance.float() / 2) * draws
+        return noise
+
+    @torch.inference_mode()
+    def denoise(self, latents: Tensor, schedule: EulerDiscreteScheduler) -> list[Tensor]:
+        """Give the latents (B, 4, P/2, P/2) after each step."""
+        prompt = self.prompt.to(self.unet.device, self.unet.dtype).expand(len(latents), -1, -1)
+        after = []
+        for timestep in schedule.timesteps:
+            seen = schedule.scale_model_input(latents, timestep).to(self.unet.dtype)
+            noise = self.unet(seen, timestep, encoder_hidden_states=prompt).sample
+            latents = schedule.step(noise.float(), timestep, latents).prev_sample
+            after.append(latents)
+        return after
+
+
+def _framed(image: Image, patch: int) -> tuple[Image, int, int]:
+    """Mirror an image at its borders so that patches fit; also give what was added above and left.
+
+    A side shorter than a patch grows to one at both ends, a longer one to a multiple of 16 pixels
+    at its end.
+    """
+    added = []
+    for side in image.shape[:2]:
+        short = max(0, patch - side)
+        added.append((short // 2, short - short // 2 + -max(side, patch) % MULTIPLE))
+    return np.pad(image, (*added, (0, 0)), "reflect"), added[0][0], added[1][0]
+
+
+def _shares(side: int, patch: int) -> Shares:
+    """Give where patches begin along a side, and their shares, which add up to one everywhere."""
+    starts = sorted({*range(0, side - patch, patch // 2), side - patch})
+    total = np.zeros(SCALE * side)
+    for start in starts:
+        total[_enlarged(start, patch)] += _window(SCALE * patch)
+    return {
+        start: (_window(SCALE * patch) / total[_enlarged(start, patch)]).astype(np.float32)
+        for start in starts
+    }
+
+
+def _window(length: int) -> NDArray[np.float64]:
+    """Give a Gaussian of an even length; its width is OpenCV's for the next odd length."""
+    sigma = 0.3 * (length / 2 - 1) + 0.8
+    return np.asarray(np.exp(-0.5 * np.square(np.arange(1 - length // 2, length // 2 + 1) / sigma)))
+
+
+def _enlarged(start: int, length: int) -> slice:
+    return slice(SCALE * start, SCALE * (start + length))
+
+
+def load(
+    base: Path,
+    predictor: Path,
+    prompt: Tensor,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    *,
+    steps: int = 1,
+    patch_pixels: int = 128,
+    patches_at_once: int = 8,
+    autoencoder_pixels: int = 1024,
+) -> InvSR:
+    """Build InvSR from a folder that holds sd-turbo and the file of the noise predictor.
+
+    `prompt` comes from `embedded`. The autoencoder sees no more than `autoencoder_pixels` of a side
+    at once.
+
+    Raises:
+        WeightsWrong: the file is not of the noise predictor.
+
+    """
+    parts = [
+        kind.from_pretrained(
+            base / folder,
+            torch_dtype=dtype,
+            variant=_variant(base / folder),
+            local_files_only=True,
+            use_safetensors=True,
+        )
+        .to(device)
+        .eval()
+        .requires_grad_(False)
+        for kind, folder in ((AutoencoderKL, "vae"), (UNet2DConditionModel, "unet"))
+    ]
+    autoencoder, unet = parts
+    _tile(autoencoder, autoencoder_pixels)
+    net = noise_predictor.load(predictor).to(device)
+    return InvSR(net, autoencoder, unet, prompt.to(device), steps, patch_pixels, patches_at_once)
+
+
+def _variant(folder: Path) -> str | None:
+    """Tell whether sd-turbo was fetched in half precision."""
+    return "fp16" if any(folder.glob("*.fp16.safetensors")) else None
+
+
+def _tile(autoencoder: AutoencoderKL, pixels: int) -> None:
+    halvings = len(autoencoder.config.block_out_channels) - 1
+    autoencoder.enable_tiling()
+    autoencoder.tile_sample_min_size = pixels
+    autoencoder.tile_latent_min_size = pixels >> halvings
+
+
+@torch.inference_mode()
+def embedded(base: Path, text: str = PROMPT) -> Tensor:
+    """Embed a prompt by the text encoder of sd-turbo in a folder, (1, 77, 1024), float32.
+
+    The encoder is as large as the UNet is in half precision, and its result a constant: keep that.
+    """
+    from transformers import CLIPTextModel, CLIPTokenizer  # needed once in the life of a machine
+
+    tokenizer = CLIPTokenizer.from_pretrained(base / "tokenizer", local_files_only=True)
+    encoder = CLIPTextModel.from_pretrained(
+        base / "text_encoder",
+        variant=_variant(base / "text_encoder"),
+        local_files_only=True,
+        use_safetensors=True,
+    )
+    ids = tokenizer(text, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    made: Tensor = encoder.float().eval()(ids).last_hidden_state
+    return made

@@ -1,0 +1,82 @@
+"""Run a net over an image of any size, in tiles of one shape that fade into each other.
+
+For nets that see further than a tile can overlap: what two tiles make of the same pixels differs a
+little, and a border between them would be seen.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from storage.photos import Image
+from tasks.imaging.light import Plane
+
+log = logging.getLogger(__name__)
+
+SMALLEST = 256
+"""Pixels of the side of a tile below which memory is not saved any more."""
+
+
+def by_overlapping_tiles(
+    image: Image, restore: Callable[[Image], Image], side: int, overlap: int, scale: int = 1
+) -> Image:
+    """Restore tiles of `side` pixels that overlap by at least `overlap`.
+
+    `restore` gives `scale` times what it takes, and so does this function. An image that fits in a
+    tile is restored whole. Where memory is short, tiles are halved.
+
+    Raises:
+        torch.OutOfMemoryError: not even the smallest tile fits.
+
+    """
+    while True:
+        try:
+            return _blended(image, restore, side, min(overlap, side // 4), scale)
+        except torch.OutOfMemoryError:
+            if side // 2 < SMALLEST:
+                raise
+        side //= 2  # outside of the except clause, which keeps the tile's tensors
+        torch.cuda.empty_cache()
+        log.info("memory is short, tiles are halved to %s pixels", side)
+
+
+def _blended(
+    image: Image, restore: Callable[[Image], Image], side: int, overlap: int, scale: int
+) -> Image:
+    height, width = image.shape[:2]
+    rows, columns = (_starts(length, side, overlap) for length in (height, width))
+    if len(rows) == len(columns) == 1:
+        return restore(image)
+    total = np.zeros((scale * height, scale * width, 3), np.float32)
+    weights = np.zeros((scale * height, scale * width, 1), np.float32)
+    for top in rows:
+        for left in columns:
+            tile = np.ascontiguousarray(image[top : top + side, left : left + side])
+            made = restore(tile)
+            inside = np.s_[
+                scale * top : scale * top + made.shape[0],
+                scale * left : scale * left + made.shape[1],
+            ]
+            weight = _weight(made.shape[:2], scale * overlap)[..., np.newaxis]
+            total[inside] += weight * made
+            weights[inside] += weight
+    total /= weights  # in place: it may be half a gigabyte
+    return total
+
+
+def _starts(length: int, side: int, overlap: int) -> Sequence[int]:
+    """Spread tiles evenly over a length, so that all are whole."""
+    if length <= side:
+        return [0]
+    number = -(-(length - overlap) // (side - overlap))
+    return [int(start) for start in np.linspace(0, length - side, number).round()]
+
+
+def _weight(shape: tuple[int, int], overlap: int) -> Plane:
+    """Give a tile's weights: 1 inside, falling towards its border, nowhere 0."""
+    rows, columns = (
+        np.minimum(1, (np.minimum(np.arange(n), np.arange(n)[::-1]) + 0.5) / overlap) for n in shape
+    )
+    return np.outer(rows, columns).astype(np.float32)

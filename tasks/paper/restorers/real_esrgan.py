@@ -1,0 +1,102 @@
+"""Enlarge an image by a Real-ESRGAN network, tile by tile.
+
+Wang et al., "Real-ESRGAN: training real-world blind super-resolution with pure synthetic data",
+ICCV workshops 2021. It draws the strokes of letters that are there, where diffusion may draw others.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+
+from storage import weights
+from storage.errors import WeightsWrong
+from storage.photos import Image
+from tasks.paper.tensors import image_of, tensor_of
+
+CONTEXT = 32
+"""Pixels that a tile sees of its neighbours on each side, and of its mirror at the border."""
+SMALLEST_TILE = 4 * CONTEXT
+ARCHITECTURES = ("ESRGAN", "Compact")
+"""As spandrel names them: RealESRGAN_x4plus and its kin, and realesr-general-x4v3 and its."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealESRGAN:
+    """Enlarges images of any size by the factor of its network."""
+
+    net: ImageModelDescriptor[Any]  # spandrel's type of the network, which differs by architecture
+    tile_pixels: int = 256
+    """Side of a tile with its context: what decides on the memory that is taken."""
+
+    def __call__(self, image: Image) -> Image:
+        """Give an image of `scale` times the size, RGB in [0, 1].
+
+        Tiles are halved where memory does not suffice.
+
+        Raises:
+            torch.OutOfMemoryError: even the smallest tile does not fit.
+
+        """
+        try:
+            return self._by_tiles(image)
+        except torch.OutOfMemoryError:
+            if self.tile_pixels // 2 < SMALLEST_TILE:
+                raise
+        torch.cuda.empty_cache()
+        return replace(self, tile_pixels=self.tile_pixels // 2)(image)
+
+    @property
+    def scale(self) -> int:
+        return int(self.net.scale)
+
+    def _by_tiles(self, image: Image) -> Image:
+        height, width = image.shape[:2]
+        made = np.empty((self.scale * height, self.scale * width, 3), np.float32)
+        framed = cv2.copyMakeBorder(image, *(4 * (CONTEXT,)), cv2.BORDER_REFLECT_101)
+        inside = self.tile_pixels - 2 * CONTEXT
+        for top, left in product(_starts(height, inside), _starts(width, inside)):
+            seen = framed[top : top + self.tile_pixels, left : left + self.tile_pixels]
+            rows, columns = (side - 2 * CONTEXT for side in seen.shape[:2])
+            made[self._span(top, rows), self._span(left, columns)] = self._enlarged(
+                np.asarray(seen, np.float32)
+            )[self._span(CONTEXT, rows), self._span(CONTEXT, columns)]
+        return made
+
+    def _enlarged(self, tile: Image) -> Image:
+        made = self.net(tensor_of(tile, self.net.device, self.net.dtype))
+        return image_of(made.clamp(0, 1))
+
+    def _span(self, start: int, length: int) -> slice:
+        return slice(self.scale * start, self.scale * (start + length))
+
+
+def _starts(side: int, inside: int) -> list[int]:
+    """Tell where tiles begin along a side; the last is shifted back, so that all have one size."""
+    last = max(0, side - inside)
+    return sorted({*range(0, last, inside), last})
+
+
+def load(
+    file: Path, device: torch.device, dtype: torch.dtype = torch.float32, *, tile_pixels: int = 256
+) -> RealESRGAN:
+    """Build Real-ESRGAN from a weights file, .safetensors or .pth; nothing that lies in it is run.
+
+    Raises:
+        WeightsWrong: it is damaged, or of another network.
+
+    """
+    tensors = weights.opened(file)
+    try:
+        net = ModelLoader(device).load_from_state_dict(tensors)
+    except (UnsupportedModelError, RuntimeError) as error:
+        raise WeightsWrong(f"{file} is not of a Real-ESRGAN network") from error
+    if net.architecture.id not in ARCHITECTURES or net.input_channels != 3:
+        raise WeightsWrong(f"{file} is of {net.architecture.name}, not of Real-ESRGAN")
+    assert isinstance(net, ImageModelDescriptor)
+    return RealESRGAN(net.to(device, dtype).eval(), tile_pixels)

@@ -1,0 +1,78 @@
+"""Reduce what a pane reflects over the whole image, with the public pair of nets against it.
+
+Reflections are out of focus more often than not, so a large photo is seen in a shrunken copy, and
+what the net took out of that is taken out of the photo: its own detail stays, and what the nets
+know of the whole image is what they knew when they were fitted.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from storage.photos import Image
+from storage.weights.folder import opened
+from tasks.imaging.light import Plane
+from tasks.paper.nets.rrw import SeparationNet, location_net
+from tasks.paper.tensors import image_of, shrunk, tensor_of
+from tasks.verdict import Verdict
+
+log = logging.getLogger(__name__)
+
+LONGEST, SHORTEST = 1280, 64
+"""Pixels of the longer side of what the nets see, and those to which a shorter one is framed."""
+
+
+@dataclass(frozen=True)
+class Separate:
+    """Both nets ready to run: image → image of the same size, any H and W."""
+
+    locate: nn.Module
+    """(1, 3, H, W), RGB in [0, 1] → map (1, 1, H, W)."""
+    separate: nn.Module
+    """The same and the map → image (1, 3, H, W)."""
+    device: torch.device
+
+    @torch.inference_mode()
+    def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
+        """Reduce reflections; an image for which the net gives no numbers stays as it is."""
+        small = shrunk(image, LONGEST)
+        planes = tensor_of(_framed(small), self.device)
+        made = image_of(self.separate(planes, self.locate(planes)))
+        made = made[: small.shape[0], : small.shape[1]]
+        if not np.isfinite(made).all():
+            log.info("the net against reflections gave no numbers")
+            return image
+        if small is image:
+            return made.clip(0, 1)
+        change = cv2.resize(
+            made.clip(0, 1) - small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC
+        )
+        return np.clip(image + np.asarray(change, np.float32), 0, 1)
+
+    @torch.inference_mode()
+    def where(self, image: Image) -> Plane:
+        """Give where reflections are, (H, W) in [0, 1]: edges that are theirs, not areas."""
+        small = shrunk(image, LONGEST)
+        planes = tensor_of(_framed(small), self.device)
+        found = self.locate(planes)[0, 0].float().cpu().numpy()
+        found = found[: small.shape[0], : small.shape[1]]
+        sized = cv2.resize(found, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return np.asarray(np.nan_to_num(sized), np.float32).clip(0, 1)
+
+
+def load(location: Path, separation: Path, device: torch.device) -> Separate:
+    """Load RD.pth and RR.pth, for which their authors state no licence."""
+    locate = location_net(opened(location))
+    separate = SeparationNet.of(opened(separation), None)
+    return Separate(locate.to(device), separate.to(device), device)
+
+
+def _framed(image: Image) -> Image:
+    below, right = (max(0, SHORTEST - side) for side in image.shape[:2])
+    framed = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT)
+    return np.asarray(framed, np.float32)

@@ -1,0 +1,114 @@
+"""Keep restored lines of text only where they read as before, and are read no less surely.
+
+A network that sharpens strokes may turn letters into others. PP-OCR's recogniser, which comes with
+the rapidocr package, reads each line in the original and in what was made of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.photos import Image
+from tasks.imaging.text_detection import ENGINE, Polygon
+
+MOST_CHANGED = 0.2
+"""Of a line's letters: if more differ, it is another line."""
+SURE = 0.95
+"""The confidence from which on a line was read rightly, so that no letter may change."""
+LEAST_SURE = 0.5
+"""The confidence below which rapidocr itself takes a line for not read."""
+LINE_PIXELS = 48
+"""The height that the recogniser gives every line."""
+UPRIGHT = 1.5
+"""Times its width: a line that is higher is written from top to bottom, or lies on its side."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a line says."""
+
+    text: str
+    confidence: float
+    """The mean of its letters', in [0, 1]; 0 if there are none."""
+
+
+def faithful(before: Image, after: Image, lines: Sequence[Polygon]) -> list[bool]:
+    """Tell which lines of text still say in `after` what they say in `before`, of the same size.
+
+    A line that could not be read before is none of them. Its owner sees that it is blurred, and
+    perhaps knows what it said; sharp letters would claim to know, and nobody could check them.
+    """
+    return [_same(read(before, line), read(after, line)) for line in lines]
+
+
+def read(image: Image, line: Polygon) -> Reading:
+    """Read a line of text in an image, RGB in [0, 1], any H and W."""
+    found = _recogniser()(_upright(image, line))
+    return Reading(found.txts[0].strip(), float(found.scores[0]))
+
+
+def distance(one: str, other: str) -> int:
+    """Return how many letters must be put in, left out or exchanged to make one of the other."""
+    row = list(range(len(other) + 1))  # Wagner & Fischer, row by row
+    for above, letter in enumerate(one):
+        corner, row[0] = row[0], above + 1
+        for place, meant in enumerate(other):
+            corner, row[place + 1] = (
+                row[place + 1],
+                min(row[place] + 1, row[place + 1] + 1, corner + (letter != meant)),
+            )
+    return row[-1]
+
+
+def _same(before: Reading, after: Reading) -> bool:
+    if not before.text or before.confidence < LEAST_SURE or after.confidence < before.confidence:
+        return False
+    most = 0 if before.confidence >= SURE else MOST_CHANGED
+    longest = max(len(before.text), len(after.text))
+    return distance(before.text, after.text) <= most * longest
+
+
+def _upright(image: Image, line: Polygon) -> NDArray[np.uint8]:
+    """Cut a line out along its slant, blue first, no higher than the recogniser wants it."""
+    corners = _clockwise(line)
+    width, height = (np.linalg.norm(corners[n] - corners[0]) for n in (1, 3))
+    size = max(1, round(float(width))), max(1, round(float(height)))
+    target = np.array(((0, 0), (size[0], 0), size, (0, size[1])), np.float32)
+    cut = cv2.warpPerspective(
+        image, cv2.getPerspectiveTransform(corners, target), size,
+        flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    if size[1] >= UPRIGHT * size[0]:
+        cut = np.rot90(cut)
+    share = LINE_PIXELS / cut.shape[0]
+    if share < 1:
+        cut = cv2.resize(
+            cut, (max(1, round(share * cut.shape[1])), LINE_PIXELS), interpolation=cv2.INTER_AREA
+        )
+    return np.rint(np.clip(cut[..., ::-1], 0, 1) * 255).astype(np.uint8)
+
+
+def _clockwise(line: Polygon) -> NDArray[np.float32]:
+    """Give the corners of the rectangle around a line, (4, 2), from the top left."""
+    corners = cv2.boxPoints(cv2.minAreaRect(line))
+    first = int(np.argmin(corners.sum(1)))
+    return np.asarray(np.roll(corners, -first, axis=0), np.float32)
+
+
+@cache
+def _recogniser() -> Any:  # rapidocr has no types for what it gives
+    from rapidocr import RapidOCR  # takes two seconds
+
+    return RapidOCR(
+        params={
+            "Global.use_det": False,
+            "Global.use_cls": False,
+            "Global.use_rec": True,
+            **ENGINE,
+        }
+    )

@@ -1,0 +1,1 @@
+"""The two steps of a job, classify and restore, and what they share."""

@@ -1,0 +1,89 @@
+"""Where a job's photo and its result lie on this machine, and whether the gallery is there."""
+
+import os
+import time
+from pathlib import Path
+
+from storage import photos, publishing
+from storage.database.jobs import Jobs
+from storage.database.tables import Job
+from storage.errors import GalleryOffline, OutputTaken, SettingsError
+from storage.settings import GallerySettings, settings
+
+SAMPLE = 20
+"""So many known photos are looked for before a gallery is believed to have lost one."""
+
+
+def gallery(job: Job) -> GallerySettings:
+    """Return the settings of the job's gallery.
+
+    Raises:
+        GalleryOffline: this machine does not have the gallery.
+
+    """
+    try:
+        return settings().gallery(job.gallery)
+    except SettingsError as error:
+        raise GalleryOffline(str(error)) from error
+
+
+def source(job: Job) -> Path:
+    """Return the photo."""
+    return gallery(job).path / job.source
+
+
+def output(job: Job, relative: Path) -> Path:
+    """Return the place of a result."""
+    return gallery(job).output_root / relative
+
+
+def limits() -> photos.Limits:
+    """Return what a photo may cost."""
+    return photos.Limits.of(settings())
+
+
+def reserve(jobs: Jobs, job: Job) -> Path:
+    """Reserve a name for the result, make its folder and return it, relative to the output root.
+
+    Raises:
+        GalleryOffline: the output root is not the one we know.
+        OutputTaken: other photos have all names that it may have.
+
+    """
+    known = gallery(job)
+    suffix = photos.output_suffix(known.path / job.source)
+    for relative in publishing.candidates(job.source, known.template, suffix):
+        folder = (known.output_root / relative).parent
+        publishing.prepare(job.gallery, known, folder, used=jobs.has_outputs(job.gallery))
+        if jobs.reserve(job, relative):
+            return relative
+    raise OutputTaken(f"other photos have the names that the result of {job.source} might have")
+
+
+def too_young(job: Job) -> bool:
+    """Return whether the photo may still be arriving."""
+    try:
+        changed_at = source(job).stat().st_mtime
+    except OSError:
+        return False
+    return abs(time.time() - changed_at) < settings().young_seconds
+
+
+def source_gone(jobs: Jobs, job: Job) -> bool:
+    """Return whether the photo was removed, and not its whole gallery unmounted."""
+    try:
+        known = gallery(job)
+    except GalleryOffline:
+        return False
+    if os.path.lexists(known.path / job.source):
+        return False
+    if known.mount_point is not None and not known.mount_point.is_mount():
+        return False
+    try:
+        with os.scandir(known.path) as entries:
+            if next(entries, None) is None:
+                return False
+    except OSError:
+        return False
+    others = [photo for photo in jobs.sample(job.gallery, SAMPLE) if photo != job.source]
+    return not others or any((known.path / photo).exists() for photo in others)

@@ -1,0 +1,121 @@
+"""The second step: run the chain of the job's category and publish what it made.
+
+Publishing takes two strokes: the output's hash is recorded, then the file renamed. Each restore
+first sweeps the temporary files of earlier claims, so that a worker which was frozen between the
+strokes has nothing left to rename when it comes back.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pictures
+
+from storage import photos, publishing
+from storage.database.tables import Job
+from storage.enums import Category, Decision, Degradation
+from storage.errors import TooLarge
+from storage.photos import Photo
+from storage.settings import settings
+from tasks import guard, provenance
+from tasks.receipt import Receipt
+from tasks.steps import paths, reuse
+from tasks.verdict import Verdict
+from tasks.worker import runtime
+
+log = logging.getLogger(__name__)
+
+
+def restore(job: Job) -> None:
+    """Put the restored photo at its place in the output tree, if it passes the guard."""
+    jobs = runtime.jobs()
+    relative = paths.reserve(jobs, job)
+    output = paths.output(job, relative)
+    publishing.sweep(output)
+    if _published(job, output):
+        return jobs.finish(job, Decision.RESTORED, "published before its worker died")
+    photo = photos.read(paths.source(job), paths.limits())
+    mended, receipt, reason = _mend(job, photo)
+    if reason is not None:
+        return reuse.finish(job, Decision.KEPT_ORIGINAL, reason, receipt=receipt)
+    reuse.check_replaceable(job, output, relative)
+    if job.category is Category.REFLECTION and settings().paper.keep_reflection:
+        receipt["reflection"] = str(_kept_reflection(job, photo.image - mended))
+    _publish(job, photo.with_image(mended), relative, receipt)
+    photos.copy_sidecar(paths.source(job), output)
+    jobs.finish(job, Decision.RESTORED)
+    for old in jobs.older(job):
+        if old.output is not None:
+            same = old.output == relative
+            if same or publishing.remove(paths.output(old, old.output), old.sha256):
+                jobs.forget_output(old)
+    log.info("job %d restored as %s -> %s", job.id, job.category, ascii(str(relative)))
+    return None
+
+
+def _published(job: Job, output: Path) -> bool:
+    """Return whether an earlier claim recorded its result and gave it its name, then died."""
+    recorded = job.receipt is not None and job.sha256 is not None
+    return recorded and publishing.sha256(output) == job.sha256
+
+
+def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | None]:
+    """Run the chain; return its image, the receipt and, if the guard refused it, why."""
+    assert job.category is not None
+    verdict, receipt = _verdict(job, photo), Receipt()
+    chain = runtime.chain(job.category, faces=paths.gallery(job).faces)
+    _check_result_size(photo, chain.scale)
+    mended = chain(photo.image, verdict, receipt)
+    judgement = guard.judge(photo.image, mended, verdict, runtime.measuring(), chain.scale)
+    shown = {
+        "steps": receipt.steps,
+        "guard": {name: round(figure, 5) for name, figure in judgement.figures.items()},
+        "generative": receipt.generative,
+    }
+    return mended, shown, None if judgement.kept else judgement.reason
+
+
+def _check_result_size(photo: Photo, scale: int) -> None:
+    height, width = photo.image.shape[:2]
+    megapixels, most = height * width * scale**2 / 1e6, paths.limits().max_pixels / 1e6
+    if megapixels > most:
+        raise TooLarge(
+            f"{scale} times as large it would have {megapixels:.0f} megapixels, and "
+            f"max_megapixels = {most:.0f}; set enlarge in [paper] to less"
+        )
+
+
+def _kept_reflection(job: Job, removed: photos.Image) -> Path:
+    """Write what was taken away of a photo, and return the file."""
+    file = settings().state_dir / "reflections" / f"{job.id}.png"
+    file.parent.mkdir(exist_ok=True)
+    pixels = np.rint(255 * np.clip(removed, 0, 1)).astype(np.uint8)
+    temporary = file.with_suffix(".part")
+    Pictures.fromarray(pixels).save(temporary, "PNG")
+    temporary.replace(file)
+    return file
+
+
+def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> None:
+    output = paths.output(job, relative)
+    temporary = publishing.temporary(output, job.id, job.claims)
+    mark = provenance.of(job, str(job.category), receipt, generative=bool(receipt["generative"]))
+    try:
+        sha256 = photos.write(photo, temporary, mark, paths.limits())
+        photos.keep_times_and_mode(paths.source(job), temporary)
+        runtime.jobs().record(job, relative, sha256, receipt)
+        publishing.publish(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)  # whose claim was lost leaves nothing behind
+
+
+def _verdict(job: Job, photo: Photo) -> Verdict:
+    """Return the verdict that the classify step recorded of the photo."""
+    shown = job.scores or {}
+    return Verdict(
+        scores={Category(name): score for name, score in shown["scores"].items()},
+        severities={Degradation(name): s for name, s in shown["severities"].items()},
+        confident=shown["confident"],
+        jpeg_quality=photo.jpeg_quality,
+    )

@@ -1,0 +1,50 @@
+"""Blur of lenses and of small pictures; images (B, 3, H, W) in [0, 1], convolutions go round."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tasks.imaging.light import GAMMA
+from tasks.training.data.random_draws import one_in, uniform
+
+REACH = 20
+"""Pixels from the middle of a kernel to its border."""
+
+
+def gaussians(sigmas: Tensor) -> Tensor:
+    """Draw kernels (B, K, K), K = 2 REACH + 1, of Gaussians whose sigmas are given in pixels."""
+    at = torch.arange(-REACH, REACH + 1, device=sigmas.device)
+    line = torch.exp(-(at**2) / (2 * sigmas[:, None] ** 2))  # (B, K)
+    kernels = line[:, :, None] * line[:, None]
+    return kernels / kernels.sum((1, 2), keepdim=True)
+
+
+def soft(images: Tensor, least: float, most: float, chance: torch.Generator) -> Tensor:
+    """Blur by Gaussians, some of them longer in one direction than in the other."""
+    sigmas = uniform((2, len(images)), least, most, chance, images)
+    sigmas[1] = torch.where(one_in(4, images, chance).flatten(), sigmas[1], sigmas[0])
+    at = torch.arange(-REACH, REACH + 1, device=images.device)
+    down, across = torch.exp(-(at**2) / (2 * sigmas[..., None] ** 2))  # (B, K) each
+    kernels = down[:, :, None] * across[:, None]
+    light = spread(images**GAMMA, kernels / kernels.sum((1, 2), keepdim=True))
+    return light.clamp(0, 1) ** (1 / GAMMA)
+
+
+def spread(planes: Tensor, kernels: Tensor) -> Tensor:
+    """Convolve the planes (B, C, H, W) of each image with its own kernel (B, K, K), going round."""
+    framed = functional.pad(
+        kernels, (0, planes.shape[3] - kernels.shape[2], 0, planes.shape[2] - kernels.shape[1])
+    )
+    centred = torch.roll(framed, (-(kernels.shape[1] // 2), -(kernels.shape[2] // 2)), (1, 2))
+    product = torch.fft.rfft2(planes) * torch.fft.rfft2(centred)[:, None]
+    blurred: Tensor = torch.fft.irfft2(product, s=planes.shape[2:])
+    return blurred
+
+
+def shrunk(images: Tensor, chance: torch.Generator) -> Tensor:
+    """Shrink the batch by a factor and enlarge it again: the detail of a small picture."""
+    factor = float(uniform((), 1.3, 3, chance, images))
+    size = [round(side / factor) for side in images.shape[2:]]
+    small = functional.interpolate(images, size, mode="bicubic", antialias=True)
+    back = functional.interpolate(small, images.shape[2:], mode="bicubic", align_corners=False)
+    return back.clamp(0, 1)

@@ -1,0 +1,77 @@
+"""JPEG compression of a batch, without its entropy coder, which loses nothing."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tasks.imaging.jpeg_dct import COSINES
+from tasks.training.data.random_draws import one_in
+
+# ITU-T T.81, tables K.1 and K.2: the steps of quality 50.
+BRIGHTNESS_STEPS = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+COLOUR_STEPS = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    *(4 * ((99,) * 8,)),
+)
+
+_TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+def jpeg(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
+    """Pass images through JPEG files of the qualities (B,) from 1 to 100, blocks beginning at 0.
+
+    Baseline JPEG without its entropy coder, which loses nothing (ITU T.81); half of the images have
+    their colours at half the size. Sides must be multiples of 16.
+    """
+    turn = torch.tensor(_TO_YCBCR, device=images.device)
+    planes = torch.einsum("dc,bchw->bdhw", turn, images * 255)
+    luma = planes[:, :1] - 128
+    quality = quality.clamp(1, 100)
+    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None, None] / 100
+    luma_table, chroma_table = (
+        torch.tensor(steps, dtype=images.dtype, device=images.device)
+        for steps in (BRIGHTNESS_STEPS, COLOUR_STEPS)
+    )
+    luma = _coded(luma, (luma_table * scale).round().clamp(1, 255))
+    fine = (chroma_table * scale).round().clamp(1, 255)
+    full = _coded(planes[:, 1:], fine)
+    halved = _coded(functional.avg_pool2d(planes[:, 1:], 2), fine)
+    halved = functional.interpolate(halved, scale_factor=2.0, mode="bilinear", align_corners=False)
+    colours = torch.where(one_in(2, images, chance), halved, full)
+    back = torch.einsum(
+        "cd,bdhw->bchw", torch.linalg.inv(turn), torch.cat([luma + 128, colours], 1)
+    )
+    return in_8_bits(back / 255)
+
+
+def jpeg_elsewhere(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
+    """Compress like `jpeg`, but with blocks that begin in the middle of its blocks."""
+    shifted = images.roll((3, 5), (2, 3))
+    return jpeg(shifted, quality, chance).roll((-3, -5), (2, 3))
+
+
+def _coded(planes: Tensor, table: Tensor) -> Tensor:
+    """Round the cosine transform of each block of 8 by 8 to the steps (B, 1, 8, 8) of a table."""
+    batch, channels, height, width = planes.shape
+    cosines = torch.from_numpy(COSINES).to(planes)
+    blocks = planes.reshape(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
+    steps = table[:, :, None, None]
+    rounded = ((cosines @ blocks @ cosines.T) / steps).round() * steps
+    return (cosines.T @ rounded @ cosines).transpose(3, 4).reshape(planes.shape)
+
+
+def in_8_bits(images: Tensor) -> Tensor:
+    """Round to the values that a file holds."""
+    return (images.clamp(0, 1) * 255).round() / 255

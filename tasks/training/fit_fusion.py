@@ -1,0 +1,160 @@
+"""Fit the weighing of the net's words and the measured figures: `python -m tasks.training.fit_fusion`.
+
+Whole photos are spoilt as for the classifier, looked at by the shipped net and measured. The
+perceptron is fitted in seconds; how sure it must be is read off the table that is printed, which
+comes from held-out photos.
+"""
+
+import argparse
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+from torch.nn import functional
+
+from storage.enums import Category, Degradation
+from tasks.evaluation import metrics
+from tasks.imaging.evidence import measure
+from tasks.lite import fusion
+from tasks.lite.classifier import ENOUGH, logits
+from tasks.lite.veil import veil
+from tasks.training.data import classifier_examples, photo_pool
+from tasks.training.fit import MOST_OF_GOOD, SEED
+from tasks.verdict import TREATED
+
+SIDE = 448
+"""Pixels of a photo: the largest that fits into a tile with its margin."""
+HIDDEN, STEPS, DECAY = 24, 1000, 0.3
+MEMBERS = 6
+"""Perceptrons that differ by what they began with; what they agree on is learnt."""
+LEAST_SEVERITY = 0.5
+"""From which on a degradation counts as one that is there."""
+
+
+def examples(tiles: Tensor, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Make photos; return their figures (N, F), and their true severities (N, 5)."""
+    figures, severities = [], []
+    for _ in track(range(count), "photos"):
+        made = classifier_examples.labelled(tiles, 1, SIDE, chance)
+        image = np.ascontiguousarray(made.images[0].permute(1, 2, 0).numpy())
+        seen = fusion.figures_of(logits(image), veil(image).logit, measure(image))
+        figures.append(torch.from_numpy(seen))
+        severities.append(made.severities[0])
+    return torch.stack(figures), torch.stack(severities)
+
+
+def shares_of(severities: Tensor) -> Tensor:
+    """Return what share each category has in photos of such severities, (N, 4)."""
+    worst = {
+        category: severities[:, [list(Degradation).index(kind) for kind in kinds]].amax(1)
+        for category, kinds in TREATED.items() if kinds
+    }  # fmt: skip
+    worst[Category.CLEAN] = 1 - severities.amax(1)
+    shares = torch.stack([worst[category] for category in fusion.CATEGORIES], 1)
+    return shares / shares.sum(1, keepdim=True)
+
+
+def fitted(figures: Tensor, severities: Tensor) -> nn.Sequential:
+    """Fit perceptrons to standardised figures, and return them as one that gives their mean."""
+    members = [_fitted(figures, severities, SEED + number) for number in range(MEMBERS)]
+    enter, leave = (cast("list[nn.Linear]", [each[at] for each in members]) for at in (0, 2))
+    inputs, outputs = figures.shape[1], leave[0].out_features
+    net = nn.Sequential(
+        nn.Linear(inputs, MEMBERS * HIDDEN), nn.Tanh(), nn.Linear(MEMBERS * HIDDEN, outputs)
+    )
+    net.load_state_dict({
+        "0.weight": torch.cat([layer.weight for layer in enter]),
+        "0.bias": torch.cat([layer.bias for layer in enter]),
+        "2.weight": torch.cat([layer.weight for layer in leave], 1) / MEMBERS,
+        "2.bias": torch.stack([layer.bias for layer in leave]).mean(0),
+    })  # fmt: skip
+    return net.eval()
+
+
+def _fitted(figures: Tensor, severities: Tensor, seed: int) -> nn.Sequential:
+    """Fit one perceptron, to which what is rare counts as much: each category, each degradation."""
+    torch.manual_seed(seed)
+    outputs = len(Degradation) + len(Category)
+    net = nn.Sequential(nn.Linear(figures.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs))
+    optimiser = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    shares, often = shares_of(severities), severities.mean(0)
+    rarity, scarcity = 1 / shares.mean(0), 1 / often - 1
+    for _ in range(STEPS):
+        told, votes = net(figures).split([len(Degradation), len(Category)], 1)
+        loss = functional.binary_cross_entropy_with_logits(told, severities, pos_weight=scarcity)
+        loss = loss + functional.cross_entropy(votes, shares * rarity / len(Category))
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+        optimiser.step()
+        schedule.step()
+    return net
+
+
+@torch.inference_mode()
+def report(net: nn.Sequential, figures: Tensor, severities: Tensor) -> str:
+    """Tell how well held-out photos are judged, and what each least severity would do."""
+    told, votes = net(figures).split([len(Degradation), len(Category)], 1)
+    shares, truth = votes.softmax(1), shares_of(severities).argmax(1)
+    sure, found = shares.max(1)
+    lines = [f"{len(figures)} held-out photos"]
+    for column, kind in enumerate(Degradation):
+        there, told_of = severities[:, column], told[:, column]
+        area = metrics.auc(told_of[there > LEAST_SEVERITY].tolist(), told_of[there == 0].tolist())
+        lines.append(f"  AUC of {kind.value}: {area or 0:.3f}")
+    balanced = np.mean([(found[truth == c] == c).float().mean() for c in range(len(Category))])
+    error = metrics.calibration_error(sure.tolist(), (found == truth).tolist())
+    lines.append(f"  right, balanced: {balanced:.3f}; calibration error {error or 0:.3f}")
+    good = severities.amax(1) == 0
+    for column, kind in enumerate(Degradation):
+        bad, told_of = severities[:, column] == 1, told[:, column].sigmoid()
+        shares_above = ", ".join(
+            f"{least}: {(told_of[good] >= least).float().mean():.3f} and "
+            f"{(told_of[bad] >= least).float().mean():.2f}"
+            for least in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+        )
+        lines.append(f"  share of good and of bad photos with {kind.value} above {shares_above}")
+    weighed = [kind for kind in Degradation if kind is not Degradation.REFLECTION]
+    touched = torch.zeros(int(good.sum()), dtype=torch.bool)
+    for kind in weighed:
+        touched |= told[good, list(Degradation).index(kind)].sigmoid() >= ENOUGH[kind]
+    lines.append(
+        f"  of {int(good.sum())} good photos, bad enough to be mended: {touched.float().mean():.3f}, reflections "
+        "aside: the net against them judges alone"
+    )
+    return "\n".join(lines)
+
+
+def save(net: nn.Sequential, mean: Tensor, spread: Tensor, file: Path) -> None:
+    """Write the layers as `tasks.lite.fusion` reads them."""
+    first, last = (net[at].state_dict() for at in (0, 2))
+    layers = (mean, spread, first["weight"], first["bias"], last["weight"], last["bias"])
+    named = zip(fusion.Layers._fields, layers, strict=True)
+    np.savez(file, **{name: layer.numpy() for name, layer in named})
+
+
+def main() -> None:
+    """Read the command line, make photos, fit, report and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
+    parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
+    parser.add_argument("--count", type=int, default=12_000, help="photos to learn from")
+    wishes = parser.parse_args()
+    photos = photo_pool.load([wishes.photos])
+    if wishes.good:
+        photos = photos.with_also(photo_pool.load(wishes.good, MOST_OF_GOOD))
+    chance = torch.Generator().manual_seed(SEED)
+    figures, severities = examples(photos.fitted, wishes.count, chance)
+    mean, spread = figures.mean(0), figures.std(0) + 1e-6
+    net = fitted((figures - mean) / spread, severities)
+    figures, severities = examples(photos.held_out, wishes.count // 4, chance)
+    print(report(net, (figures - mean) / spread, severities))
+    save(net, mean, spread, fusion.FILE)
+    print(fusion.FILE)
+
+
+if __name__ == "__main__":
+    main()

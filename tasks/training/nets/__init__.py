@@ -1,0 +1,1 @@
+"""The networks of the lite engine, as they are trained."""

@@ -1,0 +1,79 @@
+"""The net of the lite classifier: what each place of a crop tells of each degradation, and how much.
+
+A flat sky tells nothing of a movement, so every place votes with a weight of its own, and votes of
+all crops of a photo are added before they are divided: attention-based pooling, Ilse et al.,
+"Attention-based deep multiple instance learning", 2018.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from storage.enums import Degradation
+from tasks.imaging.jpeg_dct import BLOCK, COSINES
+
+WIDTHS = (24, 48, 64, 96)
+"""Channels at a half, a quarter, an eighth and a sixteenth of the crop's size."""
+FAINTEST = 1 / 255
+"""What is weaker than a step of the file counts as nothing."""
+SHARPNESS = 16.0
+"""By which fine detail is multiplied, so that noise of a step or two is seen beside the scene."""
+LEAST_WEIGHT = 1e-3
+"""Of a place, so that a photo in which no place tells anything still has a verdict."""
+
+
+class EvidenceNet(nn.Module):
+    """Takes crops (B, 3, H, W) and returns votes and weights, (B, 5) each.
+
+    Crops are RGB in [0, 1], H and W multiples of 16. The columns are the degradations in their order. A photo's severity is the sigmoid of the sum of
+    its crops' votes over the sum of their weights. The scene is much stronger than what is wrong
+    with it, so the net sees the fine detail alone, and how strong each frequency is in each block.
+    """
+
+    cosines: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        half, quarter, eighth, sixteenth = WIDTHS
+        self.register_buffer("cosines", _cosines())
+        self.detail = nn.Sequential(
+            nn.PixelUnshuffle(2),  # (B, 12, H/2, W/2)
+            *_layer(12, half), *_layer(half, half),
+            *_layer(half, quarter, 2), *_layer(quarter, quarter), *_layer(quarter, eighth, 2),
+        )  # fmt: skip
+        self.frequencies = nn.Sequential(
+            nn.BatchNorm2d(BLOCK**2), *_layer(BLOCK**2, eighth, size=1)
+        )
+        self.together = nn.Sequential(
+            *_layer(2 * eighth, eighth), *_layer(eighth, eighth),
+            *_layer(eighth, sixteenth, 2), *_layer(sixteenth, sixteenth),
+            nn.Conv2d(sixteenth, 2 * len(Degradation), 1),  # (B, 10, H/16, W/16)
+        )  # fmt: skip
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(crops.device.type, enabled=False):  # a step of the file must be seen
+            framed = functional.pad(crops, (1, 1, 1, 1), mode="replicate")
+            fine = torch.tanh(SHARPNESS * (crops - functional.avg_pool2d(framed, 3, 1)))
+            grey = crops.mean(1, keepdim=True)
+            blocks = functional.conv2d(grey, self.cosines, stride=BLOCK)  # (B, 64, H/8, W/8)
+            strengths = torch.log(blocks.abs() + FAINTEST)
+        seen = torch.cat([self.detail(fine), self.frequencies(strengths)], 1)  # (B, 128, H/8, W/8)
+        opinions, importance = self.together(seen).chunk(2, 1)
+        weights = functional.softplus(importance.float()) + LEAST_WEIGHT
+        return (weights * opinions.float()).mean((2, 3)), weights.mean((2, 3))
+
+
+def severities(votes: Tensor, weights: Tensor) -> Tensor:
+    """Return the logits of the severities of photos of one crop each, (B, 5)."""
+    return votes / weights
+
+
+def _layer(entering: int, width: int, stride: int = 1, size: int = 3) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(entering, width, size, stride, padding=size // 2, bias=False)
+    return convolution, nn.BatchNorm2d(width), nn.ReLU()
+
+
+def _cosines() -> Tensor:
+    """Give the orthonormal cosine transform of a block as filters, (64, 1, 8, 8)."""
+    rows = torch.from_numpy(COSINES)
+    return (rows[:, None, :, None] * rows[None, :, None, :]).reshape(BLOCK**2, 1, BLOCK, BLOCK)

@@ -1,0 +1,1 @@
+"""Train a detector of strong reflections for the paper engine."""

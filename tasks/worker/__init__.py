@@ -1,0 +1,1 @@
+"""The worker process: Celery, heartbeat, notifications, loaded networks."""

@@ -1,0 +1,60 @@
+"""The Celery application: how bells travel. It imports no network and no torch.
+
+What is connected to a signal is connected here, where parent and spawned child both come by.
+"""
+
+import logging
+from typing import Any
+
+from celery import Celery
+from celery.loaders.app import AppLoader
+from celery.signals import setup_logging, task_failure, worker_process_init, worker_ready
+
+from storage.settings import settings
+from tasks.worker import heartbeat, idle
+
+
+def configuration() -> dict[str, Any]:
+    """Return Celery's configuration; Celery calls this when it first needs a value."""
+    return {
+        "broker_url": settings().broker,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {"socket_timeout": 30, "socket_keepalive": True},
+        # The database counts attempts and knows what waits, so that a bell may get lost: Celery
+        # neither retries nor delivers again.
+        "task_acks_late": False,
+        "task_publish_retry": False,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_default_queue": "classify",
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": 1,
+        "worker_pool": "prefork",
+        "worker_pool_start_method": "spawn",  # CUDA does not survive a fork
+        "worker_hijack_root_logger": False,
+        "worker_enable_remote_control": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+    }
+
+
+def log_to_stderr(**_: object) -> None:
+    """Log as every process of the house does; Celery calls this in parent and child."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("celery").setLevel(logging.WARNING)
+
+
+class Loader(AppLoader):  # type: ignore[misc]  # Celery ships no types
+    """Import the tasks from where photomend is installed; Celery searches the current folder first."""
+
+    def import_from_cwd(self, module: str, imp: Any = None, package: str | None = None) -> Any:
+        return (imp or self.import_module)(module, package=package)
+
+
+app = Celery("photomend", loader=Loader, include=["tasks.steps.run_step"])
+app.add_defaults(configuration)
+setup_logging.connect(log_to_stderr)
+worker_ready.connect(heartbeat.start)
+worker_process_init.connect(idle.start)
+task_failure.connect(heartbeat.hurry)

@@ -1,0 +1,135 @@
+"""The parent's thread: say that this worker lives, and end what its child cannot end itself.
+
+Celery's loop waits for Redis; while that is away it sees neither a limit nor a dead child. This
+thread needs the database only.
+"""
+
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+from threading import Event, Thread
+from types import FrameType
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage.database.jobs import Jobs
+from storage.database.tables import Job
+from storage.enums import ErrorKind, Status
+from storage.errors import ClaimLost
+from storage.settings import settings
+from tasks.worker import runtime
+
+log = logging.getLogger(__name__)
+_now, _stopping = Event(), Event()
+
+EXIT_SECONDS = 8.0
+"""So long after its child's end Celery may take to stop the worker, then we do."""
+
+
+def start(**_: object) -> None:
+    """Start the thread; Celery calls this in the parent, when the worker is ready."""
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        _know_of(name)
+    Thread(target=_run, name="beat", daemon=True).start()
+
+
+def beat() -> None:
+    """Say that this worker lives; before it consumes, too, or its first claim looks lost."""
+    name, host = runtime.worker(), os.uname().nodename
+    runtime.jobs().beat(name, host, os.getpid(), runtime.queues(), runtime.device())
+
+
+def hurry(**_: object) -> None:
+    """Look at once; Celery calls this when it has seen its child die."""
+    _now.set()
+
+
+def end_claims() -> None:
+    """Let what a stopped worker still holds wait, without an attempt counted."""
+    _stopping.set()
+    with suppress(SQLAlchemyError):  # a keeper does it later
+        for job in runtime.jobs().held(runtime.worker()):
+            _judge(runtime.jobs(), job, seconds=0.0)
+        runtime.jobs().leave(runtime.worker())
+
+
+def _run() -> None:
+    jobs, begun, stopped_at = runtime.jobs(), dict[tuple[int, int], float](), 0.0
+    while True:
+        present = time.monotonic()
+        stopped_at = stopped_at or (present if _stopping.is_set() else 0.0)
+        try:
+            beat()
+            held = jobs.held(runtime.worker())
+            begun = {_claim(job): begun.get(_claim(job), present) for job in held}
+            for job in held:
+                if stopped_at and present - stopped_at > settings().stop_seconds:
+                    _give_back(jobs, job)
+                else:
+                    _judge(jobs, job, seconds=present - begun[_claim(job)])
+        except SQLAlchemyError as error:
+            log.warning("the database does not answer: %s", error)
+        if stopped_at and present - stopped_at > settings().stop_seconds + EXIT_SECONDS:
+            end_claims()
+            os._exit(0)  # Celery waits for a Redis that is away
+        _now.wait(min(settings().beat_seconds, 1.0) if stopped_at else settings().beat_seconds)
+        _now.clear()
+
+
+def _claim(job: Job) -> tuple[int, int]:
+    return job.id, job.claims
+
+
+def _judge(jobs: Jobs, job: Job, seconds: float) -> None:
+    """End the claim if it must end, and then the child; write first, so that the reason stands."""
+    assert job.child is not None
+    with suppress(ClaimLost):  # it ended by itself meanwhile
+        if job.status is Status.CANCELLED:
+            _end(job)
+            jobs.let_go(job)
+        elif not _lives(job.child):
+            if _stopping.is_set():
+                jobs.wait(job, ErrorKind.STOPPED, "the worker was stopped", 0.0)
+            else:
+                jobs.again(job, ErrorKind.CRASHED, "the process that worked on it died")
+        elif job.deadline_seconds is not None and seconds > job.deadline_seconds:
+            limit = f"it took longer than {job.deadline_seconds:.0f} s"
+            jobs.again(job, ErrorKind.DEADLINE, limit)
+            _end(job)
+
+
+def _give_back(jobs: Jobs, job: Job) -> None:
+    """End the claim of a worker that was stopped and has no more time."""
+    with suppress(ClaimLost):
+        jobs.wait(job, ErrorKind.STOPPED, "the worker was stopped", 0.0)
+        _end(job)
+
+
+def _lives(child: int) -> bool:
+    """Return whether `child` is a child of ours that has not ended, be it reaped or not."""
+    try:
+        return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
+def _end(job: Job) -> None:
+    assert job.child is not None
+    log.warning("job %d: ending process %d", job.id, job.child)
+    if _lives(job.child):
+        os.kill(job.child, signal.SIGKILL)
+
+
+def _know_of(name: signal.Signals) -> None:
+    """Note that the worker is being stopped before Celery ends its child."""
+    theirs: Any = signal.getsignal(name)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _stopping.set()
+        _now.set()
+        theirs(number, frame)
+
+    signal.signal(name, stop)

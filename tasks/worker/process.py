@@ -1,0 +1,25 @@
+"""Run a worker: one light parent, one spawned child, one or several queues."""
+
+import os
+from collections.abc import Sequence
+
+from tasks.worker import heartbeat, runtime
+from tasks.worker.app import app
+
+
+def serve(queues: Sequence[str], gpu: int | None = None) -> int:
+    """Serve `queues` until a signal stops the worker; return the process's exit code.
+
+    `gpu` is only named here: CUDA_VISIBLE_DEVICES must be set before anything imports CUDA.
+    """
+    runtime.become_worker(queues, gpu)
+    worker = app.Worker(
+        hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=list(queues),
+        quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True,
+    )  # fmt: skip
+    heartbeat.beat()
+    try:
+        worker.start()
+    finally:
+        heartbeat.end_claims()
+    return int(worker.exitcode or 0)

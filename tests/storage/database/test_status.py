@@ -1,0 +1,167 @@
+"""Counting and finding jobs; the state of everything for `photomend status`."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from storage.database import search, status
+from storage.database.search import Filter
+from storage.database.status import Pace
+from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
+
+ODD = os.fsdecode(b"caf\xe9.jpg")
+
+
+@pytest.fixture
+def sources(jobs):
+    """Find jobs and give their sources."""
+
+    def found(**wanted: object) -> list[str]:
+        wanted = {"gallery": "g"} | wanted
+        return [str(job.source) for job in search.jobs(jobs.engine, Filter(**wanted))]
+
+    return found
+
+
+@pytest.fixture
+def claim(jobs):
+    def claim(queue: str = CLASSIFY):
+        jobs.beat("w", "host", 1, [queue], "cpu")
+        return jobs.claim("w", [queue], child=os.getpid())
+
+    return claim
+
+
+def test_an_empty_database_counts_each_status_and_decision(jobs):
+    counts = status.counts(jobs.engine)
+    assert counts.jobs == dict.fromkeys(Status, 0)
+    assert counts.decisions == dict.fromkeys(Decision, 0)
+    assert (counts.troubles, counts.oldest_waiting) == ([], None)
+    assert status.summary(jobs.engine).left_seconds is None
+
+
+def test_the_counts_tell_status_decision_gallery_and_trouble(jobs, claim):
+    jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(6)})
+    jobs.add("other", Path(), {"x.jpg": "1"})
+    jobs.finish(claim(), Decision.CLEAN)
+    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image either")
+    jobs.wait(claim(), ErrorKind.DISK_FULL, "no room", 3600)
+    claim()
+    counts = status.counts(jobs.engine)
+    assert counts.jobs == {
+        Status.QUEUED: 3, Status.RUNNING: 1, Status.DONE: 1, Status.FAILED: 2, Status.CANCELLED: 0,
+    }  # fmt: skip
+    assert counts.decisions[Decision.CLEAN] == 1
+    assert counts.galleries["other"][Status.QUEUED] == 1
+    assert [(t.status, t.kind, t.count, t.latest) for t in counts.troubles] == [
+        (Status.FAILED, ErrorKind.UNREADABLE, 2, 3),
+        (Status.QUEUED, ErrorKind.DISK_FULL, 1, 4),
+    ]
+
+
+def test_the_summary_has_what_runs_what_waits_longest_and_an_example_of_each_trouble(jobs, claim):
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    running = claim()
+    seen = status.summary(jobs.engine)
+    assert [job.id for job in seen.running] == [running.id]
+    assert seen.counts.oldest_waiting == 3
+    assert seen.examples[3].name == Path("c.jpg")
+    assert seen.examples[seen.counts.troubles[0].latest].error == "no image"
+    assert [worker.id for worker in seen.workers] == ["w"]
+    assert seen.left == 2
+
+
+def test_the_pace_counts_what_was_finished_by_claims(jobs, claim):
+    jobs.note_backlog("g", Path(), {"old.jpg": "1"})
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    jobs.finish(claim(), Decision.CLEAN)
+    pace = status.summary(jobs.engine).pace
+    assert pace.finished == 1
+    assert Pace(30, 1800.0).per_hour == 60
+
+
+def test_a_pause_that_ended_is_not_in_force(jobs):
+    jobs.pause("all", seconds=-1)
+    jobs.pause("category", "motion-blur", 60)
+    assert [pause.name for pause in status.summary(jobs.engine).pauses] == ["motion-blur"]
+
+
+def test_a_due_job_is_overdue_unless_it_is_paused(jobs):
+    jobs.add("g", Path(), {"a.jpg": "1"})
+    time.sleep(0.05)
+    assert status.overdue(jobs.engine, 0.01) == [CLASSIFY]
+    assert status.overdue(jobs.engine, 60) == []
+    jobs.pause("gallery", "g")
+    assert status.overdue(jobs.engine, 0.01) == []
+
+
+def test_jobs_are_found_by_folder_photo_and_pattern(jobs, sources):
+    jobs.add("g", Path(), {"top.jpg": "1", ODD: "1"})
+    jobs.add("g", Path("2024"), {"a.jpg": "1"})
+    jobs.add("g", Path("2024/may"), {"b.jpg": "1"})
+    jobs.add("g", Path("2024-old"), {"c.jpg": "1"})
+    assert sources(below=Path("2024")) == ["2024/may/b.jpg", "2024/a.jpg"]
+    assert sources(below=Path("2024/a.jpg")) == ["2024/a.jpg"]
+    assert sources(below=Path(ODD)) == [ODD]
+    assert len(sources(below=Path())) == 5
+    assert sources(pattern="*/?.jpg") == ["2024-old/c.jpg", "2024/may/b.jpg", "2024/a.jpg"]
+    assert sources(gallery="other") == []
+
+
+def test_jobs_are_found_by_what_became_of_them(jobs, claim, sources):
+    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    jobs.classify(claim(), Category.REFLECTION, {})
+    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    jobs.finish(claim(), Decision.UNSURE)
+    assert sources(category=Category.REFLECTION) == ["a.jpg"]
+    assert sources(kind=ErrorKind.UNREADABLE) == ["b.jpg"]
+    assert sources(decision=Decision.UNSURE) == ["c.jpg"]
+    assert sources(status=[Status.QUEUED, Status.FAILED]) == ["b.jpg", "a.jpg"]
+    assert sources(older_seconds=60) == []
+    assert len(sources(younger_seconds=60)) == 3
+
+
+def test_a_limit_takes_the_newest(jobs):
+    jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(5)})
+    for pattern in (None, "*"):
+        assert search.ids(jobs.engine, Filter(pattern=pattern), 2) == [5, 4]
+
+
+def test_versions_of_a_photo_come_newest_first_and_its_result_names_its_maker(jobs, claim):
+    jobs.add("g", Path("a"), {"x.jpg": "1"})
+    jobs.record(claim(), Path("a/x.jpg"), "hash", {})
+    jobs.add("g", Path("a"), {"x.jpg": "2"})
+    assert [job.id for job in search.versions(jobs.engine, "g", Path("a/x.jpg"))] == [2, 1]
+    assert [job.id for job in search.makers(jobs.engine, "g", Path("a/x.jpg"))] == [1]
+
+
+def test_the_history_of_a_job_is_in_order(jobs, claim):
+    jobs.add("g", Path(), {"a.jpg": "1"})
+    jobs.finish(claim(), Decision.CLEAN)
+    events = [event.event for event in search.events(jobs.engine, 1)]
+    assert events[0].startswith("claimed by w")
+    assert events[-1] == "clean"
+
+
+def test_a_summary_of_many_jobs_scans_no_table(jobs):
+    with jobs.engine.connect() as connection:
+        found = []
+        jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(50)})
+
+        sa.event.listen(
+            jobs.engine, "before_cursor_execute", lambda *args: found.append((args[2], args[3]))
+        )
+        status.summary(jobs.engine)
+        plans = [
+            str(row)
+            for statement, values in list(found)
+            if "FROM jobs" in statement
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    assert any("ix_jobs_counted" in plan for plan in plans)
+    assert not [plan for plan in plans if "SCAN jobs" in plan and "COVERING" not in plan]

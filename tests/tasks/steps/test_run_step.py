@@ -1,0 +1,228 @@
+"""One step of one job, in this process."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from storage import photos, publishing
+from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
+from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
+from storage.settings import settings
+from tasks.steps import paths, reuse
+from tasks.steps.classify import classify
+from tasks.steps.restore import restore
+from tasks.steps.run_step import answer
+from tasks.worker import notify, runtime
+
+
+@pytest.fixture(autouse=True)
+def _worker(home, redis_server, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
+    settings.cache_clear()
+    runtime.jobs.cache_clear()
+    notify._redis.cache_clear()
+    runtime.become_worker(QUEUES)
+    yield
+    runtime.jobs().engine.dispose()
+    runtime.jobs.cache_clear()
+
+
+@pytest.fixture
+def noisy(jobs, take_photo):
+    """A noisy photo that this process has claimed for its restoration."""
+    take_photo(kind=Degradation.NOISE)
+    jobs.add("g", Path(), {"cat.jpg": "1"})
+    classify(runtime.claim())
+    job = runtime.claim()
+    assert job.category is Category.SUPER_RESOLUTION
+    return job
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "attempts"),
+    [
+        (MemoryError(), Status.QUEUED, ErrorKind.MEMORY, 1),
+        (ValueError("a bug"), Status.QUEUED, ErrorKind.ERROR, 1),
+        (OSError(errno.ENOSPC, "No space left"), Status.QUEUED, ErrorKind.DISK_FULL, 0),
+        (OSError(errno.EROFS, "Read-only"), Status.QUEUED, ErrorKind.READ_ONLY, 0),
+        (OSError(errno.EIO, "I/O error"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (ModuleNotFoundError("No module named 'torch'"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (WeightsMissing("pull them"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (WeightsWrong("another file"), Status.QUEUED, ErrorKind.MACHINE, 0),
+        (type("OutOfMemoryError", (RuntimeError,), {})(), Status.QUEUED, ErrorKind.MEMORY, 1),
+        (TooLarge("too many pixels"), Status.FAILED, ErrorKind.TOO_LARGE, 0),
+        (SystemExit(), Status.RUNNING, None, 0),
+    ],
+)
+def test_each_error_ends_the_claim_in_its_way(
+    jobs, take_photo, monkeypatch, error, status, kind, attempts
+):
+    def fail(_path, _limits):
+        raise error
+
+    monkeypatch.setattr(photos, "read", fail)
+    take_photo()
+    jobs.add("g", Path(), {"cat.jpg": "1"})
+    with suppress(SystemExit):
+        answer(1)
+    job = jobs.get(1)
+    assert (job.status, job.error_kind, job.attempts) == (status, kind, attempts)
+
+
+def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, home, eventually):
+    photo = home / "gallery/cat.jpg"
+    photo.write_bytes(b"\xff\xd8 half of a photo")
+    jobs.add("g", Path(), {"cat.jpg": "1"})
+    answer(1)
+    assert jobs.get(1).error_kind is ErrorKind.ARRIVING
+    os.utime(photo, (0, 0))
+    eventually(lambda: jobs.due("classify", 1))
+    answer(1)
+    assert jobs.get(1).status is Status.FAILED
+    with pytest.raises(UnreadablePhoto):
+        photos.read(photo, photos.Limits.of(settings()))
+
+
+def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, home, take_photo):
+    take_photo("here.jpg")
+    jobs.add("g", Path(), {"gone.jpg": "1"})
+    answer(1)
+    assert jobs.get(1).status is Status.CANCELLED
+    (home / "gallery/here.jpg").unlink()
+    jobs.add("g", Path(), {"other.jpg": "1"})
+    answer(2)
+    assert (jobs.get(2).status, jobs.get(2).attempts) == (Status.QUEUED, 0)
+
+
+def test_a_worker_frozen_between_the_strokes_has_nothing_left_to_rename(home, jobs, noisy):
+    output = home / "output/cat.jpg"
+    paths.reserve(jobs, noisy)
+    temporary = publishing.temporary(output, noisy.id, noisy.claims)
+    temporary.write_bytes(b"what a frozen worker wrote")
+    jobs.record(noisy, Path("cat.jpg"), "hash", {})
+    jobs.release_lost(0)
+    restore(runtime.claim())
+    with pytest.raises(FileNotFoundError):
+        publishing.publish(temporary, output)
+    assert publishing.sha256(output) == jobs.get(1).sha256
+
+
+def test_an_output_published_before_a_crash_is_adopted(home, jobs, noisy):
+    restore(noisy)
+    made = jobs.get(1)
+    before = (home / "output/cat.jpg").stat().st_mtime_ns
+    with jobs.engine.begin() as connection:  # as if the last stroke had not been made
+        connection.exec_driver_sql("UPDATE jobs SET status = 'queued', decision = NULL")
+    restore(runtime.claim())
+    job = jobs.get(1)
+    assert (job.status, job.sha256) == (Status.DONE, made.sha256)
+    assert (home / "output/cat.jpg").stat().st_mtime_ns == before
+
+
+def test_two_sources_that_would_get_one_name_get_two(home, jobs, take_photo):
+    take_photo("IMG.jpg", kind=Degradation.NOISE)
+    take_photo("img.JPG", kind=Degradation.COMPRESSION)
+    jobs.add("g", Path(), {"IMG.jpg": "1", "img.JPG": "1"})
+    for _ in range(4):
+        answer(1)
+    outputs = {str(jobs.get(number).output) for number in (1, 2)}
+    assert len({name.casefold() for name in outputs}) == 2
+    assert all((home / "output" / name).exists() for name in outputs)
+
+
+def test_a_rejected_photo_is_never_made_again(home, jobs, noisy, take_photo):
+    restore(noisy)
+    assert jobs.reject(jobs.get(1))
+    (home / "output/cat.jpg").unlink()
+    take_photo("copy.jpg", kind=Degradation.NOISE)
+    jobs.add("g", Path(), {"copy.jpg": "1"})
+    answer(2)
+    assert jobs.get(2).decision is Decision.KEPT_ORIGINAL
+    assert not (home / "output/copy.jpg").exists()
+
+
+def test_a_result_that_would_be_too_large_is_not_begun(jobs, noisy, monkeypatch):
+    class Fourfold:
+        scale = 4
+
+        def __call__(self, image, verdict, receipt):
+            raise AssertionError
+
+    monkeypatch.setattr(runtime, "chain", lambda category, faces: Fourfold())
+    monkeypatch.setenv("PHOTOMEND_MAX_MEGAPIXELS", "1")
+    settings.cache_clear()
+    with pytest.raises(TooLarge, match="set enlarge in"):
+        restore(noisy)
+
+
+def keep_original(job):
+    reuse.finish(job, Decision.KEPT_ORIGINAL, "it was not better", receipt={"guard": {}})
+
+
+def be_unsure(job):
+    with runtime.jobs().engine.begin() as connection:  # as if its classification had not ended
+        connection.exec_driver_sql("UPDATE jobs SET queue = 'classify'")
+    reuse.finish(job, Decision.UNSURE, "perhaps motion-blur", category=Category.MOTION_BLUR)
+
+
+def restore_and_remove(job):
+    restore(job)
+    paths.output(job, runtime.jobs().get(1).output).unlink()
+
+
+def restore_and_reject(job):
+    restore_and_remove(job)
+    assert runtime.jobs().reject(runtime.jobs().get(1))
+
+
+def restore_and_forget(job):
+    restore_and_remove(job)
+    runtime.jobs().forget_output(runtime.jobs().get(1))
+
+
+def adopt(job):
+    restore(job)
+    with runtime.jobs().engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM jobs")
+    runtime.jobs().add("g", Path(), {"cat.jpg": "1"})
+    answer(1)
+    assert "there already" in runtime.jobs().get(1).reason
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        keep_original, be_unsure, restore, restore_and_remove, restore_and_reject,
+        restore_and_forget, adopt,
+        lambda job: runtime.jobs().fail(job, ErrorKind.ERROR, "a bug"),
+        lambda job: runtime.jobs().cancel([job.id]),
+        lambda job: runtime.jobs().finish(job, Decision.LEFT_ALONE, "it was here before"),
+    ],
+)  # fmt: skip
+def test_a_retry_computes_again_however_the_job_ended(home, jobs, noisy, end):
+    end(noisy)
+    assert jobs.retry([1])
+    answer(1)
+    if jobs.get(1).status is Status.QUEUED:  # it was classified first
+        answer(1)
+    job = jobs.get(1)
+    assert (job.decision, job.reason) == (Decision.RESTORED, None)
+    assert job.category is Category.SUPER_RESOLUTION
+    assert job.sha256 == publishing.sha256(home / "output/cat.jpg")
+
+
+def test_what_the_guard_refuses_is_said_once(jobs, noisy, monkeypatch):
+    class Nothing:
+        scale = 1
+
+        def __call__(self, image, verdict, receipt):
+            return image
+
+    monkeypatch.setattr(runtime, "chain", lambda category, faces: Nothing())
+    restore(noisy)
+    job = jobs.get(1)
+    assert job.decision is Decision.KEPT_ORIGINAL
+    assert job.reason.startswith("noise went from ")

@@ -1,0 +1,436 @@
+"""How the nets are made: amounts are as asked for, and a fit goes on where it was stopped."""
+
+import io
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="fitting needs torch, which `make test` installs")
+
+from storage.enums import Category, Degradation
+from tasks.lite import fusion
+from tasks.lite.veil import FIGURES, GRID
+from tasks.training import export, fit, fit_fusion, pack, targets, testset
+from tasks.training.data import (
+    augmentations,
+    classifier_examples,
+    compression,
+    degradations,
+    motion_kernels,
+    noise,
+    photo_pool,
+    veil_examples,
+)
+from tasks.training.data.degradations import Recipe
+from tasks.training.data.photo_pool import Pool
+from tasks.training.nets.restorer import ResidualNet
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    """Photographs that a library ships, as the pool holds them."""
+    photos = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
+    cut = [np.pad(p, ((0, 512), (0, 512), (0, 0)), mode="reflect")[:512, :512] for p in photos]
+    return torch.from_numpy(np.stack(cut).transpose(0, 3, 1, 2).copy())
+
+
+def chance(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
+def psnr(one, other):
+    return float(-10 * (one - other).square().mean().log10())
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_a_batch_is_in_range_and_the_same_for_the_same_seed(tiles, recipe):
+    batch = degradations.make(recipe, tiles, 6, 96, chance())
+    assert batch.clean.shape == batch.spoilt.shape == (6, 3, 96, 96)
+    assert 0 <= batch.spoilt.min() <= batch.spoilt.max() <= 1
+    assert torch.equal(batch.spoilt, degradations.make(recipe, tiles, 6, 96, chance()).spoilt)
+    assert not torch.equal(batch.spoilt, degradations.make(recipe, tiles, 6, 96, chance(2)).spoilt)
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_some_images_stay_nearly_as_they_are(tiles, recipe):
+    batch = degradations.make(recipe, tiles, 64, 96, chance())
+    like = [psnr(*pair) for pair in zip(batch.spoilt, batch.clean, strict=True)]
+    assert sum(each > 32 for each in like) >= 9  # a photo that was not moved may be noisy
+    assert sum(each < 36 for each in like) >= 24
+
+
+def test_of_most_compressed_images_it_is_told_what_was_lost_and_of_no_good_one(tiles):
+    batch = degradations.make(Recipe.COMPRESSION, tiles, 64, 96, chance())
+    assert batch.given.shape == (64, 4, 96, 96)
+    told = batch.given[:, 3].amax((1, 2))
+    assert torch.equal(told, batch.given[:, 3].amin((1, 2)))
+    like = torch.tensor([psnr(*pair) for pair in zip(batch.spoilt, batch.clean, strict=True)])
+    assert not told[like > 46].any()
+    assert 0.4 < (told > 0).float().mean() < 0.75
+    known = told > 0
+    ranks = [each[known].argsort().argsort().float() for each in (told, -like)]
+    assert (
+        torch.corrcoef(torch.stack(ranks))[0, 1] > 0.4
+    )  # photos differ by how much there is to lose
+
+
+def test_noise_has_the_sigma_that_was_asked_for(tiles):
+    images = tiles.float() / 255
+    drawn = noise.noise(images, torch.tensor([5, 15, 25]).view(3, 1, 1, 1) / 255, chance())
+    assert (255 * drawn.std((1, 2, 3))).tolist() == pytest.approx([5, 15, 25], rel=0.02)
+
+
+def test_the_noise_of_a_sensor_is_coloured_and_stronger_in_the_shadows(tiles):
+    dark, bright = (torch.full((1, 3, 128, 128), value) for value in (0.1, 0.7))
+    spread = [noise.of_sensor(image, chance()).std() for image in (dark, bright)]
+    assert spread[0] > 1.5 * spread[1]
+    drawn = noise.of_sensor(bright, chance())[0, 0]
+    neighbours = torch.stack([drawn[:, :-1].flatten(), drawn[:, 1:].flatten()])
+    assert torch.corrcoef(neighbours)[0, 1] > 0.2  # white noise has none
+
+
+@pytest.mark.parametrize("quality", [15, 40, 75, 92])
+def test_compression_is_that_of_a_jpeg_file(tiles, quality):
+    image = tiles[:1].float() / 255
+    ours = compression.jpeg(image, torch.tensor([float(quality)]), chance())
+    theirs = []
+    for sampling in (0, 2):
+        file = io.BytesIO()
+        Image.fromarray(tiles[0].permute(1, 2, 0).numpy()).save(
+            file, "JPEG", quality=quality, subsampling=sampling
+        )
+        decoded = torch.from_numpy(np.asarray(Image.open(file)).copy()).permute(2, 0, 1) / 255
+        theirs.append(psnr(ours[0], decoded))
+    assert max(theirs) > psnr(ours, image) + 6
+
+
+def test_blocks_may_begin_elsewhere(tiles):
+    image, quality = tiles[:1].float() / 255, torch.tensor([8.0])
+
+    def border(made):
+        steps = (made[..., 1:] - made[..., :-1]).abs().mean((0, 1, 2))
+        return max(range(8), key=lambda phase: float(steps[phase::8].mean()))
+
+    here = border(compression.jpeg(image, quality, chance()))
+    assert here == 7
+    assert border(compression.jpeg_elsewhere(image, quality, chance())) == (here - 5) % 8
+
+
+def test_kernels_keep_the_light_and_have_the_extent_that_was_asked_for():
+    kernels = motion_kernels.kernels(40, 8, 28, chance())
+    assert kernels.sum((1, 2)).tolist() == pytest.approx([1] * 40, abs=1e-4)
+    extents = []
+    for kernel in kernels:
+        rows, columns = (torch.nonzero(kernel.sum(axis) > 1e-4).flatten() for axis in (1, 0))
+        extents.append(int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1)
+    assert min(extents) >= 8
+    assert max(extents) <= 30
+
+
+def test_tiles_of_one_source_are_never_on_both_sides(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 255, (60, 3), np.uint8)
+    for number, colour in enumerate(colours):
+        for part in ("0", "512"):
+            file = tmp_path / f"album__{number}_s0.5_{part}_0.png"
+            Image.fromarray(np.full((512, 512, 3), colour, np.uint8)).save(file)
+    split = photo_pool.load([tmp_path])
+    fitted, held_out = ({tuple(t[:, 0, 0].tolist()) for t in part} for part in (
+        split.fitted, split.held_out,
+    ))  # fmt: skip
+    assert len(split.fitted) + len(split.held_out) == 120
+    assert held_out
+    assert not fitted & held_out
+
+
+def test_photos_are_packed_up_to_a_size_each_source_before_a_second_tile_of_any(tmp_path):
+    for name, size in {
+        "a_s1_0": 40, "a_s1_1": 30, "a_s1_2": 10, "b": 40, "c_s1_0": 500, "d": 5,
+    }.items():  # fmt: skip
+        (tmp_path / f"{name}.png").write_bytes(bytes(size))
+    chosen = [path.stem for path in pack.packed(photo_pool.photos_of([tmp_path]), 100)]
+    assert chosen == ["a_s1_0", "b", "d", "a_s1_2"]
+
+
+def test_packing_never_empties_a_folder(tmp_path, monkeypatch):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    (photos / "album").mkdir(parents=True)
+    (photos / "album" / "a.png").write_bytes(b"a photo")
+    monkeypatch.setattr("sys.argv", ["pack", "--photos", str(photos), "--out", str(out)])
+    pack.main()
+    assert (out / "album" / "a.png").read_bytes() == b"a photo"
+    with pytest.raises(SystemExit, match="there already"):
+        pack.main()
+    assert (out / "album" / "a.png").exists()
+
+
+def test_a_net_that_was_never_fitted_changes_nothing():
+    image = torch.rand((1, 3, 64, 40), generator=chance())
+    assert torch.equal(ResidualNet()(image), image)
+
+
+def begin(tiles, steps, name=Recipe.NOISE):
+    """Take so many steps of a fit of 60."""
+    photos = Pool(tiles, tiles)
+    if name == fit.CLASSIFIER:
+        work = fit.classifying(photos, CPU)
+    elif name == fit.REFLECTION:
+        work = fit.reflecting(photos, CPU, 20)
+    else:
+        work = fit.restoring(name, photos, CPU)
+    begun = fit.Fit(work, CPU)
+    for _ in range(steps):
+        begun.take(60)
+    return begun
+
+
+@pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER, fit.REFLECTION])
+def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name):
+    whole = begin(tiles, 4, name)
+    begin(tiles, 2, name).save(tmp_path / "half.pt")
+    resumed = begin(tiles, 0, name)
+    resumed.load(tmp_path / "half.pt")
+    for _ in range(2):
+        resumed.take(60)
+    for key, value in whole.average.state_dict().items():
+        assert torch.allclose(value, resumed.average.state_dict()[key], atol=1e-6), key
+
+
+def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
+    begun = begin(tiles, 60)
+    batch = degradations.make(Recipe.NOISE, tiles, 12, 96, chance(99))
+    before, after = fit.gains(begun.net.eval(), batch)
+    assert (after - before)[before < 26].min() > 0.02
+    assert "from 0-26 dB: +" in begun.report()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        (Recipe.NOISE, (3, 128)),
+        (Recipe.COMPRESSION, (4, 128)),
+        (fit.CLASSIFIER, (3, 128)),
+        (fit.REFLECTION, (FIGURES, GRID)),
+    ],
+)
+def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
+    tiles, tmp_path, name, shape
+):
+    begun = begin(tiles, 2, name)
+    (tmp_path / "net.onnx").write_bytes(export.export(begun.average, shape, {"recipe": "noise"}))
+    parameters = sum(weight.numel() for weight in begun.average.parameters())
+    assert (tmp_path / "net.onnx").stat().st_size < 2.5 * parameters  # half precision
+    again = begin(tiles, 0, name).net
+    again.load_state_dict(fit.weights_of(tmp_path / "net.onnx"), strict=False)
+    tile = torch.rand((1, shape[0], shape[1], shape[1]), generator=chance())
+    with torch.inference_mode():
+        expected, found = (net.eval()(tile) for net in (begun.average, again))
+    for one, other in zip([*expected], [*found], strict=True):
+        assert torch.allclose(one, other, atol=1e-2)
+
+
+def test_a_pane_adds_light_to_half_of_the_photos_and_the_rest_has_none(tiles):
+    made = veil_examples.veiled(tiles, 60, chance())
+    there = made.severities > 0
+    assert 0.2 < there.float().mean() < 0.8
+    assert made.light.min() >= 0
+    assert not made.light[~there].mean((1, 2, 3)).gt(0.01).any()
+    assert made.light[made.changes > 0.1].mean((1, 2, 3)).min() > 0.01
+    unveiled, veiled = veil_examples.unveiled(made), made.figures[:, :3].float()
+    assert (unveiled <= veiled + 0.06).all()  # which is the least light of all
+
+
+def test_photos_are_turned_and_their_colours_exchanged_as_the_light_on_them(tiles):
+    made = veil_examples.veiled(tiles, 10, chance())
+    turned = made.at(torch.arange(10), chance(3))
+    assert not torch.equal(turned.light, made.light)
+    before, after = (
+        (veil_examples.unveiled(each)).flatten(1).sort(1)[0] for each in (made, turned)
+    )
+    assert torch.allclose(before, after, atol=5e-3)  # the figures are of half precision
+
+
+def test_photos_with_black_everywhere_do_not_spoil_a_fit_against_reflections(tiles):
+    striped = tiles.clone()
+    striped[:, :, ::4] = 0  # so no share of the darkest light is any, and nothing is wrong with it
+    fitted = begin(striped, 3, fit.REFLECTION)
+    assert all(weight.isfinite().all() for weight in fitted.net.parameters())
+
+
+def test_whole_photos_are_cut_into_squares_of_one_size(tmp_path):
+    for number, size in enumerate([(400, 330), (1300, 640), (320, 319), *[(500, 500)] * 30]):
+        Image.new("RGB", size, (number, 0, 0)).save(tmp_path / f"{number}.png")
+    squares = photo_pool.squares([tmp_path])
+    both = torch.cat([squares.fitted, squares.held_out])
+    assert both.shape[1:] == (3, photo_pool.SIDE, photo_pool.SIDE)
+    assert sorted(both[:, 0, 0, 0].tolist())[:3] == [0, 1, 1]  # the wide one twice, the low one not
+    assert len(both) == 33
+
+
+def test_labels_say_what_was_done(tiles):
+    made = classifier_examples.labelled(tiles, 96, 96, chance())
+    assert made.images.shape == (96, 3, 96, 96)
+    assert 0 <= made.severities.min() <= made.severities.max() <= 1
+    number = (made.severities > 0).sum(1)
+    assert (number == 0).float().mean() > 0.1  # a quarter is asked for
+    assert number.max() == 2
+    both_blurs = (made.severities[:, 2] > 0) & (made.severities[:, 3] > 0)
+    assert not both_blurs.any()
+    assert ((made.severities > 0.5).sum(0) > 4).all()
+
+
+@pytest.mark.parametrize("name", augmentations.VARIATIONS)
+def test_what_is_no_degradation_leaves_most_of_a_photo_sharp(tiles, name):
+    images = tiles.float() / 255
+    varied = augmentations.VARIATIONS[name](images, chance()).clamp(0, 1)
+    assert varied.shape == images.shape
+    assert not torch.equal(varied, images)
+    steps = [(each[..., 1:] - each[..., :-1]).abs().flatten(1) for each in (images, varied)]
+    before, after = (torch.quantile(step[:, ::7], 0.995, dim=1) for step in steps)
+    assert (after > 0.15 * before).all()  # a fog is the faintest
+
+
+def test_many_scenes_that_a_pane_is_laid_over_are_parts_of_photos():
+    whole = torch.linspace(0, 255, 512).byte().expand(1, 3, 512, 512)  # from black to white
+    spans = torch.cat([
+        (made.amax((1, 2, 3)) - made.amin((1, 2, 3)))
+        for made in (veil_examples._picked(whole, chance(seed)) for seed in range(4))
+    ])  # fmt: skip
+    assert 8 < (spans < 0.97).sum() < 36
+    assert spans.min() > veil_examples.NEAREST - 0.03
+
+
+def test_some_photos_are_toned_like_faded_prints_and_some_lose_their_colours(tiles):
+    images = (tiles[:1].float() / 255).expand(60, -1, -1, -1)
+    images = (images - images.amin()) / (images.amax() - images.amin())  # black is there, and white
+    made = augmentations.toned(images, chance())
+    assert 0 <= made.min() <= made.max() <= 1
+    darkest = torch.quantile(made.flatten(1)[:, ::97], 0.002, dim=1)
+    assert 8 < (darkest > 0.08).sum() < 30
+    colours = (made.amax(1) - made.amin(1)).mean((1, 2))
+    assert colours.min() < 0.5 * colours.median()
+
+
+def test_the_same_seed_takes_the_same_photos(tiles):
+    images = tiles.float() / 255
+    taken = [augmentations.as_taken(images, chance(5)) for _ in range(2)]
+    assert torch.equal(*taken)
+    assert 0 <= taken[0].min() <= taken[0].max() <= 1
+
+
+def test_a_fit_may_begin_with_the_weights_of_another(tiles, tmp_path):
+    begin(tiles, 3).save(tmp_path / "noise.pt")
+    begun = begin(tiles, 0, Recipe.SOFTNESS)
+    begun.begin_from(tmp_path / "noise.pt")
+    weights = torch.load(tmp_path / "noise.pt", weights_only=True)["average"]
+    for key, value in begun.net.state_dict().items():
+        assert torch.equal(value, weights[key])
+    assert begun.step == 0
+
+
+def test_a_fit_that_goes_on_from_a_shipped_net_counts_its_steps_and_sees_other_images(
+    tiles, tmp_path, monkeypatch
+):
+    photos, shipped = tmp_path / "photos", tmp_path / "noise.onnx"
+    photos.mkdir()
+    for number, tile in enumerate(tiles[[*range(3)] * 10]):
+        Image.fromarray(tile.permute(1, 2, 0).numpy()).save(photos / f"{number}.png")
+    seeds = []
+    made = degradations.make
+    monkeypatch.setattr(
+        degradations, "make", lambda *what: seeds.append(what[-1].initial_seed()) or made(*what)
+    )
+    monkeypatch.setattr(export, "file_of", lambda _: shipped)
+    for name, also in (("first", ()), ("second", ("--begin", str(shipped)))):
+        out = ["--out", str(tmp_path / name)]
+        wishes = ["fit", "noise", "--photos", str(photos), "--steps", "2", *out, *also]
+        monkeypatch.setattr("sys.argv", wishes)
+        fit.main()
+        monkeypatch.setattr("sys.argv", ["export", "noise", *out])
+        export.main()
+    assert fit.steps_of(shipped, "noise") == 4
+    assert fit.steps_of(shipped, "softness") == 0
+    assert fit.steps_of(tmp_path / "first" / "noise.pt", "noise") == 0
+    assert sorted(set(seeds)) == [fit.SEED + number for number in range(5)]  # 0: held out
+
+
+def test_a_net_that_is_told_more_begins_as_one_that_does_not_listen(tiles, tmp_path):
+    noise_net = begin(tiles, 3)
+    noise_net.save(tmp_path / "noise.pt")
+    begun = begin(tiles, 0, Recipe.COMPRESSION)
+    begun.begin_from(tmp_path / "noise.pt")
+    image = torch.rand((1, 3, 64, 64), generator=chance())
+    with torch.inference_mode():
+        expected = noise_net.average(image)
+        for told in (0.0, 0.8):
+            plane = torch.full((1, 1, 64, 64), told)
+            assert torch.allclose(begun.average(torch.cat([image, plane], 1)), expected, atol=1e-6)
+
+
+def test_severities_become_shares_of_the_categories():
+    severities = torch.tensor([[0, 0, 0, 0, 0], [1, 0.2, 0, 0, 0], [0.5, 0, 0, 0, 0.5]])
+    shares = fit_fusion.shares_of(severities)
+    at = {category: fusion.CATEGORIES.index(category) for category in Category}
+    assert shares[0, at[Category.CLEAN]] == 1
+    assert shares[1, at[Category.SUPER_RESOLUTION]] == 1
+    assert shares[2].tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+
+
+def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
+    figures = torch.randn(400, 13, generator=chance())
+    severities = (figures[:, :5] > 0.3).float()
+    net = fit_fusion.fitted(figures, severities)
+    told = fit_fusion.report(net, figures, severities)
+    assert "AUC of noise: 0.9" in told or "AUC of noise: 1.0" in told
+    good = int((severities.amax(1) == 0).sum())
+    assert f"of {good} good photos, bad enough to be mended: 0.000" in told
+    all_bad = fit_fusion.report(net, figures + 4, severities)
+    assert f"of {good} good photos, bad enough to be mended: 1.000" in all_bad
+    monkeypatch.setattr(fusion, "FILE", tmp_path / "fusion.npz")
+    fit_fusion.save(net, torch.zeros(13), torch.ones(13), fusion.FILE)
+    fusion._layers.cache_clear()
+    try:
+        found, scores = fusion.weigh(figures[0].numpy())
+    finally:
+        fusion._layers.cache_clear()
+    with torch.inference_mode():
+        expected = net(figures[:1])[0]
+    assert list(found.values()) == pytest.approx(expected[:5].sigmoid().tolist(), abs=1e-5)
+    assert list(scores.values()) == pytest.approx(expected[5:].softmax(0).tolist(), abs=1e-5)
+
+
+def test_the_testset_is_the_same_each_time_and_its_rows_have_what_they_name(tiles, tmp_path):
+    rows = [list(testset.synthetic(tiles, tmp_path / name, 9)) for name in "ab"]
+    assert rows[0] == rows[1]
+    groups = {row["group"] for row in rows[0]}
+    assert {"clean", "hard negatives", "softness+noise", "12 megapixels"} <= groups
+    for row in rows[0]:
+        pair = [(tmp_path / name / row["path"]).read_bytes() for name in "ab"]
+        assert pair[0] == pair[1]
+        assert row["truth"] == "" or (tmp_path / "a" / row["truth"]).is_file()
+
+
+def figures(**changed):
+    """What `photomend evaluate --json` prints, as far as the bars read it."""
+    return {
+        "photos": 10, "pairs": 10, "forced_accuracy": 0.95, "all_found": 0.7,
+        "acted_on": {"super-resolution": 0.9, "clean": 0.0}, "clean_touch_rate": 0.0,
+        "auc": {kind.value: 0.995 for kind in Degradation}, "psnr_in": 30.0, "psnr_out": 36.0,
+        "harm_rate": 0.0, "harm_rate_95": [0.0, 0.1], "seconds_per_megapixel": 1.0,
+        "peak_mb": 900.0,
+    } | changed  # fmt: skip
+
+
+def test_each_bar_is_reached_or_not():
+    names = (*targets.LEAST_GAIN, "clean", "hard negatives", "softness+noise", "12 megapixels")
+    synthetic = {"all": figures(), "groups": {name: figures() for name in names}}
+    real = {"all": figures(), "groups": {"drealsr_pairs": figures()}}
+    assert all(bar.reached for bar in targets.bars(synthetic, real))
+    synthetic["groups"]["motion"] = figures(psnr_out=30.5)
+    synthetic["groups"]["clean"] = figures(clean_touch_rate=0.05)
+    synthetic["all"] = figures(harm_rate=0.5)
+    missed = [bar.what for bar in targets.bars(synthetic, real) if not bar.reached]
+    assert missed == ["clean photos touched", "gain, motion", "harmed, synthetic"]
