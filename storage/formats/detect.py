@@ -4,7 +4,6 @@ Imports no image library, because the watcher reads names by the hundred thousan
 """
 
 from enum import StrEnum
-from pathlib import PurePath
 
 
 class Format(StrEnum):
@@ -60,6 +59,7 @@ OTHERS = {
     ".heics": "HEIC sequence", ".avifs": "AVIF sequence", ".psd": "Photoshop",
 }  # fmt: skip
 """Known to be pictures, and left alone with that reason."""
+_SUFFIXES = frozenset({*FORMATS, *RAW, *OTHERS})
 
 PREFIX_BYTES = 64
 """So many bytes from a file's start tell its format."""
@@ -72,8 +72,8 @@ _OTHER_MAGIC = {
 
 def is_photo_name(name: str) -> bool:
     """Return whether the watcher takes a file of this name; some are then left alone."""
-    suffix = PurePath(name).suffix.lower()
-    return suffix in FORMATS or suffix in RAW or suffix in OTHERS
+    dot = name.rfind(".")  # PurePath(name).suffix takes ten times as long
+    return dot > 0 and name[dot:].lower() in _SUFFIXES
 
 
 def sniff(prefix: bytes) -> Format | str | None:
