@@ -227,17 +227,17 @@ def walk(folder: Path) -> None:
     import resource
 
     from daemon.watching.ignore_rules import Rules
-    from daemon.watching.scanner import Gallery, Walk
+    from daemon.watching.scanner import FullScan, Scanner
 
     jobs, seconds = jobs_of(folder), []
     root = str(folder / "gallery")
-    gallery = Gallery(root, Rules(), lambda name: jobs.known("g", name), settle_seconds=0)
+    scanner = Scanner(root, Rules(), lambda name: jobs.known("g", name), settle_seconds=0)
     for expected in (FOLDERS * FILES, 0):
         begun, added = time.perf_counter(), 0
-        gallery.walk = Walk()
-        for look in gallery.look(time.monotonic()):
-            found = {name: sight.fingerprint for name, sight in look.settled.items()}
-            added += len(jobs.add("g", Path(look.folder), found))
+        scanner.full_scan = FullScan()
+        for found in scanner.scan(time.monotonic()):
+            photos = {name: photo.fingerprint for name, photo in found.settled.items()}
+            added += len(jobs.add("g", Path(found.folder), photos))
         seconds.append(time.perf_counter() - begun)
         if added != expected:
             raise AssertionError(f"{added} photos were found, not {expected}")

@@ -1,7 +1,6 @@
 """Why a file was or was not mended, by which rule, and what would happen to it now."""
 
 import os
-import stat
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,13 +10,10 @@ from daemon.console import session, targets
 from daemon.console.output import span, text
 from daemon.console.targets import Place
 from daemon.watching import ignore_rules
-from daemon.watching.ignore_rules import Rules
 from storage.database import search, status
 from storage.database.tables import Job
 from storage.enums import Decision, Status
 from storage.errors import TooLarge, UnreadablePhoto
-from storage.formats.detect import is_photo_name
-from storage.publishing import MARKER
 from storage.settings import GallerySettings, settings
 
 
@@ -35,8 +31,8 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True)
-class Story:
-    """The rule that decides, what it rests on and what would happen now."""
+class Explanation:
+    """The rule that decides, the facts behind it, and what would happen now."""
 
     path: str
     rule: Rule
@@ -44,59 +40,14 @@ class Story:
     facts: list[str] = field(default_factory=list)
 
 
-def explain(path: Path) -> Story:
-    """Tell why the file at `path` was or was not mended."""
+def explain(path: Path) -> Explanation:
+    """Return why the file at `path` was or was not mended."""
     here = targets.place(path)
     if here is None:
         return _outside(path)
     facts = [f"it is {here.source} in the gallery {here.gallery}"]
     rule, now = _decide(here, facts)
-    return Story(str(path), rule, now, facts)
-
-
-def ignored_by(gallery: GallerySettings, source: Path) -> str | None:
-    """Return the rule by which the watcher never looks at `source`; None if it does."""
-    root = os.path.realpath(gallery.path)
-    rules, folder = ignore_rules.rules(gallery).inside(root, ""), ""
-    for name in source.parts[:-1]:
-        if ignore_rules.by_name(name):
-            return f"the folder {name} is one that nobody wants photos from"
-        if rules.ignore(folder, name, is_folder=True):
-            return f"the folder {name} is ignored by {_pattern(gallery, rules, folder, name + '/')}"
-        folder = f"{folder}/{name}" if folder else name
-        if Path(root, folder).is_symlink():
-            return f"the folder {name} is a symbolic link, which is not followed"
-        if os.path.lexists(f"{root}/{folder}/{MARKER}"):
-            return f"the folder {name} holds results of photomend"
-        rules = rules.inside(root, folder)
-    if ignore_rules.by_name(source.name):
-        return f"{source.name} is a name of hidden or unfinished files"
-    if rules.ignore(folder, source.name, is_folder=False):
-        return f"{source.name} is ignored by {_pattern(gallery, rules, folder, source.name)}"
-    return None
-
-
-def _pattern(gallery: GallerySettings, rules: Rules, folder: str, name: str) -> str:
-    """Return which pattern ignores an entry, as `Rules.ignore` finds it, and where it stands."""
-    path = f"{folder}/{name}" if folder else name
-    for number, (inside, spec) in reversed(list(enumerate(rules.specs))):
-        found = spec.check_file(path[len(inside) + 1 :] if inside else path)
-        if found.include and found.index is not None:
-            pattern = getattr(spec.patterns[found.index], "pattern", "")
-            own = number == 0 and bool(gallery.ignore)
-            where = "the settings" if own else f"{Path(inside, ignore_rules.IGNORE_FILE)}"
-            return f'"{pattern}" in {where}'
-    return f"its name: results are named {gallery.template}"
-
-
-def not_taken(path: Path) -> str | None:
-    """Return why an existing entry is no photo to the watcher; None if it is one."""
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        return "a symbolic link, which is not followed"
-    if not stat.S_ISREG(mode):
-        return "no file" if not stat.S_ISDIR(mode) else "a folder"
-    return None if is_photo_name(path.name) else "not named like a photo"
+    return Explanation(str(path), rule, now, facts)
 
 
 def fingerprint(path: Path) -> str:
@@ -105,7 +56,7 @@ def fingerprint(path: Path) -> str:
     return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
 
 
-def _outside(path: Path) -> Story:
+def _outside(path: Path) -> Explanation:
     for gallery, _, output in targets.roots():
         found = Path(os.path.realpath(path))
         if found.is_relative_to(os.path.realpath(output)):
@@ -114,11 +65,11 @@ def _outside(path: Path) -> Story:
             )
             facts = [f"job {job.id} made it of {job.source}" for job in makers[:1]]
             facts = facts or [f"it lies in the output of {gallery}, but no job made it"]
-            return Story(str(path), Rule.RESULT, "nothing: results are not mended", facts)
+            return Explanation(str(path), Rule.RESULT, "nothing: results are not mended", facts)
     roots = ", ".join(f"{root.gallery} ({root.root})" for root in targets.roots()) or "none"
     facts = [f"it lies in no gallery; galleries here: {roots}"]
     now = "nothing; watch its folder with `photomend up FOLDER` or [galleries.…] in the settings"
-    return Story(str(path), Rule.NO_GALLERY, now, facts)
+    return Explanation(str(path), Rule.NO_GALLERY, now, facts)
 
 
 def _decide(here: Place, facts: list[str]) -> tuple[Rule, str]:
@@ -132,21 +83,21 @@ def _decide(here: Place, facts: list[str]) -> tuple[Rule, str]:
     )
     if row is not None and not row.online:
         facts.append(f"the gallery is offline: {row.reason}")
-        return Rule.OFFLINE, "nothing until the gallery is there again; then it goes on by itself"
-    if (reason := ignored_by(gallery, here.source)) is not None:
+        return Rule.OFFLINE, "nothing until the gallery is there again; then its photos are mended"
+    if (reason := ignore_rules.why_ignored(gallery, here.source)) is not None:
         facts.append(reason)
         return Rule.IGNORED, "nothing: it is ignored"
     if not os.path.lexists(path):
         facts.append("the file is not there")
         return Rule.GONE, "nothing; its result, if it has one, stays"
-    if (reason := not_taken(path)) is not None:
+    if (reason := ignore_rules.why_no_photo(path)) is not None:
         facts.append(f"it is {reason}")
         return Rule.NO_PHOTO, "nothing"
     job = next((job for job in versions if job.fingerprint == fingerprint(path)), None)
     if job is not None:
         return Rule.JOB, _next_of(job, path)
-    walked = row is not None and row.walked_at is not None
-    return Rule.NEW, _next_of_new(gallery, path, facts, walked=walked)
+    scanned = row is not None and row.walked_at is not None
+    return Rule.NEW, _next_of_new(gallery, path, facts, scanned=scanned)
 
 
 def _version(job: Job) -> str:
@@ -206,7 +157,7 @@ def _left_alone(path: Path) -> str | None:
         return f"not to be read: {error}"
 
 
-def _next_of_new(gallery: GallerySettings, path: Path, facts: list[str], *, walked: bool) -> str:
+def _next_of_new(gallery: GallerySettings, path: Path, facts: list[str], *, scanned: bool) -> str:
     changed_at = path.stat().st_mtime
     still = time.time() - changed_at
     facts.append("this version of it is not known yet")
@@ -214,10 +165,10 @@ def _next_of_new(gallery: GallerySettings, path: Path, facts: list[str], *, walk
         facts.append(f"it is {reason}")
         return "it would be recorded and left alone, or fail, for that reason"
     if 0 <= still < settings().settle_seconds:
-        return f"it is taken once it has stood still for {settings().settle_seconds:g} s"
-    if not walked and changed_at < gallery.since:
+        return f"it is queued once it has not changed for {settings().settle_seconds:g} s"
+    if not scanned and changed_at < gallery.since:
         return (
-            f'the first walk will take it for backlog (backlog = "{gallery.backlog}") and leave '
+            f'the first full scan will count it as backlog (backlog = "{gallery.backlog}") and leave '
             f"it alone; `photomend add {text(path)}` mends it"
         )
-    return "the watcher will queue it with its next look; does it run? See `photomend status`"
+    return "the next scan will queue it, if the watcher runs; see `photomend status`"

@@ -3,7 +3,7 @@
 import sys
 
 
-def command(module: str, *words: str) -> list[str]:
+def python_command(module: str, *words: str) -> list[str]:
     """Return the command line that runs a module of ours with these arguments.
 
     Nothing in the current folder is imported (-P): it may hold a tasks.py of somebody else.

@@ -15,7 +15,8 @@ from typing import IO
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.supervising import children, redis_server
+from daemon.supervising import redis_server
+from daemon.supervising.children import python_command
 from daemon.supervising.processes import Member, Register, Start
 from daemon.supervising.progress import Live
 from storage import database
@@ -207,7 +208,7 @@ def _member(name: str, start: Start) -> Member:
 def _command(*words: str) -> Start:
     def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            children.command("daemon.cli", *words), stdin=subprocess.DEVNULL,
+            python_command("daemon.cli", *words), stdin=subprocess.DEVNULL,
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 

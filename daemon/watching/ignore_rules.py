@@ -1,4 +1,7 @@
-"""What in a gallery is never looked at: others' folders, unfinished files, the owner's patterns."""
+"""Rules for what in a gallery is ignored: names, the owner's patterns, links, output trees.
+
+The scanner asks them for each entry; `photomend explain` and `add` ask them for one path.
+"""
 
 import logging
 import os
@@ -6,17 +9,21 @@ import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 
+from storage.formats.detect import is_photo_name
+from storage.publishing import MARKER
 from storage.settings import BESIDE, GallerySettings
 
 log = logging.getLogger(__name__)
 
 IGNORE_FILE = ".photomendignore"
-"""Patterns in gitignore syntax for the folder it lies in and all below."""
+"""Name of the files with gitignore patterns for their folder and all folders below it."""
 IGNORE_FILE_BYTES = 64 * 1024
-"""No more than this is read of it."""
+"""Maximum number of bytes that are read of an ignore file."""
 
 _NAMES = frozenset(
     {
@@ -40,48 +47,127 @@ def by_name(name: str) -> bool:
     return lower.startswith((".", "~$")) or lower in _NAMES or lower.endswith(_UNFINISHED)
 
 
+class Patterns(NamedTuple):
+    """Gitignore patterns from one place."""
+
+    folder: str
+    """The patterns are relative to this folder of the gallery."""
+    origin: str
+    """The place to name to the owner: "the settings", or the path of an ignore file."""
+    spec: GitIgnoreSpec
+
+
 @dataclass(frozen=True)
 class Rules:
-    """The patterns that hold in a folder, those of its own ignore file last."""
+    """The rules for the entries of one folder."""
 
-    specs: tuple[tuple[str, GitIgnoreSpec], ...] = ()
-    """Each with the folder, relative to the gallery, that its patterns are relative to."""
-    made: re.Pattern[str] | None = None
+    patterns: tuple[Patterns, ...] = ()
+    """Those of the folder's own ignore file are the last."""
+    result_names: re.Pattern[str] | None = None
     """Names of our own results, where they lie beside the originals."""
 
-    def ignore(self, folder: str, name: str, *, is_folder: bool) -> bool:
-        """Return whether the entry is ignored; the innermost pattern that matches decides."""
-        if not is_folder and self.made is not None and self.made.fullmatch(name):
-            return True
-        path = f"{folder}/{name}" if folder else name
-        for inside, spec in reversed(self.specs):
-            below = path[len(inside) + 1 :] if inside else path
-            verdict = spec.check_file(below + "/" if is_folder else below).include
-            if verdict is not None:
-                return verdict
-        return False
+    def why_ignored(self, folder: str, name: str, *, is_folder: bool) -> str | None:
+        """Return why the entry `name` of `folder` is ignored; None if it is not."""
+        if by_name(name):
+            why = "has a name that is always ignored: hidden, unfinished or another program's"
+        elif not is_folder and self.result_names and self.result_names.fullmatch(name):
+            why = "is named like a result of photomend"
+        elif self.patterns and (pattern := self._pattern(folder, name, is_folder=is_folder)):
+            why = f"is ignored by {pattern}"
+        else:
+            return None
+        return f"the folder {name} {why}" if is_folder else f"{name} {why}"
 
-    def inside(self, root: str, folder: str) -> "Rules":
-        """Return the rules with those that the folder's own ignore file adds."""
+    def with_file_of(self, root: str, folder: str) -> "Rules":
+        """Return the rules with the patterns that the ignore file of `folder` adds."""
         text = _read(f"{root}/{folder}/{IGNORE_FILE}")
         if not text:
             return self
-        return Rules((*self.specs, (folder, _spec(text.splitlines()))), self.made)
+        added = Patterns(folder, str(Path(folder, IGNORE_FILE)), _spec(text.splitlines()))
+        return Rules((*self.patterns, added), self.result_names)
+
+    def _pattern(self, folder: str, name: str, *, is_folder: bool) -> str | None:
+        """Return the pattern that ignores an entry and its origin; the innermost match decides."""
+        path = f"{folder}/{name}" if folder else name
+        for outer, origin, spec in reversed(self.patterns):
+            below = path[len(outer) + 1 :] if outer else path
+            found = spec.check_file(below + "/" if is_folder else below)
+            if found.include is not None and found.index is not None:
+                text = getattr(spec.patterns[found.index], "pattern", "")
+                return f'"{text}" in {origin}' if found.include else None
+        return None
 
 
-def rules(gallery: GallerySettings) -> Rules:
-    """Return the rules that hold in all of a gallery."""
-    specs = (("", _spec(gallery.ignore)),) if gallery.ignore else ()
+class FolderRules:
+    """The rules of each folder of a gallery, read when they are first asked for."""
+
+    def __init__(self, root: str, rules: Rules) -> None:
+        self._root = root
+        self._rules = rules
+        self._cache: dict[str, Rules | str] = {}
+
+    def forget(self) -> None:
+        """Read all ignore files again when they are next asked for."""
+        self._cache.clear()
+
+    def of(self, folder: str) -> Rules | str:
+        """Return the rules in `folder`, relative to the gallery, or why the folder is ignored."""
+        if folder not in self._cache:
+            self._cache[folder] = self._read(folder)
+        return self._cache[folder]
+
+    def _read(self, folder: str) -> Rules | str:
+        if not folder:
+            return self._rules.with_file_of(self._root, "")
+        parent, _, name = folder.rpartition("/")
+        rules = self.of(parent)
+        if isinstance(rules, str):
+            return rules
+        if why := rules.why_ignored(parent, name, is_folder=True):
+            return why
+        path = f"{self._root}/{folder}"
+        if os.path.islink(path):  # noqa: PTH114
+            return f"the folder {name} is a symbolic link, which is not followed"
+        if os.path.lexists(f"{path}/{MARKER}"):
+            return f"the folder {name} holds results of photomend"
+        return rules.with_file_of(self._root, folder)
+
+
+def gallery_rules(gallery: GallerySettings) -> Rules:
+    """Return the rules that the settings of a gallery set for all its folders."""
+    patterns = (Patterns("", "the settings", _spec(gallery.ignore)),) if gallery.ignore else ()
     if gallery.name not in BESIDE:
-        return Rules(specs)
-    pattern = re.escape(gallery.template)
+        return Rules(patterns)
+    names = re.escape(gallery.template)
     for field in ("{stem}", "{ext}"):
-        pattern = pattern.replace(re.escape(field), ".+")
-    return Rules(specs, re.compile(pattern, re.DOTALL))
+        names = names.replace(re.escape(field), ".+")
+    return Rules(patterns, re.compile(names, re.DOTALL))
+
+
+def why_ignored(gallery: GallerySettings, source: Path) -> str | None:
+    """Return the rule by which the scanner ignores the file or folder; None if it does not."""
+    root = os.path.realpath(gallery.path)
+    folders, path = FolderRules(root, gallery_rules(gallery)), "/".join(source.parts)
+    if Path(root, source).is_dir():
+        found = folders.of(path)
+        return found if isinstance(found, str) else None
+    folder, _, name = path.rpartition("/")
+    found = folders.of(folder)
+    return found if isinstance(found, str) else found.why_ignored(folder, name, is_folder=False)
+
+
+def why_no_photo(path: Path) -> str | None:
+    """Return what an existing entry is, if not a photo; None if the scanner takes it as one."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return "a symbolic link, which is not followed"
+    if not stat.S_ISREG(mode):
+        return "no file" if not stat.S_ISDIR(mode) else "a folder"
+    return None if is_photo_name(path.name) else "not named like a photo"
 
 
 def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    """Understand the lines, and leave out what is no pattern."""
+    """Parse gitignore patterns; log and leave out lines that are not patterns."""
     good = []
     for line in lines:
         try:
@@ -93,7 +179,7 @@ def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
 
 
 def _read(path: str) -> str:
-    """Return the text of an ignore file, "" if there is none; nothing but a plain file is one."""
+    """Return the text of an ignore file; "" if it is missing or not a regular file."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

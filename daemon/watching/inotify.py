@@ -1,7 +1,6 @@
-"""Hints from inotify: look at this folder again.
+"""inotify events, reduced to the folders that must be scanned.
 
-watchdog's threads do nothing but note the folder: an exception there would end them for ever, and
-whoever is slow there loses events.
+watchdog's threads only note a folder: an exception would end them, and a slow handler loses events.
 """
 
 import logging
@@ -23,96 +22,143 @@ from watchdog.events import (
 from watchdog.observers import Observer
 
 from daemon.watching import ignore_rules
+from storage import availability
 
 EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent, DirDeletedEvent, DirMovedEvent, FileAttribEvent, FileClosedEvent,
     FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent,
 ]  # fmt: skip
-"""All but who opens and reads: the kernel is not even asked for those."""
-QUEUE_SECONDS = 60.0
-"""watchdog's thread wakes this often though nothing happened."""
+"""The events that the kernel is asked for: all except opening and reading."""
+OBSERVER_SECONDS = 60.0
+"""Seconds after which watchdog's thread wakes when there is no event."""
 
 
-class Hints(FileSystemEventHandler):
-    """The folders that events have told of, each once, and whether events were lost."""
+class EventsUnavailable(Exception):
+    """A gallery cannot be watched by events and must be polled; the message is the reason."""
 
-    def __init__(self) -> None:
-        self.root = ""
-        self.lost = False
+
+class ChangedFolders(FileSystemEventHandler):
+    """The folders below `root` that events named since they were last taken."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.events_lost = False
         self._folders: dict[str, bool] = {}
-        self._awake = False
+        self._woken = False
         self._changed = Condition()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note the folder; one that was made, moved or removed with all that is below it."""
+        """Add the folder of the event; recursively if a folder was made, moved or removed."""
         for path in {event.src_path, event.dest_path}:
             if path:
-                self._note(str(path), is_folder=event.is_directory)
+                self._add(str(path), is_folder=event.is_directory)
 
-    def lose(self) -> None:
+    def note_lost_events(self) -> None:
         """Note that events were lost."""
         with self._changed:
-            self.lost = True
+            self.events_lost = True
             self._changed.notify()
 
     def wake(self) -> None:
-        """Let who waits go on now."""
+        """Wake the waiting thread."""
         with self._changed:
-            self._awake = True
+            self._woken = True
             self._changed.notify()
 
     def take(self, seconds: float, gather_seconds: float = 0.0) -> dict[str, bool]:
-        """Wait until there is a hint, but not longer than `seconds`; return folder and depth.
+        """Wait at most `seconds` for an event; return folders, and whether to scan recursively.
 
-        Hints come in bursts, so wait a little for those that follow the first one.
+        Events come in bursts, so those of the next `gather_seconds` are returned with the first.
         """
         with self._changed:
-            if self._changed.wait_for(lambda: self._folders or self.lost or self._awake, seconds):
-                self._changed.wait_for(lambda: self._awake, gather_seconds)
-            self._awake = False
+            if self._changed.wait_for(
+                lambda: self._folders or self.events_lost or self._woken, seconds
+            ):
+                self._changed.wait_for(lambda: self._woken, gather_seconds)
+            self._woken = False
             folders, self._folders = self._folders, {}
         return folders
 
-    def _note(self, path: str, *, is_folder: bool) -> None:
+    def _add(self, path: str, *, is_folder: bool) -> None:
         below = path[len(self.root) :].strip("/")
         folder, _, name = below.rpartition("/")
-        deep = is_folder or name == ignore_rules.IGNORE_FILE
+        recursive = is_folder or name == ignore_rules.IGNORE_FILE
         if is_folder:
             folder = below
         if not folder or not any(map(ignore_rules.by_name, folder.split("/"))):
             with self._changed:
-                self._folders[folder] = deep or self._folders.get(folder, False)
+                self._folders[folder] = recursive or self._folders.get(folder, False)
                 self._changed.notify()
 
 
-class _Overflow(logging.Handler):
-    """Hear watchdog say, in its log and nowhere else, that events were lost."""
+class _OverflowHandler(logging.Handler):
+    """Note lost events, which watchdog reports in its log only."""
 
-    def __init__(self, hints: Hints) -> None:
+    def __init__(self, changed: ChangedFolders) -> None:
         super().__init__(logging.WARNING)
-        self._hints = hints
+        self._changed = changed
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._hints.lose()
+        self._changed.note_lost_events()
 
 
-class Watch:
-    """One recursive watch with inotify, until it is closed."""
+class InotifyWatch:
+    """A recursive inotify watch, until it is closed."""
 
-    def __init__(self, hints: Hints) -> None:
-        self._overflow = _Overflow(hints)
+    def __init__(self, changed: ChangedFolders) -> None:
+        self._overflow = _OverflowHandler(changed)
         logging.getLogger("watchdog").addHandler(self._overflow)
-        self._observer = Observer(timeout=QUEUE_SECONDS)
-        self._observer.schedule(hints, hints.root, recursive=True, event_filter=EVENTS)
+        self._observer = Observer(timeout=OBSERVER_SECONDS)
+        self._observer.schedule(changed, changed.root, recursive=True, event_filter=EVENTS)
         self._observer.start()
 
-    def lives(self) -> bool:
-        """Return whether all threads live; one ends when its root was away for a moment."""
+    def is_alive(self) -> bool:
+        """Return whether all threads run; one ends when its root was missing for a moment."""
         emitters = self._observer.emitters
         return self._observer.is_alive() and bool(emitters) and all(e.is_alive() for e in emitters)
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         logging.getLogger("watchdog").removeHandler(self._overflow)
         self._observer.stop()
         self._observer.join()
+
+
+def open_watch(changed: ChangedFolders, mode: str) -> InotifyWatch:
+    """Start a watch of all folders below `changed.root`, as the setting `watch` asks.
+
+    Raises:
+        EventsUnavailable: the gallery must be polled.
+
+    """
+    if mode == "walks":
+        raise EventsUnavailable("set so")
+    needed = _folders_to_watch(changed.root) if mode == "auto" else 0
+    try:
+        watch = InotifyWatch(changed)
+    except OSError as error:
+        raise EventsUnavailable(f"no watch can be set: {error.strerror}") from error
+    if availability.watches() < needed:
+        watch.close()
+        raise EventsUnavailable("not all folders could be watched; see fs.inotify.max_user_watches")
+    return watch
+
+
+def _folders_to_watch(root: str) -> int:
+    """Return how many folders need a watch.
+
+    Raises:
+        EventsUnavailable: events are not reliable there, or the folders are too many.
+
+    """
+    mount = availability.mount_of(root)
+    if not mount.tells_events:
+        raise EventsUnavailable(f"{mount.kind} does not report what other machines write")
+    budget = availability.watch_budget()
+    count = availability.folders(root, budget)
+    if count > budget:
+        raise EventsUnavailable(
+            f"its folders are more than {budget}, half of what may be watched; "
+            f"raise it: sysctl fs.inotify.max_user_watches={4 * budget}"
+        )
+    return count

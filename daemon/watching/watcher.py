@@ -1,19 +1,19 @@
-"""Watch all galleries, each in a process of its own that can be left behind when its share hangs."""
+"""Watch all galleries, each by a process of its own, which is abandoned if its share hangs."""
 
 import logging
 import os
 import selectors
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.supervising import children
+from daemon.supervising.children import python_command
+from daemon.watching import pipe
+from daemon.watching.recorder import note_gallery
 from storage.database.jobs import Jobs
 from storage.enums import CLASSIFY
 from storage.settings import settings
@@ -21,80 +21,80 @@ from storage.settings import settings
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
+"""Pause between two checks of the gallery processes."""
 LONGEST_PAUSE_SECONDS = 60.0
-"""A process that hung or died is started again after a pause that grows to this."""
+"""Longest pause before a process that hung or died is started again; it doubles up to this."""
 
-Ring = Callable[[str, int], object]
-"""Rings a queue for a job; False if nobody would hear the next one either."""
+Notify = Callable[[str, int], object]
+"""Notify a queue of a job; return False if Redis is unreachable."""
 
 
-def watch(stop: Event, ring: Ring) -> None:
-    """Watch the galleries of the settings until `stop` is set, and ring for each new photo."""
+def watch(stop: Event, notify: Notify) -> None:
+    """Watch the galleries of the settings until `stop` is set, and notify of each new photo."""
     jobs = Jobs.at(settings().database)
-    posts = [Post(name) for name in settings().galleries]
-    with selectors.DefaultSelector() as ears:
+    children = [GalleryChild(name) for name in settings().galleries]
+    with selectors.DefaultSelector() as selector:
         try:
             while not stop.is_set():
-                for post in posts:
-                    post.care(ears, jobs)
-                if not ears.get_map():
+                for child in children:
+                    child.supervise(selector, jobs)
+                if not selector.get_map():
                     stop.wait(TICK_SECONDS)
                     continue
-                for key, _ in ears.select(TICK_SECONDS):
-                    key.data.hear(ears, ring)
+                for key, _ in selector.select(TICK_SECONDS):
+                    key.data.read(selector, notify)
         finally:
-            for post in posts:
-                post.call_off()
-            for post in posts:
-                post.end(settings().stop_seconds)
+            for child in children:
+                child.stop()
+            for child in children:
+                child.wait(settings().stop_seconds)
     jobs.engine.dispose()
 
 
-class Post:
-    """A gallery and the process that looks at it."""
+class GalleryChild:
+    """The process of one gallery, as the watcher sees it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
-        self._heard = time.monotonic()
+        self._last_output = time.monotonic()
         self._pause = 1.0
         self._next_start = 0.0
-        self._left = b""
+        self._unfinished_line = b""
 
-    def care(self, ears: selectors.BaseSelector, jobs: Jobs) -> None:
-        """Start the process if there is none, and give it up if it hangs."""
+    def supervise(self, selector: selectors.BaseSelector, jobs: Jobs) -> None:
+        """Start the process if it is not running; abandon it if it hangs."""
         now = time.monotonic()
         if self.process is None:
             if now >= self._next_start:
-                self._start(ears)
-        elif now - self._heard > settings().hang_seconds:
-            self._give_up(ears, jobs)
+                self._start(selector)
+        elif now - self._last_output > settings().hang_seconds:
+            self._note_hanging(jobs)
+            self._abandon(selector)
 
-    def hear(self, ears: selectors.BaseSelector, ring: Ring) -> None:
-        """Take what the process said; nothing more comes from one that died."""
+    def read(self, selector: selectors.BaseSelector, notify: Notify) -> None:
+        """Read the process's output and notify of new jobs; end of output means that it died."""
         assert self.process is not None and self.process.stdout is not None
-        said = os.read(self.process.stdout.fileno(), 1 << 16)
-        if not said:
-            code = self._forget(ears)
+        output = os.read(self.process.stdout.fileno(), 1 << 16)
+        if not output:
+            code = self._abandon(selector)
             log.error("gallery %s: its process ended with code %s", self.name, code)
             return
         now = time.monotonic()
         if now - self._started > LONGEST_PAUSE_SECONDS:
             self._pause = 1.0
-        self._heard = now
-        *lines, self._left = (self._left + said).split(b"\n")
+        self._last_output = now
+        *lines, self._unfinished_line = (self._unfinished_line + output).split(b"\n")
         for line in lines:
-            word, *numbers = line.split()
-            if word == b"added":
-                _ring_all(ring, list(map(int, numbers)))
+            _notify_all(notify, pipe.job_ids(line))
 
-    def call_off(self) -> None:
-        """Let the process end."""
+    def stop(self) -> None:
+        """Ask the process to end by closing its stdin."""
         if self.process is not None and self.process.stdin is not None:
             self.process.stdin.close()
 
-    def end(self, seconds: float) -> None:
-        """Wait for its end, and kill or leave behind what does not end."""
+    def wait(self, seconds: float) -> None:
+        """Wait for the process to end; kill it after `seconds`, or abandon it if it hangs."""
         if self.process is None:
             return
         try:
@@ -106,18 +106,18 @@ class Post:
         if self.process.stdout is not None:
             self.process.stdout.close()
 
-    def _start(self, ears: selectors.BaseSelector) -> None:
+    def _start(self, selector: selectors.BaseSelector) -> None:
         self.process = subprocess.Popen(
-            children.command("daemon.watching.gallery_process", self.name), stdin=subprocess.PIPE,
+            python_command("daemon.watching.gallery_process", self.name), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, start_new_session=True,
             env=os.environ | settings().to_environment(),
         )  # fmt: skip
         assert self.process.stdout is not None
-        ears.register(self.process.stdout, selectors.EVENT_READ, self)
-        self._started = self._heard = time.monotonic()
-        self._left = b""
+        selector.register(self.process.stdout, selectors.EVENT_READ, self)
+        self._started = self._last_output = time.monotonic()
+        self._unfinished_line = b""
 
-    def _give_up(self, ears: selectors.BaseSelector, jobs: Jobs) -> None:
+    def _note_hanging(self, jobs: Jobs) -> None:
         path = settings().gallery(self.name).path
         reason = (
             f"the folder {path} does not answer for {settings().hang_seconds:.0f} s; is its server "
@@ -125,16 +125,18 @@ class Post:
         )
         log.warning("gallery %s is offline: %s", self.name, reason)
         try:
-            note(jobs, self.name, online=False, reason=reason)
+            note_gallery(jobs, self.name, online=False, reason=reason)
         except SQLAlchemyError as error:
             log.warning("gallery %s: the database does not answer: %s", self.name, error)
-        self._forget(ears)
 
-    def _forget(self, ears: selectors.BaseSelector) -> int | None:
-        """Kill the process, leave it behind if that does not help, and start another later."""
+    def _abandon(self, selector: selectors.BaseSelector) -> int | None:
+        """Kill the process, without waiting long for its end; another one is started later.
+
+        Return its exit code, None if it did not end.
+        """
         process, self.process = self.process, None
         assert process is not None and process.stdout is not None and process.stdin is not None
-        ears.unregister(process.stdout)
+        selector.unregister(process.stdout)
         process.kill()
         process.stdout.close()
         process.stdin.close()
@@ -146,17 +148,8 @@ class Post:
             return None
 
 
-def note(jobs: Jobs, name: str, **columns: Any) -> None:
-    """Note what was found of a gallery, with what the settings say of it."""
-    gallery = settings().gallery(name)
-    if jobs.gallery(name) is None:
-        columns = {"filesystem": "unknown", "watching": "not yet"} | columns
-    jobs.note_gallery(
-        name, host=socket.gethostname(), root=gallery.path, output=gallery.output_root, **columns
-    )
-
-
-def _ring_all(ring: Ring, job_ids: list[int]) -> None:
+def _notify_all(notify: Notify, job_ids: list[int]) -> None:
+    """Notify of each job, until a notification is refused."""
     for job_id in job_ids:
-        if ring(CLASSIFY, job_id) is False:
+        if notify(CLASSIFY, job_id) is False:
             return

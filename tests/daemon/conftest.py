@@ -14,16 +14,16 @@ from storage.settings import settings
 
 
 class Watching:
-    """What was rung for while the galleries are watched."""
+    """The notifications sent while the galleries are watched."""
 
     def __init__(self) -> None:
-        self.rung: list[tuple[str, int]] = []
+        self.notified: list[tuple[str, int]] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=watch, args=(self._stop, self._ring))
+        self._thread = threading.Thread(target=watch, args=(self._stop, self._notify))
         self._thread.start()
 
-    def _ring(self, queue: str, job_id: int) -> None:
-        self.rung.append((queue, job_id))
+    def _notify(self, queue: str, job_id: int) -> None:
+        self.notified.append((queue, job_id))
 
     def end(self) -> None:
         self._stop.set()

@@ -56,7 +56,7 @@ def test_local_filesystems_are_trusted_to_tell_events(kind):
 
 
 def test_the_limit_of_watches_and_those_in_use_are_the_kernel_s(tmp_path):
-    from daemon.watching.inotify import Hints, Watch
+    from daemon.watching.inotify import ChangedFolders, InotifyWatch
 
     for number in range(5):
         (tmp_path / f"{number}/in").mkdir(parents=True)
@@ -64,11 +64,9 @@ def test_the_limit_of_watches_and_those_in_use_are_the_kernel_s(tmp_path):
     assert 0 < availability.watch_budget() < 2**31
     assert availability.folders(str(tmp_path), 100) == 11
     before = availability.watches()
-    hints = Hints()
-    hints.root = str(tmp_path)
-    watch = Watch(hints)
+    watch = InotifyWatch(ChangedFolders(str(tmp_path)))
     assert availability.watches() - before == 11
-    assert watch.lives()
+    assert watch.is_alive()
     watch.close()
     assert availability.watches() == before
 

@@ -363,7 +363,9 @@ def test_photos_that_are_asked_for_come_first(read, run, jobs, home, take_photo)
     assert {job["rank"] for job in added} == {ASKED_FOR}
     [again] = read("add", "gallery/2019/a.jpg")
     assert again["id"] in {job["id"] for job in added}
-    for wrong in ("gallery/2019/notes.txt", "gallery/none.jpg", "/etc/passwd"):
+    (home / "gallery/link").symlink_to("2019", target_is_directory=True)
+    wrongs = ("2019/notes.txt", "2019/@eaDir", "2019/@eaDir/c.jpg", "link", "none.jpg")
+    for wrong in (*(f"gallery/{name}" for name in wrongs), "/etc/passwd"):
         run("add", wrong, code=1)
 
 

@@ -76,7 +76,7 @@ def test_a_new_photo_is_taken_when_it_has_settled(story, take_photo):
     rule, facts, now = story("gallery/old.jpg")
     assert rule == "new"
     assert "not known yet" in facts
-    assert "next look" in now
+    assert "next scan" in now
 
 
 def test_a_raw_photo_is_left_alone(story, home):

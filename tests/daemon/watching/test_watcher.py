@@ -1,4 +1,4 @@
-"""Galleries watched by real processes, with real inotify and the real database."""
+"""Galleries watched by real processes, with inotify and a database."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def gallery(home: Path) -> Path:
 
 
 @pytest.fixture
-def walked(jobs: Jobs, eventually):
+def scanned(jobs: Jobs, eventually):
     def wait() -> None:
         eventually(lambda: (row := jobs.gallery("g")) and row.walked_at)
 
@@ -51,28 +51,30 @@ def put(path: Path, data: bytes = b"photo") -> Path:
     return path
 
 
-def lookouts() -> list[psutil.Process]:
+def gallery_processes() -> list[psutil.Process]:
     children = psutil.Process().children()
     return [child for child in children if "daemon.watching.gallery_process" in child.cmdline()]
 
 
-def test_a_photo_that_arrives_is_recorded_and_rung_for(watching, walked, rows, gallery, eventually):
+def test_a_new_photo_is_recorded_and_its_queue_notified(
+    watching, scanned, rows, gallery, eventually
+):
     watched = watching()
-    walked()
+    scanned()
     began = time.monotonic()
     put(gallery / "2024/cat.jpg")
     eventually(lambda: "2024/cat.jpg" in rows())
     assert time.monotonic() - began < 2
     job = rows()["2024/cat.jpg"]
     assert (job.status, job.rank) == (Status.QUEUED, NEW_PHOTO)
-    eventually(lambda: watched.rung == [("classify", job.id)])
+    eventually(lambda: watched.notified == [("classify", job.id)])
 
 
-def test_a_nested_folder_is_seen_however_fast_it_is_made(
-    watching, walked, rows, gallery, eventually
+def test_photos_in_quickly_made_nested_folders_are_found(
+    watching, scanned, rows, gallery, eventually
 ):
     watching()
-    walked()
+    scanned()
     wanted = set()
     for number in range(30):
         put(gallery / f"{number}/a/b/cat.jpg")
@@ -83,11 +85,11 @@ def test_a_nested_folder_is_seen_however_fast_it_is_made(
     eventually(lambda: rows().keys() == wanted, seconds=10)
 
 
-def test_of_a_burst_of_20_000_files_none_is_forgotten(watching, walked, jobs, gallery, eventually):
+def test_all_files_of_a_burst_of_20_000_are_found(watching, scanned, jobs, gallery, eventually):
     for number in range(20):
         (gallery / f"{number}").mkdir()
     watching()
-    walked()
+    scanned()
     for number in range(20_000):
         file = os.open(f"{gallery}/{number % 20}/{number}.jpg", os.O_CREAT | os.O_WRONLY)
         os.write(file, b"photo")
@@ -100,9 +102,11 @@ def test_of_a_burst_of_20_000_files_none_is_forgotten(watching, walked, jobs, ga
 
 
 @pytest.mark.parametrize("how", ["events", "walks"])
-def test_copies_are_taken_when_they_are_whole(watching, walked, rows, gallery, eventually, how):
+def test_copies_are_recorded_when_they_are_complete(
+    watching, scanned, rows, gallery, eventually, how
+):
     watching(watch=how, walk_seconds=0.3, SETTLE_SECONDS=1.0)
-    walked()
+    scanned()
     parts = 8
     slow, whole = gallery / "slow.jpg", put(gallery.parent / "whole.jpg", bytes(parts * 100))
     allocated = put(gallery / "allocated.jpg", bytes(parts * 100))
@@ -122,11 +126,11 @@ def test_copies_are_taken_when_they_are_whole(watching, walked, rows, gallery, e
     )
 
 
-def test_what_vanished_is_gone_and_may_come_back(watching, walked, rows, gallery, eventually):
+def test_a_vanished_photo_is_recorded_and_may_return(watching, scanned, rows, gallery, eventually):
     for name in ("stays.jpg", "cat.jpg", "2024/a/dog.jpg"):
         put(gallery / name)
     watching()
-    walked()
+    scanned()
     (gallery / "cat.jpg").rename(gallery.parent / "cat.jpg")
     (gallery / "2024").rename(gallery.parent / "2024")
     eventually(lambda: rows()["cat.jpg"].gone_at and rows()["2024/a/dog.jpg"].gone_at)
@@ -136,13 +140,13 @@ def test_what_vanished_is_gone_and_may_come_back(watching, walked, rows, gallery
     assert len(rows()) == 3
 
 
-def test_what_happened_while_nobody_watched_is_found_by_the_walk(
-    watching, walked, rows, gallery, eventually
+def test_the_full_scan_finds_changes_made_while_no_watcher_ran(
+    watching, scanned, rows, gallery, eventually
 ):
     put(gallery / "old/cat.jpg")
     put(gallery / "stays.jpg")
     watched = watching(backlog="new")
-    walked()
+    scanned()
     watched.end()
     shutil.rmtree(gallery / "old")
     put(gallery / "new.jpg")
@@ -152,52 +156,54 @@ def test_what_happened_while_nobody_watched_is_found_by_the_walk(
     assert rows()["stays.jpg"].decision is Decision.LEFT_ALONE
 
 
-def test_new_photos_only(watching, walked, rows, gallery, eventually):
+def test_the_backlog_is_left_alone_if_only_new_photos_are_wanted(
+    watching, scanned, rows, gallery, eventually
+):
     put(gallery / "old.jpg")
     watched = watching(backlog="new")
-    walked()
+    scanned()
     put(gallery / "new.jpg")
     eventually(lambda: len(rows()) == 2)
     old, new = rows()["old.jpg"], rows()["new.jpg"]
     assert (old.status, old.decision) == (Status.DONE, Decision.LEFT_ALONE)
     assert (new.status, new.rank) == (Status.QUEUED, NEW_PHOTO)
-    eventually(lambda: watched.rung == [("classify", new.id)])
+    eventually(lambda: watched.notified == [("classify", new.id)])
 
 
-def test_the_whole_old_library_comes_after_new_photos(watching, walked, rows, gallery):
+def test_the_whole_backlog_is_queued_after_new_photos(watching, scanned, rows, gallery):
     put(gallery / "old.jpg")
     watching(backlog="all")
-    walked()
+    scanned()
     assert (rows()["old.jpg"].status, rows()["old.jpg"].rank) == (Status.QUEUED, BACKLOG)
 
 
-def test_the_old_library_since_a_day(watching, walked, rows, gallery):
+def test_the_backlog_since_a_day_is_queued(watching, scanned, rows, gallery):
     for name, day in (("before.jpg", 1_600_000_000), ("after.jpg", 1_750_000_000)):
         os.utime(put(gallery / name), (day, day))
     watching(backlog="since 2024-01-01")
-    walked()
+    scanned()
     assert {name: job.status for name, job in rows().items()} == {
         "before.jpg": Status.DONE, "after.jpg": Status.QUEUED,
     }  # fmt: skip
 
 
-def test_a_photo_with_an_output_is_queued_although_it_is_old(watching, walked, rows, gallery):
+def test_a_photo_of_the_backlog_that_has_a_result_is_queued(watching, scanned, rows, gallery):
     for name in ("cat.heic", "dog.jpg", "cow.jpg"):
         put(gallery / "2024" / name)
     for name in ("cat.jpg", "dog.jpg"):
         put(gallery.parent / "output/2024" / name)
     watching(backlog="new")
-    walked()
+    scanned()
     queued = {name for name, job in rows().items() if job.status is Status.QUEUED}
     assert queued == {"2024/cat.heic", "2024/dog.jpg"}
 
 
 def test_a_gallery_that_is_missing_goes_offline_and_comes_back(
-    watching, walked, rows, jobs, gallery, eventually
+    watching, scanned, rows, jobs, gallery, eventually
 ):
     put(gallery / "cat.jpg")
     watching(HANG_SECONDS=8)
-    walked()
+    scanned()
     gallery.rename(gallery.parent / "away")
     eventually(lambda: not jobs.gallery("g").online)
     assert "is not there" in jobs.gallery("g").reason
@@ -208,12 +214,12 @@ def test_a_gallery_that_is_missing_goes_offline_and_comes_back(
     assert len(rows()) == 2
 
 
-def test_an_empty_folder_in_place_of_a_gallery_takes_nothing_away(
-    watching, walked, rows, jobs, gallery, eventually
+def test_a_gallery_replaced_by_an_empty_folder_is_offline_and_keeps_its_photos(
+    watching, scanned, rows, jobs, gallery, eventually
 ):
     put(gallery / "cat.jpg")
     watching(HANG_SECONDS=8)
-    walked()
+    scanned()
     gallery.rename(gallery.parent / "away")
     gallery.mkdir()
     eventually(lambda: not jobs.gallery("g").online)
@@ -226,12 +232,12 @@ def test_an_empty_folder_in_place_of_a_gallery_takes_nothing_away(
     eventually(lambda: "dog.jpg" in rows())
 
 
-def test_the_wrong_folder_in_place_of_a_gallery_is_not_read(
-    watching, walked, rows, jobs, gallery, eventually
+def test_a_gallery_replaced_by_another_folder_is_offline(
+    watching, scanned, rows, jobs, gallery, eventually
 ):
     put(gallery / "cat.jpg")
     watching(HANG_SECONDS=8)
-    walked()
+    scanned()
     gallery.rename(gallery.parent / "away")
     put(gallery / "stranger.jpg")
     eventually(lambda: not jobs.gallery("g").online)
@@ -239,12 +245,12 @@ def test_the_wrong_folder_in_place_of_a_gallery_is_not_read(
     assert rows().keys() == {"cat.jpg"}
 
 
-def test_a_process_that_hangs_makes_its_gallery_offline_until_another_answers(
-    watching, walked, rows, jobs, gallery, eventually
+def test_a_gallery_is_offline_from_the_hang_of_its_process_until_the_next_starts(
+    watching, scanned, rows, jobs, gallery, eventually
 ):
     watching(HANG_SECONDS=4)
-    walked()
-    [frozen] = lookouts()
+    scanned()
+    [frozen] = gallery_processes()
     frozen.send_signal(signal.SIGSTOP)
     eventually(lambda: not jobs.gallery("g").online)
     assert "does not answer" in jobs.gallery("g").reason
@@ -254,16 +260,16 @@ def test_a_process_that_hangs_makes_its_gallery_offline_until_another_answers(
     eventually(lambda: "cat.jpg" in rows())
 
 
-def test_a_process_that_dies_is_started_again(watching, walked, rows, gallery, eventually):
+def test_a_process_that_dies_is_started_again(watching, scanned, rows, gallery, eventually):
     watching()
-    walked()
-    [process] = lookouts()
+    scanned()
+    [process] = gallery_processes()
     process.kill()
     put(gallery / "cat.jpg")
     eventually(lambda: "cat.jpg" in rows())
 
 
-def test_no_process_stays_when_the_watcher_is_killed(home, jobs, eventually):
+def test_gallery_processes_end_when_the_watcher_is_killed(home, jobs, eventually):
     program = "import threading; from daemon.watching.watcher import watch; watch(threading.Event(), print)"
     watcher = subprocess.Popen([os.sys.executable, "-c", program])
     eventually(lambda: (row := jobs.gallery("g")) and row.walked_at)
@@ -273,7 +279,7 @@ def test_no_process_stays_when_the_watcher_is_killed(home, jobs, eventually):
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_a_gallery_that_is_unmounted_and_mounted_again(home, jobs):
+def test_an_unmounted_gallery_is_offline_until_it_is_mounted_again(home, jobs):
     if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this machine does not allow user namespaces")
     program = f"""
@@ -314,7 +320,7 @@ stop.set(); thread.join()
     assert run.returncode == 0, run.stderr
 
 
-def test_a_gallery_with_more_folders_than_may_be_watched_is_walked(home, jobs):
+def test_a_gallery_with_more_folders_than_may_be_watched_is_polled(home, jobs):
     limit = Path("/proc/sys/user/max_inotify_watches")
     if subprocess.run(
         ["unshare", "-rm", "sh", "-c", f"echo 60 > {limit}"], check=False, capture_output=True
@@ -341,4 +347,4 @@ stop.set(); thread.join()
     assert run.returncode == 0, run.stderr
     row = jobs.gallery("g")
     assert row.photos == 40
-    assert row.watching.startswith("walks (its folders are more than 30")
+    assert row.watching.startswith("polling (its folders are more than 30")

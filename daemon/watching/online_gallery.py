@@ -1,0 +1,254 @@
+"""Watch a gallery while it is online: scan folders, follow events, record what is found."""
+
+import logging
+import os
+import random
+import stat
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from daemon.watching import ignore_rules
+from daemon.watching.inotify import ChangedFolders, EventsUnavailable, InotifyWatch, open_watch
+from daemon.watching.pipe import Pipe
+from daemon.watching.recorder import Recorder
+from daemon.watching.scanner import FullScan, ScannedFolder, Scanner
+from storage import availability
+from storage.database.tables import now as database_now
+from storage.settings import settings
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 10.0
+"""Longest pause between two checks whether the gallery is still online."""
+GATHER_SECONDS = 0.02
+"""Events within this many seconds after the first are handled with it."""
+SLICE_SECONDS = 0.2
+"""Seconds after which a full scan pauses to handle events."""
+SHORTEST_FULL_SCAN_PAUSE_SECONDS = 60.0
+"""Shortest pause between full scans; it is reached if they find what events did not report."""
+LOST_EVENTS_PAUSE_SECONDS = 1.0
+"""Seconds before the full scan after lost events, since a burst often loses events repeatedly."""
+
+
+class OnlineGallery:
+    """A gallery from the moment it goes online until it goes offline."""
+
+    def __init__(self, recorder: Recorder, pipe: Pipe, stop: Event) -> None:
+        self._recorder = recorder
+        self._pipe = pipe
+        self._stop = stop
+        self._root = os.path.realpath(recorder.settings.path)
+        self._mount = _mount_identity(self._root)
+        self._scanner = Scanner(
+            self._root, ignore_rules.gallery_rules(recorder.settings), recorder.known,
+            settings().settle_seconds,
+        )  # fmt: skip
+        self._changed = ChangedFolders(self._root)
+        self._watch: InotifyWatch | None = None
+        """None if the gallery is polled."""
+        self._events_lost = False
+        """Since the last full scan began."""
+        self._next_check = time.monotonic() + _check_seconds()
+        self._next_full_scan = 0.0
+        self._full_scan_pause = recorder.settings.walk_seconds
+        row = recorder.row()
+        # A little earlier, because the clock of a filesystem may be a tick behind.
+        self._backlog_before = time.time() - 0.01 if row is None or row.walked_at is None else None
+        """Photos that changed before this Unix time are the backlog; None once it is recorded."""
+        self._all_scanned = False
+
+    def wake(self) -> None:
+        """Notice now that `stop` is set."""
+        self._changed.wake()
+
+    def run(self) -> str | None:
+        """Watch until the gallery goes offline or `stop` is set; return why it is offline.
+
+        Raises:
+            OSError: the root cannot be read any more.
+
+        """
+        try:
+            self._recorder.note_online(self._root, self._open_watch())
+            self._begin_full_scan(expected=True)
+            while not self._stop.is_set():
+                began = time.monotonic()
+                self._record(self._scanner.scan(began, SLICE_SECONDS))
+                self._end_full_scan()
+                took = time.monotonic() - began
+                self._pipe.heartbeat()
+                if began >= self._next_check and not self._check():
+                    return self._recorder.why_offline()
+                if began >= self._next_full_scan and not self._scanner.full_scan:
+                    self._begin_full_scan()
+                self._take_events(took)
+            return None
+        finally:
+            self._close_watch()
+
+    def _check(self) -> bool:
+        """Return whether the gallery is still online; restart a watch that has ended."""
+        if not self._still_online():
+            return False
+        if self._watch and not self._watch.is_alive():
+            self._restart_watch("its watch ended")
+        self._next_check = time.monotonic() + _check_seconds()
+        return True
+
+    def _still_online(self) -> bool:
+        online = self._recorder.why_offline() is None and _mount_identity(self._root) == self._mount
+        if not online:
+            self._next_check = 0.0
+        return online
+
+    # Record what scans find.
+
+    def _record(self, scanned: Iterable[ScannedFolder]) -> None:
+        """Record new photos, and vanished ones only if the gallery is still online."""
+        vanished, missing = {}, set()
+        for found in scanned:
+            if found.settled:
+                folder = Path(found.folder)
+                added = self._recorder.add(folder, found.settled, self._backlog_before)
+                if added:
+                    self._pipe.added(added[: settings().window])
+            if found.vanished:
+                vanished[found.folder] = found.vanished
+            if found.missing:
+                missing.add(found.folder)
+            self._pipe.heartbeat()
+        if missing:
+            known = self._recorder.known_folders()
+            self._record_missing({f for f in known if _is_inside(f, missing)})
+        if vanished and self._still_online():
+            for name, photos in vanished.items():
+                self._recorder.gone(Path(name), photos)
+
+    def _record_missing(self, folders: set[str]) -> None:
+        """Record that the photos of those folders that are missing have vanished."""
+        missing = {folder for folder in folders if _is_missing(f"{self._root}/{folder}")}
+        if missing and self._still_online():
+            for folder in missing:
+                self._recorder.gone(Path(folder))
+
+    # Full scans.
+
+    def _begin_full_scan(self, *, expected: bool = False) -> None:
+        """Start a full scan. Set `expected` if it may find photos that raised no event."""
+        self._scanner.full_scan = FullScan(expected=expected or self._events_lost)
+        self._events_lost = False
+        self._next_full_scan = time.monotonic() + self._full_scan_pause * random.uniform(0.75, 1.25)
+
+    def _end_full_scan(self) -> None:
+        """Record what only a full scan shows, if one has ended."""
+        full_scan = self._scanner.full_scan
+        if full_scan is not None and not full_scan.to_visit:
+            self._scanner.full_scan = None
+            self._record_missing(self._recorder.known_folders() - full_scan.visited)
+            self._all_scanned = True
+            self._note_full_scan(full_scan)
+            self._check_watch(full_scan)
+        self._end_backlog()
+
+    def _note_full_scan(self, full_scan: FullScan) -> None:
+        columns: dict[str, Any] = {"photos": full_scan.photos}
+        columns["walk_seconds"] = time.monotonic() - full_scan.began
+        if self._backlog_before is None:
+            columns["walked_at"] = database_now()
+        self._recorder.note(**columns)
+
+    def _end_backlog(self) -> None:
+        """Record that the first full scan is done, once all photos of the backlog have settled."""
+        before = self._backlog_before
+        if before is None or not self._all_scanned:
+            return
+        if any(photo.changed_at < before for photo in self._scanner.unsettled()):
+            return
+        self._backlog_before = None
+        self._recorder.note(walked_at=database_now())
+        log.info("gallery %s: the first full scan has ended", self._recorder.name)
+
+    def _check_watch(self, full_scan: FullScan) -> None:
+        """Restart the watch, and scan all more often, if events did not report what was found."""
+        if self._watch is None or full_scan.expected:
+            return
+        longest = self._recorder.settings.walk_seconds
+        if full_scan.unnoticed:
+            pause = max(self._full_scan_pause / 2, SHORTEST_FULL_SCAN_PAUSE_SECONDS)
+            self._full_scan_pause = min(pause, longest)
+            self._restart_watch(f"no event reported {full_scan.unnoticed} photos")
+        elif availability.watches() < len(full_scan.visited):
+            self._restart_watch("not all folders are watched")
+        else:
+            self._full_scan_pause = min(2 * self._full_scan_pause, longest)
+
+    # Events.
+
+    def _take_events(self, took: float) -> None:
+        """Wait for events and mark their folders; do not wait while a full scan goes on.
+
+        In a burst events are gathered for as long as the last scan took, but at most a second.
+        """
+        until = min(self._next_check, self._next_full_scan, self._scanner.next_scan())
+        seconds = max(0.0, until - time.monotonic())
+        gather = min(max(GATHER_SECONDS, took), 1.0) if seconds else 0.0
+        for folder, recursive in self._changed.take(seconds, gather).items():
+            self._scanner.mark(folder, recursive=recursive)
+        if self._changed.events_lost:
+            self._changed.events_lost = False
+            self._schedule_after_lost_events()
+
+    def _schedule_after_lost_events(self) -> None:
+        log.warning("gallery %s: events were lost; all folders are scanned", self._recorder.name)
+        self._next_full_scan = time.monotonic() + LOST_EVENTS_PAUSE_SECONDS
+        self._events_lost = True
+        if self._scanner.full_scan:
+            self._scanner.full_scan.expected = True
+
+    def _open_watch(self) -> str:
+        """Start to watch by events where that works; return how the gallery is watched."""
+        try:
+            self._watch = open_watch(self._changed, self._recorder.settings.watch)
+        except EventsUnavailable as error:
+            return f"polling ({error})"
+        return "events"
+
+    def _close_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _restart_watch(self, reason: str) -> None:
+        log.warning("gallery %s: %s; the watch is restarted", self._recorder.name, reason)
+        self._close_watch()
+        self._recorder.note(watching=self._open_watch())
+        self._begin_full_scan(expected=True)
+
+
+def _check_seconds() -> float:
+    return min(CHECK_SECONDS, settings().hang_seconds / 4)
+
+
+def _mount_identity(root: str) -> tuple[int, int, int]:
+    """Return a value that changes if `root` is replaced, or its filesystem is mounted again."""
+    found = os.stat(root)  # noqa: PTH116
+    return availability.mount_of(root).id, found.st_dev, found.st_ino
+
+
+def _is_missing(path: str) -> bool:
+    """Return whether there is no folder at `path`; False if that cannot be read."""
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def _is_inside(folder: str, outer: set[str]) -> bool:
+    """Return whether `folder` is one of the folders `outer`, or below one."""
+    parts = folder.split("/")
+    return "" in outer or any("/".join(parts[:n]) in outer for n in range(1, len(parts) + 1))

@@ -1,0 +1,43 @@
+"""The lines that a gallery process writes to the watcher: heartbeats, and ids of new jobs."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from storage.settings import settings
+
+_ALIVE = b"alive"
+_ADDED = b"added"
+
+HEARTBEAT_SECONDS = 1.0
+"""Shortest pause between two heartbeats of a gallery process."""
+
+
+class Pipe:
+    """The pipe from this gallery process to the watcher: its stdout."""
+
+    def __init__(self) -> None:
+        self._written_at = 0.0
+
+    def heartbeat(self) -> None:
+        """Write that this process is alive, if the last line is old enough."""
+        pause = min(HEARTBEAT_SECONDS, settings().hang_seconds / 4)
+        if time.monotonic() >= self._written_at + pause:
+            self._write(_ALIVE)
+
+    def added(self, job_ids: Iterable[int]) -> None:
+        """Write the ids of new jobs."""
+        self._write(b" ".join([_ADDED, *(b"%d" % job_id for job_id in job_ids)]))
+
+    def _write(self, line: bytes) -> None:
+        self._written_at = time.monotonic()
+        with suppress(BrokenPipeError):  # the watcher died; the end of stdin ends this process
+            os.write(sys.stdout.fileno(), line + b"\n")
+
+
+def job_ids(line: bytes) -> list[int]:
+    """Return the ids of new jobs in a line that was read; a heartbeat has none."""
+    word, *numbers = line.split()
+    return list(map(int, numbers)) if word == _ADDED else []
