@@ -1,7 +1,7 @@
-"""The weights of the paper engine: find them by name, fetch them, check them, open them.
+"""The weights of the paper engine: find them by name, fetch them, check them.
 
 They lie in one folder, under their own names, so that a machine without a network can be given them
-by hand. Only files whose hash is right are used, and nothing in them is ever run.
+by hand. Only files whose hash is right are used.
 """
 
 import dataclasses
@@ -11,9 +11,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from zipfile import BadZipFile
 
 from storage.errors import (
     LicenceNotAccepted,
@@ -27,18 +25,6 @@ from storage.weights import download
 from storage.weights import hashes as pins
 from storage.weights.catalogue import TABLE, File, Weights
 from storage.weights.partial_file import part_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-WRAPPINGS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
-"""Under these keys checkpoints keep their state dict, the best one first (as spandrel looks)."""
-_DAMAGED = (
-    AttributeError, BadZipFile, EOFError, IndexError, KeyError, RuntimeError, TypeError, ValueError,
-)  # fmt: skip
-"""What unpicklers raise over bytes that are not what they should be."""
-PREFIXES = ("module.", "_orig_mod.")
-"""What torch's DataParallel and compile put before each key."""
 
 
 class State(StrEnum):
@@ -215,82 +201,3 @@ def _mirrored(file: File, mirror: str) -> File:
     if not mirror:
         return file
     return dataclasses.replace(file, origins=(f"{mirror.rstrip('/')}/{quote(file.path)}",))
-
-
-def opened(file: Path) -> "dict[str, Tensor]":
-    """Return the tensors of a checkpoint by name, on the CPU, and run nothing that is in it.
-
-    Takes .safetensors, and .pth or .pt as torch.save or torch.jit.save write them. A state dict that
-    is wrapped is taken out, prefixes of wrapped networks are taken off.
-
-    Raises:
-        WeightsMissing: it is not there.
-        WeightsWrong: it is of another kind, damaged, or holds more than tensors.
-
-    """
-    match file.suffix:
-        case ".safetensors":
-            found: Any = _safetensors(file)
-        case ".pth" | ".pt":
-            found = _unwrapped(_torch(file))
-        case _:
-            raise WeightsWrong(
-                f"{file} is not opened: only .safetensors, .pth and .pt are known to run nothing"
-            )
-    return _named_plainly(file, found)
-
-
-def _safetensors(file: Path) -> Any:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(file)
-    except FileNotFoundError as error:
-        raise WeightsMissing(f"{file} is not there") from error
-    except SafetensorError as error:
-        raise WeightsWrong(f"{file} cannot be read: {error}") from error
-
-
-def _torch(file: Path) -> Any:
-    from pickle import UnpicklingError
-
-    import torch
-
-    from tasks.paper import torchscript
-
-    try:
-        if torchscript.is_archive(file):
-            return torchscript.tensors(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise WeightsMissing(f"{file} is not there") from error
-    except UnpicklingError as error:
-        raise WeightsWrong(
-            f"{file} holds more than tensors, and opening that could run code: it is refused"
-        ) from error
-    except _DAMAGED as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsWrong(f"{file} cannot be read: {reason}") from error
-
-
-def _unwrapped(found: Any) -> Any:
-    for key in WRAPPINGS:
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            return found[key]
-    return found
-
-
-def _named_plainly(file: Path, found: Any) -> "dict[str, Tensor]":
-    import torch
-
-    if not isinstance(found, dict) or not found:
-        raise WeightsWrong(f"{file} holds no state dict")
-    for key, value in found.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise WeightsWrong(f"{file} holds more than tensors: {key!r}, {type(value).__name__}")
-    tensors: dict[str, torch.Tensor] = found
-    for prefix in PREFIXES:
-        if all(key.startswith(prefix) for key in tensors):
-            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
-    return tensors

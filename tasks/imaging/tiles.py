@@ -1,4 +1,4 @@
-"""Keep memory flat: restore an image tile by tile, and keep its low frequencies."""
+"""Keep memory flat: shrink an image, or restore it tile by tile and keep its low frequencies."""
 
 from collections.abc import Callable
 
@@ -50,3 +50,13 @@ def _blurred(image: Image, sigma: float) -> Image:
     return np.asarray(
         cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
     )
+
+
+def shrunk(image: Image, longest: int) -> Image:
+    """Give an image whose longer side has no more than `longest` pixels; the same if it fits."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)

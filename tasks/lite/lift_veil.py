@@ -9,7 +9,8 @@ import numpy as np
 
 from storage.photos import Image
 from tasks.imaging.light import coded, linear
-from tasks.lite.veil import SIDE, veil
+from tasks.imaging.veil_figures import SIDE
+from tasks.lite.veil import veil
 from tasks.verdict import Verdict
 
 TAKEN = 0.45

@@ -1,40 +1,17 @@
-"""See what a pane lays over a photo, and how much of it: a small net on what was measured block by block.
+"""See what a pane lays over a photo, and how much of it: a small net on figures of its blocks.
 
-A reflection adds light. So nothing under it is dark any more, its colours are paler, and within a
-block they lie on no line: He et al., "Single image haze removal using dark channel prior", 2009,
-section 3, and Levin et al., "A closed-form solution to natural image matting", 2008, section 4. And
-where two scenes lie over each other, coarse detail has slopes and colours of its own, and more of
-it, since the pane's scene is out of focus. A net that sees these figures learns from a thousand
-scenes what one that sees pixels did not.
+A net that sees these figures learns from a thousand scenes what one that sees pixels did not.
 """
 
 import math
-from itertools import pairwise
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from storage.photos import Image
-from tasks.imaging.light import GAMMA, Plane, luma
+from tasks.imaging.light import GAMMA
+from tasks.imaging.veil_figures import LOWEST, figures_of
 from tasks.lite import onnx_nets
-
-Maps = NDArray[np.float32]
-
-SIDE, GRID = 448, 56
-"""Pixels of the shrunken photo that is looked at, and its blocks along each side."""
-BLOCK = SIDE // GRID
-FIGURES = 33
-"""Of each block."""
-LOWEST = slice(3, 6)
-"""Where among them the darkest red, green and blue stand."""
-NEAR, FAR = 5, 15
-"""Blocks across of the surroundings whose darkest and brightest light is told, too."""
-BANDS = (0.7, 1.4, 2.8, 5.6)
-"""Blurs in pixels (sigma) between which detail is told apart: the pane's is out of focus."""
-FAINTEST = 1e-3
-"""What is weaker counts as nothing, when logarithms are taken."""
 
 
 class Veil(NamedTuple):
@@ -59,81 +36,3 @@ def veil(image: Image) -> Veil:
         float(logits.ravel()[0]),
         np.moveaxis(shares[0], 0, -1) * figures[..., LOWEST] ** np.float32(GAMMA),
     )
-
-
-def figures_of(image: Image) -> Maps:
-    """Measure each block of an image that is shrunk to a square, (GRID, GRID, FIGURES)."""
-    shrunk = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    small = np.asarray(shrunk, np.float32).clip(0, 1)
-    mean, low, high = _mean(small), _least(small), -_least(-small)
-    near, far = (np.ones((across, across)) for across in (NEAR, FAR))
-    blurred = [small, *(cv2.GaussianBlur(small, (0, 0), sigma) for sigma in BANDS)]
-    return np.dstack(
-        [
-            mean, low, high, cv2.erode(low, near), cv2.erode(low, far), cv2.dilate(high, near),
-            *_details([luma(image) for image in blurred]),
-            *_colours(_covariance(small - mean.repeat(BLOCK, 0).repeat(BLOCK, 1))),
-            *_directions(luma(blurred[1]), luma(blurred[3])),
-            _likeness(_covariance(small - blurred[2]), _covariance(blurred[3] - blurred[4])),
-            (mean.max(2) - mean.min(2)) / (mean.max(2) + 0.02),  # saturation
-        ]
-    ).astype(np.float32)  # fmt: skip
-
-
-def _mean(planes: Maps, side: int = BLOCK) -> Maps:
-    """Give the mean of each square of pixels."""
-    size = (planes.shape[1] // side, planes.shape[0] // side)
-    return np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _least(planes: Maps, side: int = BLOCK) -> Maps:
-    """Give the least of each square of pixels, in each channel."""
-    rows = planes.reshape(-1, side, *planes.shape[1:]).min(1)
-    return np.asarray(rows.reshape(len(rows), -1, side, *planes.shape[2:]).min(2), np.float32)
-
-
-def _details(greys: list[Plane]) -> list[Plane]:
-    """Give the logarithm of how strong detail of each band is, and of the finer where it is least."""
-    powers = [(fine - coarse) ** 2 for fine, coarse in pairwise(greys)]
-    quarters = [_mean(power, BLOCK // 2) for power in powers[:2]]
-    stillest = [_least(quarter, 2) for quarter in quarters]
-    return [np.log(np.sqrt(power) + FAINTEST) for power in [*map(_mean, powers), *stillest]]
-
-
-def _covariance(detail: Image) -> Maps:
-    """Give how the colours of each block go together, (GRID, GRID, 3, 3)."""
-    red, green, blue = cv2.split(detail)
-    pairs = [red * red, red * green, red * blue, green * green, green * blue, blue * blue]
-    together = _mean(np.dstack(pairs))
-    return together[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(GRID, GRID, 3, 3)
-
-
-def _colours(covariance: Maps) -> list[Plane]:
-    """Tell how far the colours of a block spread, and whether along a line, in a plane or in space."""
-    spreads = np.moveaxis(np.linalg.eigvalsh(covariance)[..., ::-1], -1, 0).clip(0)
-    first, second, third = spreads + np.float32(0.01 * FAINTEST)
-    return [np.log(first), np.log(second / first), np.log(third / second)]
-
-
-def _likeness(fine: Maps, coarse: Maps) -> Plane:
-    """Tell whether fine and coarse detail have the same colours, 0 to 1: two scenes have not."""
-    both = (fine * coarse).sum((2, 3))
-    alone = np.sqrt((fine**2).sum((2, 3)) * (coarse**2).sum((2, 3)))
-    return np.asarray(both / (alone + FAINTEST**4), np.float32)
-
-
-def _directions(fine: Plane, coarse: Plane) -> list[Plane]:
-    """Tell whether the slopes of a block have one direction, and the coarse ones the same, 0 to 1."""
-    slopes = [
-        [cv2.Sobel(grey, cv2.CV_32F, *along, scale=1 / 8) for along in ((1, 0), (0, 1))]
-        for grey in (fine, coarse)
-    ]
-    turned, steepness = [], []
-    for x, y in slopes:
-        across, down, both = _mean(x * x), _mean(y * y), _mean(x * y)
-        steepness.append(across + down + np.float32(0.01 * FAINTEST))
-        turned.append(np.stack([across - down, 2 * both]) / steepness[-1])
-    (fine_x, fine_y), (coarse_x, coarse_y) = slopes
-    along = _mean(np.abs(fine_x * coarse_x + fine_y * coarse_y))
-    beside = np.sqrt(steepness[0] * steepness[1])
-    return [*(np.hypot(*each) for each in turned), (turned[0] * turned[1]).sum(0), along / beside]

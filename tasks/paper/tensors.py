@@ -1,6 +1,5 @@
-"""Where images are made ready for nets: shrunk, and turned into tensors and back."""
+"""Turn images into tensors and back."""
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,13 +21,3 @@ def image_of(tensor: Tensor) -> Image:
 def best_device() -> torch.device:
     """Return the GPU that this process was given, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def shrunk(image: Image, longest: int) -> Image:
-    """Give an image whose longer side has no more than `longest` pixels; the same if it fits."""
-    height, width = image.shape[:2]
-    scale = longest / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)

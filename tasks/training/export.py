@@ -18,8 +18,8 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
+from tasks.imaging.veil_figures import FIGURES, GRID
 from tasks.lite.onnx_nets import file_of
-from tasks.lite.veil import FIGURES, GRID
 from tasks.training.data.degradations import Recipe
 from tasks.training.fit import CLASSIFIER, NAMES, REFLECTION
 from tasks.training.nets.classifier import EvidenceNet

@@ -9,9 +9,9 @@ import pytest
 import skimage.data
 
 from tasks.imaging import degrade
+from tasks.imaging.veil_figures import FIGURES
 from tasks.lite.onnx_nets import file_of, side
 from tasks.lite.tiled_net import restored
-from tasks.lite.veil import FIGURES
 
 FILES = sorted(file_of("noise").parent.glob("*.onnx"))
 RESTORERS = [file.stem for file in FILES if file.stem not in ("classifier", "reflection")]

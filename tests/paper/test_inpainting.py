@@ -8,8 +8,9 @@ import skimage.data
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
+from tasks.imaging.masks import grown
 from tasks.paper.restorers import inpainting
-from tasks.paper.restorers.inpainting import Inpaint, grown
+from tasks.paper.restorers.inpainting import Inpaint
 
 PHOTO = skimage.data.astronaut().astype(np.float32) / 255
 CPU = torch.device("cpu")

@@ -16,14 +16,14 @@ import torch
 
 from storage.errors import WeightsWrong
 from storage.photos import Image
-from storage.weights.folder import opened
 from tasks.imaging.light import Plane
+from tasks.imaging.masks import feathered, grown
+from tasks.paper.checkpoints import opened
 from tasks.paper.detectors.faces import Face
 from tasks.paper.detectors.yolo import Hole, Region
 from tasks.paper.nets import yoso
 from tasks.paper.nets.segments import region_of
 from tasks.paper.nets.yoso import YosoNet
-from tasks.paper.restorers.inpainting import grown
 from tasks.paper.tensors import tensor_of
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,6 @@ LEAST_SEEN = 0.05
 SPECK, SMALL = 5e-5, 0.02
 """Of the image: a reflection that only the segmenter sees is between these, smaller is noise and a
 larger one the detector would have seen."""
-FEATHER = 4
-"""Pixels over which the mask fades on each side of its border, where it is 0.5."""
 AROUND_FACE = 0.3
 """Of a face's box, for hair and chin on each side."""
 LEAST_SCORE = 0.5
@@ -88,11 +86,6 @@ def refined(regions: Sequence[Region], pixels: Hole | None, size: tuple[int, ...
         found[region.place] |= _inside(region, found[region.place].shape, pixels)
         outside[region.place] = False
     return found if pixels is None else found | _small(pixels & outside)
-
-
-def feathered(mask: Plane) -> Plane:
-    """Let a mask of 0 and 1 fade at its border."""
-    return np.asarray(cv2.blur(mask, 2 * (2 * FEATHER + 1,)), np.float32)
 
 
 def on_faces(find: Callable[[Image], Sequence[Face]], image: Image) -> Plane:

@@ -22,7 +22,7 @@ from PIL import Image as Pictures
 from storage.errors import WeightsMissing, WeightsWrong
 from storage.photos import Image
 from storage.settings import settings
-from tasks.paper.tensors import shrunk
+from tasks.imaging.tiles import shrunk
 
 Hole = NDArray[np.bool_]
 """(H, W), where something is."""

@@ -15,8 +15,8 @@ from diffusers.models.unets.unet_2d_blocks import UNetMidBlock2D, get_down_block
 from torch import Tensor, nn
 from torch.nn import functional
 
-from storage import weights
 from storage.errors import WeightsWrong
+from tasks.paper.checkpoints import opened
 
 EPSILON = 1e-6
 """Of each group norm."""
@@ -119,7 +119,7 @@ def load(file: Path, sizes: Sizes | None = None) -> NoisePredictor:
     with torch.device("meta"):  # no random weights are drawn only to be thrown away
         net = NoisePredictor(sizes)
     try:
-        net.load_state_dict(weights.opened(file), strict=True, assign=True)
+        net.load_state_dict(opened(file), strict=True, assign=True)
     except RuntimeError as error:
         raise WeightsWrong(f"{file} is not of InvSR's noise predictor") from error
     return net.float().eval().requires_grad_(False)

@@ -12,8 +12,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from storage import weights
 from storage.errors import WeightsWrong
+from tasks.paper.checkpoints import opened
 
 FaceNet = Callable[[Tensor], Tensor]
 """Aligned face → restored face, (1, 3, 512, 512), RGB in [-1, 1], a little beyond at times."""
@@ -63,7 +63,7 @@ def _built(file: Path, device: torch.device, architecture: str) -> Any:
     from spandrel import ModelLoader, UnsupportedModelError
 
     spandrel_extra_arches.install(ignore_duplicates=True)
-    tensors = weights.opened(file)
+    tensors = opened(file)
     try:
         built = ModelLoader(device).load_from_state_dict(tensors)
     except (UnsupportedModelError, RuntimeError) as error:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from storage.photos import Image
-from storage.weights.folder import opened
 from tasks.imaging.light import Plane
+from tasks.paper.checkpoints import opened
 from tasks.paper.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,6 @@ LONGEST, SHORTEST = 1024, 256
 it is shrunk further, to no less than the second."""
 FADE = 4
 """Pixels inside of the mask over which the painting fades in."""
-GROWN = 9
-"""Pixels by which a detector's mask ought to be widened: what is hidden ends softly, and whatever
-shines through the fading border of a mask must lie outside of it."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +122,6 @@ def load(file: Path, device: torch.device) -> Inpaint:
 def ready(net: Any, device: torch.device) -> Inpaint:  # spandrel has no types
     """Take a net of spandrel's, which leaves it as for fitting: its statistics would change."""
     return Inpaint(net.eval(), device)
-
-
-def grown(mask: Plane, pixels: int = GROWN) -> Plane:
-    """Widen a mask by some pixels."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * (2 * pixels + 1,))
-    return np.asarray(cv2.dilate(mask, disc), np.float32)
 
 
 def _share(hole: Hole) -> Plane:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from storage.photos import Image
-from storage.weights.folder import opened
 from tasks.imaging.light import Plane
+from tasks.paper.checkpoints import opened
 from tasks.paper.nets.nafnet import FITTED_ON, NAFNet
 from tasks.paper.restorers.overlap import by_overlapping_tiles
 from tasks.paper.tensors import image_of, tensor_of

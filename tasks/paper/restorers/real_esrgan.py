@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
-from storage import weights
 from storage.errors import WeightsWrong
 from storage.photos import Image
+from tasks.paper.checkpoints import opened
 from tasks.paper.tensors import image_of, tensor_of
 
 CONTEXT = 32
@@ -91,7 +91,7 @@ def load(
         WeightsWrong: it is damaged, or of another network.
 
     """
-    tensors = weights.opened(file)
+    tensors = opened(file)
     try:
         net = ModelLoader(device).load_from_state_dict(tensors)
     except (UnsupportedModelError, RuntimeError) as error:

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from storage.photos import Image
-from storage.weights.folder import opened
 from tasks.imaging.light import Plane
+from tasks.imaging.tiles import shrunk
+from tasks.paper.checkpoints import opened
 from tasks.paper.nets.rrw import SeparationNet, location_net
-from tasks.paper.tensors import image_of, shrunk, tensor_of
+from tasks.paper.tensors import image_of, tensor_of
 from tasks.verdict import Verdict
 
 log = logging.getLogger(__name__)

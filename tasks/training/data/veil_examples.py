@@ -16,7 +16,7 @@ from torch.nn import functional
 from storage.enums import Degradation
 from storage.photos import Image
 from tasks.imaging.light import GAMMA
-from tasks.lite.veil import FIGURES, GRID, LOWEST, SIDE, Maps, figures_of
+from tasks.imaging.veil_figures import FIGURES, GRID, LOWEST, SIDE, Maps, figures_of
 from tasks.training.data.augmentations import as_taken, toned
 from tasks.training.data.blur import gaussians, spread
 from tasks.training.data.classifier_examples import severity

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tasks.lite.veil import FIGURES
+from tasks.imaging.veil_figures import FIGURES
 
 WIDTHS = (40, 64, 96, 128)
 """Channels at one, two, four and eight blocks a place."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from storage.errors import WeightsWrong
-from storage.weights.folder import opened
+from tasks.paper.checkpoints import opened
 from tasks.paper.detectors.reflections import LEAST_SCORE
 from tasks.paper.nets.segments import region_of
 from tasks.paper.nets.yoso import TEMPERATURE, Net, Normed, Proposals, YosoNet, sizes, unframed

@@ -10,8 +10,8 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="fitting needs torch, which `make test` installs")
 
 from storage.enums import Category, Degradation
+from tasks.imaging.veil_figures import FIGURES, GRID
 from tasks.lite import fusion
-from tasks.lite.veil import FIGURES, GRID
 from tasks.training import export, fit, fit_fusion, pack, targets, testset
 from tasks.training.data import (
     augmentations,

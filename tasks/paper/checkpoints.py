@@ -1,0 +1,92 @@
+"""Open checkpoints, and run nothing that is in them."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from storage.errors import WeightsMissing, WeightsWrong
+from tasks.paper import torchscript
+
+WRAPPINGS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
+"""Under these keys checkpoints keep their state dict, the best one first (as spandrel looks)."""
+_DAMAGED = (
+    AttributeError, BadZipFile, EOFError, IndexError, KeyError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+"""What unpicklers raise over bytes that are not what they should be."""
+PREFIXES = ("module.", "_orig_mod.")
+"""What torch's DataParallel and compile put before each key."""
+
+
+def opened(file: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint by name, on the CPU, and run nothing that is in it.
+
+    Takes .safetensors, and .pth or .pt as torch.save or torch.jit.save write them. A state dict that
+    is wrapped is taken out, prefixes of wrapped networks are taken off.
+
+    Raises:
+        WeightsMissing: it is not there.
+        WeightsWrong: it is of another kind, damaged, or holds more than tensors.
+
+    """
+    match file.suffix:
+        case ".safetensors":
+            found: Any = _safetensors(file)
+        case ".pth" | ".pt":
+            found = _unwrapped(_torch(file))
+        case _:
+            raise WeightsWrong(
+                f"{file} is not opened: only .safetensors, .pth and .pt are known to run nothing"
+            )
+    return _named_plainly(file, found)
+
+
+def _safetensors(file: Path) -> Any:
+    from safetensors import SafetensorError  # PyTorch's own files are opened without it
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except FileNotFoundError as error:
+        raise WeightsMissing(f"{file} is not there") from error
+    except SafetensorError as error:
+        raise WeightsWrong(f"{file} cannot be read: {error}") from error
+
+
+def _torch(file: Path) -> Any:
+    try:
+        if torchscript.is_archive(file):
+            return torchscript.tensors(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsMissing(f"{file} is not there") from error
+    except UnpicklingError as error:
+        raise WeightsWrong(
+            f"{file} holds more than tensors, and opening that could run code: it is refused"
+        ) from error
+    except _DAMAGED as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsWrong(f"{file} cannot be read: {reason}") from error
+
+
+def _unwrapped(found: Any) -> Any:
+    for key in WRAPPINGS:
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            return found[key]
+    return found
+
+
+def _named_plainly(file: Path, found: Any) -> dict[str, Tensor]:
+    if not isinstance(found, dict) or not found:
+        raise WeightsWrong(f"{file} holds no state dict")
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise WeightsWrong(f"{file} holds more than tensors: {key!r}, {type(value).__name__}")
+    tensors: dict[str, Tensor] = found
+    for prefix in PREFIXES:
+        if all(key.startswith(prefix) for key in tensors):
+            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
+    return tensors
