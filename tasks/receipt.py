@@ -1,9 +1,20 @@
-"""The receipt of a restoration: what was done to a photo, by which network, in how many seconds."""
+"""The receipt of a restoration, and what a copy says of its making.
+
+A receipt holds the steps, the networks and the seconds.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from storage.photos import Provenance
+
+if TYPE_CHECKING:
+    from storage.database.tables import Job
 
 
 @dataclass
@@ -25,3 +36,16 @@ class Receipt:
         yield entry
         entry["seconds"] = round(time.perf_counter() - begun, 3)
         self.steps.append(entry)
+
+
+def provenance(
+    job: "Job", category: str, receipt: Mapping[str, Any], *, generative: bool = False
+) -> Provenance:
+    """Return what the result of `job`, whose content hash is known, says of its making."""
+    steps = receipt.get("steps", [])
+    return Provenance(
+        gallery=job.gallery, source=str(job.source), content_hash=job.content_hash or "",
+        job_id=job.id, claim=job.claims, category=category,
+        software=f"photomend {version('photomend')}", generative=generative,
+        mended_at=datetime.now(UTC), steps=", ".join(str(step["step"]) for step in steps),
+    )  # fmt: skip

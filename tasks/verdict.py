@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
 
-from storage.enums import Category, Degradation
+from storage.enums import Category, Decision, Degradation
 from storage.photos import Image
 
 TREATED = {
@@ -18,6 +18,8 @@ TREATED = {
     Category.CLEAN: (),
 }
 """What each chain is there for."""
+SMALLEST = 64
+"""Pixels of the shorter side of the smallest photo that a classifier may be sure about."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,32 @@ class Verdict:
     def category(self) -> Category:
         """The likeliest category."""
         return max(self.scores, key=self.scores.__getitem__)
+
+    @property
+    def untouched(self) -> tuple[Decision, str | None] | None:
+        """The decision for a photo that no chain may touch, and its reason; None if one may."""
+        if not self.confident:
+            return Decision.UNSURE, f"perhaps {self.category} ({self.scores[self.category]:.2f})"
+        return (Decision.CLEAN, None) if self.category is Category.CLEAN else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object that is stored with a job, without the quality of its file."""
+        return {
+            "scores": {name.value: round(score, 4) for name, score in self.scores.items()},
+            "severities": {name.value: round(s, 4) for name, s in self.severities.items()},
+            "confident": self.confident,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any], *, jpeg_quality: int | None = None) -> Self:
+        """Read what `to_json` made; what an older version did not store counts as 0."""
+        scores, severities = stored.get("scores", {}), stored.get("severities", {})
+        return cls(
+            {category: scores.get(category.value, 0.0) for category in Category},
+            {kind: severities.get(kind.value, 0.0) for kind in Degradation},
+            stored.get("confident", False),
+            jpeg_quality,
+        )
 
 
 class Classifier(Protocol):

@@ -304,8 +304,8 @@ def mend(kind: str) -> None:
 
     from storage.enums import Category, Degradation
     from tasks.imaging.degrade import degrade
-    from tasks.lite import engine as lite
     from tasks.lite.classifier import Lite
+    from tasks.lite.engine import lite_chain
     from tasks.receipt import Receipt
 
     photo = np.tile(data.astronaut(), (6, 8, 1))[:3000, :4000]
@@ -318,7 +318,7 @@ def mend(kind: str) -> None:
         "reflection": Category.REFLECTION,
         "motion": Category.MOTION_BLUR,
     }[kind]
-    lite.load(category)(image, verdict, Receipt())
+    lite_chain(category)(image, verdict, Receipt())
     seconds = time.perf_counter() - begun
     print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000]))
 

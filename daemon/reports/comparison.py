@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from daemon.reports import contact_sheet, evaluation
+from daemon.reports import contact_sheet
 from storage import photos
 from storage.enums import QUEUES, Category, Decision, EngineName
 from storage.photos import Image, Limits
 from storage.settings import settings
+from tasks import loading
 from tasks.engines import missing
-from tasks.evaluation.run import Engine, mended, of_size
+from tasks.evaluation.run import of_size
+from tasks.mend import Mended, mend
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,20 @@ def compare(path: Path, names: Sequence[EngineName]) -> Compared:
     after, shown = [], []
     for name in names:
         engine, begun = _loaded(name), time.perf_counter()
-        verdict = engine.classifier(photo.image, jpeg_quality=photo.jpeg_quality)
-        decision, reason, image = mended(photo.image, verdict, engine)
-        after.append(of_size(image, photo.image))
-        category, seconds = verdict.category, round(time.perf_counter() - begun, 2)
-        score = round(verdict.scores[category], 3)
-        shown.append(Shown(str(path), name, category, score, decision, reason, seconds))
+        mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality)
+        after.append(of_size(mended.image, photo.image))
+        seconds = round(time.perf_counter() - begun, 2)
+        shown.append(_shown(path, name, mended, seconds))
     return Compared(photo.image, after, shown)
 
 
-@cache
-def _loaded(name: EngineName) -> Engine:
-    return evaluation.engine_of(name)
+def _shown(path: Path, name: EngineName, mended: Mended, seconds: float) -> Shown:
+    category = mended.verdict.category
+    score = round(mended.verdict.scores[category], 3)
+    return Shown(str(path), name, category, score, mended.decision, mended.reason or "", seconds)
+
+
+_loaded = cache(loading.engine)
 
 
 def draw(compared: Sequence[Compared], file: Path) -> None:

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import typer
@@ -21,12 +20,12 @@ from storage.enums import Category, Decision, Degradation, EngineName
 from storage.errors import PhotomendError
 from storage.photos import Limits
 from storage.settings import settings
+from tasks import loading
 from tasks.evaluation import manifest as manifests
 from tasks.evaluation import summary
 from tasks.evaluation.manifest import Row
-from tasks.evaluation.run import Engine, Evaluated, evaluate
-from tasks.lite import engine as lite
-from tasks.lite.classifier import Lite
+from tasks.evaluation.run import Evaluated, evaluate
+from tasks.mend import Engine
 
 SHOWN, OF_GROUP = 6, 10
 """So many of the best and as many of the worst are drawn, and of each group."""
@@ -54,9 +53,11 @@ def run(manifest: Path, name: EngineName, limit: int | None) -> Report:
 
     Raises:
         BadManifest: the manifest cannot be used at all.
+        WeightsMissing, WeightsWrong, ClassifierAway: the classifier cannot be loaded.
 
     """
-    engine, limits = engine_of(name), Limits.of(settings())
+    engine, limits = loading.engine(name), Limits.of(settings())
+    engine.classifier()  # or each row would tell that it cannot be loaded
     rows = list(islice(manifests.read(manifest), limit))
     evaluated: list[Evaluated] = []
     bad: list[str] = []
@@ -70,22 +71,6 @@ def run(manifest: Path, name: EngineName, limit: int | None) -> Report:
             bad.append(str(error))
             typer.echo(f"left out: {text(error)}", err=True)
     return Report(engine, evaluated, bad)
-
-
-def engine_of(name: EngineName) -> Engine:
-    """Return the engine of a name, whose parts load when they are first needed."""
-    match name:
-        case EngineName.LITE:
-            return Engine(Lite(), lite.load, Lite())
-        case EngineName.PAPER:
-            from tasks.paper import engine as paper
-            from tasks.paper.classifier import build as classifiers
-
-            known = settings().paper
-            chain = lru_cache(maxsize=1)(partial(paper.load, known=known))
-            return Engine(classifiers.load(known, first=Lite()), chain, Lite())
-        case _:
-            assert_never(name)
 
 
 def show(report: Report) -> None:

@@ -1,10 +1,21 @@
-"""The restoration chains, one for each category of the paper: image → image."""
+"""The two contracts of restoration: a restorer and a chain of them, each image → image."""
 
 from typing import Protocol
 
 from storage.photos import Image
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
+
+
+class Restorer(Protocol):
+    """One way to mend an image, ready to run."""
+
+    def __call__(self, image: Image, verdict: Verdict) -> Image:
+        """Mend an image as far as `verdict` asks for.
+
+        Takes and returns RGB in [0, 1], float32, shape (H, W, 3), any H and W, the same size.
+        """
+        ...
 
 
 class Chain(Protocol):

@@ -3,21 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
-from storage import weights
 from storage.photos import Image
-from storage.settings import PaperSettings
-from tasks.chains.restorer import Restorer
-from tasks.engines import deblurring
+from tasks.chains import Restorer
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
-
-if TYPE_CHECKING:
-    import torch
-
-    from tasks.paper.restorers.faces import MendFaces
 
 
 @dataclass(frozen=True)
@@ -44,44 +34,3 @@ class MotionBlur:
             facts["refused"] = dict(Counter(refused))
         receipt.generative |= restored > 0
         return image
-
-
-def lite() -> MotionBlur:
-    """Build the chain from parts that need no weights."""
-    from tasks.lite.motion import undo_movement
-
-    return MotionBlur(undo_movement)
-
-
-def paper(known: PaperSettings, *, faces: bool) -> MotionBlur:
-    """Build the chain from NAFNet and, if `known` and `faces` allow it, a net that knows faces.
-
-    Raises:
-        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
-
-    """
-    from tasks.paper.restorers import nafnet
-    from tasks.paper.tensors import best_device
-
-    device = best_device()
-    name = deblurring()
-    deblur = nafnet.load(weights.path(name), device)
-    if not (faces and known.faces == "on"):
-        return MotionBlur(deblur, nets=weights.told(name))
-    mend_faces = _mend_faces(known, device)
-    return MotionBlur(deblur, mend_faces, weights.told(name), weights.told(known.face_net))
-
-
-def _mend_faces(known: PaperSettings, device: "torch.device") -> "MendFaces":
-    """Build what restores faces; its net is only checked now, and loaded for the first face."""
-    from tasks.paper.detectors.faces import FindFaces
-    from tasks.paper.restorers.face_nets import codeformer, gfpgan, when_needed
-    from tasks.paper.restorers.faces import MendFaces
-
-    file = weights.path(known.face_net)
-    load = {
-        "CodeFormer": partial(codeformer, file, device, known.fidelity),
-        "GFPGANv1.4": partial(gfpgan, file, device),
-    }[known.face_net]
-    find = FindFaces(weights.path("YuNet"))
-    return MendFaces(find, when_needed(load), device, faithful=known.faithful)

@@ -1,31 +1,18 @@
 """Put labelled photos through an engine as a worker would, and compare with the truth."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from storage import photos
-from storage.enums import Category, Decision
+from storage.enums import Decision
 from storage.photos import Image, Limits
-from tasks import guard
-from tasks.chains import Chain
 from tasks.evaluation import metrics
 from tasks.evaluation.manifest import BadManifest, Row
-from tasks.receipt import Receipt
-from tasks.verdict import Classifier, Verdict
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What classifies and mends."""
-
-    classifier: Classifier
-    chain: Callable[[Category], Chain]
-    measuring: Classifier
-    """The guard's."""
+from tasks.mend import Engine, mend
+from tasks.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -44,7 +31,7 @@ class Evaluated:
     row: Row
     verdict: Verdict
     decision: Decision
-    reason: str
+    reason: str | None
     before: Likeness | None
     """None where there is no truth."""
     after: Likeness | None
@@ -72,31 +59,16 @@ def evaluate(row: Row, engine: Engine, limits: Limits) -> tuple[Evaluated, Views
     """
     photo = photos.read(row.path, limits)
     begun = time.perf_counter()
-    verdict = engine.classifier(photo.image, jpeg_quality=photo.jpeg_quality)
-    decision, reason, after = mended(photo.image, verdict, engine)
+    mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality)
     seconds = time.perf_counter() - begun
     truth = photos.read(row.truth, limits).image if row.truth else None
-    views = _of_one_size(row, photo.image, after, truth)
+    views = _of_one_size(row, photo.image, mended.image, truth)
     height, width = photo.image.shape[:2]
     evaluated = Evaluated(
-        row, verdict, decision, reason, _likeness(views.before, truth),
+        row, mended.verdict, mended.decision, mended.reason, _likeness(views.before, truth),
         _likeness(views.after, truth), seconds, height * width / 1e6,
     )  # fmt: skip
     return evaluated, views
-
-
-def mended(image: Image, verdict: Verdict, engine: Engine) -> tuple[Decision, str, Image]:
-    """Do with an image as a worker would: return the decision, its reason and what is kept."""
-    if not verdict.confident:
-        return Decision.UNSURE, f"perhaps {verdict.category}", image
-    if verdict.category is Category.CLEAN:
-        return Decision.CLEAN, "", image
-    chain = engine.chain(verdict.category)
-    made = chain(image, verdict, Receipt())
-    judgement = guard.judge(image, made, verdict, engine.measuring, chain.scale)
-    if not judgement.kept:
-        return Decision.KEPT_ORIGINAL, judgement.reason, image
-    return Decision.RESTORED, judgement.reason, made
 
 
 def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> Views:

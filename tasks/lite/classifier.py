@@ -21,7 +21,7 @@ from tasks.imaging.light import luma
 from tasks.lite import onnx_nets
 from tasks.lite.fusion import figures_of, weigh
 from tasks.lite.veil import veil
-from tasks.verdict import TREATED, Verdict
+from tasks.verdict import SMALLEST, TREATED, Verdict
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """Where each degradation is treated."""
@@ -42,8 +42,6 @@ MOST_CROPS = 24
 """So many are shown to the net: 1.5 megapixels of any photo."""
 FEWEST_LEVELS = 16
 """Shades of grey of what may be a photo; what has fewer is drawn."""
-SMALLEST = 64
-"""Pixels of the shorter side of the smallest photo that there is enough to be measured in."""
 Ramp = tuple[float, float, float]
 """The figures that mean nothing, enough to be mended, and the worst."""
 QUALITY: Ramp = (90.0, 79.0, 20.0)

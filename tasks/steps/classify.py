@@ -2,13 +2,11 @@
 
 import dataclasses
 import logging
-from typing import Any
 
 from storage import photos
 from storage.database.tables import Job
-from storage.enums import Category, Decision
+from storage.enums import Decision
 from tasks.steps import paths, reuse
-from tasks.verdict import Verdict
 from tasks.worker import runtime
 from tasks.worker.notify import ring
 
@@ -26,29 +24,12 @@ def classify(job: Job) -> None:
         return None
     photo = photos.read(source, limits)
     verdict = runtime.classifier()(photo.image, jpeg_quality=photo.jpeg_quality)
-    scores = _shown(verdict)
-    if not verdict.confident or verdict.category is Category.CLEAN:
-        return reuse.finish(job, *_untouched(verdict), scores=scores, category=verdict.category)
+    scores = verdict.to_json() | {"classifier": runtime.classifier().name}
+    if (untouched := verdict.untouched) is not None:
+        return reuse.finish(job, *untouched, scores=scores, category=verdict.category)
     runtime.jobs().classify(
         job, verdict.category, scores, content_hash=job.content_hash, pixels=job.pixels
     )
     log.info("job %d classified as %s", job.id, verdict.category)
     ring(verdict.category.value, job.id)
     return None
-
-
-def _untouched(verdict: Verdict) -> tuple[Decision, str | None]:
-    """Return the decision for a photo that no chain will touch."""
-    if verdict.confident:
-        return Decision.CLEAN, None
-    category = verdict.category
-    return Decision.UNSURE, f"perhaps {category} ({verdict.scores[category]:.2f})"
-
-
-def _shown(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "scores": {name.value: round(score, 4) for name, score in verdict.scores.items()},
-        "severities": {name.value: round(s, 4) for name, s in verdict.severities.items()},
-        "confident": verdict.confident,
-        "classifier": runtime.classifier().name,
-    }

@@ -14,12 +14,12 @@ from PIL import Image as Pictures
 
 from storage import photos, publishing
 from storage.database.tables import Job
-from storage.enums import Category, Decision, Degradation
+from storage.enums import Category, Decision
 from storage.errors import TooLarge
 from storage.photos import Photo
 from storage.settings import settings
-from tasks import guard, provenance
-from tasks.receipt import Receipt
+from tasks.mend import Engine, Mended, mend
+from tasks.receipt import provenance
 from tasks.steps import paths, reuse
 from tasks.verdict import Verdict
 from tasks.worker import runtime
@@ -36,13 +36,14 @@ def restore(job: Job) -> None:
     if _published(job, output):
         return jobs.finish(job, Decision.RESTORED, "published before its worker died")
     photo = photos.read(paths.source(job), paths.limits())
-    mended, receipt, reason = _mend(job, photo)
-    if reason is not None:
-        return reuse.finish(job, Decision.KEPT_ORIGINAL, reason, receipt=receipt)
+    mended = _mend(job, photo)
+    if mended.decision is not Decision.RESTORED:
+        return reuse.finish(job, mended.decision, mended.reason, receipt=mended.record)
+    receipt = mended.record
     reuse.check_replaceable(job, output, relative)
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
-        receipt["reflection"] = str(_kept_reflection(job, photo.image - mended))
-    _publish(job, photo.with_image(mended), relative, receipt)
+        receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))
+    _publish(job, photo.with_image(mended.image), relative, receipt)
     photos.copy_sidecar(paths.source(job), output)
     jobs.finish(job, Decision.RESTORED)
     for old in jobs.older(job):
@@ -60,20 +61,14 @@ def _published(job: Job, output: Path) -> bool:
     return recorded and publishing.sha256(output) == job.sha256
 
 
-def _mend(job: Job, photo: Photo) -> tuple[photos.Image, dict[str, Any], str | None]:
-    """Run the chain; return its image, the receipt and, if the guard refused it, why."""
+def _mend(job: Job, photo: Photo) -> Mended:
+    """Run the chain of the job's category, and the guard."""
     assert job.category is not None
-    verdict, receipt = _verdict(job, photo), Receipt()
     chain = runtime.chain(job.category, faces=paths.gallery(job).faces)
     _check_result_size(photo, chain.scale)
-    mended = chain(photo.image, verdict, receipt)
-    judgement = guard.judge(photo.image, mended, verdict, runtime.measuring(), chain.scale)
-    shown = {
-        "steps": receipt.steps,
-        "guard": {name: round(figure, 5) for name, figure in judgement.figures.items()},
-        "generative": receipt.generative,
-    }
-    return mended, shown, None if judgement.kept else judgement.reason
+    engine = Engine(runtime.classifier, lambda _: chain, runtime.measuring)
+    verdict = Verdict.from_json(job.scores or {}, jpeg_quality=photo.jpeg_quality)
+    return mend(photo.image, engine, verdict=verdict)
 
 
 def _check_result_size(photo: Photo, scale: int) -> None:
@@ -100,7 +95,7 @@ def _kept_reflection(job: Job, removed: photos.Image) -> Path:
 def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> None:
     output = paths.output(job, relative)
     temporary = publishing.temporary(output, job.id, job.claims)
-    mark = provenance.of(job, str(job.category), receipt, generative=bool(receipt["generative"]))
+    mark = provenance(job, str(job.category), receipt, generative=bool(receipt["generative"]))
     try:
         sha256 = photos.write(photo, temporary, mark, paths.limits())
         photos.keep_times_and_mode(paths.source(job), temporary)
@@ -108,14 +103,3 @@ def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) ->
         publishing.publish(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)  # whose claim was lost leaves nothing behind
-
-
-def _verdict(job: Job, photo: Photo) -> Verdict:
-    """Return the verdict that the classify step recorded of the photo."""
-    shown = job.scores or {}
-    return Verdict(
-        scores={Category(name): score for name, score in shown["scores"].items()},
-        severities={Degradation(name): s for name, s in shown["severities"].items()},
-        confident=shown["confident"],
-        jpeg_quality=photo.jpeg_quality,
-    )

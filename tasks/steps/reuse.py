@@ -12,7 +12,7 @@ from storage import photos, publishing
 from storage.database.tables import Job
 from storage.enums import ASKED_FOR, Category, Decision
 from storage.errors import OutputTaken
-from tasks import provenance
+from tasks.receipt import provenance
 from tasks.steps import paths
 from tasks.worker import runtime
 
@@ -65,7 +65,7 @@ def _share(job: Job, twin: Job) -> bool:
     temporary = publishing.temporary(output, job.id, job.claims)
     publishing.sweep(output)
     try:
-        mark = provenance.of(job, str(twin.category), {})
+        mark = provenance(job, str(twin.category), {})
         sha256 = photos.refreshed(paths.source(job), theirs, temporary, mark, paths.limits())
         photos.keep_times_and_mode(paths.source(job), temporary)
         jobs.record(job, relative, sha256, twin.receipt or {})

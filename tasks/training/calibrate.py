@@ -16,8 +16,8 @@ from storage.photos import Image
 from tasks.guard import Judgement, judge
 from tasks.imaging import degrade
 from tasks.imaging.evidence import Evidence, measure
-from tasks.lite import engine as lite
 from tasks.lite.classifier import Lite, logits
+from tasks.lite.engine import lite_chain
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
@@ -84,7 +84,7 @@ def main(folder: Path, every: int) -> None:
 
 
 def _guarded(image: Image, verdict: Verdict, classify: Lite) -> Judgement:
-    mended = lite.load(verdict.category)(image, verdict, Receipt())
+    mended = lite_chain(verdict.category)(image, verdict, Receipt())
     return judge(image, mended, verdict, classify)
 
 

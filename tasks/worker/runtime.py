@@ -7,21 +7,19 @@ import os
 import uuid
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from storage import database
 from storage.database.jobs import Jobs
 from storage.database.tables import Job
-from storage.enums import CLASSIFY, Category, EngineName
+from storage.enums import CLASSIFY, Category
 from storage.settings import settings
+from tasks import loading
+from tasks.chains import Chain
 from tasks.engines import engine_of
-
-if TYPE_CHECKING:
-    from tasks.chains import Chain
-    from tasks.verdict import Classifier
+from tasks.verdict import Classifier
 
 _NAME, _QUEUES, _DEVICE = "_PHOTOMEND_WORKER", "_PHOTOMEND_QUEUES", "_PHOTOMEND_DEVICE"
-_loaded: "dict[tuple[Category, bool], Chain]" = {}
+_loaded: dict[tuple[Category, bool], Chain] = {}
 
 
 @cache
@@ -77,11 +75,8 @@ def loaded() -> bool:
     return bool(_loaded) or classifier.cache_info().currsize > 0
 
 
-# Networks are imported here and below, nowhere above.
-
-
 @cache
-def classifier() -> "Classifier":
+def classifier() -> Classifier:
     """Load the classifier that decides on a photo.
 
     Raises:
@@ -89,24 +84,16 @@ def classifier() -> "Classifier":
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
-    match engine_of(CLASSIFY):
-        case EngineName.LITE:
-            return measuring()
-        case EngineName.PAPER:
-            from tasks.paper.classifier import build
-
-            return build.load(settings().paper, first=measuring())
+    return loading.classifier(engine_of(CLASSIFY))
 
 
 @cache
-def measuring() -> "Classifier":
+def measuring() -> Classifier:
     """Load the classifier that measures severities: the guard's, whatever engine is in use."""
-    from tasks.lite.classifier import Lite
-
-    return Lite()
+    return loading.measuring()
 
 
-def chain(category: Category, *, faces: bool = True) -> "Chain":
+def chain(category: Category, *, faces: bool = True) -> Chain:
     """Load the chain for `category` in the place of any other; without `faces` it changes none.
 
     Raises:
@@ -116,13 +103,5 @@ def chain(category: Category, *, faces: bool = True) -> "Chain":
     wanted = category, faces
     if wanted not in _loaded:
         _loaded.clear()
-        match engine_of(category.value):
-            case EngineName.LITE:
-                from tasks.lite import engine as lite
-
-                _loaded[wanted] = lite.load(category)
-            case EngineName.PAPER:
-                from tasks.paper import engine as paper
-
-                _loaded[wanted] = paper.load(category, settings().paper, faces=faces)
+        _loaded[wanted] = loading.chain(engine_of(category.value), category, faces=faces)
     return _loaded[wanted]

@@ -1,26 +1,22 @@
 """The lite chains bring spoiled photos nearer to what they were, and the guard keeps that."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image
 
-from storage import photos
 from storage.enums import Category, Degradation
-from storage.photos import Limits
 from tasks.chains.super_resolution import SuperResolution
+from tasks.evaluation.metrics import psnr
 from tasks.guard import judge
 from tasks.imaging import degrade
 from tasks.imaging.tiles import TILE_PIXELS, by_tiles, with_low_frequencies_of
-from tasks.lite import engine as lite
 from tasks.lite.classifier import Lite
 from tasks.lite.cleaning import clean
+from tasks.lite.engine import lite_chain
 from tasks.lite.ghosts import remove_ghost
 from tasks.receipt import Receipt
-from tasks.steps import restore
 from tasks.verdict import Verdict
 
 classify = Lite()
@@ -33,10 +29,6 @@ GAIN_DB = {
     Degradation.REFLECTION: 6.0,
 }
 """The least of what was measured on these photos and on Kodak's, with a margin."""
-
-
-def psnr(image, truth):
-    return float(-10 * np.log10(np.square(image - truth).mean()))
 
 
 def verdict_of(category, **severities):
@@ -54,7 +46,7 @@ def test_a_spoiled_photo_is_mended_and_kept(kind):
         truth = photo().astype(np.float32) / 255
         spoiled = as_saved(degrade.degrade(truth, kind, seed))
         verdict = classify(spoiled)
-        mended = lite.load(verdict.category)(spoiled, verdict, Receipt())
+        mended = lite_chain(verdict.category)(spoiled, verdict, Receipt())
         gain = psnr(mended, truth) - psnr(spoiled, truth)
         judgement = judge(spoiled, mended, verdict, classify)
         print(f"{photo.__name__} {kind}: {psnr(spoiled, truth):.2f} dB, {gain:+.2f}")
@@ -95,20 +87,12 @@ def test_beside_blocks_a_photo_is_sharpened_by_half():
     assert 0.2 * alone < change < 0.8 * alone
 
 
-def test_a_worker_tells_the_quality_of_the_file_that_it_mends(tmp_path):
-    file = tmp_path / "photo.jpg"
-    Image.fromarray(skimage.data.coffee()).save(file, quality=40)
-    photo = photos.read(file, Limits(10**8, 10**8, 0))
-    scores = {"scores": {}, "severities": {}, "confident": True}
-    assert restore._verdict(SimpleNamespace(scores=scores), photo).jpeg_quality == 40
-
-
 def test_a_ghost_is_taken_out_on_the_side_where_it_lies():
     truth = skimage.data.coffee().astype(np.float32) / 255
     for shift in ((9, 5), (-9, -5)):
         spoiled = degrade.ghosted(truth, shift, 0.5)
         verdict = verdict_of(Category.REFLECTION, reflection=0.9)
-        mended = lite.load(Category.REFLECTION)(spoiled, verdict, Receipt())
+        mended = lite_chain(Category.REFLECTION)(spoiled, verdict, Receipt())
         assert psnr(mended, truth) > psnr(spoiled, truth) + 6
 
 
@@ -120,7 +104,7 @@ def test_a_ghost_that_is_too_faint_to_be_sure_of_stays():
 def test_where_nothing_is_reflected_little_changes():
     clear = skimage.data.coffee().astype(np.float32) / 255
     verdict = verdict_of(Category.REFLECTION, reflection=0.9)
-    assert psnr(lite.load(Category.REFLECTION)(clear, verdict, Receipt()), clear) > 34
+    assert psnr(lite_chain(Category.REFLECTION)(clear, verdict, Receipt()), clear) > 34
 
 
 @pytest.mark.parametrize("category", [c for c in Category if c is not Category.CLEAN])
@@ -128,7 +112,7 @@ def test_where_nothing_is_reflected_little_changes():
 def test_any_size_comes_back_at_its_size_and_in_range(category, shape):
     image = np.random.default_rng(0).random((*shape, 3), np.float32)
     verdict = verdict_of(category, **{kind.value: 1.0 for kind in Degradation})
-    mended = lite.load(category)(image, verdict, Receipt())
+    mended = lite_chain(category)(image, verdict, Receipt())
     assert mended.shape == image.shape
     assert mended.dtype == np.float32
     assert 0 <= mended.min() <= mended.max() <= 1
@@ -138,7 +122,7 @@ def test_each_step_is_on_the_receipt():
     receipt = Receipt()
     photo = skimage.data.coffee().astype(np.float32) / 255
     verdict = verdict_of(Category.SUPER_RESOLUTION, noise=0.7)
-    lite.load(Category.SUPER_RESOLUTION)(photo, verdict, receipt)
+    lite_chain(Category.SUPER_RESOLUTION)(photo, verdict, receipt)
     assert [step["step"] for step in receipt.steps] == ["restore the whole image", "find text"]
 
 
@@ -159,7 +143,7 @@ def test_text_is_restored_apart_and_laid_over_the_rest():
 
 def test_a_clean_photo_has_no_chain():
     with pytest.raises(ValueError, match="no chain"):
-        lite.load(Category.CLEAN)
+        lite_chain(Category.CLEAN)
 
 
 def test_tiles_leave_no_seam():

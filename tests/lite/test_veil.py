@@ -8,14 +8,15 @@ import pytest
 import skimage.data
 
 from storage.enums import Category, Degradation
+from tasks.evaluation.metrics import psnr
 from tasks.guard import judge
 from tasks.imaging import degrade
 from tasks.imaging.light import coded, linear
-from tasks.lite import engine as lite
-from tasks.lite import lift_veil as veils
+from tasks.lite import lift_veil as module
 from tasks.lite.classifier import Lite
+from tasks.lite.engine import lite_chain
 from tasks.lite.lift_veil import lift_veil
-from tasks.lite.veil import FIGURES, GRID, LOWEST, figures_of, veil
+from tasks.lite.veil import veil
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
@@ -30,26 +31,6 @@ def photo(name, size=(480, 400)):
 
 def through_a_pane(scene, other, share=0.5):
     return coded(linear(scene) + share * linear(cv2.GaussianBlur(other, (0, 0), 3)))
-
-
-def psnr(one, other):
-    return -10 * np.log10(np.square(one - other).mean())
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (7, 900), (33, 64), (480, 400)])
-def test_photos_of_any_size_are_measured(shape):
-    image = np.random.default_rng(1).random((*shape, 3), np.float32)
-    figures = figures_of(image)
-    assert figures.shape == (GRID, GRID, FIGURES)
-    assert figures.dtype == np.float32
-    assert np.isfinite(figures).all()
-
-
-def test_under_a_veil_nothing_is_dark():
-    scene = photo("chelsea")
-    before, after = (figures_of(each)[..., LOWEST] for each in (scene, coded(linear(scene) + 0.1)))
-    assert (after > before).all()
-    assert after.min() > 0.3
 
 
 def test_light_of_a_pane_is_taken_away_and_none_is_added():
@@ -79,7 +60,7 @@ def test_a_photo_through_a_pane_is_recognised_mended_and_kept(scene, other):
     seen = through_a_pane(truth, photo(other))
     verdict = classify(seen)
     assert (verdict.category, verdict.confident) == (Category.REFLECTION, True)
-    made = lite.load(Category.REFLECTION)(seen, verdict, Receipt())
+    made = lite_chain(Category.REFLECTION)(seen, verdict, Receipt())
     judgement = judge(seen, made, verdict, classify)
     assert judgement.kept, judgement.reason
     assert psnr(made, truth) > psnr(seen, truth) + 1
@@ -104,5 +85,5 @@ def test_where_something_else_is_wrong_no_veil_is_lifted():
 def test_a_large_photo_has_no_seams(monkeypatch):
     seen = cv2.resize(through_a_pane(photo("coffee"), photo("astronaut")), (700, 1300))
     by_strips = lift_veil(seen, VERDICT)
-    monkeypatch.setattr(veils, "ROWS", 1300)
+    monkeypatch.setattr(module, "ROWS", 1300)
     assert np.abs(by_strips - lift_veil(seen, VERDICT)).max() < 1e-4

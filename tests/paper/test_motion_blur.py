@@ -20,8 +20,8 @@ from storage.errors import WeightsMissing, WeightsWrong
 from storage.settings import PaperSettings, settings
 from storage.weights.catalogue import TABLE
 from tasks.chains.motion_blur import MotionBlur
-from tasks.paper import engine as paper
 from tasks.paper.detectors.faces import FindFaces
+from tasks.paper.motion_blur import motion_blur
 from tasks.paper.nets.nafnet import NAFNet
 from tasks.paper.restorers.faces import MendFaces
 from tasks.paper.restorers.nafnet import Deblur
@@ -140,7 +140,7 @@ def test_any_size_goes_through(deblur, find, shape):
 
 @pytest.mark.parametrize("face_net", ["CodeFormer", "GFPGANv1.4"])
 def test_no_face_net_is_loaded_before_there_is_a_face(folder, people, face_net):
-    chain = paper.load(Category.MOTION_BLUR, PaperSettings(faces="on", face_net=face_net))
+    chain = motion_blur(PaperSettings(faces="on", face_net=face_net), faces=True)
     _, receipt = mended(chain, people[:40])
     assert receipt.steps[1]["found"] == 0
     with pytest.raises(WeightsWrong, match=f"{file_of(face_net)} is not of"):
@@ -153,7 +153,7 @@ def test_no_face_net_is_loaded_before_there_is_a_face(folder, people, face_net):
 def test_faces_stay_where_the_owner_wants_it(folder, people, known, faces):
     for name in ("YuNet", "CodeFormer"):
         (folder / file_of(name)).unlink()
-    made, receipt = mended(paper.load(Category.MOTION_BLUR, known, faces=faces), people)
+    made, receipt = mended(motion_blur(known, faces=faces), people)
     assert made.shape == people.shape
     assert [step["step"] for step in receipt.steps] == ["deblur"]
 
@@ -161,21 +161,21 @@ def test_faces_stay_where_the_owner_wants_it(folder, people, known, faces):
 @pytest.mark.parametrize("faithful", [False, True])
 def test_the_published_paste_is_only_for_who_is_faithful(folder, faithful):
     known = dataclasses.replace(ON, faithful=faithful)
-    assert paper.load(Category.MOTION_BLUR, known).mend_faces.faithful == faithful
+    assert motion_blur(known, faces=True).mend_faces.faithful == faithful
 
 
 def test_another_nafnet_does_if_the_first_is_not_here(folder, people):
     (folder / file_of("NAFNet-REDS-width64")).unlink()
     with pytest.raises(WeightsMissing, match="NAFNet-REDS-width64"):
-        paper.load(Category.MOTION_BLUR, PaperSettings())
+        motion_blur(PaperSettings(), faces=True)
     put_nafnet(folder, "NAFNet-GoPro-width32")
-    assert paper.load(Category.MOTION_BLUR, PaperSettings()).deblur(people, BLURRED).any()
+    assert motion_blur(PaperSettings(), faces=True).deblur(people, BLURRED).any()
 
 
 def test_weights_of_the_face_net_must_be_here_before_the_first_photo(folder):
     (folder / file_of("CodeFormer")).unlink()
     with pytest.raises(WeightsMissing, match="CodeFormer"):
-        paper.load(Category.MOTION_BLUR, ON)
+        motion_blur(ON, faces=True)
 
 
 def test_memory_grows_with_the_image_alone(find, people):

@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers", reason="the paper engine need
 
 from storage.enums import Category
 from storage.errors import PhotomendError
-from tasks.paper.classifier.away import ClassifierAway
+from tasks.paper.classifier.answers import ClassifierAway
 from tasks.paper.classifier.prompt import LETTERS, PROMPT, SEVERAL
 from tasks.paper.classifier.qwen import ROOM_BYTES, Placement, letter_ids, load, place
 from tasks.paper.classifier.views import CROP, OVERVIEW_PIXELS, grey, views

@@ -15,14 +15,15 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 from storage.enums import Category, Degradation
 from storage.errors import WeightsMissing, WeightsWrong
 from storage.settings import PaperSettings, settings
-from tasks.chains import reflection
 from tasks.chains.reflection import Reflection
 from tasks.engines import needs
+from tasks.imaging.masks import FEATHER
 from tasks.paper.detectors import reflections, yolo
 from tasks.paper.detectors.faces import Face
 from tasks.paper.detectors.reflections import FindReflections, refined
 from tasks.paper.detectors.yolo import Region
 from tasks.paper.nets.yoso import Net, YosoNet
+from tasks.paper.reflection import reflection
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
@@ -95,7 +96,7 @@ def test_a_mask_is_wider_than_what_was_found_and_fades():
     assert not painted(mask)[:110].any()
     edge = mask[100:120, 165]
     assert np.all(np.diff(edge) >= 0)
-    assert ((edge > 0) & (edge < 1)).sum() >= 2 * reflections.FEATHER
+    assert ((edge > 0) & (edge < 1)).sum() >= 2 * FEATHER
     assert not mask[:100].any()
 
 
@@ -231,7 +232,7 @@ def test_the_papers_chain_is_built_from_files(lama, folder, monkeypatch):
     known = PaperSettings(
         reflection_segmenter=sure_yoso(folder / "own.pth"), reflection_strength=0.5
     )
-    chain, receipt = reflection.paper(known), Receipt()
+    chain, receipt = reflection(known), Receipt()
     whole = chain(image, VERDICT, receipt)
     assert whole.shape == image.shape
     assert 0 <= whole.min() <= whole.max() <= 1
@@ -241,7 +242,7 @@ def test_the_papers_chain_is_built_from_files(lama, folder, monkeypatch):
     assert receipt.steps[2]["strength"] == 0.5
     assert receipt.generative
     (folder / "RRW/RR.pth").unlink()
-    only_painted = reflection.paper(known)
+    only_painted = reflection(known)
     assert only_painted.reduce_weak is None
     mask = only_painted.find_strong(image)
     result = only_painted(image, VERDICT, Receipt())
@@ -253,12 +254,12 @@ def test_without_a_detector_nothing_is_painted_and_rrw_must_be_there(folder):
     assert needs(Category.REFLECTION, PaperSettings()) == ["RRW"]
     assert needs(Category.REFLECTION, PaperSettings(reflection_detector=folder)) == ["big-lama"]
     receipt = Receipt()
-    reflection.paper(PaperSettings())(PHOTO[:90, :70], VERDICT, receipt)
+    reflection(PaperSettings())(PHOTO[:90, :70], VERDICT, receipt)
     assert not receipt.generative
     assert receipt.steps[0]["masked_share"] == 0
     (folder / "RRW/RD.pth").unlink()
     with pytest.raises(WeightsMissing, match="photomend weights pull RRW"):
-        reflection.paper(PaperSettings())
+        reflection(PaperSettings())
 
 
 # YOLO

@@ -9,17 +9,20 @@ import pytest
 from PIL import Image as Picture
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
+for _name in ("diffusers", "safetensors", "spandrel"):
+    pytest.importorskip(_name, reason="the paper engine's packages are not installed")
 
 from skimage import data
 
 from storage.enums import Category, Degradation
 from storage.settings import PaperSettings, settings
-from tasks.chains.super_resolution import Enlargement
-from tasks.paper import engine as paper
+from tasks.evaluation.metrics import psnr
+from tasks.lite.cleaning import clean
 from tasks.paper.restorers import resolution
 from tasks.paper.restorers.colour_fix import resized
 from tasks.paper.restorers.resolution import PER_SIGMA, Resolution, resolution_of
 from tasks.paper.restorers.text_fusion import text_mask
+from tasks.paper.super_resolution import Enlargement, super_resolution
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
@@ -34,10 +37,6 @@ VERDICT = Verdict(
 def photo(sigma=0.0):
     image = data.coffee().astype(np.float32) / 255
     return cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
-
-
-def psnr(image, truth):
-    return float(-10 * np.log10(np.square(image - truth).mean()))
 
 
 def bicubic(image):
@@ -130,7 +129,7 @@ def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
 ):
     monkeypatch.setenv("PHOTOMEND_WEIGHTS_DIR", str(known_weights))
     settings.cache_clear()
-    chain = paper.load(Category.SUPER_RESOLUTION, PaperSettings())
+    chain = super_resolution(PaperSettings(), clean)
     image = photo(1.2)[:150, :170]
     first, second = (chain(image, VERDICT, Receipt()) for _ in range(2))
     assert first.shape == image.shape
@@ -139,7 +138,7 @@ def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
     assert (home / "state/invsr-prompt.safetensors").is_file()
     (known_weights / "sd-turbo-text").rename(known_weights / "away")
     try:  # the prompt is kept, and its encoder needed no more
-        paper.load(Category.SUPER_RESOLUTION, PaperSettings())
+        super_resolution(PaperSettings(), clean)
     finally:
         (known_weights / "away").rename(known_weights / "sd-turbo-text")
 
@@ -154,7 +153,7 @@ def test_of_a_real_photo_exactly_the_text_comes_from_real_esrgan(home, known_wei
     with Picture.open(sign) as picture:
         truth = np.asarray(picture.convert("RGB"), np.float32)[60:260, 150:500] / 255
     image = cv2.GaussianBlur(truth, (0, 0), 2.0)
-    chain = paper.load(Category.SUPER_RESOLUTION, PaperSettings())
+    chain = super_resolution(PaperSettings(), clean)
     whole = chain.enlarge(image)
     chain = replace(chain, enlarge=lambda part: whole)  # it takes half a minute
     receipt = Receipt()

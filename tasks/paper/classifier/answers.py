@@ -1,14 +1,15 @@
 """From the four letters of a vision-language net to a verdict."""
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from storage.enums import Category, Degradation
+from storage.errors import PhotomendError
 from storage.photos import Image
-from tasks.lite.classifier import SMALLEST
 from tasks.paper.classifier.views import STEP, Pixels, grey, views
-from tasks.verdict import TREATED, Verdict
+from tasks.verdict import SMALLEST, TREATED, Verdict
 
 Shares = Mapping[Category, float]
 """One for each category, in [0, 1]."""
@@ -26,6 +27,20 @@ LEAST_MASS = 0.5
 """Of all that a net could have said, the least share that the letters must have together."""
 LEAST_PRIOR = 0.05
 """A letter that is said of nothing more seldom counts as if it were said so often."""
+
+
+class ClassifierAway(PhotomendError, OSError):
+    """The classifier cannot be asked now; once the reason that it names is gone, it can.
+
+    It is never the photo's fault. The number makes it one of the machine's errors, so the job waits
+    and no attempt is counted.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.EAGAIN, reason)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from safetensors import SafetensorError  # type: ignore[import-not-found,unused-
 from storage import installation
 from storage.enums import Category
 from storage.photos import Image
-from tasks.paper.classifier.answers import BARS, Answer, Shares, judge
-from tasks.paper.classifier.away import ClassifierAway
+from tasks.paper.classifier.answers import BARS, Answer, ClassifierAway, Shares, judge
 from tasks.paper.classifier.prompt import LETTERS, letter, question
 from tasks.paper.classifier.views import WHOLE_PIXELS, Pixels
 from tasks.verdict import Verdict

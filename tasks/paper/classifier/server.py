@@ -26,8 +26,7 @@ from storage.enums import Category
 from storage.errors import SettingsError
 from storage.photos import Image
 from storage.urls import without_password
-from tasks.paper.classifier.answers import BARS, Answer, Shares, judge
-from tasks.paper.classifier.away import ClassifierAway
+from tasks.paper.classifier.answers import BARS, Answer, ClassifierAway, Shares, judge
 from tasks.paper.classifier.prompt import answered, letter, question
 from tasks.paper.classifier.views import Pixels
 from tasks.verdict import Verdict

@@ -18,7 +18,7 @@ from storage.enums import QUEUES, Category, Decision, ErrorKind, Status
 from storage.errors import PhotomendError, SettingsError
 from storage.settings import settings
 from tasks.paper.classifier import server as module
-from tasks.paper.classifier.away import ClassifierAway
+from tasks.paper.classifier.answers import ClassifierAway
 from tasks.paper.classifier.prompt import PROMPT, SEVERAL
 from tasks.paper.classifier.server import LETTER_ALONE, MOST_BYTES, Server
 from tasks.paper.classifier.views import grey, views

@@ -144,6 +144,22 @@ def test_a_rejected_photo_is_never_made_again(home, jobs, noisy, take_photo):
     assert not (home / "output/copy.jpg").exists()
 
 
+def test_the_chain_is_told_the_quality_of_the_photos_file(home, noisy, monkeypatch):
+    told = []
+
+    class Untouching:
+        scale = 1
+
+        def __call__(self, image, verdict, receipt):
+            told.append(verdict.jpeg_quality)
+            return image
+
+    monkeypatch.setattr(runtime, "chain", lambda category, faces: Untouching())
+    restore(noisy)
+    expected = photos.read(home / "gallery/cat.jpg", paths.limits()).jpeg_quality
+    assert told == [expected] and expected is not None
+
+
 def test_a_result_that_would_be_too_large_is_not_begun(jobs, noisy, monkeypatch):
     class Fourfold:
         scale = 4

@@ -1,0 +1,63 @@
+"""Build the classifier and the chains of an engine by its name.
+
+Networks and their libraries are imported by the engine that is asked for, not with this module.
+"""
+
+from functools import cache, lru_cache, partial
+
+from storage.enums import Category, EngineName
+from storage.settings import settings
+from tasks.chains import Chain
+from tasks.mend import Engine
+from tasks.verdict import Classifier
+
+
+def engine(name: EngineName) -> Engine:
+    """Return the engine of a name; one chain stays loaded."""
+    return Engine(
+        cache(partial(classifier, name)), lru_cache(maxsize=1)(partial(chain, name)), measuring
+    )
+
+
+def classifier(name: EngineName) -> Classifier:
+    """Build what decides on a photo.
+
+    Raises:
+        ClassifierAway: it cannot be asked now.
+        WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
+
+    """
+    match name:
+        case EngineName.LITE:
+            return measuring()
+        case EngineName.PAPER:
+            from tasks.paper.engine import paper_classifier
+
+            return paper_classifier(settings().paper, first=measuring())
+
+
+def measuring() -> Classifier:
+    """Build what measures severities: the guard's classifier, whatever engine is in use."""
+    from tasks.lite.classifier import Lite
+
+    return Lite()
+
+
+def chain(name: EngineName, category: Category, *, faces: bool = True) -> Chain:
+    """Build the chain that mends a category; without `faces` it changes none.
+
+    Raises:
+        WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
+        ValueError: a clean photo needs none.
+
+    """
+    match name:
+        case EngineName.LITE:
+            from tasks.lite.engine import lite_chain
+
+            return lite_chain(category)
+        case EngineName.PAPER:
+            from tasks.lite.cleaning import clean
+            from tasks.paper.engine import paper_chain
+
+            return paper_chain(category, settings().paper, clean=clean, faces=faces)

@@ -1,0 +1,74 @@
+"""Classify, restore and guard one image: what workers, `evaluate` and `compare` do with a photo.
+
+No file, database or device is touched here; the parts of the engine are given.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.enums import Category, Decision
+from storage.photos import Image
+from tasks import guard
+from tasks.chains import Chain
+from tasks.receipt import Receipt
+from tasks.verdict import Classifier, Verdict
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The parts that mend an image, each loaded when it is first asked for."""
+
+    classifier: Callable[[], Classifier]
+    chain: Callable[[Category], Chain]
+    measuring: Callable[[], Classifier]
+    """The guard's classifier, the same for every engine."""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was found in an image, and what was made of it."""
+
+    verdict: Verdict
+    decision: Decision
+    reason: str | None
+    """Of the guard, or of a photo that is unsure."""
+    image: Image
+    """What is kept: the restored image, or the given one."""
+    receipt: Receipt = field(default_factory=Receipt)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """What the guard measured."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The JSON object that is stored with a job."""
+        return {
+            "steps": self.receipt.steps,
+            "guard": {name: round(figure, 5) for name, figure in self.figures.items()},
+            "generative": self.receipt.generative,
+        }
+
+
+def mend(
+    image: Image,
+    engine: Engine,
+    *,
+    verdict: Verdict | None = None,
+    jpeg_quality: int | None = None,
+) -> Mended:
+    """Restore an image, RGB in [0, 1], shape (H, W, 3), unless it is clean or unsure.
+
+    A `verdict` that is given is acted on, even an unsure one; without one the image is classified,
+    with the `jpeg_quality` of its file.
+    """
+    if verdict is None:
+        verdict = engine.classifier()(image, jpeg_quality=jpeg_quality)
+        if (untouched := verdict.untouched) is not None:
+            return Mended(verdict, *untouched, image)
+    chain, receipt = engine.chain(verdict.category), Receipt()
+    made = chain(image, verdict, receipt)
+    judgement = guard.judge(image, made, verdict, engine.measuring(), chain.scale)
+    decision, kept = Decision.RESTORED, made
+    if not judgement.kept:
+        decision, kept = Decision.KEPT_ORIGINAL, image
+    return Mended(verdict, decision, judgement.reason, kept, receipt, judgement.figures)

@@ -1,0 +1,42 @@
+"""Category C by the paper's networks: NAFNet, then CodeFormer or GFPGAN on each face."""
+
+from functools import partial
+
+import torch
+
+from storage import weights
+from storage.settings import PaperSettings
+from tasks.chains.motion_blur import MotionBlur
+from tasks.engines import deblurring
+from tasks.paper.detectors.faces import FindFaces
+from tasks.paper.restorers import nafnet
+from tasks.paper.restorers.face_nets import codeformer, gfpgan, when_needed
+from tasks.paper.restorers.faces import MendFaces
+from tasks.paper.tensors import best_device
+
+
+def motion_blur(known: PaperSettings, *, faces: bool) -> MotionBlur:
+    """Build the chain from NAFNet and, if `known` and `faces` allow it, a net that knows faces.
+
+    Raises:
+        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+
+    """
+    device = best_device()
+    name = deblurring()
+    deblur = nafnet.load(weights.path(name), device)
+    if not (faces and known.faces == "on"):
+        return MotionBlur(deblur, nets=weights.told(name))
+    mend_faces = _mend_faces(known, device)
+    return MotionBlur(deblur, mend_faces, weights.told(name), weights.told(known.face_net))
+
+
+def _mend_faces(known: PaperSettings, device: torch.device) -> MendFaces:
+    """Build what restores faces; its net is only checked now, and loaded for the first face."""
+    file = weights.path(known.face_net)
+    load = {
+        "CodeFormer": partial(codeformer, file, device, known.fidelity),
+        "GFPGANv1.4": partial(gfpgan, file, device),
+    }[known.face_net]
+    find = FindFaces(weights.path("YuNet"))
+    return MendFaces(find, when_needed(load), device, faithful=known.faithful)

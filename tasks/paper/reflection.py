@@ -1,0 +1,58 @@
+"""Category B by the paper's networks: YOLO and YOSO find, LaMa paints, RRW reduces the rest."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from storage import weights
+from storage.photos import Image
+from storage.settings import PaperSettings
+from tasks.chains import Restorer
+from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
+from tasks.imaging.light import Plane
+from tasks.imaging.text_detection import find_text
+from tasks.paper.detectors import reflections, yolo
+from tasks.paper.detectors.faces import FindFaces
+from tasks.paper.restorers import inpainting, separation
+from tasks.paper.tensors import best_device
+
+
+def reflection(known: PaperSettings) -> Reflection:
+    """Build the chain of the paper engine from the detectors that the settings name.
+
+    Without any, no strong reflection is found, and RRW must be there: else nothing would be done.
+    Beside one it may be missing, then weak reflections stay.
+
+    Raises:
+        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+
+    """
+    device, strength = best_device(), min(1.0, known.reflection_strength)
+    files = [file for file in (known.reflection_detector, known.reflection_segmenter) if file]
+    if not files:
+        return Reflection(nothing_hidden, unpainted, _against_weak(device), strength)
+    return Reflection(
+        _strong(known, device),
+        inpainting.load(weights.path("big-lama"), device),
+        _against_weak(device) if weights.is_here("RRW") else None,
+        strength,
+        tuple(file.name for file in files),
+    )
+
+
+def _strong(known: PaperSettings, device: torch.device) -> Callable[[Image], Plane]:
+    spared = [find_text]
+    if weights.is_here("YuNet"):
+        spared.append(partial(reflections.on_faces, FindFaces(weights.path("YuNet"))))
+    detector, segmenter = known.reflection_detector, known.reflection_segmenter
+    return reflections.FindReflections(
+        yolo.load(detector, known.reflection_classes, device) if detector else None,
+        reflections.segmenter(segmenter, device) if segmenter else None,
+        spared,
+    )
+
+
+def _against_weak(device: torch.device) -> Restorer:
+    folder = weights.path("RRW")
+    return separation.load(folder / "RD.pth", folder / "RR.pth", device)

@@ -1,0 +1,113 @@
+"""Category A by the paper's networks: InvSR, Real-ESRGAN on text, and the fusion of both."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from storage import weights
+from storage.photos import Image
+from storage.settings import PaperSettings, settings
+from tasks.chains import Restorer
+from tasks.imaging.text_detection import Polygon
+from tasks.paper.detectors.paddle_text import find_polygons
+from tasks.paper.restorers import invsr, real_esrgan, text_gate
+from tasks.paper.restorers.colour_fix import by_wavelets, resized
+from tasks.paper.restorers.resolution import NETS_SCALE, Resolution, resolution_of
+from tasks.paper.restorers.text_fusion import Gate, fuse_text
+from tasks.paper.tensors import best_device
+from tasks.receipt import Receipt
+from tasks.verdict import Verdict
+
+SEED = 2506_05450
+"""Of the noise that InvSR draws: the same photo, the same result."""
+PROMPT_FILE = "invsr-prompt.safetensors"
+"""In the state folder."""
+
+
+@dataclass(frozen=True)
+class Enlargement:
+    """Restores the whole image and its text by nets that enlarge, at the resolution that it has."""
+
+    enlarge: Callable[[Image], Image]
+    """Four times the size; it may invent detail, and keeps the colours."""
+    find_text: Callable[[Image], Sequence[Polygon]]
+    enlarge_text: Callable[[Image], Image]
+    """Four times the size, without inventing letters …"""
+    gate: Gate
+    """… and whether it did."""
+    clean: Restorer
+    """For photos that hold more than `enlarge` can be given."""
+    scale: int
+    nets: str = ""
+    """For the receipt: the networks and their weights."""
+    faithful: bool = False
+    """As in the paper: the photo as it is goes in, and what is four times as large comes out."""
+
+    def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
+        """Restore an image as far as it needs, and note each step in `receipt`."""
+        resolution = (
+            Resolution(1, self.scale) if self.faithful else resolution_of(image, self.scale)
+        )
+        if resolution is None:
+            with receipt.step("clean the whole image, which holds too much to be enlarged"):
+                cleaned = self.clean(image, verdict)
+                return resized(cleaned, (self.scale * image.shape[0], self.scale * image.shape[1]))
+        receipt.generative = True
+        shrunk = round(resolution.shrink, 2)
+        with receipt.step("restore the whole image", nets=self.nets, shrunk_by=shrunk):
+            whole = resolution.restored_by_tiles(image, self.enlarge)
+        with receipt.step("find text") as facts:
+            polygons = self.find_text(image)
+            facts["lines"] = len(polygons)
+        if not polygons:
+            return whole
+        with receipt.step("restore text and fuse") as facts:
+            restore = partial(resolution.restored, enlarge=self.enlarge_text)
+            fused = fuse_text(whole, image, polygons, restore, self.gate)
+            facts |= {"kept": fused.kept, "refused": fused.refused}
+            return fused.image
+
+
+def super_resolution(known: PaperSettings, clean: Restorer) -> Enlargement:
+    """Build the chain; `clean` restores photos that hold too much to be enlarged.
+
+    Raises:
+        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+
+    """
+    device = best_device()
+    half = torch.float16 if device.type == "cuda" else torch.float32
+    net = invsr.load(
+        weights.path("sd-turbo"), weights.path("InvSR"), _prompt(), device, half,
+        steps=known.invsr_steps,
+    )  # fmt: skip
+    text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
+
+    def enlarge(image: Image) -> Image:
+        made = net(image, torch.Generator().manual_seed(SEED))
+        return np.clip(by_wavelets(made, image), 0, 1)
+
+    scale = NETS_SCALE if known.faithful else known.enlarge
+    nets = ", ".join(map(weights.told, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
+    return Enlargement(
+        enlarge, find_polygons, text_net, text_gate.faithful, clean, scale, nets, known.faithful
+    )
+
+
+def _prompt() -> Tensor:
+    """Return the embedding of InvSR's prompt, and keep it: it is the same for every photo."""
+    kept: Path = settings().state_dir / PROMPT_FILE
+    if kept.is_file():
+        return load_file(kept)["prompt"]
+    made = invsr.embedded(weights.path("sd-turbo-text"))
+    temporary = kept.with_suffix(f".{os.getpid()}")
+    save_file({"prompt": made}, temporary)
+    temporary.replace(kept)
+    return made
