@@ -25,6 +25,7 @@ from storage.database.tables import jobs as table
 from storage.enums import Decision, Degradation
 from storage.photos import Image, Limits
 from storage.settings import PREFIX, settings
+from tasks.evaluation.metrics import psnr
 from tasks.imaging.degrade import degrade
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -117,12 +118,8 @@ def _report(spoilt: dict[str, Spoilt], mended: Path) -> None:
 def _gain(job: Job, truth: Image, mended: Path) -> str:
     if job.output is None:
         return ""
-    before = _psnr(_image(settings().gallery(job.gallery).path / job.source), truth)
-    return f"{before:.1f} -> {_psnr(_image(mended / job.output), truth):.1f}"
-
-
-def _psnr(image: Image, truth: Image) -> float:
-    return float(-10 * np.log10(np.mean((image - truth) ** 2, dtype=np.float64)))
+    before = psnr(_image(settings().gallery(job.gallery).path / job.source), truth)
+    return f"{before:.1f} -> {psnr(_image(mended / job.output), truth):.1f}"
 
 
 def _show_pairs(folder: Path) -> None:
