@@ -1,6 +1,7 @@
 """The closed sets of words that the database, the tasks and the command line share."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class Status(StrEnum):
@@ -64,25 +65,42 @@ NEW_PHOTO, BACKLOG, ASKED_FOR = 1, 2, 0
 """Ranks of jobs, the most urgent lowest: what a person asked for, new photos, the old library."""
 
 
+class Outcome(StrEnum):
+    """What becomes of a job whose claim ended without a result."""
+
+    FAIL = "fail"
+    """It fails at once: the photo is at fault, and no attempt helps."""
+    ATTEMPT = "attempt"
+    """An attempt is counted, since the photo may be at fault; the last one fails the job."""
+    WAIT = "wait"
+    """It waits and no attempt is counted: the machine is at fault."""
+
+
 class ErrorKind(StrEnum):
     """What ended a claim without a result; `photomend retry --kind` takes these words."""
 
-    UNREADABLE = "unreadable"
-    """The photo's own fault, no attempt helps."""
-    TOO_LARGE = "too large"
-    CRASHED = "crashed"
-    """The photo may have caused it, so it counts as an attempt; so do the next four."""
-    DEADLINE = "deadline"
-    WORKER_LOST = "worker lost"
-    MEMORY = "memory"
-    ERROR = "error"
-    ARRIVING = "arriving"
-    """Not the photo's fault, so the job waits without an attempt; so for all that follow."""
-    OFFLINE = "offline"
-    DISK_FULL = "disk full"
-    READ_ONLY = "read-only"
-    MACHINE = "machine"
-    STOPPED = "stopped"
+    UNREADABLE = "unreadable", Outcome.FAIL
+    TOO_LARGE = "too large", Outcome.FAIL
+    CRASHED = "crashed", Outcome.ATTEMPT
+    DEADLINE = "deadline", Outcome.ATTEMPT
+    WORKER_LOST = "worker lost", Outcome.ATTEMPT
+    MEMORY = "memory", Outcome.ATTEMPT
+    ERROR = "error", Outcome.ATTEMPT
+    ARRIVING = "arriving", Outcome.WAIT
+    OFFLINE = "offline", Outcome.WAIT
+    DISK_FULL = "disk full", Outcome.WAIT
+    READ_ONLY = "read-only", Outcome.WAIT
+    MACHINE = "machine", Outcome.WAIT
+    STOPPED = "stopped", Outcome.WAIT
+
+    outcome: Outcome
+
+    def __new__(cls, word: str, outcome: Outcome) -> Self:
+        """Make a member whose value is `word`."""
+        kind = str.__new__(cls, word)
+        kind._value_ = word
+        kind.outcome = outcome
+        return kind
 
 
 class EngineName(StrEnum):

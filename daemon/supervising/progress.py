@@ -13,15 +13,12 @@ from rich.text import Text
 from storage.database.jobs import Jobs
 from storage.database.tables import Job, galleries, now, pauses
 from storage.database.tables import jobs as table
-from storage.enums import Decision, ErrorKind, Status
+from storage.enums import Decision, ErrorKind, Outcome, Status
 from storage.settings import settings
 
 LINES = 12
 ENDED = (Status.DONE, Status.FAILED, Status.CANCELLED)
-OUTSIDE = (
-    ErrorKind.ARRIVING, ErrorKind.OFFLINE, ErrorKind.DISK_FULL, ErrorKind.READ_ONLY,
-    ErrorKind.MACHINE,
-)  # fmt: skip
+OUTSIDE = tuple(kind for kind in ErrorKind if kind.outcome is Outcome.WAIT)
 """What waits for one of these may wait for long: `--once` does not."""
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
@@ -20,7 +20,7 @@ from storage import database
 from storage.database import conditions
 from storage.database.tables import Gallery, Job, galleries, history, now, outputs, pauses, workers
 from storage.database.tables import jobs as table
-from storage.enums import ASKED_FOR, NEW_PHOTO, Category, Decision, ErrorKind, Status
+from storage.enums import ASKED_FOR, NEW_PHOTO, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost
 
 REJECTED = "rejected by the owner"
@@ -325,18 +325,24 @@ class Jobs:
 
     # What may end a claim early, from the child or from its parent.
 
-    def fail(self, claim: Job, kind: ErrorKind, error: str) -> None:
-        """End the claim: trying again cannot help."""
-        self._end(claim, f"failed: {error}", status=Status.FAILED, error_kind=kind, error=error)
+    def end_with_error(
+        self, claim: Job, kind: ErrorKind, error: str, *, pause_seconds: float | None = None
+    ) -> None:
+        """End the claim without a result: the job fails, counts an attempt or waits.
 
-    def again(self, claim: Job, kind: ErrorKind, error: str) -> None:
-        """End the claim and count an attempt, for what the photo itself may have caused."""
-        self._end(claim, f"attempt failed: {error}", **self._attempt(kind, error))
-
-    def wait(self, claim: Job, kind: ErrorKind, reason: str, seconds: float | None = None) -> None:
-        """End the claim and count no attempt, for what the machine caused."""
-        pause = self._pause_seconds if seconds is None else seconds
-        self._end(claim, f"waits: {reason}", **conditions.waiting(kind, reason, pause))
+        `kind` decides which; `pause_seconds` replaces the set pause of a job that waits.
+        """
+        pause = self._pause_seconds if pause_seconds is None else pause_seconds
+        match kind.outcome:
+            case Outcome.FAIL:
+                failed = {"status": Status.FAILED, "error_kind": kind, "error": error}
+                self._end(claim, f"failed: {error}", **failed)
+            case Outcome.ATTEMPT:
+                self._end(claim, f"attempt failed: {error}", **self._attempt(kind, error))
+            case Outcome.WAIT:
+                self._end(claim, f"waits: {error}", **conditions.waiting(kind, error, pause))
+            case _:
+                assert_never(kind.outcome)
 
     def drop(self, claim: Job, reason: str) -> None:
         """End the claim: there is nothing left to work on."""

@@ -1,24 +1,14 @@
 """What a bell starts: somebody rang, so take the next step of the most urgent job."""
 
-import errno
 import logging
 import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import installation
 from storage.database.tables import Job
 from storage.enums import Decision, ErrorKind
-from storage.errors import (
-    ClaimLost,
-    GalleryOffline,
-    OutputTaken,
-    TooLarge,
-    UnreadablePhoto,
-    WeightsMissing,
-    WeightsWrong,
-)
-from tasks.steps import paths
+from storage.errors import ClaimLost
+from tasks.steps import failures, paths
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import idle, runtime
@@ -28,13 +18,6 @@ log = logging.getLogger(__name__)
 
 RECORD_TRIES = 10
 """So often, with two seconds between, the end of a claim is written to a database that is away."""
-GPU_MEMORY = "OutOfMemoryError"
-"""The name of torch's error, which is not imported for that."""
-KINDS = {
-    errno.ENOSPC: ErrorKind.DISK_FULL,
-    errno.EDQUOT: ErrorKind.DISK_FULL,
-    errno.EROFS: ErrorKind.READ_ONLY,
-}
 
 
 def answer(hint: int) -> None:
@@ -70,43 +53,21 @@ def _record(job: Job, error: Exception) -> None:
 
 
 def _end(job: Job, error: Exception) -> None:
-    jobs, reason = runtime.jobs(), str(error) or type(error).__name__
-    match error:
-        case UnreadablePhoto() if paths.too_young(job):
-            log.info("job %d waits, it may still be arriving: %s", job.id, reason)
-            jobs.wait(job, ErrorKind.ARRIVING, reason)
-        case UnreadablePhoto():
-            log.error("job %d failed: %s", job.id, reason)
-            jobs.fail(job, ErrorKind.UNREADABLE, reason)
-        case TooLarge():
-            log.error("job %d failed: %s", job.id, reason)
-            jobs.fail(job, ErrorKind.TOO_LARGE, reason)
-        case OutputTaken():
-            log.warning("job %d is left alone: %s", job.id, reason)
-            jobs.finish(job, Decision.LEFT_ALONE, reason)
-        case GalleryOffline():
-            log.warning("job %d waits: %s", job.id, reason)
-            jobs.wait(job, ErrorKind.OFFLINE, reason)
-        case FileNotFoundError() if paths.source_gone(jobs, job):
-            log.info("job %d is cancelled: its source is gone", job.id)
-            jobs.drop(job, "its source is gone")
-        case OSError(errno=int(number)):
-            kind = KINDS.get(number, ErrorKind.MACHINE)
-            log.warning("job %d waits: %s", job.id, reason)
-            jobs.wait(job, kind, reason)
-        case ImportError() as missing:
-            reason = f"a library cannot be used ({reason}); {installation.advice(missing)}"
-            log.warning("job %d waits: %s", job.id, reason)
-            jobs.wait(job, ErrorKind.MACHINE, reason)
-        case WeightsMissing() | WeightsWrong():
-            log.warning("job %d waits: %s", job.id, reason)
-            jobs.wait(job, ErrorKind.MACHINE, reason)
-        case _ if isinstance(error, MemoryError) or type(error).__name__ == GPU_MEMORY:
-            log.error("job %d: there is not enough memory", job.id)
-            jobs.again(job, ErrorKind.MEMORY, "there is not enough memory for it")
-        case SQLAlchemyError():
-            log.warning("job %d waits: the database was away: %s", job.id, reason)
-            jobs.wait(job, ErrorKind.MACHINE, "the database was away")
-        case _:
-            log.error("job %d", job.id, exc_info=error)
-            jobs.again(job, ErrorKind.ERROR, f"{type(error).__name__}: {reason}")
+    """End the claim as the retry policy asks for."""
+    jobs, reason = runtime.jobs(), failures.text(error)
+    if isinstance(error, FileNotFoundError) and paths.source_gone(jobs, job):
+        log.info("job %d is cancelled: its source is gone", job.id)
+        return jobs.drop(job, "its source is gone")
+    rule = failures.rule_of(error)
+    sentence = rule.sentence(error)
+    if isinstance(rule.ends, Decision):
+        log.warning("job %d is %s: %s", job.id, rule.ends, sentence)
+        return jobs.finish(job, rule.ends, sentence)
+    kind = rule.ends
+    if rule.while_young is not None and paths.too_young(job):
+        kind = rule.while_young
+    level, words = failures.logged(kind)
+    told = sentence if reason in sentence else f"{sentence}: {reason}"
+    traceback = error if kind is ErrorKind.ERROR else None
+    log.log(level, "job %d %s: %s", job.id, words, told, exc_info=traceback)
+    return jobs.end_with_error(job, kind, sentence)

@@ -92,20 +92,25 @@ def _judge(jobs: Jobs, job: Job, seconds: float) -> None:
             jobs.let_go(job)
         elif not _lives(job.child):
             if _stopping.is_set():
-                jobs.wait(job, ErrorKind.STOPPED, "the worker was stopped", 0.0)
+                _wait(jobs, job)
             else:
-                jobs.again(job, ErrorKind.CRASHED, "the process that worked on it died")
+                jobs.end_with_error(job, ErrorKind.CRASHED, "the process that worked on it died")
         elif job.deadline_seconds is not None and seconds > job.deadline_seconds:
             limit = f"it took longer than {job.deadline_seconds:.0f} s"
-            jobs.again(job, ErrorKind.DEADLINE, limit)
+            jobs.end_with_error(job, ErrorKind.DEADLINE, limit)
             _end(job)
 
 
 def _give_back(jobs: Jobs, job: Job) -> None:
     """End the claim of a worker that was stopped and has no more time."""
     with suppress(ClaimLost):
-        jobs.wait(job, ErrorKind.STOPPED, "the worker was stopped", 0.0)
+        _wait(jobs, job)
         _end(job)
+
+
+def _wait(jobs: Jobs, job: Job) -> None:
+    """End the claim of a worker that is being stopped; another may have the job at once."""
+    jobs.end_with_error(job, ErrorKind.STOPPED, "the worker was stopped", pause_seconds=0.0)
 
 
 def _lives(child: int) -> bool:

@@ -227,8 +227,8 @@ def test_a_photo_is_found_through_a_symbolic_link_to_its_gallery(read, home, men
 
 def test_failed_jobs_are_retried(read, run, jobs, claim):
     jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
-    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
-    jobs.fail(claim(), ErrorKind.TOO_LARGE, "too many pixels")
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
+    jobs.end_with_error(claim(), ErrorKind.TOO_LARGE, "too many pixels")
     assert [job["id"] for job in read("retry", "--kind", "too large")] == [2]
     assert [job["id"] for job in read("retry", "--failed")] == [1]
     assert "0 jobs" in run("retry", 3).stdout

@@ -16,7 +16,7 @@ from storage import database
 from storage.database.jobs import BACKLOG_REASON, Jobs
 from storage.database.tables import Job, history
 from storage.database.tables import jobs as table
-from storage.enums import BACKLOG, QUEUES, Category, Decision, ErrorKind, Status
+from storage.enums import BACKLOG, QUEUES, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost, DatabaseNewer, DatabaseOlder, SettingsError
 
 CLAIM_ALL = """
@@ -139,9 +139,9 @@ def test_a_claim_that_was_released_changes_no_row(jobs, claim):
     second = claim("b")
     for end in (
         lambda: jobs.finish(frozen, Decision.CLEAN),
-        lambda: jobs.fail(frozen, ErrorKind.UNREADABLE, "late"),
-        lambda: jobs.again(frozen, ErrorKind.CRASHED, "late"),
-        lambda: jobs.wait(frozen, ErrorKind.MACHINE, "late"),
+        lambda: jobs.end_with_error(frozen, ErrorKind.UNREADABLE, "late"),
+        lambda: jobs.end_with_error(frozen, ErrorKind.CRASHED, "late"),
+        lambda: jobs.end_with_error(frozen, ErrorKind.MACHINE, "late"),
         lambda: jobs.record(frozen, Path("x"), "hash", {}),
         lambda: jobs.classify(frozen, Category.CLEAN, {}),
     ):
@@ -162,9 +162,9 @@ def test_a_worker_that_beats_keeps_its_claim(jobs, claim):
 def test_attempts_belong_to_the_photo_and_waiting_is_none(jobs, claim):
     jobs.add("g", FOLDER, {"cat.jpg": "1"})
     for _ in range(5):
-        jobs.wait(claim(), ErrorKind.MACHINE, "the share is gone")
+        jobs.end_with_error(claim(), ErrorKind.MACHINE, "the share is gone")
     for _ in range(3):
-        jobs.again(claim(), ErrorKind.CRASHED, "it crashed")
+        jobs.end_with_error(claim(), ErrorKind.CRASHED, "it crashed")
     job = only(jobs)
     assert (job.status, job.attempts, job.claims) == (Status.FAILED, 3, 8)
     [again] = jobs.retry([job.id])
@@ -213,6 +213,21 @@ def test_what_vanished_is_gone_and_may_come_back(jobs):
     assert jobs.folders("g") == set()
 
 
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_each_kind_of_error_fails_counts_an_attempt_or_waits(jobs, claim, kind):
+    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    jobs.end_with_error(claim(), kind, "because")
+    job = only(jobs)
+    expected = {
+        Outcome.FAIL: (Status.FAILED, 0),
+        Outcome.ATTEMPT: (Status.QUEUED, 1),
+        Outcome.WAIT: (Status.QUEUED, 0),
+    }
+    assert (job.status, job.attempts) == expected[kind.outcome]
+    assert (job.error_kind, job.error, job.worker) == (kind, "because", None)
+    assert (job.finished_at is None) == (job.status is Status.QUEUED)
+
+
 def test_a_job_tells_its_story(jobs, claim):
     jobs.add("g", FOLDER, {"cat.jpg": "1"})
     jobs.classify(claim(), Category.MOTION_BLUR, {})
@@ -228,7 +243,7 @@ def test_a_job_tells_its_story(jobs, claim):
 def test_a_reason_may_name_a_photo_whose_name_is_not_utf_8(jobs, claim):
     odd = os.fsdecode(b"caf\xe9.jpg")
     jobs.add("g", FOLDER, {odd: "1"})
-    jobs.wait(claim(), ErrorKind.MACHINE, f"{odd} is away", 0.0)
+    jobs.end_with_error(claim(), ErrorKind.MACHINE, f"{odd} is away", pause_seconds=0.0)
     assert only(jobs).error == "caf\\udce9.jpg is away"
     jobs.finish(claim(), Decision.RESTORED, f"the result of {odd}, the same photo")
     assert only(jobs).reason == "the result of caf\\udce9.jpg, the same photo"

@@ -47,9 +47,9 @@ def test_the_counts_tell_status_decision_gallery_and_trouble(jobs, claim):
     jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(6)})
     jobs.add("other", Path(), {"x.jpg": "1"})
     jobs.finish(claim(), Decision.CLEAN)
-    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
-    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image either")
-    jobs.wait(claim(), ErrorKind.DISK_FULL, "no room", 3600)
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image either")
+    jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no room", pause_seconds=3600)
     claim()
     counts = status.counts(jobs.engine)
     assert counts.jobs == {
@@ -65,7 +65,7 @@ def test_the_counts_tell_status_decision_gallery_and_trouble(jobs, claim):
 
 def test_the_summary_has_what_runs_what_waits_longest_and_an_example_of_each_trouble(jobs, claim):
     jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
-    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
     running = claim()
     seen = status.summary(jobs.engine)
     assert [job.id for job in seen.running] == [running.id]
@@ -116,7 +116,7 @@ def test_jobs_are_found_by_folder_photo_and_pattern(jobs, sources):
 def test_jobs_are_found_by_what_became_of_them(jobs, claim, sources):
     jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
     jobs.classify(claim(), Category.REFLECTION, {})
-    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
     jobs.finish(claim(), Decision.UNSURE)
     assert sources(category=Category.REFLECTION) == ["a.jpg"]
     assert sources(kind=ErrorKind.UNREADABLE) == ["b.jpg"]

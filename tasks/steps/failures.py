@@ -1,0 +1,96 @@
+"""The retry policy: which error of a step waits, counts an attempt or fails, and what is said of it.
+
+`ErrorKind.outcome` says what becomes of a job. The table is read along the classes that an error
+descends from, the nearest one first.
+"""
+
+import errno
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage import installation
+from storage.enums import Decision, ErrorKind, Outcome
+from storage.errors import (
+    GalleryOffline,
+    OutputTaken,
+    SettingsError,
+    TooLarge,
+    UnreadablePhoto,
+    WeightsMissing,
+    WeightsUnknown,
+    WeightsWrong,
+)
+
+
+def text(error: Exception) -> str:
+    """Return the text of an error, or its class if it has none."""
+    return str(error) or type(error).__name__
+
+
+def _missing_library(error: Exception) -> str:
+    assert isinstance(error, ImportError)
+    return f"a library cannot be used ({text(error)}); {installation.advice(error)}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What an error does to the job in which it came up."""
+
+    ends: ErrorKind | Decision
+    """The kind of error; a decision where the job is done with it."""
+    sentence: Callable[[Exception], str] = text
+    """What is stored with the job."""
+    while_young: ErrorKind | None = None
+    """The kind in place of `ends` while the photo may still be arriving."""
+
+
+RULES: Mapping[type[Exception], Rule] = {
+    UnreadablePhoto: Rule(ErrorKind.UNREADABLE, while_young=ErrorKind.ARRIVING),
+    TooLarge: Rule(ErrorKind.TOO_LARGE),
+    OutputTaken: Rule(Decision.LEFT_ALONE),
+    GalleryOffline: Rule(ErrorKind.OFFLINE),
+    SettingsError: Rule(ErrorKind.MACHINE),
+    WeightsMissing: Rule(ErrorKind.MACHINE),
+    WeightsUnknown: Rule(ErrorKind.MACHINE),
+    WeightsWrong: Rule(ErrorKind.MACHINE),
+    ImportError: Rule(ErrorKind.MACHINE, _missing_library),
+    SQLAlchemyError: Rule(ErrorKind.MACHINE, lambda _: "the database was away"),
+    MemoryError: Rule(ErrorKind.MEMORY, lambda _: "there is not enough memory for it"),
+    OSError: Rule(ErrorKind.MACHINE),
+    Exception: Rule(ErrorKind.ERROR, lambda error: f"{type(error).__name__}: {text(error)}"),
+}
+BY_ERRNO = {
+    errno.ENOSPC: Rule(ErrorKind.DISK_FULL),
+    errno.EDQUOT: Rule(ErrorKind.DISK_FULL),
+    errno.EROFS: Rule(ErrorKind.READ_ONLY),
+}
+"""In place of the rule of `OSError`."""
+GPU_MEMORY = "OutOfMemoryError"
+"""The name of torch's error, which is not imported for that; it counts as a `MemoryError`."""
+LOGGED = {
+    Outcome.FAIL: (logging.ERROR, "failed"),
+    Outcome.ATTEMPT: (logging.ERROR, "failed an attempt"),
+    Outcome.WAIT: (logging.WARNING, "waits"),
+}
+"""The level and the words with which the end of a claim is logged."""
+
+
+def rule_of(error: Exception) -> Rule:
+    """Return what an error does to its job."""
+    if type(error).__name__ == GPU_MEMORY:
+        return RULES[MemoryError]
+    if isinstance(error, OSError):
+        if not isinstance(error.errno, int):  # from a decoder, so it may be the photo
+            return RULES[Exception]
+        if error.errno in BY_ERRNO:
+            return BY_ERRNO[error.errno]
+    return next(RULES[kind] for kind in type(error).__mro__ if kind in RULES)
+
+
+def logged(kind: ErrorKind) -> tuple[int, str]:
+    """Return the level and the words with which the end of a claim is logged."""
+    level, words = LOGGED[kind.outcome]
+    return (logging.INFO if kind is ErrorKind.ARRIVING else level), f"{words} ({kind})"
