@@ -33,8 +33,11 @@ class Segment(NamedTuple):
         return self.marker == COM or APP0 <= self.marker <= APP0 + 15
 
 
-def segments(file: BinaryIO) -> Iterator[Segment]:
-    """Yield all segments from SOI to EOI; a file that breaks off yields no EOI."""
+def segments(file: BinaryIO, *, with_scans: bool = True) -> Iterator[Segment]:
+    """Yield all segments from SOI to EOI; a file that breaks off yields no EOI.
+
+    Without scans, those before the first one: the coded data is not read.
+    """
     at, size = 2, end(file)
     if take(file, 0, 2) != b"\xff\xd8":
         raise Malformed("no JPEG")
@@ -60,6 +63,8 @@ def segments(file: BinaryIO) -> Iterator[Segment]:
         if stop > size:
             return
         if marker == SOS:
+            if not with_scans:
+                return
             stop = _scan_end(file, stop)
         yield Segment(marker, at, at + 4, length, stop)
         at = stop
@@ -80,7 +85,7 @@ def _scan_end(file: BinaryIO, offset: int) -> int:
 
 def frame(file: BinaryIO) -> tuple[int, int, int, int, int]:
     """Return width, height, bits and components of the image, and the marker of its frame."""
-    for segment in segments(file):
+    for segment in segments(file, with_scans=False):
         if segment.marker in FRAMES:
             header = take(file, segment.body, 6)
             height, width = (int.from_bytes(header[at : at + 2], "big") for at in (1, 3))
@@ -90,13 +95,11 @@ def frame(file: BinaryIO) -> tuple[int, int, int, int, int]:
 
 def metadata(file: BinaryIO) -> list[tuple[int, bytes]]:
     """Return the marker and body of each APPn and comment before the first scan."""
-    found = []
-    for segment in segments(file):
-        if segment.marker == SOS:
-            break
-        if segment.is_metadata:
-            found.append((segment.marker, take(file, segment.body, segment.length)))
-    return found
+    return [
+        (segment.marker, take(file, segment.body, segment.length))
+        for segment in segments(file, with_scans=False)
+        if segment.is_metadata
+    ]
 
 
 def coded(file: BinaryIO) -> Iterator[tuple[int, int]]:
