@@ -23,7 +23,8 @@ from storage.database.jobs import Jobs
 from storage.database.tables import Job
 from storage.database.tables import jobs as table
 from storage.enums import Decision, Degradation
-from storage.photos import Image, Limits
+from storage.formats.safe_open import Limits
+from storage.photos import Image
 from storage.settings import PREFIX, settings
 from tasks.evaluation.metrics import psnr
 from tasks.imaging.degrade import degrade

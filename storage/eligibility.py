@@ -14,10 +14,12 @@ from typing import BinaryIO
 from storage.formats import headers
 from storage.formats.containers import Malformed, end, exif, isobmff, jpeg, png, take, tiff, webp
 from storage.formats.containers.tiff import Tiff
-from storage.formats.detect import OTHERS, PREFIX_BYTES, RAW, Format, sniff
-from storage.metadata import blocks, provenance, xmp
+from storage.formats.detect import OTHERS, RAW, Format
+from storage.inspection import Inspection
+from storage.metadata import provenance, xmp
 from storage.metadata.blocks import Metadata
 from storage.metadata.xmp import Packet
+from storage.screens import is_screen
 
 SMALLEST_PIXELS = 16
 """A photo with a shorter side has nothing to mend."""
@@ -46,24 +48,6 @@ _SCREENSHOT_NAMES = re.compile(
 )
 _CHAT_NAMES = re.compile(r"^whatsapp|^(img|vid)-\d{8}-wa\d{4,}", re.IGNORECASE)
 
-_PHONE_SCREENS = {
-    (640, 1136), (750, 1334), (828, 1792), (1080, 1920), (1080, 2160), (1080, 2220), (1080, 2280),
-    (1080, 2310), (1080, 2316), (1080, 2340), (1080, 2376), (1080, 2388), (1080, 2400),
-    (1080, 2408), (1080, 2412), (1080, 2640), (1125, 2436), (1170, 2532), (1179, 2556),
-    (1206, 2622), (1242, 2208), (1242, 2688), (1260, 2800), (1284, 2778), (1290, 2796),
-    (1320, 2868), (1344, 2992), (1440, 2560), (1440, 2880), (1440, 2960), (1440, 3040),
-    (1440, 3088), (1440, 3120), (1440, 3168), (1440, 3200), (1488, 2266), (1536, 2048),
-    (1620, 2160), (1640, 2360), (1668, 2224), (1668, 2388), (2048, 2732),
-}  # fmt: skip
-_DESKTOP_SCREENS = {
-    (768, 1366), (800, 1280), (900, 1440), (900, 1600), (1050, 1680), (1200, 1920), (1440, 3440),
-    (1600, 2560), (1800, 2880), (1864, 2880), (1964, 3024), (2160, 3840), (2234, 3456),
-    (2880, 5120),
-}  # fmt: skip
-"""(short, long) in pixels."""
-_COMMON = {(1080, 1920), (1440, 2560), (1536, 2048), (1620, 2160)}
-"""Sizes that JPEGs of photos have as well."""
-
 _FILM, _DEPTH, _GAIN = (
     "a motion or Live photo, whose film belongs to it",
     "it carries a depth map, which would be lost",
@@ -71,14 +55,22 @@ _FILM, _DEPTH, _GAIN = (
 )
 
 
-def left_alone(path: Path, file: BinaryIO) -> str | None:
-    """Return why the open file at `path` is left alone, None if it may be mended.
+def left_alone(seen: Inspection) -> str | None:
+    """Return why a photo is left alone, in a few words; None if it may be mended.
+
+    A file that has too many bytes or is no photo has no reason here: `photos.read` refuses it.
 
     Raises:
-        Malformed: it is broken; whether it is to be left alone cannot be said.
+        UnreadablePhoto: it is no regular file, empty or broken.
+        OSError: the disk or the share does not give it.
 
     """
-    return next(_reasons(path, file), None)
+    if named := by_name(seen.path):
+        return named
+    if seen.source_bytes > seen.limits.max_bytes:
+        return None
+    with seen.reading() as file:
+        return next(_reasons(seen, file), None)
 
 
 def by_name(path: Path) -> str | None:
@@ -97,32 +89,29 @@ def by_name(path: Path) -> str | None:
     return None
 
 
-def _reasons(path: Path, file: BinaryIO) -> Iterator[str]:
-    """Yield all reasons, the plainest first."""
-    if named := by_name(path):
-        yield named
-    file.seek(0)
-    kind = sniff(file.read(PREFIX_BYTES))
+def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
+    """Yield all reasons of content, the plainest first, and last the one that needs all bytes."""
+    kind = seen.sniffed
     if isinstance(kind, str) and not isinstance(kind, Format):
         yield f"a {kind} file by its content, which photomend does not handle"
     if not isinstance(kind, Format):
         return
     yield from _several(file, kind)
-    found = blocks.extract(file, kind)
-    packet = xmp.parse_or_empty(found.xmp)
+    packet = xmp.parse_or_empty(seen.metadata.xmp)
     if provenance.of(packet) is not None:
         yield "photomend made it"
-    yield from _maps_and_films(path, file, kind, found, packet)
-    header = headers.read(file, kind)
-    if header.unusual:
-        yield header.unusual
-    if min(header.width, header.height) < SMALLEST_PIXELS:
-        yield f"too small ({header.width} x {header.height} pixels)"
-    yield from _from_elsewhere(kind, header, found, packet)
+    yield from _maps_and_films(seen, file, kind, packet)
+    if seen.header.unusual:
+        yield seen.header.unusual
+    if min(seen.header.width, seen.header.height) < SMALLEST_PIXELS:
+        yield f"too small ({seen.header.width} x {seen.header.height} pixels)"
+    yield from _from_elsewhere(kind, seen.header, seen.metadata, packet)
+    if kind is Format.JPEG and _has_film_behind(file):
+        yield _FILM
 
 
 def _several(file: BinaryIO, kind: Format) -> Iterator[str]:
-    """Tell animations and files of several pages."""
+    """Yield that it is an animation or has several pages."""
     match kind:
         case Format.PNG if any(chunk.kind == b"acTL" for chunk in png.chunks(file)):
             yield "an animated PNG"
@@ -159,7 +148,7 @@ def _pictures(found: isobmff.Container) -> set[int]:
 
 
 def _maps_and_films(
-    path: Path, file: BinaryIO, kind: Format, found: Metadata, packet: Packet
+    seen: Inspection, file: BinaryIO, kind: Format, packet: Packet
 ) -> Iterator[str]:
     words = packet.everything()
     if _has_gain_map(file, kind, words):
@@ -170,7 +159,7 @@ def _maps_and_films(
         others = [name for name in isobmff.read(file).auxiliaries() if not _is_alpha(name)]
         if others:
             yield f"it carries a further image ({others[0]}), which would be lost"
-    if found.facts.content_identifier or _has_film(path, file, kind, words, packet):
+    if seen.metadata.facts.content_identifier or _has_film(seen.path, file, kind, words, packet):
         yield _FILM
 
 
@@ -215,9 +204,7 @@ def _is_behind(file: BinaryIO, marks: tuple[bytes, ...]) -> bool:
 
 def _further_images(file: BinaryIO) -> list[tuple[int, int]]:
     """Return (offset, length) of each image of an MPF but the first (CIPA DC-007)."""
-    for segment in jpeg.segments(file):
-        if segment.marker == jpeg.SOS:
-            break
+    for segment in jpeg.segments(file, with_scans=False):
         body = take(file, segment.body, segment.length) if segment.marker == 0xE2 else b""
         if body.startswith(b"MPF\0"):
             try:
@@ -268,8 +255,6 @@ def _has_film(path: Path, file: BinaryIO, kind: Format, words: str, packet: Pack
         path.with_suffix(suffix).exists() for suffix in (".MOV", ".mov")
     ):
         return True
-    if kind is Format.JPEG:
-        return _has_film_behind(file)
     return kind is Format.HEIC and b"mpvd" in isobmff.read(file).boxes
 
 
@@ -290,13 +275,11 @@ def _has_film_behind(file: BinaryIO) -> bool:
 def _from_elsewhere(
     kind: Format, header: headers.Header, found: Metadata, packet: Packet
 ) -> Iterator[str]:
-    """Tell screenshots by their size, and others' work by what its program wrote."""
+    """Yield that it is a screenshot, by its size, or an edit, by what its program wrote."""
     facts: exif.Facts = found.facts
     if facts.comment.strip() == "Screenshot":
         yield "a screenshot, by its comment"
-    sides = (min(header.width, header.height), max(header.width, header.height))
-    screens = _PHONE_SCREENS | _DESKTOP_SCREENS if kind is Format.PNG else _PHONE_SCREENS - _COMMON
-    if kind in (Format.PNG, Format.JPEG) and not facts.make and sides in screens:
+    if not facts.make and is_screen(header.width, header.height, kind):
         size = f"{header.width} x {header.height}"
         yield f"a screenshot, by its size ({size}) without a camera's name"
     tools = (facts.software, packet.text("xmp:CreatorTool") or "")

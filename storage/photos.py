@@ -12,29 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import eligibility
+from storage import inspection
 from storage.errors import UnreadablePhoto
-from storage.formats import arrays, decode, encode, headers
-from storage.formats import content_hash as content
+from storage.formats import arrays, content_hash, decode, encode, headers
 from storage.formats.containers import Malformed
 from storage.formats.decode import Coding, Pixels
-from storage.formats.detect import FORMATS, RAW, Format, is_photo_name
-from storage.formats.safe_open import MEGA, Limits, checked, kind_of, opened
+from storage.formats.detect import FORMATS, Format
+from storage.formats.safe_open import MEGA, Limits, kind_of, opened, unreadable_if_broken
+from storage.inspection import Inspection
 from storage.metadata import blocks, provenance, xmp
 from storage.metadata.blocks import Metadata
 from storage.metadata.provenance import Provenance
-from storage.metadata.sidecar import copy_sidecar
-
-__all__ = [
-    "FORMATS", "RAW", "Image", "Limits", "Photo", "Provenance", "content_hash", "copy_sidecar",
-    "is_photo_name", "keep_times_and_mode", "left_alone", "opened", "ours", "output_suffix", "read",
-    "refreshed", "size", "untouched", "write",
-]  # fmt: skip
 
 Image = NDArray[np.float32]
 """(H, W, 3), RGB, in [0, 1]."""
@@ -73,23 +65,6 @@ class Photo:
         return replace(self, image=image)
 
 
-def size(path: Path, limits: Limits) -> tuple[int, int]:
-    """Return width and height of the upright photo, from its header.
-
-    Raises:
-        UnreadablePhoto: its header is broken.
-        TooLarge: it has more bytes or pixels than the limits allow.
-        OSError: the disk or the share does not give it.
-
-    """
-    with opened(path) as file:
-        kind = kind_of(file)
-        header = checked(file, path, kind, limits)
-        found = blocks.extract(file, kind)
-        turned = kind is not Format.HEIC and _orientation(file, kind, found) >= 5
-        return (header.height, header.width) if turned else (header.width, header.height)
-
-
 def read(path: Path, limits: Limits) -> Photo:
     """Decode the photo at `path` and turn it upright.
 
@@ -99,65 +74,28 @@ def read(path: Path, limits: Limits) -> Photo:
         OSError: the disk or the share does not give it; waiting may help.
 
     """
-    with opened(path) as file:
-        kind = kind_of(file)
-        header = checked(file, path, kind, limits)
-        if header.unusual:
-            raise Malformed(header.unusual)
-        found = blocks.extract(file, kind)
-        orientation = _orientation(file, kind, found)
-        file.seek(0)
-        data = file.read()
-        pixels, coding = decode.decode(data, kind, header)
-        length = len(data)
-        del data
-        if pixels.shape[0] * pixels.shape[1] > limits.max_pixels:
+    with inspection.opened(path, limits) as seen:
+        return decoded(seen)
+
+
+def decoded(seen: Inspection) -> Photo:
+    """Decode an inspected photo, turn it upright and end the inspection.
+
+    Raises what `read` raises.
+    """
+    seen.check()
+    with seen.reading():
+        if seen.header.unusual:
+            raise Malformed(seen.header.unusual)
+        found, orientation = seen.metadata, seen.orientation
+        pixels, coding = decode.decode(seen.data, seen.format, seen.header)
+        if pixels.shape[0] * pixels.shape[1] > seen.limits.max_pixels:
             raise Malformed("it has other pixels than its header says")
+    seen.close()  # the image is many times as large: it gets the room of the file's bytes
     pixels = arrays.upright(pixels, orientation)
     alpha = pixels[..., -1:].copy() if pixels.shape[2] in (2, 4) else None
     image = arrays.to_image(pixels, coding.top)
-    return Photo(image, coding, found, length, alpha, orientation)
-
-
-def _orientation(file: BinaryIO, kind: Format, found: Metadata) -> int:
-    """Return how to turn decoded pixels; a container's own turn counts, EXIF then does not."""
-    if kind is Format.HEIC:
-        return 1
-    return arrays.of_container(file) if kind is Format.AVIF else found.orientation
-
-
-def content_hash(path: Path) -> str:
-    """Return the SHA-256, in hexadecimal digits, of the coded image without its metadata.
-
-    A file that follows no format we know is hashed whole.
-
-    Raises:
-        OSError: the disk or the share does not give it (with errno), or it is no regular file.
-
-    """
-    try:
-        with opened(path, may_be_empty=True) as file:
-            return content.of_file(file)
-    except UnreadablePhoto as error:
-        raise OSError(str(error)) from error
-
-
-def left_alone(path: Path, limits: Limits) -> str | None:
-    """Return why the photo is left alone, in a few words; None if it may be mended.
-
-    A file that is too large to be looked at, or broken, has no reason here: `read` says so.
-
-    Raises:
-        UnreadablePhoto: it is no regular file, empty or broken.
-        OSError: the disk or the share does not give it.
-
-    """
-    if named := eligibility.by_name(path):
-        return named
-    with opened(path) as file:
-        if os.fstat(file.fileno()).st_size > limits.max_bytes:
-            return None
-        return eligibility.left_alone(path, file)
+    return Photo(image, coding, found, seen.source_bytes, alpha, orientation)
 
 
 def output_suffix(path: Path) -> str:
@@ -197,24 +135,20 @@ def refreshed(
         OSError: as for `write`.
 
     """
-    with opened(source) as file:
-        kind = kind_of(file)
-        checked(file, source, kind, limits)
-        found = blocks.extract(file, kind)
-        now = _orientation(file, kind, found)
-    mark = ours(old_output)
-    before = now if mark is None else mark.orientation
-    if before != now:
-        photo = _turned(read(old_output, limits), before, now)
-        return write(replace(photo, metadata=found), temporary, origin, limits)
-    with opened(old_output) as file:
-        kind = kind_of(file)
-        header = checked(file, old_output, kind, limits)
-        file.seek(0)
-        coded = file.read()
-        shape = (header.width, header.height)
-        origin = replace(origin, orientation=now)
-        return _put(coded, kind, found, shape, temporary, origin, limits)
+    with inspection.opened(source, limits) as seen:
+        seen.check()
+        found, now = seen.metadata, seen.orientation
+    origin = replace(origin, orientation=now)
+    with inspection.opened(old_output, limits) as seen:
+        mark = _mark(seen.metadata)
+        before = now if mark is None else mark.orientation
+        if before != now:
+            photo = replace(_turned(decoded(seen), before, now), metadata=found)
+            return write(photo, temporary, origin, limits)
+        seen.check()
+        shape = (seen.header.width, seen.header.height)
+        with unreadable_if_broken(old_output):
+            return _put(seen.data, seen.format, found, shape, temporary, origin, limits)
 
 
 def _turned(photo: Photo, before: int, now: int) -> Photo:
@@ -229,7 +163,7 @@ def _put(
     temporary: Path, origin: Provenance, limits: Limits,
 ) -> str:  # fmt: skip
     """Put metadata around a coded image, write the file, and read it once more."""
-    image_hash = content.of_file(io.BytesIO(coded))
+    image_hash = content_hash.of_file(io.BytesIO(coded))
     described = found.mended(shape, origin.of_image(image_hash), blocks.xmp_room(kind))
     whole = blocks.splice(coded, kind, described)
     _require_room(temporary.parent, len(whole), limits)
@@ -292,8 +226,7 @@ def ours(path: Path) -> Provenance | None:
     """
     try:
         with opened(path) as file:
-            kind = kind_of(file)
-            return provenance.of(xmp.parse_or_empty(blocks.extract(file, kind).xmp))
+            return _mark(blocks.extract(file, kind_of(file)))
     except UnreadablePhoto:
         return None
 
@@ -305,5 +238,13 @@ def untouched(path: Path) -> bool:
         OSError: the disk or the share does not give it.
 
     """
-    origin = ours(path)
-    return origin is not None and origin.image_hash == content_hash(path)
+    try:
+        with opened(path) as file:
+            mark = _mark(blocks.extract(file, kind_of(file)))
+            return mark is not None and mark.image_hash == content_hash.of_file(file)
+    except UnreadablePhoto:
+        return False
+
+
+def _mark(found: Metadata) -> Provenance | None:
+    return provenance.of(xmp.parse_or_empty(found.xmp))

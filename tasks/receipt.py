@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from storage.photos import Provenance
+from storage.metadata.provenance import Provenance
 
 if TYPE_CHECKING:
     from storage.database.tables import Job

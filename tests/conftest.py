@@ -1,5 +1,6 @@
 """A real Redis that may be stopped, a database made by the real migrations, real processes."""
 
+import functools
 import json
 import os
 import shutil
@@ -60,6 +61,29 @@ def eventually(happened: Callable[[], object], seconds: float = 60) -> None:
 @pytest.fixture(name="eventually")
 def _eventually() -> Callable[..., None]:
     return eventually
+
+
+_OPENED: list[str] = []
+
+
+@functools.cache
+def _watch_opening() -> None:
+    """Note each file that this process opens from now on: an audit hook cannot be removed."""
+    sys.addaudithook(
+        lambda event, values: (
+            _OPENED.append(os.fsdecode(values[0]))
+            if event == "open" and isinstance(values[0], (str, bytes, os.PathLike))
+            else None
+        )
+    )
+
+
+@pytest.fixture
+def opened_files() -> list[str]:
+    """The files that this process opened, in order."""
+    _watch_opening()
+    _OPENED.clear()
+    return _OPENED
 
 
 @pytest.fixture

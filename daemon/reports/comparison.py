@@ -9,7 +9,8 @@ from pathlib import Path
 from daemon.reports import contact_sheet
 from storage import photos
 from storage.enums import QUEUES, Category, Decision, EngineName
-from storage.photos import Image, Limits
+from storage.formats.safe_open import Limits
+from storage.photos import Image
 from storage.settings import settings
 from tasks import loading
 from tasks.engines import missing

@@ -18,7 +18,7 @@ from daemon.console.output import table, text
 from daemon.reports import contact_sheet
 from storage.enums import Category, Decision, Degradation, EngineName
 from storage.errors import PhotomendError
-from storage.photos import Limits
+from storage.formats.safe_open import Limits
 from storage.settings import settings
 from tasks import loading
 from tasks.evaluation import manifest as manifests

@@ -149,10 +149,12 @@ def _waits(job: Job) -> str:
 
 def _left_alone(path: Path) -> str | None:
     """Return why the photo would be left alone, or not be read, as it is now."""
-    from storage import photos
+    from storage import eligibility, inspection
+    from storage.formats.safe_open import Limits
 
     try:
-        return photos.left_alone(path, photos.Limits.of(settings()))
+        with inspection.opened(path, Limits.of(settings())) as seen:
+            return eligibility.left_alone(seen)
     except (UnreadablePhoto, TooLarge, OSError) as error:
         return f"not to be read: {error}"
 

@@ -12,10 +12,8 @@ from typing import BinaryIO, Self
 from PIL import UnidentifiedImageError
 
 from storage.errors import TooLarge, UnreadablePhoto
-from storage.formats import headers
 from storage.formats.containers import Malformed
 from storage.formats.detect import PREFIX_BYTES, Format, sniff
-from storage.formats.headers import Header
 from storage.settings import Settings
 
 MEGA = 1_000_000
@@ -43,7 +41,7 @@ class Limits:
 
 
 @contextmanager
-def opened(path: Path, *, may_be_empty: bool = False) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a photo for reading, unless it is a folder, a pipe or something else that may hang.
 
     What a broken file makes the code inside raise becomes UnreadablePhoto; an error of the disk
@@ -54,7 +52,19 @@ def opened(path: Path, *, may_be_empty: bool = False) -> Iterator[BinaryIO]:
         OSError: the disk or the share does not give it.
 
     """
-    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    with open_regular(path) as file, unreadable_if_broken(path):
+        yield file
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that is to be a photo.
+
+    Raises:
+        UnreadablePhoto: it is no regular file, or empty.
+        OSError: the disk or the share does not give it.
+
+    """
+    shown = shown_path(path)
     try:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
@@ -62,23 +72,36 @@ def opened(path: Path, *, may_be_empty: bool = False) -> Iterator[BinaryIO]:
             raise
         raise UnreadablePhoto(f"{shown} cannot be opened as a file: {error}") from error
     status = os.fstat(number)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(number)
-        raise UnreadablePhoto(f"{shown} is no regular file")
-    with os.fdopen(number, "rb") as file:
-        if status.st_size == 0 and not may_be_empty:
-            raise UnreadablePhoto(f"{shown} is empty")
-        try:
-            yield file
-        except (UnreadablePhoto, TooLarge, MemoryError):
+    if stat.S_ISREG(status.st_mode) and status.st_size > 0:
+        return os.fdopen(number, "rb")
+    os.close(number)
+    empty = stat.S_ISREG(status.st_mode)
+    raise UnreadablePhoto(f"{shown} is {'empty' if empty else 'no regular file'}")
+
+
+@contextmanager
+def unreadable_if_broken(path: Path) -> Iterator[None]:
+    """Raise UnreadablePhoto, with the path, for what a broken file makes the code inside raise.
+
+    An error of the disk passes, and so does a lack of memory.
+    """
+    try:
+        yield
+    except (UnreadablePhoto, TooLarge, MemoryError):
+        raise
+    except Exception as error:  # what decoders raise for broken bytes has no common class
+        if isinstance(error, OSError) and error.errno:
             raise
-        except Exception as error:  # what decoders raise for broken bytes has no common class
-            if isinstance(error, OSError) and error.errno:
-                raise
-            reason = str(error).split("\n")[0] or type(error).__name__
-            if isinstance(error, UnidentifiedImageError):  # its text names an address in memory
-                reason = "no decoder knows what it is"
-            raise UnreadablePhoto(f"{shown} is no photo that can be decoded: {reason}") from error
+        reason = str(error).split("\n")[0] or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):  # its text names an address in memory
+            reason = "no decoder knows what it is"
+        message = f"{shown_path(path)} is no photo that can be decoded: {reason}"
+        raise UnreadablePhoto(message) from error
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as text, whatever bytes it has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def kind_of(file: BinaryIO) -> Format:
@@ -93,25 +116,3 @@ def kind_of(file: BinaryIO) -> Format:
     if not isinstance(kind, Format):
         raise Malformed(f"its content is {kind or 'of no known format'}")
     return kind
-
-
-def checked(file: BinaryIO, path: Path, kind: Format, limits: Limits) -> Header:
-    """Read the header of an open file and hold it against the limits, before anything is decoded.
-
-    Raises:
-        TooLarge: it has more bytes or pixels.
-
-    """
-    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-    length = os.fstat(file.fileno()).st_size
-    if length > limits.max_bytes:
-        most = limits.max_bytes // MEGA
-        raise TooLarge(f"{shown} has {length / MEGA:.0f} MB, more than max_megabytes = {most}")
-    header = headers.read(file, kind)
-    if header.width * header.height > limits.max_pixels:
-        most = limits.max_pixels // MEGA
-        pixels = f"{header.width} x {header.height} pixels"
-        raise TooLarge(f"{shown} has {pixels}, more than max_megapixels = {most}")
-    if header.width < 1 or header.height < 1:
-        raise Malformed("it has no pixels")
-    return header

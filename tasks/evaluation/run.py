@@ -8,7 +8,8 @@ import numpy as np
 
 from storage import photos
 from storage.enums import Decision
-from storage.photos import Image, Limits
+from storage.formats.safe_open import Limits
+from storage.photos import Image
 from tasks.evaluation import metrics
 from tasks.evaluation.manifest import BadManifest, Row
 from tasks.mend import Engine, mend

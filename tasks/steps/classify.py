@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 
-from storage import photos
+from storage import eligibility, inspection, photos
 from storage.database.tables import Job
 from storage.enums import Decision
 from tasks.steps import paths, reuse
@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 
 def classify(job: Job) -> None:
     """Record the job's category and ring for its chain, unless there is nothing to mend."""
-    source, limits = paths.source(job), paths.limits()
-    if reason := photos.left_alone(source, limits):
-        return reuse.finish(job, Decision.LEFT_ALONE, reason)
-    width, height = photos.size(source, limits)
-    job = dataclasses.replace(job, content_hash=photos.content_hash(source), pixels=width * height)
-    if reuse.settle(job):
-        return None
-    photo = photos.read(source, limits)
+    with inspection.opened(paths.source(job), paths.limits()) as seen:
+        if reason := eligibility.left_alone(seen):
+            return reuse.finish(job, Decision.LEFT_ALONE, reason)
+        width, height = seen.size
+        job = dataclasses.replace(job, content_hash=seen.content_hash, pixels=width * height)
+        if reuse.settle(job):
+            return None
+        photo = photos.decoded(seen)
     verdict = runtime.classifier()(photo.image, jpeg_quality=photo.jpeg_quality)
     scores = verdict.to_json() | {"classifier": runtime.classifier().name}
     if (untouched := verdict.untouched) is not None:

@@ -8,6 +8,7 @@ from storage import photos, publishing
 from storage.database.jobs import Jobs
 from storage.database.tables import Job
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
+from storage.formats.safe_open import Limits
 from storage.settings import GallerySettings, settings
 
 SAMPLE = 20
@@ -37,9 +38,9 @@ def output(job: Job, relative: Path) -> Path:
     return gallery(job).output_root / relative
 
 
-def limits() -> photos.Limits:
+def limits() -> Limits:
     """Return what a photo may cost."""
-    return photos.Limits.of(settings())
+    return Limits.of(settings())
 
 
 def reserve(jobs: Jobs, job: Job) -> Path:

@@ -16,6 +16,7 @@ from storage import photos, publishing
 from storage.database.tables import Job
 from storage.enums import Category, Decision
 from storage.errors import TooLarge
+from storage.metadata import sidecar
 from storage.photos import Photo
 from storage.settings import settings
 from tasks.mend import Engine, Mended, mend
@@ -44,7 +45,7 @@ def restore(job: Job) -> None:
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
         receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))
     _publish(job, photo.with_image(mended.image), relative, receipt)
-    photos.copy_sidecar(paths.source(job), output)
+    sidecar.copy_sidecar(paths.source(job), output)
     jobs.finish(job, Decision.RESTORED)
     for old in jobs.older(job):
         if old.output is not None:

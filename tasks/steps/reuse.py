@@ -12,6 +12,7 @@ from storage import photos, publishing
 from storage.database.tables import Job
 from storage.enums import ASKED_FOR, Category, Decision
 from storage.errors import OutputTaken
+from storage.metadata import sidecar
 from tasks.receipt import provenance
 from tasks.steps import paths
 from tasks.worker import runtime
@@ -72,7 +73,7 @@ def _share(job: Job, twin: Job) -> bool:
         publishing.publish(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)
-    photos.copy_sidecar(paths.source(job), output)
+    sidecar.copy_sidecar(paths.source(job), output)
     jobs.finish(
         job, Decision.RESTORED, f"the result of {twin.source}, the same photo",
         category=twin.category, scores=twin.scores,

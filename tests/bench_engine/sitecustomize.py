@@ -6,14 +6,16 @@ is left is the queue, the claims, the commits and publishing.
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 
 def _arm() -> None:
     import numpy as np
 
-    from storage import photos, publishing
+    from storage import eligibility, inspection, photos, publishing
     from storage.enums import Category, Degradation
+    from storage.metadata import sidecar
     from tasks import guard
     from tasks.verdict import Verdict
     from tasks.worker import runtime
@@ -50,14 +52,20 @@ def _arm() -> None:
         Path(temporary).write_bytes(b"")
         return publishing.sha256(temporary)
 
+    class Seen:
+        size = (16, 16)
+
+        def __init__(self, source, limits):
+            self.content_hash = str(source)
+
+    inspection.opened = lambda source, limits: nullcontext(Seen(source, limits))
+    eligibility.left_alone = lambda seen: None
     photos.read = lambda source, limits: Photo()
-    photos.left_alone = lambda source, limits: None
-    photos.size = lambda source, limits: (16, 16)
-    photos.content_hash = lambda source: str(source)
+    photos.decoded = lambda seen: Photo()
     photos.output_suffix = lambda source: source.suffix
     photos.ours = lambda path: None
     photos.write = write
-    photos.keep_times_and_mode = photos.copy_sidecar = lambda source, output: None
+    photos.keep_times_and_mode = sidecar.copy_sidecar = lambda source, output: None
     guard.judge = lambda *_: guard.Judgement(True, "", {})
     runtime.classifier = runtime.measuring = lambda: Classifier()
     runtime.classifier.cache_info = lambda: type("", (), {"currsize": 0})

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-from storage.photos import Limits, Provenance
+from storage.formats.safe_open import Limits
+from storage.metadata.provenance import Provenance
 
 CLEAR = Path(__file__).parents[2] / "../shared/photos/clear"
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")

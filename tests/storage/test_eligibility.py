@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from storage import photos
+from storage import eligibility, inspection, photos
 from storage.formats.containers import jpeg
 from storage.formats.detect import RAW
-from storage.photos import Limits
+from storage.formats.safe_open import Limits
 
 Make = Callable[..., Path]
 RDF = (
@@ -19,9 +19,14 @@ RDF = (
 )
 
 
+def left_alone(path: Path, limits: Limits) -> str | None:
+    with inspection.opened(path, limits) as seen:
+        return eligibility.left_alone(seen)
+
+
 @pytest.fixture
 def reason(limits: Limits) -> Callable[[Path], str]:
-    return lambda path: photos.left_alone(path, limits) or "mended"
+    return lambda path: left_alone(path, limits) or "mended"
 
 
 @pytest.mark.parametrize("suffix", (".jpg", ".png", ".tif", ".webp", ".heic", ".avif"))
@@ -282,9 +287,9 @@ def test_a_file_that_is_too_large_or_broken_has_no_reason(
     from storage.errors import UnreadablePhoto
 
     path = make(tmp_path / "a.png")
-    assert photos.left_alone(path, replace(limits, max_bytes=10)) is None
+    assert left_alone(path, replace(limits, max_bytes=10)) is None
     path.write_bytes(b"no photo")
-    assert photos.left_alone(path, limits) is None
+    assert left_alone(path, limits) is None
     path.write_bytes(b"\xff\xd8\xff broken")
     with pytest.raises(UnreadablePhoto):
-        photos.left_alone(path, limits)
+        left_alone(path, limits)

@@ -1,4 +1,6 @@
 import errno
+import hashlib
+import io
 import os
 import socket
 import stat
@@ -12,13 +14,25 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from storage import photos
+from storage import eligibility, inspection, photos
 from storage.errors import TooLarge, UnreadablePhoto
-from storage.photos import Limits, Provenance
+from storage.formats.safe_open import Limits
+from storage.metadata.provenance import Provenance
+from storage.metadata.sidecar import copy_sidecar
 
 Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
 LOSSLESS = (".png", ".tif")
+
+
+def size(path: Path, limits: Limits) -> tuple[int, int]:
+    with inspection.opened(path, limits) as seen:
+        return seen.size
+
+
+def left_alone(path: Path, limits: Limits) -> str | None:
+    with inspection.opened(path, limits) as seen:
+        return eligibility.left_alone(seen)
 
 
 def decibels(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -39,7 +53,7 @@ def test_a_photo_is_read_as_rgb_between_0_and_1(
     assert photo.image.dtype == np.float32
     assert photo.image.shape == (120, 160, 3)
     assert photo.image.flags.c_contiguous
-    assert photos.size(path, limits) == (160, 120)
+    assert size(path, limits) == (160, 120)
     assert decibels(photo.image, upright(scene)) > (90 if suffix in LOSSLESS else 30)
 
 
@@ -54,7 +68,7 @@ def test_what_is_written_is_what_was_meant_within_45_decibels(
     back = photos.read(output, limits)
     assert decibels(back.image, photo.image) >= 45
     assert back.format == photo.format
-    assert sha256 == photos.hashlib.sha256(output.read_bytes()).hexdigest()
+    assert sha256 == hashlib.sha256(output.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("suffix", (".jpg", ".png", ".tif", ".webp", ".avif"))
@@ -66,7 +80,7 @@ def test_an_orientation_is_applied_once(
     turned = Pillow.fromarray(scene).transpose(_UNDO[orientation]) if orientation > 1 else scene
     path = make(tmp_path / f"photo{suffix}", np.asarray(turned), exif=block(orientation))
     photo = photos.read(path, limits)
-    assert photos.size(path, limits) == (160, 120)
+    assert size(path, limits) == (160, 120)
     assert decibels(photo.image, upright(scene)) > 30
     photos.write(photo, tmp_path / "output", origin, limits)
     back = photos.read(tmp_path / "output", limits)
@@ -90,13 +104,13 @@ def test_a_heic_is_turned_by_its_container_and_never_again_by_its_exif(
 ) -> None:  # fmt: skip
     turned = np.asarray(Pillow.fromarray(scene).transpose(Pillow.Transpose.ROTATE_90))
     path = make(tmp_path / "photo.heic", turned, exif=block(6))
-    assert photos.size(path, limits) == (160, 120)
+    assert size(path, limits) == (160, 120)
     photo = photos.read(path, limits)
     assert decibels(photo.image, upright(scene)) > 30
     photos.write(photo, tmp_path / "output.heic", origin, limits)
     back = photos.read(tmp_path / "output.heic", limits)
     assert decibels(back.image, photo.image) > 44.9
-    assert photos.size(tmp_path / "output.heic", limits) == (160, 120)
+    assert size(tmp_path / "output.heic", limits) == (160, 120)
 
 
 @pytest.mark.parametrize("stated", range(1, 9))
@@ -119,7 +133,7 @@ def test_an_orientation_that_only_xmp_states_is_applied(
         b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
     )
     path = make(tmp_path / "photo.jpg", xmp=xmp)
-    assert photos.size(path, limits) == (120, 160)
+    assert size(path, limits) == (120, 160)
     assert photos.read(path, limits).image.shape == (160, 120, 3)
 
 
@@ -155,7 +169,7 @@ def test_a_turned_16_bit_tiff_is_turned_once(
     from storage.formats.containers import tiff
 
     coded = lossless.encode_tiff(scene.transpose(1, 0, 2).astype(np.uint16) * 257)
-    file = tiff.Tiff(photos.io.BytesIO(coded))
+    file = tiff.Tiff(io.BytesIO(coded))
     page = file.directory(file.first)
     root = tiff.tree(file, page)
     for tag in tiff.CODED:
@@ -221,12 +235,12 @@ def test_a_photo_may_come_back_larger_when_its_owner_asks(
     photos.write(
         photo.with_image(cv2.resize(photo.image, (320, 240))), tmp_path / "o", origin, limits
     )
-    assert photos.size(tmp_path / "o", limits) == (320, 240)
+    assert size(tmp_path / "o", limits) == (320, 240)
 
 
 def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path, make: Make, limits: Limits) -> None:
     path = make(tmp_path / "photo.png")
-    for look in (photos.size, photos.read):
+    for look in (size, photos.read):
         with pytest.raises(TooLarge, match=r"photo\.png has .* MB, more than max_megabytes"):
             look(path, replace(limits, max_bytes=1000))
 
@@ -243,7 +257,7 @@ def test_a_header_of_too_many_pixels_is_refused_before_anything_is_allocated(
     else:
         data[16:24] = (65000).to_bytes(4, "big") * 2
     path.write_bytes(data)
-    for look in (photos.size, photos.read):
+    for look in (size, photos.read):
         with pytest.raises(TooLarge, match=r"65000 x 65000 pixels"):
             look(path, limits)
 
@@ -297,7 +311,7 @@ def test_what_is_no_regular_file_is_unreadable_and_never_hangs(
     monkeypatch.chdir(tmp_path)
     listener.bind("socket.jpg")
     paths = [tmp_path / f"{name}.jpg" for name in ("pipe", "folder", "loop", "empty", "socket")]
-    looks = (photos.size, photos.read, photos.left_alone)
+    looks = (size, photos.read, left_alone)
     for path in [*paths, Path("\0.jpg"), Path("x" * 300 + ".jpg")]:
         for look in looks:
             with pytest.raises(UnreadablePhoto):
@@ -343,15 +357,15 @@ def test_sidecars_are_copied_along(tmp_path: Path) -> None:
     source, output = tmp_path / "a/photo.jpg", tmp_path / "b/result.jpg"
     source.parent.mkdir()
     output.parent.mkdir()
-    photos.copy_sidecar(source, output)
+    copy_sidecar(source, output)
     assert list(output.parent.iterdir()) == []
     source.with_name("photo.jpg.xmp").write_text("beside")
     os.mkfifo(source.with_name("photo.xmp"))
-    photos.copy_sidecar(source, output)
+    copy_sidecar(source, output)
     assert [path.name for path in output.parent.iterdir()] == ["result.jpg.xmp"]
     source.with_name("photo.xmp").unlink()
     source.with_name("photo.xmp").write_text("instead")
-    photos.copy_sidecar(source, output)
+    copy_sidecar(source, output)
     assert output.with_name("result.xmp").read_text() == "instead"
     assert output.with_name("result.jpg.xmp").read_text() == "beside"
 
@@ -364,7 +378,7 @@ def test_a_sidecar_that_is_there_stays(newer: bool, tmp_path: Path) -> None:
     source.with_name("photo.xmp").write_text("the source's")
     output.with_name("photo.xmp").write_text("its owner's")
     os.utime(source.with_name("photo.xmp"), (0, 2e9 if newer else 1e9))
-    photos.copy_sidecar(source, output)
+    copy_sidecar(source, output)
     assert output.with_name("photo.xmp").read_text() == "its owner's"
 
 
@@ -375,7 +389,7 @@ def test_a_sidecar_that_is_too_large_or_no_file_is_not_copied(tmp_path: Path) ->
     with source.with_name("photo.xmp").open("wb") as file:
         file.truncate(17 << 20)
     source.with_name("photo.jpg.xmp").mkdir()
-    photos.copy_sidecar(source, output)
+    copy_sidecar(source, output)
     assert list(output.parent.iterdir()) == []
 
 

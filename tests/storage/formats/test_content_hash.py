@@ -9,12 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from storage import photos
+from storage import eligibility, inspection, photos
 from storage.errors import UnreadablePhoto
+from storage.formats import arrays, encode
 from storage.formats.containers import Malformed
+from storage.formats.content_hash import of_file
 from storage.formats.detect import Format
+from storage.formats.safe_open import Limits, opened
 from storage.metadata import blocks
-from storage.photos import Limits, Provenance
+from storage.metadata.provenance import Provenance
 
 Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
@@ -23,6 +26,21 @@ SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
 def write(source: Path, output: Path, origin: Provenance, limits: Limits) -> Path:
     photos.write(photos.read(source, limits), output, origin, limits)
     return output
+
+
+def content_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return of_file(file)
+
+
+def size(path: Path, limits: Limits) -> tuple[int, int]:
+    with inspection.opened(path, limits) as seen:
+        return seen.size
+
+
+def left_alone(path: Path, limits: Limits) -> str | None:
+    with inspection.opened(path, limits) as seen:
+        return eligibility.left_alone(seen)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -37,15 +55,15 @@ def test_a_tag_does_not_change_the_content_hash_and_a_pixel_does(
     other[40:60, 40:60] = 255 - other[40:60, 40:60]
     edited = make(tmp_path / f"edited{suffix}", other, **options)
     assert plain.read_bytes() != tagged.read_bytes()
-    assert photos.content_hash(plain) == photos.content_hash(tagged)
-    assert photos.content_hash(plain) != photos.content_hash(edited)
+    assert content_hash(plain) == content_hash(tagged)
+    assert content_hash(plain) != content_hash(edited)
 
 
 def test_a_file_of_no_known_structure_is_hashed_whole(tmp_path: Path) -> None:
     hashes = set()
     for text in (b"no photo", b"no photo!", b"\xff\xd8\xff\xe0broken", b"\x89PNG\r\n\x1a\n?"):
         (tmp_path / "photo.jpg").write_bytes(text)
-        hashes.add(photos.content_hash(tmp_path / "photo.jpg"))
+        hashes.add(content_hash(tmp_path / "photo.jpg"))
     assert len(hashes) == 4
 
 
@@ -57,14 +75,14 @@ def test_a_result_is_known_as_ours_and_untouched_until_a_pixel_changes(
     assert photos.ours(source) is None
     assert not photos.untouched(source)
     output = write(source, tmp_path / f"output{suffix}", origin, limits)
-    assert photos.ours(output) == replace(origin, image_hash=photos.content_hash(output))
+    assert photos.ours(output) == replace(origin, image_hash=content_hash(output))
     assert photos.untouched(output)
-    assert photos.left_alone(output, limits) == "photomend made it"
+    assert left_alone(output, limits) == "photomend made it"
     changed = write(source, tmp_path / f"changed{suffix}", origin, limits)
     photo = photos.read(changed, limits)
     kind = photo.coding.kind
-    coded = photos.encode.encode(
-        photos.arrays.to_pixels(1 - photo.image, None, photo.coding), photo.coding, b"", 1 << 20
+    coded = encode.encode(
+        arrays.to_pixels(1 - photo.image, None, photo.coding), photo.coding, b"", 1 << 20
     )
     changed.write_bytes(blocks.splice(coded, kind, photo.metadata))
     assert photos.ours(changed) is not None
@@ -81,8 +99,8 @@ def test_a_refreshed_output_has_the_new_tags_and_the_old_pixels(
     tagged = make(tmp_path / f"photo{suffix}", exif=block(), xmp=packet)
     fresh = tmp_path / f"fresh{suffix}"
     sha256 = photos.refreshed(tagged, output, fresh, origin, limits)
-    assert sha256 == photos.hashlib.sha256(fresh.read_bytes()).hexdigest()
-    assert photos.content_hash(fresh) == photos.content_hash(output)
+    assert sha256 == hashlib.sha256(fresh.read_bytes()).hexdigest()
+    assert content_hash(fresh) == content_hash(output)
     assert photos.untouched(fresh)
     found = photos.read(fresh, limits)
     assert np.array_equal(found.image, photos.read(output, limits).image)
@@ -110,7 +128,7 @@ def test_a_refreshed_output_of_a_turned_photo_stays_upright(
     source = make(tmp_path / "photo.jpg", exif=block(6))
     output = write(source, tmp_path / "output.jpg", origin, limits)
     photos.refreshed(source, output, tmp_path / "fresh.jpg", origin, limits)
-    assert photos.size(tmp_path / "fresh.jpg", limits) == (120, 160)
+    assert size(tmp_path / "fresh.jpg", limits) == (120, 160)
     with Pillow.open(tmp_path / "fresh.jpg") as file:
         assert file.getexif()[0x0112] == 1
         assert file.getexif().get_ifd(0x8769)[0xA002] == 120
@@ -123,15 +141,15 @@ def test_a_refreshed_output_follows_when_its_owner_turns_the_source_by_its_tag(
     origin: Provenance, limits: Limits,
 ) -> None:  # fmt: skip
     source = make(tmp_path / f"photo{suffix}", exif=block(before))
-    known = photos.content_hash(source)
+    known = content_hash(source)
     output = write(source, tmp_path / f"output{suffix}", origin, limits)
     make(source, exif=block(now))
-    assert photos.content_hash(source) == known
+    assert content_hash(source) == known
     fresh, again = tmp_path / f"fresh{suffix}", tmp_path / f"again{suffix}"
     photos.refreshed(source, output, fresh, origin, limits)
     photos.refreshed(source, fresh, again, origin, limits)
     assert photos.untouched(fresh)
-    assert photos.content_hash(again) == photos.content_hash(fresh)
+    assert content_hash(again) == content_hash(fresh)
     wanted, found = photos.read(source, limits), photos.read(again, limits)
     assert found.metadata.orientation == 1
     assert found.image.shape == wanted.image.shape
@@ -150,21 +168,23 @@ def test_the_content_hash_of_an_empty_or_odd_file_is_that_of_all_its_bytes(tmp_p
     path = tmp_path / "photo.heic"
     for data in (b"", b"\0\0\0\x0cftypheic\0\0\0\x14meta\0\0\0\0\0\0\0\x08pitm"):
         path.write_bytes(data)
-        assert photos.content_hash(path) == hashlib.sha256(data).hexdigest()
+        assert content_hash(path) == hashlib.sha256(data).hexdigest()
 
 
 def test_what_is_no_file_has_no_content_hash_and_that_is_not_the_disks_fault(
-    tmp_path: Path,
+    tmp_path: Path, limits: Limits
 ) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     for path in (tmp_path, tmp_path / "pipe.jpg"):
-        with pytest.raises(OSError, match="no regular file") as caught:
-            photos.content_hash(path)
-        assert caught.value.errno is None
+        with (
+            inspection.opened(path, limits) as seen,
+            pytest.raises(UnreadablePhoto, match="no regular file"),
+        ):
+            _ = seen.content_hash
 
 
 def test_a_lack_of_memory_is_not_said_to_be_a_broken_photo(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(MemoryError), photos.opened(make(tmp_path / "photo.jpg")):
+    with pytest.raises(MemoryError), opened(make(tmp_path / "photo.jpg")):
         raise MemoryError
 
 
@@ -176,7 +196,7 @@ def test_the_source_is_never_changed(
     before, status = source.read_bytes(), source.stat()
     output = write(source, tmp_path / "output.jpg", origin, limits)
     photos.refreshed(source, output, tmp_path / "fresh.jpg", origin, limits)
-    photos.left_alone(source, limits)
+    left_alone(source, limits)
     assert source.read_bytes() == before
     assert source.stat().st_mtime_ns == status.st_mtime_ns
     names = sorted(path.name for path in tmp_path.iterdir())

@@ -12,7 +12,9 @@ from storage import photos
 from storage.formats import encode
 from storage.formats.decode import Coding
 from storage.formats.detect import Format
-from storage.photos import Limits, Photo, Provenance
+from storage.formats.safe_open import Limits
+from storage.metadata.provenance import Provenance
+from storage.photos import Photo
 
 REAL = (
     "photos_full/budgie_cc0/oakland-zoo-otters.jpg",

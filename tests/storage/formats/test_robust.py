@@ -8,13 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from storage import photos
+from storage import eligibility, inspection, photos
 from storage.errors import TooLarge, UnreadablePhoto
-from storage.photos import Limits, Provenance
+from storage.formats.content_hash import of_file
+from storage.formats.safe_open import Limits
+from storage.metadata.provenance import Provenance
 
 SECONDS = 20.0
 """For one file; the slowest, a HEIC that is written eight times, takes two."""
 MEGABYTES = 1000
+
+
+def size(path: Path, limits: Limits) -> tuple[int, int]:
+    with inspection.opened(path, limits) as seen:
+        return seen.size
+
+
+def left_alone(path: Path, limits: Limits) -> str | None:
+    with inspection.opened(path, limits) as seen:
+        return eligibility.left_alone(seen)
+
+
+def content_hash(path: Path, limits: Limits) -> str:
+    with path.open("rb") as file, inspection.opened(path, limits) as seen:
+        assert seen.content_hash == of_file(file)
+        return seen.content_hash
 
 
 def test_each_file_ends_with_a_result_or_an_error_of_ours(
@@ -35,12 +53,12 @@ def test_each_file_ends_with_a_result_or_an_error_of_ours(
 def _whole_way(path: Path, folder: Path, origin: Provenance, limits: Limits) -> str:
     """Put one file through all that reads photos, and return how it ended."""
     begun = time.monotonic()
-    for look in (photos.size, photos.left_alone):
+    for look in (size, left_alone):
         try:
             look(path, limits)
         except (UnreadablePhoto, TooLarge) as error:
             assert path.name in str(error)
-    assert len(photos.content_hash(path)) == 64
+    assert len(content_hash(path, limits)) == 64
     assert photos.ours(path) is None
     assert not photos.untouched(path)
     try:
@@ -92,16 +110,18 @@ def test_a_header_of_65000_squared_takes_no_memory(clear: Path, tmp_path: Path) 
     (tmp_path / "bomb.jpg").write_bytes(data)
     code = f"""
 from pathlib import Path
-from storage import photos
+from storage import eligibility, inspection, photos
 from storage.errors import TooLarge
-path, limits = Path({str(tmp_path / "bomb.jpg")!r}), photos.Limits(10**9, 2 * 10**8, 0)
-for look in (photos.size, photos.read):
-    try:
-        look(path, limits)
-    except TooLarge:
-        continue
-    raise SystemExit("it was not refused")
-photos.content_hash(path), photos.left_alone(path, limits)
+from storage.formats.safe_open import Limits
+path, limits = Path({str(tmp_path / "bomb.jpg")!r}), Limits(10**9, 2 * 10**8, 0)
+with inspection.opened(path, limits) as seen:
+    for look in (lambda: seen.size, lambda: photos.decoded(seen)):
+        try:
+            look()
+        except TooLarge:
+            continue
+        raise SystemExit("it was not refused")
+    seen.content_hash, eligibility.left_alone(seen)
 status = Path("/proc/self/status").read_text()
 megabytes = int(status.split("VmHWM:")[1].split()[0]) // 1024
 assert megabytes < {MEGABYTES}, megabytes

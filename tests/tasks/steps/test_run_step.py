@@ -10,6 +10,7 @@ import pytest
 from storage import photos, publishing
 from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
+from storage.formats.safe_open import Limits
 from storage.settings import settings
 from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
@@ -60,16 +61,25 @@ def noisy(jobs, take_photo):
 def test_each_error_ends_the_claim_in_its_way(
     jobs, take_photo, monkeypatch, error, status, kind, attempts
 ):
-    def fail(_path, _limits):
+    def fail(_seen):
         raise error
 
-    monkeypatch.setattr(photos, "read", fail)
+    monkeypatch.setattr(photos, "decoded", fail)
     take_photo()
     jobs.add("g", Path(), {"cat.jpg": "1"})
     with suppress(SystemExit):
         answer(1)
     job = jobs.get(1)
     assert (job.status, job.error_kind, job.attempts) == (status, kind, attempts)
+
+
+def test_classification_opens_a_photo_once(jobs, take_photo, opened_files):
+    path = take_photo(kind=Degradation.NOISE)
+    jobs.add("g", Path(), {"cat.jpg": "1"})
+    opened_files.clear()
+    classify(runtime.claim())
+    assert jobs.get(1).category is Category.SUPER_RESOLUTION
+    assert opened_files.count(str(path)) == 1
 
 
 def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, home, eventually):
@@ -83,7 +93,7 @@ def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, hom
     answer(1)
     assert jobs.get(1).status is Status.FAILED
     with pytest.raises(UnreadablePhoto):
-        photos.read(photo, photos.Limits.of(settings()))
+        photos.read(photo, Limits.of(settings()))
 
 
 def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, home, take_photo):

@@ -1,0 +1,79 @@
+"""A file each block of which is read from the disk or the network once, and kept in memory."""
+
+import io
+import os
+from typing import Any
+
+from storage.formats.containers import Malformed
+
+BLOCK_BYTES = 1 << 17
+"""So many bytes are read at a time; the headers of most photos lie in the first block."""
+
+
+class ReadOnce(io.RawIOBase):
+    """The open file `number`, read where and when its bytes are first needed.
+
+    Memory is taken only for blocks that were read. The descriptor stays the caller's.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Take the size from the file; nothing is read yet."""
+        self._number, self._before = number, os.fstat(number)
+        self._kept = bytearray(self._before.st_size)
+        self._missing = set(range(0, len(self._kept), BLOCK_BYTES))
+        self._at = 0
+
+    def __len__(self) -> int:
+        """Return the size of the file when it was opened."""
+        return self._before.st_size
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move as the io module says."""
+        starts = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self)}
+        self._at = max(0, starts[whence] + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Copy bytes from here on, as many as there are and fit."""
+        start = min(self._at, len(self))
+        stop = min(start + len(buffer), len(self))
+        self._fetch(start, stop)
+        buffer[: stop - start] = memoryview(self._kept)[start:stop]
+        self._at += stop - start
+        return stop - start
+
+    def whole(self) -> bytes:
+        """Return all bytes, which are of one version of the file.
+
+        Raises:
+            Malformed: it was changed since it was opened.
+
+        """
+        self._fetch(0, len(self))
+        now = os.fstat(self._number)
+        if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+            raise Malformed("it was changed while it was read")
+        return bytes(self._kept)
+
+    def _fetch(self, start: int, stop: int) -> None:
+        for block in range(start - start % BLOCK_BYTES, stop, BLOCK_BYTES):
+            if block in self._missing:
+                self._fetch_block(block)
+                self._missing.remove(block)
+
+    def _fetch_block(self, start: int) -> None:
+        with memoryview(self._kept)[start : start + BLOCK_BYTES] as block:
+            done = 0
+            while done < len(block):
+                read = os.preadv(self._number, [block[done:]], start + done)
+                if not read:
+                    raise Malformed("it became shorter while it was read")
+                done += read
