@@ -1,6 +1,7 @@
 """Coded image to pixels: arrays of uint8 or uint16 as they lie in the file, not turned."""
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin
 
-from storage.formats import lossless as deep
-from storage.formats.containers import Malformed, isobmff, jpeg, png, webp
+from storage.formats.containers import Malformed, isobmff, jpeg, png, tiff, webp
+from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
 from storage.formats.headers import Header
 
@@ -80,12 +81,12 @@ def decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
     """
     _check_end(data, kind)
     if kind is Format.TIFF:
-        data = deep.unturned(data)
+        data = _unturned(data)
     with any_size():
         if kind is Format.HEIC:
             return _decode_heic(data, header)
         if header.bits == 16:
-            pixels: Pixels = deep.decode(data, header.channels)
+            pixels: Pixels = _decode_16(data, header.channels)
             return pixels, Coding(kind, 16, grey=header.channels < 3, order=_order(data))
         with Pillow.open(io.BytesIO(data), formats=_PLUGINS[kind]) as file:
             if isinstance(file, JpegImagePlugin.JpegImageFile):
@@ -98,6 +99,37 @@ def decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
                 raise Malformed(f"pixels of the kind {file.mode} are not handled")
             pixels = np.asarray(file)
             return pixels if pixels.ndim == 3 else pixels[..., None], coding
+
+
+def _decode_16(data: bytes, channels: int) -> NDArray[np.uint16]:
+    """Decode a PNG or an unturned TIFF of 16 bits into (H, W, channels)."""
+    import cv2  # only where there is such a photo
+
+    try:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise Malformed(str(error)) from error
+    if found is None or found.dtype != np.uint16:
+        raise Malformed("OpenCV cannot decode it")
+    if found.ndim == 2:
+        return found[..., None].astype(np.uint16, copy=False)
+    order = {1: [0], 2: [0, 3], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[channels]
+    if max(order) >= found.shape[2]:
+        raise Malformed("it has fewer channels than it says")
+    return found[..., order].astype(np.uint16, copy=False)
+
+
+def _unturned(data: bytes) -> bytes:
+    """Set a TIFF's orientation to 1, because decoders would turn the image by it."""
+    file = Tiff(io.BytesIO(data))
+    entry = file.directory(file.first).entries.get(tiff.ORIENTATION)
+    if entry is None or entry.kind != tiff.SHORT or entry.count != 1:
+        return data
+    upright, stop = struct.pack(file.order + "H", 1), entry.offset + 2
+    if data[entry.offset : stop] == upright:
+        return data
+    parts = memoryview(data)
+    return b"".join((parts[: entry.offset], upright, parts[stop:]))
 
 
 def _check_end(data: bytes, kind: Format) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from storage.formats import lossless as deep
+from storage.formats import lossless
 from storage.formats.containers import Malformed, exif
 from storage.formats.decode import MODES, Coding, Pixels, any_size, decode
 from storage.formats.detect import Format
@@ -48,11 +48,11 @@ def encode(pixels: Pixels, coding: Coding, icc: bytes, source_bytes: int) -> byt
     """Code pixels as `coding` says; the file has no metadata but what its colours need."""
     match coding.kind:
         case Format.PNG if coding.bits == 16:
-            return deep.encode_png(pixels)
+            return lossless.encode_png(pixels)
         case Format.PNG:
             return _save(pixels, "PNG")
         case Format.TIFF:
-            return deep.encode_tiff(pixels, coding.order)
+            return lossless.encode_tiff(pixels, coding.order)
         case Format.WEBP if coding.lossless:
             return _save(pixels, "WEBP", lossless=True, exact=True)
         case Format.JPEG:

@@ -4,6 +4,8 @@ import io
 import os
 import socket
 import stat
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,8 @@ from PIL import Image as Pillow
 
 from storage import eligibility, inspection, photos
 from storage.errors import TooLarge, UnreadablePhoto
+from storage.formats import lossless
+from storage.formats.containers import png, tiff
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
 from storage.metadata.sidecar import copy_sidecar
@@ -162,12 +166,37 @@ def test_16_bits_stay_16_bits(
     assert np.array_equal(back.reshape(pixels.shape), pixels)
 
 
+@pytest.mark.parametrize("channels", (1, 2, 3, 4))
+def test_a_16_bit_png_is_written_without_loss(channels: int, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(7).integers(0, 1 << 16, (37, 53, channels), np.uint16)
+    (tmp_path / "photo.png").write_bytes(lossless.encode_png(pixels))
+    back = cv2.imread(str(tmp_path / "photo.png"), cv2.IMREAD_UNCHANGED)
+    order = {1: [0], 2: [0, 0, 0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[channels]
+    assert back.dtype == np.uint16
+    assert np.array_equal(back.reshape(37, 53, -1), pixels[..., order])
+
+
+def test_a_16_bit_png_of_grey_and_alpha_is_read_and_written(
+    tmp_path: Path, origin: Provenance, limits: Limits
+) -> None:
+    pixels = np.random.default_rng(7).integers(0, 1 << 16, (37, 53, 2), np.uint16)
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", 53, 37, 16, 4, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    path, output = tmp_path / "photo.png", tmp_path / "output.png"
+    path.write_bytes(png.SIGNATURE + b"".join(png.build(*part) for part in parts))
+    photo = photos.read(path, limits)
+    photos.write(photo, output, origin, limits)
+    for found in (photo, photos.read(output, limits)):
+        assert found.coding.bits == 16
+        assert found.alpha is not None
+        assert np.array_equal(found.alpha, pixels[..., 1:])
+        assert np.array_equal(np.rint(found.image[..., 0] * 65535), pixels[..., 0])
+
+
 def test_a_turned_16_bit_tiff_is_turned_once(
     tmp_path: Path, scene: NDArray[np.uint8], origin: Provenance, limits: Limits
 ) -> None:
-    from storage.formats import lossless
-    from storage.formats.containers import tiff
-
     coded = lossless.encode_tiff(scene.transpose(1, 0, 2).astype(np.uint16) * 257)
     file = tiff.Tiff(io.BytesIO(coded))
     page = file.directory(file.first)
