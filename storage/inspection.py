@@ -1,4 +1,4 @@
-"""Open a photo once and find what decides its way: format, size, metadata, content hash.
+"""Open a photo once and return what decides about it: format, size, metadata, content hash.
 
 Each fact is found when it is first asked for, and then kept. No byte is read twice, and only what
 needs the coded image reads the whole file.
@@ -111,7 +111,7 @@ class Inspection:
 
     @cached_property
     def orientation(self) -> int:
-        """By which to turn decoded pixels; a container's own turn counts, EXIF then does not."""
+        """The EXIF orientation of the decoded pixels; a container's own turn takes its place."""
         if self.format is Format.HEIC:
             return 1
         if self.format is Format.AVIF:

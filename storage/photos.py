@@ -1,4 +1,4 @@
-"""Photos on disk: the module through which files become images and images files.
+"""Read photos as images, write images as photos, and refresh the metadata of results.
 
 Everywhere else an image is float32 RGB in [0, 1], shape (H, W, 3). The original is opened
 read-only; nothing here writes but into the temporary file it is given.
@@ -104,7 +104,7 @@ def output_suffix(path: Path) -> str:
 
 
 def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> str:
-    """Write the photo as `temporary`, look at it again and return the file's SHA-256.
+    """Write the photo as `temporary`, read it again and return the file's SHA-256.
 
     Raises:
         OSError: the disk does not take it or has less than the limits ask to be free (ENOSPC), or
@@ -140,7 +140,7 @@ def refreshed(
         found, now = seen.metadata, seen.orientation
     origin = replace(origin, orientation=now)
     with inspection.opened(old_output, limits) as seen:
-        mark = _mark(seen.metadata)
+        mark = _provenance(seen.metadata)
         before = now if mark is None else mark.orientation
         if before != now:
             photo = replace(_turned(decoded(seen), before, now), metadata=found)
@@ -173,7 +173,7 @@ def _put(
         os.fsync(file.fileno())
     sha256 = hashlib.sha256(whole).hexdigest()
     del whole, coded
-    _look_again(temporary, kind, shape, sha256)
+    _verify(temporary, kind, shape, sha256)
     return sha256
 
 
@@ -185,7 +185,7 @@ def _require_room(folder: Path, length: int, limits: Limits) -> None:
         raise OSError(errno.ENOSPC, message, os.fspath(folder))
 
 
-def _look_again(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) -> None:
+def _verify(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) -> None:
     """Read what was written: the same bytes, and they decode to the size that was meant."""
     data = temporary.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -226,7 +226,7 @@ def ours(path: Path) -> Provenance | None:
     """
     try:
         with opened(path) as file:
-            return _mark(blocks.extract(file, kind_of(file)))
+            return _provenance(blocks.extract(file, kind_of(file)))
     except UnreadablePhoto:
         return None
 
@@ -240,11 +240,11 @@ def untouched(path: Path) -> bool:
     """
     try:
         with opened(path) as file:
-            mark = _mark(blocks.extract(file, kind_of(file)))
+            mark = _provenance(blocks.extract(file, kind_of(file)))
             return mark is not None and mark.image_hash == content_hash.of_file(file)
     except UnreadablePhoto:
         return False
 
 
-def _mark(found: Metadata) -> Provenance | None:
+def _provenance(found: Metadata) -> Provenance | None:
     return provenance.of(xmp.parse_or_empty(found.xmp))

@@ -1,4 +1,4 @@
-"""Opening a photo that may be anything: broken, huge, a pipe, on a disk that fails."""
+"""Open a file that may be no photo: broken, huge, a pipe, on a disk that fails."""
 
 import errno
 import os
