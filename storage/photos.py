@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import inspection
+from storage import atomic_files, inspection
 from storage.errors import UnreadablePhoto
 from storage.formats import arrays, content_hash, decode, encode, headers
 from storage.formats.containers import Malformed
@@ -167,10 +167,8 @@ def _put(
     described = found.mended(shape, origin.of_image(image_hash), blocks.xmp_room(kind))
     whole = blocks.splice(coded, kind, described)
     _require_room(temporary.parent, len(whole), limits)
-    with temporary.open("wb") as file:
-        file.write(whole)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary.write_bytes(whole)
+    atomic_files.sync(temporary)
     sha256 = hashlib.sha256(whole).hexdigest()
     del whole, coded
     _verify(temporary, kind, shape, sha256)

@@ -4,13 +4,13 @@ A result is written to a temporary file in its final folder, its hash recorded i
 then renamed. The temporary's name says whose it is: a hash of the output's name, job and claim.
 """
 
-import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage import atomic_files
 from storage.errors import GalleryOffline
 from storage.settings import BESIDE, GallerySettings
 
@@ -64,21 +64,12 @@ def _check_marker(name: str, root: Path, *, used: bool) -> None:
                 f"away on purpose: echo '{json.dumps({'gallery': name})}' > {marker}"
             ) from None
         root.mkdir(parents=True, exist_ok=True)
-        _write_marker(marker, name)
+        atomic_files.write(marker, json.dumps({"gallery": name}).encode())
     except (ValueError, KeyError, TypeError) as error:
         raise GalleryOffline(f"{marker} cannot be understood; remove it") from error
     else:
         if found != name:
             raise GalleryOffline(f"the output folder {root} belongs to the gallery {found!r}")
-
-
-def _write_marker(marker: Path, name: str) -> None:
-    temporary = marker.with_name(f"{MARKER}.{os.getpid()}")
-    with temporary.open("w") as file:
-        json.dump({"gallery": name}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(marker)
 
 
 def temporary(output: Path, job_id: int, claim: int) -> Path:
@@ -88,15 +79,7 @@ def temporary(output: Path, job_id: int, claim: int) -> Path:
 
 def publish(temporary: Path, output: Path) -> None:
     """Give the temporary file its name, or fail if it was swept."""
-    temporary.replace(output)
-    folder = os.open(output.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network filesystems cannot
-            raise
-    finally:
-        os.close(folder)
+    atomic_files.rename(temporary, output)
 
 
 def sweep(output: Path) -> None:

@@ -204,6 +204,20 @@ def without_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of the files and folders that this process syncs, as they are named then."""
+    paths: list[str] = []
+    fsync = os.fsync
+
+    def note(number: int) -> None:
+        paths.append(str(Path(f"/proc/self/fd/{number}").readlink()))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return paths
+
+
+@pytest.fixture
 def jobs(home: Path) -> Iterator[Jobs]:
     jobs = Jobs.at(settings().database, pause_seconds=0)
     yield jobs

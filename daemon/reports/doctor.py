@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from daemon.console import session, targets
 from daemon.console.output import span
-from storage import availability, database, installation
+from storage import atomic_files, availability, database, installation
 from storage.database import status
 from storage.database.jobs import Jobs
 from storage.enums import AUTO, QUEUES, EngineName
@@ -178,19 +178,13 @@ def _output(gallery: GallerySettings) -> Finding:
         text = f"it lies in immich's own folder {immich}, which only immich may write; set output"
         return Finding(subject, False, text)
     trial = folder / f".photomend-doctor-{socket.gethostname()}-{os.getpid()}"
-    named_so = trial.with_name(trial.name + "-renamed")
     try:
-        with trial.open("wb") as file:
-            file.write(b"photomend doctor")
-            file.flush()
-            os.fsync(file.fileno())
-        trial.replace(named_so)
-        written_at = named_so.stat().st_mtime
+        atomic_files.write(trial, b"photomend doctor")
+        written_at = trial.stat().st_mtime
     except OSError as error:
         return Finding(subject, False, f"{folder} does not take a file: {error.strerror}")
     finally:
         trial.unlink(missing_ok=True)
-        named_so.unlink(missing_ok=True)
     if (apart := abs(written_at - time.time())) > CLOCK_SECONDS:
         return Finding(subject, False, f"its server's clock differs by {span(apart)}; set it right")
     room = _room(subject, root)

@@ -18,6 +18,7 @@ from typing import IO
 import psutil
 
 from daemon.console.output import span, text
+from storage import atomic_files
 
 log = logging.getLogger(__name__)
 
@@ -116,9 +117,7 @@ class Register:
             if member.process is not None and (created := _created(member.process.pid))
         ]
         if running != self.written:
-            temporary = self.file.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(running))
-            temporary.replace(self.file)
+            atomic_files.write(self.file, json.dumps(running).encode())
             self.written = running
 
     def end_left(self, seconds: float) -> int:

@@ -1,7 +1,6 @@
 """Everything on this machine with one command: Redis, database, watcher and workers."""
 
 import dataclasses
-import fcntl
 import os
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from daemon.supervising.children import python_command
 from daemon.supervising.processes import Member, Register, Start
 from daemon.supervising.progress import Live
 from storage import database
+from storage.atomic_files import locked
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES, EngineName
 from storage.errors import AlreadyRunning, RedisMissing, SettingsError
@@ -116,18 +116,14 @@ def _use(known: Settings) -> None:
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """Hold the lock of the state folder; the kernel lets it go however this process ends."""
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
+    with locked(lock, wait=False) as file:
+        if file is None:
             raise AlreadyRunning(
-                f"photomend up runs already (process {file.read().strip() or 'unknown'}, "
+                f"photomend up runs already (process {lock.read_text() or 'unknown'}, "
                 f"state folder {lock.parent}); stop it first, or set another state_dir"
-            ) from None
+            )
         file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        file.write(str(os.getpid()).encode())
         yield
 
 

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from storage import publishing
+from storage import atomic_files, publishing
 from storage.errors import UnreadablePhoto
 from storage.formats.safe_open import opened
 
@@ -36,9 +36,7 @@ def _copy(theirs: Path, copy: Path) -> None:
         if status.st_size > MOST_BYTES or os.path.lexists(copy):
             return
         temporary = publishing.temporary(copy, 0, 0)  # no job has this number: swept if we die here
-        with temporary.open("wb") as made:
-            made.write(file.read())
-            made.flush()
-            os.fsync(made.fileno())
+        temporary.write_bytes(file.read())
     os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+    atomic_files.sync(temporary)
     publishing.publish(temporary, copy)

@@ -19,7 +19,7 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from storage import publishing
+from storage import atomic_files
 from storage.errors import NoRoom, PhotomendError, WeightsUnreachable, WeightsWrong
 from storage.weights.catalogue import File
 from storage.weights.hashes import unlike
@@ -86,7 +86,7 @@ def fetch(
                 continue
             part.sync()
             arrived(part.path, sha256, url)
-            publishing.publish(part.path, target)
+            atomic_files.rename(part.path, target)
             return url
         kept = part.size
     told = f"{target.name} could not be fetched: {'; '.join(reasons)}"

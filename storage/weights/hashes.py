@@ -6,16 +6,14 @@ until it changes, since some files take half a minute.
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from storage import atomic_files
 from storage.errors import WeightsWrong
 from storage.weights.catalogue import File
 
@@ -162,15 +160,10 @@ def _other(path: Path, sha256: str, expected: str, pin: Pin | None) -> str:
 def _record(folder: Path, file: File, pin: Pin, *, needed: bool) -> None:
     """Write a pin; where nothing can be written, one that is not needed is left out."""
     try:
-        with _locked(folder):
+        with atomic_files.locked(folder / f".{PINS}.lock"):
             pins = read(folder) | {file.path: pin}
             whole = {"files": {name: asdict(pins[name]) for name in sorted(pins)}}
-            temporary = folder / f".{PINS}.{os.getpid()}"
-            with temporary.open("w") as written:
-                json.dump(whole, written, indent=1)
-                written.flush()
-                os.fsync(written.fileno())
-            temporary.replace(folder / PINS)
+            atomic_files.write(folder / PINS, json.dumps(whole, indent=1).encode())
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise
@@ -179,13 +172,6 @@ def _record(folder: Path, file: File, pin: Pin, *, needed: bool) -> None:
                 f"the hash of {folder / file.path} is not published and cannot be recorded "
                 f"({error.strerror}); who may write there runs: photomend weights verify"
             ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / f".{PINS}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _fingerprint(found: os.stat_result) -> str:

@@ -1,14 +1,14 @@
 """The file that arrives: `.part` beside its target, locked, with a note of which version it is."""
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
+from storage.atomic_files import locked, sync
 from storage.errors import NoRoom, WeightsBusy
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -22,7 +22,7 @@ def part_of(target: Path) -> Path:
 class Part:
     """What has arrived of one file."""
 
-    def __init__(self, path: Path, opened: IO[bytes]) -> None:
+    def __init__(self, path: Path, opened: FileIO) -> None:
         self.path = path
         self._opened = opened
         self._note = path.with_name(path.name + ".from")
@@ -33,13 +33,9 @@ class Part:
     @contextmanager
     def held(cls, path: Path) -> Iterator["Part"]:
         """Open and lock it; the kernel lets the lock go however this process ends."""
-        with path.open("ab", buffering=0) as opened:
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                same = os.fstat(opened.fileno()).st_ino == path.stat().st_ino
-            except (BlockingIOError, FileNotFoundError):
-                same = False
-            if not same:  # or it was finished, and got its name, before we had the lock
+        with locked(path, wait=False) as opened:
+            # It may also have been finished, and renamed, before we had the lock.
+            if opened is None or not _is_at(opened, path):
                 raise WeightsBusy(f"another process fetches {path.name.removesuffix('.part')}")
             part = cls(path, opened)
             try:
@@ -92,11 +88,18 @@ class Part:
             ) from error
 
     def sync(self) -> None:
-        """Have it on the disk for good, and the note gone."""
-        os.fsync(self._opened.fileno())
+        """Write it from memory to the disk and remove its note."""
+        sync(self.path)
         self._note.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove it and its note."""
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
+
+
+def _is_at(opened: FileIO, path: Path) -> bool:
+    try:
+        return os.fstat(opened.fileno()).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False

@@ -1,6 +1,5 @@
 """Category A by the paper's networks: InvSR, Real-ESRGAN on text, and the fusion of both."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from storage import weights
+from storage import atomic_files, weights
 from storage.photos import Image
 from storage.settings import PaperSettings, settings
 from tasks.chains import Restorer
@@ -107,7 +106,6 @@ def _prompt() -> Tensor:
     if kept.is_file():
         return load_file(kept)["prompt"]
     made = invsr.embedded(weights.path("sd-turbo-text"))
-    temporary = kept.with_suffix(f".{os.getpid()}")
-    save_file({"prompt": made}, temporary)
-    temporary.replace(kept)
+    with atomic_files.replacing(kept) as temporary:
+        save_file({"prompt": made}, temporary)
     return made

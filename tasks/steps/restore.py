@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pictures
 
-from storage import photos, publishing
+from storage import atomic_files, photos, publishing
 from storage.database.tables import Job
 from storage.enums import Category, Decision
 from storage.errors import TooLarge
@@ -87,9 +87,8 @@ def _kept_reflection(job: Job, removed: photos.Image) -> Path:
     file = settings().state_dir / "reflections" / f"{job.id}.png"
     file.parent.mkdir(exist_ok=True)
     pixels = np.rint(255 * np.clip(removed, 0, 1)).astype(np.uint8)
-    temporary = file.with_suffix(".part")
-    Pictures.fromarray(pixels).save(temporary, "PNG")
-    temporary.replace(file)
+    with atomic_files.replacing(file) as temporary:
+        Pictures.fromarray(pixels).save(temporary, "PNG")
     return file
 
 

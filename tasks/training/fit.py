@@ -20,6 +20,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from storage import atomic_files
 from storage.enums import Degradation
 from tasks.evaluation import metrics
 from tasks.training.data import classifier_examples, degradations, photo_pool, veil_examples
@@ -187,9 +188,8 @@ class Fit:
             "net": self.net.state_dict(), "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(), "step": self.step, "before": self.before,
         }  # fmt: skip
-        temporary = file.with_suffix(".part")
-        torch.save(state, temporary)
-        temporary.replace(file)
+        with atomic_files.replacing(file) as temporary:
+            torch.save(state, temporary)
 
     def load(self, file: Path) -> None:
         """Go on from a file that `save` wrote."""

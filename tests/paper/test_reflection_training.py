@@ -176,11 +176,12 @@ def test_too_few_photos_are_told(tmp_path):
         photos(tmp_path, 192)
 
 
-def test_the_command_makes_what_the_settings_take(gallery, tiny_yolo, tmp_path):
+def test_the_command_makes_what_the_settings_take(gallery, tiny_yolo, tmp_path, synced):
     out = tmp_path / "fit"
     words = ["train", "reflection-detector", str(gallery), "--out", str(out), "--smoke"]
     done = CliRunner().invoke(app, [*words, "--steps", "1", "--yolo", str(tiny_yolo)])
     assert done.exit_code == 0, done.output
+    assert synced.count(str(out)) >= 2  # each of both was renamed
     assert f'reflection_segmenter = "{out / SEGMENTER}"' in done.output
     assert "epoch 1 of 1" in done.output
     image = data.coffee()[:200, :300].astype(np.float32) / 255

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from storage import eligibility, inspection, photos
+from storage import eligibility, inspection, photos, publishing
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats import lossless
 from storage.formats.containers import png, tiff
@@ -380,6 +380,21 @@ def test_times_and_mode_are_kept_but_not_set_user_id(tmp_path: Path, make: Make)
     status = output.stat()
     assert status.st_mtime_ns == 1_500_000_000_123_456_789
     assert stat.S_IMODE(status.st_mode) == 0o640
+
+
+def test_results_and_sidecars_are_synced_before_they_get_their_names(
+    tmp_path: Path, make: Make, origin: Provenance, limits: Limits, synced: list[str]
+) -> None:
+    source, output = make(tmp_path / "photo.jpg"), tmp_path / "result.jpg"
+    temporary = publishing.temporary(output, 1, 1)
+    photos.write(photos.read(source, limits), temporary, origin, limits)
+    assert synced == [str(temporary)]
+    publishing.publish(temporary, output)
+    assert synced.pop() == str(tmp_path)
+    source.with_name("photo.jpg.xmp").write_text("beside")
+    photos.copy_sidecar(source, output)
+    sidecar = publishing.temporary(tmp_path / "result.jpg.xmp", 0, 0)
+    assert synced == [str(temporary), str(sidecar), str(tmp_path)]
 
 
 def test_sidecars_are_copied_along(tmp_path: Path) -> None:

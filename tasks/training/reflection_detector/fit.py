@@ -14,6 +14,7 @@ from PIL import Image as Pictures
 from PIL import ImageOps
 from torch import Tensor
 
+from storage import atomic_files
 from storage.errors import PhotomendError
 from tasks.paper.nets.yoso import Net
 from tasks.paper.tensors import best_device
@@ -94,10 +95,12 @@ def fit(
         side, seen = size.photo_side - MARGIN, size.steps * size.batch
         images = min(IMAGES_OF_PHOTO * len(pool.fitted), seen)
         data = detector.lay(pool, out / "images", images, side)
-        detector.fit(
+        fitted = detector.fit(
             yolo or size.detector, data, max(1, round(seen / images)), side, size.batch, device,
             _of("detector", tell),
-        ).replace(made[0])  # fmt: skip
+        )  # fmt: skip
+        atomic_files.sync(fitted)
+        atomic_files.rename(fitted, made[0])
     return made
 
 
@@ -143,6 +146,5 @@ def _of(name: str, tell: Callable[[str], None]) -> Callable[[str], None]:
 def _write(weights: dict[str, Tensor], file: Path) -> None:
     from safetensors.torch import save_file
 
-    temporary = file.with_suffix(".part")
-    save_file(weights, temporary)
-    temporary.replace(file)
+    with atomic_files.replacing(file) as temporary:
+        save_file(weights, temporary)

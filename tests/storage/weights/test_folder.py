@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import weights
+from storage import atomic_files, weights
 from storage.enums import QUEUES
 from storage.errors import (
     LicenceNotAccepted,
@@ -161,7 +161,7 @@ def redirects(to):
     return lambda answer: answer.head(302, {"Location": to, "Content-Length": 0})
 
 
-def test_a_file_is_fetched_checked_and_named(net, tmp_path, file_server):
+def test_a_file_is_fetched_checked_and_named(net, tmp_path, file_server, synced):
     heard = []
     [(file, origin)] = pull(net(), tmp_path / "deep/weights", tell=lambda *all: heard.append(all))
     assert (tmp_path / "deep/weights/net.pth").read_bytes() == CONTENT
@@ -169,6 +169,8 @@ def test_a_file_is_fetched_checked_and_named(net, tmp_path, file_server):
     assert heard[-1] == (file, len(CONTENT), len(CONTENT))
     assert leftovers(tmp_path / "deep/weights") == {"net.pth"}
     assert file_server.asked == [("/net.pth", None)]
+    assert synced[0] == str(tmp_path / "deep/weights/net.pth.part")
+    assert synced[-1] == str(tmp_path / "deep/weights")
 
 
 def test_what_is_there_and_right_is_not_fetched_again(net, tmp_path, file_server):
@@ -429,7 +431,7 @@ def _pull_in_a_process(file_server, folder: Path, before: str = "") -> subproces
     code = f"""
 {before}
 from pathlib import Path
-from storage import weights
+from storage import atomic_files, weights
 from storage.weights.catalogue import File, Weights
 file = File("net.pth", ("{file_server.url}/net.pth",), {len(CONTENT)}, "{SHA256}")
 list(weights.pull(Weights("net", "", (file,), "MIT", True), Path("{folder}")))
@@ -558,17 +560,17 @@ def test_a_record_that_cannot_be_written_stops_only_what_needs_it(
 ):
     (tmp_path / "net.pth").write_bytes(CONTENT)
 
-    def refuse(_):
+    def refuse(*_):
         raise OSError(errno.EROFS, "Read-only file system")
 
     with monkeypatch.context() as patch:
-        patch.setattr(hashes, "_locked", refuse)
+        patch.setattr(atomic_files, "write", refuse)
         weights.verify(net(), tmp_path)
         with pytest.raises(WeightsWrong, match="Read-only file system"):
             weights.verify(unknown(), tmp_path)
     weights.verify(unknown(), tmp_path)
     os.utime(tmp_path / "net.pth", (1, 1))
-    monkeypatch.setattr(hashes, "_locked", refuse)
+    monkeypatch.setattr(atomic_files, "write", refuse)
     weights.verify(unknown(), tmp_path)
 
 

@@ -5,7 +5,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from storage import photos, publishing
 from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
@@ -14,7 +16,7 @@ from storage.formats.safe_open import Limits
 from storage.settings import settings
 from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
-from tasks.steps.restore import restore
+from tasks.steps.restore import _kept_reflection, restore
 from tasks.steps.run_step import answer
 from tasks.worker import notify, runtime
 
@@ -168,6 +170,14 @@ def test_the_chain_is_told_the_quality_of_the_photos_file(home, noisy, monkeypat
     restore(noisy)
     expected = photos.read(home / "gallery/cat.jpg", paths.limits()).jpeg_quality
     assert told == [expected] and expected is not None
+
+
+def test_a_reflection_that_is_kept_is_synced(jobs, noisy, synced):
+    file = _kept_reflection(noisy, np.full((4, 5, 3), 0.5, np.float32))
+    with Image.open(file) as kept:
+        assert kept.size == (5, 4)
+    assert synced[1:] == [str(file.parent)]
+    assert Path(synced[0]).name.startswith(f".{file.name}.")
 
 
 def test_a_result_that_would_be_too_large_is_not_begun(jobs, noisy, monkeypatch):

@@ -188,9 +188,10 @@ def begin(tiles, steps, name=Recipe.NOISE):
 
 
 @pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER, fit.REFLECTION])
-def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name):
+def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name, synced):
     whole = begin(tiles, 4, name)
     begin(tiles, 2, name).save(tmp_path / "half.pt")
+    assert len(synced) == 2 and synced[1] == str(tmp_path)
     resumed = begin(tiles, 0, name)
     resumed.load(tmp_path / "half.pt")
     for _ in range(2):
