@@ -9,9 +9,9 @@ from daemon.console import targets
 from daemon.console.exit_codes import Unknown
 from daemon.console.output import text
 from daemon.console.targets import Place
-from daemon.reports.explain import fingerprint
 from daemon.watching import ignore_rules
 from daemon.watching.scanner import FullScan, Scanner
+from storage import fingerprints
 
 
 def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
@@ -36,7 +36,7 @@ def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
         elif reason := ignore_rules.why_no_photo(found):
             raise Unknown(f"{text(path)} is {reason}")
         else:
-            yield here, fingerprint(found)
+            yield here, fingerprints.of(found.stat())
 
 
 def _below(here: Place) -> Iterator[tuple[Place, str]]:

@@ -10,6 +10,7 @@ from daemon.console import session, targets
 from daemon.console.output import span, text
 from daemon.console.targets import Place
 from daemon.watching import ignore_rules
+from storage import fingerprints
 from storage.database import search, status
 from storage.database.tables import Job
 from storage.enums import Decision, Status
@@ -50,12 +51,6 @@ def explain(path: Path) -> Explanation:
     return Explanation(str(path), rule, now, facts)
 
 
-def fingerprint(path: Path) -> str:
-    """Return the fingerprint of the file as it is now."""
-    found = path.stat()
-    return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
-
-
 def _outside(path: Path) -> Explanation:
     for gallery, _, output in targets.roots():
         found = Path(os.path.realpath(path))
@@ -93,7 +88,8 @@ def _decide(here: Place, facts: list[str]) -> tuple[Rule, str]:
     if (reason := ignore_rules.why_no_photo(path)) is not None:
         facts.append(f"it is {reason}")
         return Rule.NO_PHOTO, "nothing"
-    job = next((job for job in versions if job.fingerprint == fingerprint(path)), None)
+    fingerprint = fingerprints.of(path.stat())
+    job = next((job for job in versions if job.fingerprint == fingerprint), None)
     if job is not None:
         return Rule.JOB, _next_of(job, path)
     scanned = row is not None and row.walked_at is not None

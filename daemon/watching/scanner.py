@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daemon.watching.ignore_rules import FolderRules, Rules
+from storage import fingerprints
 from storage.formats.detect import is_photo_name
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class Scanner:
         settled: dict[str, NewPhoto] = {}
         unsettled: dict[str, NewPhoto] = {}
         for name, found in photos.items():
-            fingerprint = f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
+            fingerprint = fingerprints.of(found)
             if name in known and fingerprint in known[name]:
                 continue
             last = before.get(name)

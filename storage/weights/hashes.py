@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage import atomic_files
+from storage import atomic_files, fingerprints
 from storage.errors import WeightsWrong
 from storage.weights.catalogue import File
 
@@ -30,7 +30,7 @@ class Pin:
 
     sha256: str
     seen: str
-    """Size, mtime and inode when it was checked."""
+    """The file's fingerprint when it was checked."""
     origin: str
     since: str
     """Date and time, UTC."""
@@ -70,7 +70,7 @@ def check(folder: Path, file: File, *, again: bool = False, trust: bool = False)
     path = folder / file.path
     with path.open("rb") as opened:
         found = os.fstat(opened.fileno())
-        seen = _fingerprint(found)
+        seen = fingerprints.of(found)
         pin = read(folder).get(file.path)
         expected = file.sha256 or (pin.sha256 if pin and not trust else None)
         if pin and not again and not trust and (pin.seen, pin.sha256) == (seen, expected):
@@ -100,7 +100,7 @@ def stands(folder: Path, file: File, pin: Pin | None) -> bool:
 
     """
     expected = file.sha256 or (pin and pin.sha256)
-    seen = _fingerprint((folder / file.path).stat())
+    seen = fingerprints.of((folder / file.path).stat())
     return pin is not None and (pin.seen, pin.sha256) == (seen, expected)
 
 
@@ -111,7 +111,7 @@ def arrived(folder: Path, file: File, part: Path, sha256: str, origin: str) -> N
         WeightsWrong: it cannot be recorded.
 
     """
-    pin = Pin(sha256, _fingerprint(part.stat()), origin, _now())
+    pin = Pin(sha256, fingerprints.of(part.stat()), origin, _now())
     _record(folder, file, pin, needed=file.sha256 is None)
 
 
@@ -172,10 +172,6 @@ def _record(folder: Path, file: File, pin: Pin, *, needed: bool) -> None:
                 f"the hash of {folder / file.path} is not published and cannot be recorded "
                 f"({error.strerror}); who may write there runs: photomend weights verify"
             ) from error
-
-
-def _fingerprint(found: os.stat_result) -> str:
-    return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
 
 
 def _now() -> str:

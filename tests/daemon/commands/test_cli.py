@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from daemon.commands.app import app
-from storage import publishing
+from storage import fingerprints, publishing
 from storage.database import status
 from storage.database.jobs import REJECTED, Jobs
 from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
@@ -65,7 +65,7 @@ def mended(home, jobs, claim):
     (output.parent / publishing.MARKER).write_text(json.dumps({"gallery": "g"}))
     output.write_bytes(b"result")
     found = photo.stat()
-    jobs.add("g", Path(), {"cat.jpg": f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"})
+    jobs.add("g", Path(), {"cat.jpg": fingerprints.of(found)})
     jobs.classify(claim(), Category.MOTION_BLUR, {"scores": {"motion-blur": 0.9}})
     held = claim("motion-blur")
     jobs.record(held, Path("cat.jpg"), publishing.sha256(output), {"steps": [{"name": "deblur"}]})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import publishing
+from storage import fingerprints, publishing
 from storage.enums import CLASSIFY, Decision
 
 PHOTOMEND = Path(sys.executable).with_name("photomend")
@@ -89,7 +89,7 @@ def test_a_raw_photo_is_left_alone(story, home):
 
 def test_a_photo_with_a_job_tells_its_decision_and_what_would_happen(story, jobs, take_photo):
     found = take_photo("a.jpg").stat()
-    jobs.add("g", Path(), {"a.jpg": f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"})
+    jobs.add("g", Path(), {"a.jpg": fingerprints.of(found)})
     assert "no worker serves classify" in story("gallery/a.jpg")[2]
     jobs.pause("all")
     assert "paused" in story("gallery/a.jpg")[2]
@@ -105,7 +105,7 @@ def test_a_photo_with_a_job_tells_its_decision_and_what_would_happen(story, jobs
 
 def test_a_photo_of_the_backlog_is_mended_when_it_is_added(story, jobs, take_photo):
     found = take_photo("a.jpg").stat()
-    jobs.note_backlog("g", Path(), {"a.jpg": f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"})
+    jobs.note_backlog("g", Path(), {"a.jpg": fingerprints.of(found)})
     assert "photomend add" in story("gallery/a.jpg")[2]
 
 
