@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from daemon.console import session, targets
 from daemon.console.output import span
-from storage import atomic_files, availability, database, installation
+from storage import atomic_files, availability, database, filesystems, installation
 from storage.database import status
 from storage.database.jobs import Jobs
 from storage.enums import AUTO, QUEUES, EngineName
@@ -146,22 +146,22 @@ def _gallery(name: str, gallery: GallerySettings, *, known: bool) -> Finding:
     row = jobs.gallery(name) if known else None
     reason = availability.why_offline(
         gallery.path, gallery.mount_point, row.identity if row else None,
-        lambda: jobs.sample(name, 20) if known else [],
+        lambda count: jobs.sample(name, count) if known else [],
     )  # fmt: skip
     if reason is not None:
         return Finding(subject, False, reason)
     if not os.access(gallery.path, os.R_OK | os.X_OK):
         return Finding(subject, False, f"{gallery.path} may not be read; let us: chmod, or a group")
-    kind = availability.mount_of(os.path.realpath(gallery.path)).kind
+    kind = filesystems.mount_of(os.path.realpath(gallery.path)).kind
     return Finding(subject, True, f"{gallery.path} is there ({kind})")
 
 
 def _events(gallery: GallerySettings) -> Finding:
     subject, root = f"events in {gallery.path}", os.path.realpath(gallery.path)
-    mount, budget = availability.mount_of(root), availability.watch_budget()
+    mount, budget = filesystems.mount_of(root), filesystems.watch_budget()
     if gallery.watch == "walks" or not mount.tells_events:
         return Finding(subject, True, f"it is walked every {span(gallery.walk_seconds)}")
-    count = availability.folders(root, budget)
+    count = filesystems.folders(root, budget)
     if count > budget:
         text = (
             f"it has more than {budget:,} folders; sysctl fs.inotify.max_user_watches={4 * budget}"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pathspec import GitIgnoreSpec
 
 from storage.formats.detect import is_photo_name
+from storage.ignored_names import is_ignored
 from storage.publishing import MARKER
 from storage.settings import BESIDE, GallerySettings
 
@@ -24,27 +25,6 @@ IGNORE_FILE = ".photomendignore"
 """Name of the files with gitignore patterns for their folder and all folders below it."""
 IGNORE_FILE_BYTES = 64 * 1024
 """Maximum number of bytes that are read of an ignore file."""
-
-_NAMES = frozenset(
-    {
-        "@eadir", "@recycle", "@recently-snapshot", "@sharebin", "@tmp", "#recycle", "#snapshot",
-        "~snapshot", "$recycle.bin", "system volume information", "lost+found",
-    }
-)  # fmt: skip
-_UNFINISHED = (
-    ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".opdownload",
-    ".aria2", ".!qb", ".!ut", ".bts", "~",
-)  # fmt: skip
-
-
-def by_name(name: str) -> bool:
-    """Return whether nobody wants photos from a file or folder of this name.
-
-    A dot in front hides AppleDouble files, trash, snapshots, Syncthing's folders and our own
-    temporary files.
-    """
-    lower = name.lower()
-    return lower.startswith((".", "~$")) or lower in _NAMES or lower.endswith(_UNFINISHED)
 
 
 class Patterns(NamedTuple):
@@ -68,7 +48,7 @@ class Rules:
 
     def why_ignored(self, folder: str, name: str, *, is_folder: bool) -> str | None:
         """Return why the entry `name` of `folder` is ignored; None if it is not."""
-        if by_name(name):
+        if is_ignored(name):
             why = "has a name that is always ignored: hidden, unfinished or another program's"
         elif not is_folder and self.result_names and self.result_names.fullmatch(name):
             why = "is named like a result of photomend"

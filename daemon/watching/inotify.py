@@ -21,8 +21,9 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from daemon.watching import ignore_rules
-from storage import availability
+from daemon.watching.ignore_rules import IGNORE_FILE
+from storage import filesystems
+from storage.ignored_names import is_ignored
 
 EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent, DirDeletedEvent, DirMovedEvent, FileAttribEvent, FileClosedEvent,
@@ -82,10 +83,10 @@ class ChangedFolders(FileSystemEventHandler):
     def _add(self, path: str, *, is_folder: bool) -> None:
         below = path[len(self.root) :].strip("/")
         folder, _, name = below.rpartition("/")
-        recursive = is_folder or name == ignore_rules.IGNORE_FILE
+        recursive = is_folder or name == IGNORE_FILE
         if is_folder:
             folder = below
-        if not folder or not any(map(ignore_rules.by_name, folder.split("/"))):
+        if not folder or not any(map(is_ignored, folder.split("/"))):
             with self._changed:
                 self._folders[folder] = recursive or self._folders.get(folder, False)
                 self._changed.notify()
@@ -138,7 +139,7 @@ def open_watch(changed: ChangedFolders, mode: str) -> InotifyWatch:
         watch = InotifyWatch(changed)
     except OSError as error:
         raise EventsUnavailable(f"no watch can be set: {error.strerror}") from error
-    if availability.watches() < needed:
+    if filesystems.watches() < needed:
         watch.close()
         raise EventsUnavailable("not all folders could be watched; see fs.inotify.max_user_watches")
     return watch
@@ -151,11 +152,11 @@ def _folders_to_watch(root: str) -> int:
         EventsUnavailable: events are not reliable there, or the folders are too many.
 
     """
-    mount = availability.mount_of(root)
+    mount = filesystems.mount_of(root)
     if not mount.tells_events:
         raise EventsUnavailable(f"{mount.kind} does not report what other machines write")
-    budget = availability.watch_budget()
-    count = availability.folders(root, budget)
+    budget = filesystems.watch_budget()
+    count = filesystems.folders(root, budget)
     if count > budget:
         raise EventsUnavailable(
             f"its folders are more than {budget}, half of what may be watched; "

@@ -15,7 +15,7 @@ from daemon.watching.inotify import ChangedFolders, EventsUnavailable, InotifyWa
 from daemon.watching.pipe import Pipe
 from daemon.watching.recorder import Recorder
 from daemon.watching.scanner import FullScan, ScannedFolder, Scanner
-from storage import availability
+from storage import filesystems
 from storage.database.tables import now as database_now
 from storage.settings import settings
 
@@ -180,7 +180,7 @@ class OnlineGallery:
             pause = max(self._full_scan_pause / 2, SHORTEST_FULL_SCAN_PAUSE_SECONDS)
             self._full_scan_pause = min(pause, longest)
             self._restart_watch(f"no event reported {full_scan.unnoticed} photos")
-        elif availability.watches() < len(full_scan.visited):
+        elif filesystems.watches() < len(full_scan.visited):
             self._restart_watch("not all folders are watched")
         else:
             self._full_scan_pause = min(2 * self._full_scan_pause, longest)
@@ -235,7 +235,7 @@ def _check_seconds() -> float:
 def _mount_identity(root: str) -> tuple[int, int, int]:
     """Return a value that changes if `root` is replaced, or its filesystem is mounted again."""
     found = os.stat(root)  # noqa: PTH116
-    return availability.mount_of(root).id, found.st_dev, found.st_ino
+    return filesystems.mount_of(root).id, found.st_dev, found.st_ino
 
 
 def _is_missing(path: str) -> bool:

@@ -3,20 +3,18 @@
 import logging
 import socket
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from daemon.watching.scanner import NewPhoto
-from storage import availability, publishing
+from storage import availability, filesystems, publishing
 from storage.database.jobs import Jobs
 from storage.database.tables import Gallery
 from storage.enums import BACKLOG
 from storage.settings import GallerySettings, settings
 
 log = logging.getLogger(__name__)
-
-SAMPLE = 20
-"""Number of known photos that are looked up in a gallery that may be the wrong one."""
 
 
 class Recorder:
@@ -44,7 +42,7 @@ class Recorder:
         row = self.row()
         return availability.why_offline(
             self.settings.path, self.settings.mount_point, row.identity if row else None,
-            lambda: self._jobs.sample(self.name, SAMPLE),
+            partial(self._jobs.sample, self.name),
         )  # fmt: skip
 
     def note(self, **columns: Any) -> None:
@@ -53,9 +51,9 @@ class Recorder:
 
     def note_online(self, root: str, watching: str) -> None:
         """Write that the gallery is online at `root`, and how it is watched."""
-        kind = availability.mount_of(root).kind
+        kind = filesystems.mount_of(root).kind
         note_gallery(
-            self._jobs, self.name, filesystem=kind, identity=availability.identity(root),
+            self._jobs, self.name, filesystem=kind, identity=filesystems.identity(root),
             watching=watching, online=True, reason=None,
         )  # fmt: skip
         log.info("gallery %s is online (%s, %s)", self.name, kind, watching)

@@ -8,11 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage import filesystems
 from storage.errors import DatabaseNewer, DatabaseOlder, SettingsError
 from storage.urls import QUOTE, without_password
 
-NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph"}
-"""SQLite's write-ahead log needs memory that all its processes share: none of these has it."""
 BUSY_MILLISECONDS = 30_000
 
 
@@ -134,18 +133,11 @@ def _revision(engine: sa.Engine) -> str | None:
 
 
 def _refuse_share(file: Path) -> None:
-    folder = os.path.realpath(file.parent)
-    best = ("", "")
-    with Path("/proc/self/mountinfo").open() as mounts:
-        for line in mounts:
-            fields = line.split()
-            at, kind = fields[4], fields[fields.index("-") + 1]
-            inside = folder == at or folder.startswith(at.rstrip("/") + "/")
-            if inside and len(at) >= len(best[0]):
-                best = (at, kind)
-    if best[1] in NETWORK_FILESYSTEMS:
+    """Refuse a file on a share: SQLite's write-ahead log needs memory that its processes share."""
+    mount = filesystems.mount_of(os.path.realpath(file.parent))
+    if mount.is_network:
         raise SettingsError(
-            f"the database {file} lies on a network share ({best[1]}), where SQLite breaks; "
+            f"the database {file} lies on a network share ({mount.kind}), where SQLite breaks; "
             "set state_dir to a folder on a local disk, or database_url to a PostgreSQL"
         )
 

@@ -1,18 +1,15 @@
 """Where a job's photo and its result lie on this machine, and whether the gallery is there."""
 
-import os
 import time
+from functools import partial
 from pathlib import Path
 
-from storage import photos, publishing
+from storage import availability, photos, publishing
 from storage.database.jobs import Jobs
 from storage.database.tables import Job
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
 from storage.formats.safe_open import Limits
 from storage.settings import GallerySettings, settings
-
-SAMPLE = 20
-"""So many known photos are looked for before a gallery is believed to have lost one."""
 
 
 def gallery(job: Job) -> GallerySettings:
@@ -76,15 +73,7 @@ def source_gone(jobs: Jobs, job: Job) -> bool:
         known = gallery(job)
     except GalleryOffline:
         return False
-    if os.path.lexists(known.path / job.source):
-        return False
-    if known.mount_point is not None and not known.mount_point.is_mount():
-        return False
-    try:
-        with os.scandir(known.path) as entries:
-            if next(entries, None) is None:
-                return False
-    except OSError:
-        return False
-    others = [photo for photo in jobs.sample(job.gallery, SAMPLE) if photo != job.source]
-    return not others or any((known.path / photo).exists() for photo in others)
+    row = jobs.gallery(job.gallery)
+    return availability.is_gone(
+        job.source, known, row.identity if row else None, partial(jobs.sample, job.gallery)
+    )

@@ -1,79 +1,16 @@
-"""Where galleries lie: real mounts, in a user namespace of their own."""
+"""Whether a gallery is online, and whether a photo is gone."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from storage import availability
-
-UNSHARE = ["unshare", "-rm", sys.executable, "-c"]
-
-
-@pytest.fixture
-def in_namespace(tmp_path):
-    """Run a program that may mount; what it prints is returned."""
-    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this machine does not allow user namespaces")
-
-    def run(program: str) -> list[str]:
-        prelude = (
-            "import os, subprocess\nfrom pathlib import Path\nfrom storage import availability\n"
-            "sh = lambda *words: subprocess.run(words, check=True)\n"
-        )
-        ended = subprocess.run(
-            [*UNSHARE, prelude + program], cwd=tmp_path, check=False, capture_output=True, text=True
-        )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.splitlines()
-
-    return run
-
-
-def test_the_mount_of_a_folder_is_the_innermost_and_the_last(in_namespace):
-    assert in_namespace("""
-os.makedirs("a b/in")
-here = os.getcwd()
-sh("mount", "-t", "tmpfs", "one", "a b")
-os.mkdir("a b/in")
-sh("mount", "-t", "tmpfs", "two", "a b/in")
-sh("mount", "-t", "tmpfs", "three", "a b/in")
-for path in ("a b", "a b/in", "a bc"):
-    mount = availability.mount_of(f"{here}/{path}")
-    print(mount.source if mount.kind == "tmpfs" else "outside", mount.tells_events)
-""") == ["one True", "three True", "outside True"]
-
-
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "fuse", "9p"])
-def test_shares_are_not_trusted_to_tell_events(kind):
-    assert not availability.Mount(1, "/", "/mnt", kind, "server:/photos").tells_events
-
-
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuseblk"])
-def test_local_filesystems_are_trusted_to_tell_events(kind):
-    assert availability.Mount(1, "/", "/mnt", kind, "/dev/sda1").tells_events
-
-
-def test_the_limit_of_watches_and_those_in_use_are_the_kernel_s(tmp_path):
-    from daemon.watching.inotify import ChangedFolders, InotifyWatch
-
-    for number in range(5):
-        (tmp_path / f"{number}/in").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
-    assert 0 < availability.watch_budget() < 2**31
-    assert availability.folders(str(tmp_path), 100) == 11
-    before = availability.watches()
-    watch = InotifyWatch(ChangedFolders(str(tmp_path)))
-    assert availability.watches() - before == 11
-    assert watch.is_alive()
-    watch.close()
-    assert availability.watches() == before
+from storage import availability, filesystems
+from storage.settings import GallerySettings
 
 
 def why(path: Path, known: list[str], identity: str | None = None, **wishes: Path) -> str | None:
     point = wishes.get("mount_point")
-    return availability.why_offline(path, point, identity, lambda: list(map(Path, known)))
+    return availability.why_offline(path, point, identity, lambda count: list(map(Path, known)))
 
 
 def test_a_gallery_of_which_nothing_is_known_may_be_any_folder(tmp_path):
@@ -87,7 +24,7 @@ def test_a_missing_folder_is_offline(tmp_path):
 
 def test_an_empty_folder_where_photos_are_known_is_offline(tmp_path):
     (tmp_path / "lost+found").mkdir()
-    assert "is empty" in str(why(tmp_path, ["cat.jpg"], availability.identity(str(tmp_path))))
+    assert "is empty" in str(why(tmp_path, ["cat.jpg"], filesystems.identity(str(tmp_path))))
 
 
 def test_another_folder_is_offline_unless_it_holds_half_of_what_is_known(tmp_path):
@@ -99,7 +36,7 @@ def test_another_folder_is_offline_unless_it_holds_half_of_what_is_known(tmp_pat
 
 def test_the_same_folder_may_lose_any_photos_but_not_all(tmp_path):
     (tmp_path / "new.jpg").touch()
-    assert why(tmp_path, ["cat.jpg", "dog.jpg"], availability.identity(str(tmp_path))) is None
+    assert why(tmp_path, ["cat.jpg", "dog.jpg"], filesystems.identity(str(tmp_path))) is None
 
 
 def test_a_folder_that_must_be_mounted_is_offline_while_it_is_not(in_namespace, tmp_path):
@@ -108,22 +45,49 @@ def test_a_folder_that_must_be_mounted_is_offline_while_it_is_not(in_namespace, 
     assert in_namespace("""
 point = Path(os.getcwd(), "point")
 sh("mount", "-t", "tmpfs", "share", point)
-print(availability.why_offline(point, point, None, list))
+print(availability.why_offline(point, point, None, lambda count: []))
 """) == ["None"]
-
-
-def test_the_same_place_with_another_filesystem_has_another_identity(in_namespace):
-    first, same, second = in_namespace("""
-os.mkdir("g")
-root = os.path.realpath("g")
-print(availability.identity(root)); print(availability.identity(root))
-sh("mount", "-t", "tmpfs", "share", root)
-print(availability.identity(root))
-""")
-    assert first == same != second
 
 
 def test_a_folder_that_cannot_be_listed_is_offline(tmp_path):
     file = tmp_path / "gallery"
     file.touch()
     assert "cannot be read" in str(why(file, []))
+
+
+def gone(photo: str, folder: Path, known: list[str], identity: str | None, **wishes: Path) -> bool:
+    gallery = GallerySettings(folder, **wishes)
+    return availability.is_gone(
+        Path(photo), gallery, identity, lambda count: list(map(Path, known))
+    )
+
+
+def test_a_photo_is_gone_only_from_a_gallery_that_is_online(tmp_path):
+    folder = tmp_path / "gallery"
+    folder.mkdir()
+    (folder / "here.jpg").touch()
+    (folder / "link.jpg").symlink_to("nowhere")
+    identity = filesystems.identity(str(folder))
+    known = ["here.jpg", "cat.jpg"]
+    assert gone("cat.jpg", folder, known, identity)
+    assert not gone("here.jpg", folder, known, identity)
+    assert not gone("link.jpg", folder, known, identity)
+    assert gone("cat.jpg", folder, known, "nfs on another machine")
+    assert not gone("cat.jpg", folder, ["cat.jpg", "dog.jpg", "here.jpg"], "ext4 elsewhere")
+    assert not gone("cat.jpg", folder, known, identity, mount_point=folder)
+    (folder / "here.jpg").unlink()
+    (folder / "link.jpg").unlink()
+    (folder / ".photomendignore").touch()
+    assert not gone("cat.jpg", folder, known, identity)
+    assert not gone("cat.jpg", tmp_path / "away", known, identity)
+
+
+@pytest.mark.parametrize("known", [[], ["cat.jpg"], ["cat.jpg", "here.jpg"]])
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("others", [[], ["here.jpg"], ["lost+found"]])
+def test_watcher_and_worker_judge_alike(tmp_path, known, same, others):
+    for name in others:
+        (tmp_path / name).touch()
+    identity = filesystems.identity(str(tmp_path)) if same else "nfs elsewhere"
+    online = why(tmp_path, known, identity) is None
+    assert gone("cat.jpg", tmp_path, known, identity) == online

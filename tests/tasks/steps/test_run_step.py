@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import photos, publishing
+from storage import filesystems, photos, publishing
 from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
 from storage.formats.safe_open import Limits
@@ -100,6 +100,11 @@ def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, hom
 
 def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, home, take_photo):
     take_photo("here.jpg")
+    gallery = home / "gallery"
+    jobs.note_gallery(
+        "g", host="here", root=gallery, output=home / "output", filesystem="ext4", watching="events",
+        online=True, identity=filesystems.identity(str(gallery)),
+    )  # fmt: skip
     jobs.add("g", Path(), {"gone.jpg": "1"})
     answer(1)
     assert jobs.get(1).status is Status.CANCELLED
