@@ -12,6 +12,7 @@ from storage import publishing
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
 from storage.settings import settings
+from storage.text import printable
 from tasks.worker import notify
 
 log = logging.getLogger(__name__)
@@ -69,4 +70,4 @@ def sweep(jobs: Jobs) -> None:
                 if claim not in claimed:
                     path.unlink(missing_ok=True)
         except (OSError, SQLAlchemyError) as error:
-            log.warning("%s cannot be swept: %s", gallery.output_root, error)
+            log.warning("%s cannot be swept: %s", printable(gallery.output_root), error)

@@ -22,11 +22,11 @@ from storage.formats.safe_open import (
     MEGA,
     Limits,
     open_regular,
-    shown_path,
     unreadable_if_broken,
 )
 from storage.metadata import blocks
 from storage.metadata.blocks import Metadata
+from storage.text import printable
 
 
 class Inspection:
@@ -144,7 +144,7 @@ class Inspection:
         if width * height > self.limits.max_pixels:
             most = self.limits.max_pixels // MEGA
             pixels = f"{width} x {height} pixels"
-            shown = shown_path(self.path)
+            shown = printable(self.path)
             raise TooLarge(f"{shown} has {pixels}, more than max_megapixels = {most}")
         with unreadable_if_broken(self.path):
             if width < 1 or height < 1:
@@ -154,7 +154,7 @@ class Inspection:
         if self.source_bytes > self.limits.max_bytes:
             size = f"{self.source_bytes / MEGA:.0f} MB"
             most = self.limits.max_bytes // MEGA
-            shown = shown_path(self.path)
+            shown = printable(self.path)
             raise TooLarge(f"{shown} has {size}, more than max_megabytes = {most}")
 
 

@@ -15,6 +15,7 @@ from storage.database.tables import Job, galleries, now, pauses
 from storage.database.tables import jobs as table
 from storage.enums import Decision, ErrorKind, Outcome, Status
 from storage.settings import settings
+from storage.text import printable
 
 LINES = 12
 ENDED = (Status.DONE, Status.FAILED, Status.CANCELLED)
@@ -110,7 +111,7 @@ class Live:
     def summarise(self) -> None:
         """Print what became of the photos and what still waits."""
         for sentence in self._left_waiting():
-            self._console.print(Text(_escaped(sentence), style="yellow"), soft_wrap=True)
+            self._console.print(Text(printable(sentence), style="yellow"), soft_wrap=True)
         total = Table("decision", "photos")
         for word, number in self._decided.most_common():
             total.add_row(word, str(number))
@@ -151,7 +152,7 @@ class Live:
         minutes = (time.monotonic() - self._started) / 60
         shown.add_row("ended", f"{sum(self._decided.values())} photos in {minutes:.1f} min")
         for row in running:
-            shown.add_row("now", Text(_escaped(str(row.folder / row.name))))
+            shown.add_row("now", Text(printable(row.folder / row.name)))
         return shown
 
 
@@ -164,11 +165,7 @@ def _told(job: Job) -> Text:
     styles = {Decision.RESTORED: "green", Decision.KEPT_ORIGINAL: "cyan"}
     style = "red" if job.status is Status.FAILED else styles.get(job.decision or Decision.CLEAN, "")
     line = Text(f"{_word(job):<14} {job.category or '-':<17}", style=style)
-    line.append(f" {_escaped(str(job.source))}  ({job.seconds:.1f} s)", style="default")
+    line.append(f" {printable(job.source)}  ({job.seconds:.1f} s)", style="default")
     if why := job.reason or job.error:
-        line.append(f"  {_escaped(why)}", style="dim")
+        line.append(f"  {printable(why)}", style="dim")
     return line
-
-
-def _escaped(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -24,6 +24,7 @@ from storage.database.jobs import Jobs
 from storage.enums import QUEUES, EngineName
 from storage.errors import AlreadyRunning, RedisMissing, SettingsError
 from storage.settings import PREFIX, GallerySettings, Settings, make, settings
+from storage.text import printable
 from storage.urls import without_password
 
 TICK_SECONDS = 0.5
@@ -87,7 +88,7 @@ def _with_gallery(
         raise SettingsError(f"{path} is no folder")
     name, gallery = next(
         ((n, g) for n, g in known.galleries.items() if g.path.resolve() == folder),
-        (str(folder).encode("utf-8", "backslashreplace").decode(), GallerySettings(folder)),
+        (printable(folder), GallerySettings(folder)),
     )
     wishes = {"backlog": backlog or "all"}
     if output is not None:

@@ -18,6 +18,7 @@ from storage.formats.detect import is_photo_name
 from storage.ignored_names import is_ignored
 from storage.publishing import MARKER
 from storage.settings import BESIDE, GallerySettings
+from storage.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
             GitIgnoreSpec.from_lines([line])
             good.append(line)
         except ValueError as error:
-            log.warning("%a is no pattern and is not used: %s", line, error)
+            log.warning("%s is no pattern and is not used: %s", printable(line), error)
     return GitIgnoreSpec.from_lines(good)
 
 
@@ -169,7 +170,7 @@ def _read(path: str) -> str:
             return ""
         return os.fsdecode(os.read(file, IGNORE_FILE_BYTES))
     except OSError as error:
-        log.warning("%r cannot be read: %s", os.fsencode(path), error)
+        log.warning("%s cannot be read: %s", printable(path), error.strerror)
         return ""
     finally:
         os.close(file)

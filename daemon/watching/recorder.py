@@ -13,6 +13,7 @@ from storage.database.jobs import Jobs
 from storage.database.tables import Gallery
 from storage.enums import BACKLOG
 from storage.settings import GallerySettings, settings
+from storage.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Recorder:
         )
         self._jobs.note_backlog(self.name, folder, _fingerprints(photos, left_alone))
         if added:
-            log.info("gallery %s: %d new in %a", self.name, len(added), str(folder))
+            log.info("gallery %s: %d new in %s", self.name, len(added), printable(folder))
         return added
 
     def gone(self, folder: Path, names: Collection[str] | None = None) -> None:

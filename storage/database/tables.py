@@ -15,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from storage.enums import NEW_PHOTO, Category, Decision, ErrorKind, Status
+from storage.text import printable
 
 
 class now(FunctionElement[float]):
@@ -63,7 +64,7 @@ class Sentence(sa.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: object) -> str | None:
         """Escape for the database."""
-        return None if value is None else value.encode("utf-8", "backslashreplace").decode()
+        return None if value is None else printable(value)
 
 
 def _words(kind: Any) -> sa.Enum:

@@ -15,6 +15,7 @@ from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats.containers import Malformed
 from storage.formats.detect import PREFIX_BYTES, Format, sniff
 from storage.settings import Settings
+from storage.text import printable
 
 MEGA = 1_000_000
 _NOT_REGULAR = (errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR)
@@ -64,7 +65,7 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: the disk or the share does not give it.
 
     """
-    shown = shown_path(path)
+    shown = printable(path)
     try:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
@@ -95,13 +96,8 @@ def unreadable_if_broken(path: Path) -> Iterator[None]:
         reason = str(error).split("\n")[0] or type(error).__name__
         if isinstance(error, UnidentifiedImageError):  # its text names an address in memory
             reason = "no decoder knows what it is"
-        message = f"{shown_path(path)} is no photo that can be decoded: {reason}"
+        message = f"{printable(path)} is no photo that can be decoded: {reason}"
         raise UnreadablePhoto(message) from error
-
-
-def shown_path(path: Path) -> str:
-    """Return a path as text, whatever bytes it has."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def kind_of(file: BinaryIO) -> Format:

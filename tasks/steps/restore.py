@@ -19,6 +19,7 @@ from storage.errors import TooLarge
 from storage.metadata import sidecar
 from storage.photos import Photo
 from storage.settings import settings
+from storage.text import printable
 from tasks.mend import Engine, Mended, mend
 from tasks.receipt import provenance
 from tasks.steps import paths, reuse
@@ -52,7 +53,7 @@ def restore(job: Job) -> None:
             same = old.output == relative
             if same or publishing.remove(paths.output(old, old.output), old.sha256):
                 jobs.forget_output(old)
-    log.info("job %d restored as %s -> %s", job.id, job.category, ascii(str(relative)))
+    log.info("job %d restored as %s -> %s", job.id, job.category, printable(relative))
     return None
 
 

@@ -244,9 +244,9 @@ def test_a_reason_may_name_a_photo_whose_name_is_not_utf_8(jobs, claim):
     odd = os.fsdecode(b"caf\xe9.jpg")
     jobs.add("g", FOLDER, {odd: "1"})
     jobs.end_with_error(claim(), ErrorKind.MACHINE, f"{odd} is away", pause_seconds=0.0)
-    assert only(jobs).error == "caf\\udce9.jpg is away"
+    assert only(jobs).error == "caf\\xe9.jpg is away"
     jobs.finish(claim(), Decision.RESTORED, f"the result of {odd}, the same photo")
-    assert only(jobs).reason == "the result of caf\\udce9.jpg, the same photo"
+    assert only(jobs).reason == "the result of caf\\xe9.jpg, the same photo"
 
 
 def test_the_migrations_make_what_the_tables_say(home, monkeypatch):
