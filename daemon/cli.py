@@ -11,8 +11,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from daemon.commands.status import status
 from daemon.console import exit_codes
 from daemon.console.exit_codes import Exit
-from daemon.console.output import text
 from storage.errors import PhotomendError
+from storage.text import printable
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def _run(words: list[str]) -> None:
 
 
 def _end(sentence: str, code: Exit) -> None:
-    typer.echo(f"photomend: {text(sentence)}", err=True)
+    typer.echo(f"photomend: {printable(sentence)}", err=True)
     sys.exit(code)
 
 

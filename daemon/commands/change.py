@@ -11,13 +11,14 @@ import typer
 from daemon.commands.status import Json
 from daemon.console import output, session, targets
 from daemon.console.exit_codes import Exit, Unknown
-from daemon.console.output import as_json, text
+from daemon.console.output import as_json
 from storage import publishing
 from storage.database import search
 from storage.database.search import Filter
 from storage.database.tables import Job
 from storage.enums import Category, ErrorKind, Status
 from storage.settings import BESIDE
+from storage.text import printable
 
 RING_SECONDS = 3.0
 """A Redis that does not answer is not waited for: a keeper rings in a while."""
@@ -102,17 +103,21 @@ def _remove(job: Job) -> None:
     gallery = targets.gallery(job.gallery)
     root = gallery.output_root
     if gallery.name not in BESIDE and not (root / publishing.MARKER).exists():
-        raise Unknown(f"{text(root)} holds no results now; is its disk or share mounted?")
+        raise Unknown(f"{printable(root)} holds no results now; is its disk or share mounted?")
     assert job.output is not None
     if not publishing.remove(root / job.output, job.sha256):
-        typer.echo(f"{text(root / job.output)} was changed since it was made: it stays", err=True)
+        typer.echo(
+            f"{printable(root / job.output)} was changed since it was made: it stays", err=True
+        )
 
 
 def _result(name: str) -> Job:
     for job in targets.jobs(name):
         if job.status is Status.DONE and job.output is not None:
             return job
-    raise Unknown(f"{text(name)} has no result to reject; see `photomend show {text(name)}`")
+    raise Unknown(
+        f"{printable(name)} has no result to reject; see `photomend show {printable(name)}`"
+    )
 
 
 def cancel(
@@ -181,7 +186,7 @@ def _scope(category: str | None, gallery: str | None) -> tuple[str, str]:
 
 
 def _scoped(scope: str, name: str) -> str:
-    return "everything" if scope == "all" else f"the {scope} {text(name)}"
+    return "everything" if scope == "all" else f"the {scope} {printable(name)}"
 
 
 def add(
@@ -228,7 +233,7 @@ def _report(jobs: list[Job], done: str, *, json: bool) -> None:
     if json:
         return as_json([job.to_json() for job in jobs])
     for job in jobs[:20]:
-        typer.echo(f"job {job.id} is {done}: {text(job.source)}")
+        typer.echo(f"job {job.id} is {done}: {printable(job.source)}")
     if len(jobs) != 1:
         typer.echo(f"{len(jobs)} jobs are {done}")
     return None

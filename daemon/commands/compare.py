@@ -8,9 +8,10 @@ import typer
 
 from daemon.commands.status import Json
 from daemon.console.exit_codes import Exit
-from daemon.console.output import as_json, table, text
+from daemon.console.output import as_json, table
 from storage.enums import EngineName
 from storage.errors import PhotomendError
+from storage.text import printable
 
 PICTURES = (".jpg", ".png", ".webp", ".jpeg")
 
@@ -40,7 +41,7 @@ def compare(
         except (PhotomendError, OSError) as error:
             failed = True
             reason = getattr(error, "strerror", None) or str(error)
-            typer.echo(f"{text(str(path))}: left out: {text(reason)}", err=True)
+            typer.echo(f"{printable(str(path))}: left out: {printable(reason)}", err=True)
     if found:
         comparison.draw(found, sheet)
     if json:
@@ -49,11 +50,11 @@ def compare(
         table(
             ["photo", "engine", "found", "score", "decision", "seconds", "reason"],
             [
-                (text(s.path), s.engine, s.category, f"{s.score:.2f}", s.decision,
+                (printable(s.path), s.engine, s.category, f"{s.score:.2f}", s.decision,
                  f"{s.seconds:.1f}", s.reason)
                 for each in found for s in each.shown
             ],
         )  # fmt: skip
-        typer.echo(f"before and after: {text(str(sheet))}")
+        typer.echo(f"before and after: {printable(str(sheet))}")
     if failed:
         raise typer.Exit(Exit.PROBLEM)

@@ -9,11 +9,12 @@ import typer
 from daemon.commands.status import Json
 from daemon.console import session, targets
 from daemon.console.exit_codes import Exit
-from daemon.console.output import as_json, seconds, section, span, table, text, when
+from daemon.console.output import as_json, seconds, section, span, table, when
 from storage.database import search
 from storage.database.search import Filter
 from storage.database.tables import Job
 from storage.enums import Category, Decision, ErrorKind, Status
+from storage.text import printable
 
 SHOWN = 50
 """So many jobs are listed on a screen if no limit is given."""
@@ -93,17 +94,17 @@ def show(
         if number:
             typer.echo()
         _show(job)
-        section("history", [f"{when(event.at)}  {text(event.event)}" for event in events])
+        section("history", [f"{when(event.at)}  {printable(event.event)}" for event in events])
     return None
 
 
 def _show(job: Job) -> None:
     section("job", [f"{job.id}, {job.status}"])
-    section("photo", [f"{text(job.source)} in {job.gallery}{', gone' if job.gone_at else ''}"])
+    section("photo", [f"{printable(job.source)} in {job.gallery}{', gone' if job.gone_at else ''}"])
     section("recorded", [f"{when(job.created_at)}, as {job.fingerprint}"])
     section("category", [job.category.value] if job.category else [])
     section("decision", [_decision(job)] if job.decision else [])
-    section("result", [text(job.output)] if job.output else [])
+    section("result", [printable(job.output)] if job.output else [])
     section("error", [_error(job)] if job.error else [])
     section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} together"])
     section("scores", _facts(job.scores or {}))
@@ -111,17 +112,17 @@ def _show(job: Job) -> None:
 
 
 def _decision(job: Job) -> str:
-    return f"{job.decision}: {text(job.reason)}" if job.reason else str(job.decision)
+    return f"{job.decision}: {printable(job.reason)}" if job.reason else str(job.decision)
 
 
 def _error(job: Job) -> str:
-    return f"{job.error_kind}: {text(job.error)}" if job.error_kind else text(job.error)
+    return f"{job.error_kind}: {printable(job.error)}" if job.error_kind else printable(job.error)
 
 
 def _facts(facts: dict[str, Any]) -> list[str]:
     """Return one line for each fact; a list has one for each of its items."""
     return [
-        f"{text(name)}: {_fact(item)}"
+        f"{printable(name)}: {_fact(item)}"
         for name, value in facts.items()
         for item in (value if isinstance(value, list) else [value])
     ]
@@ -129,8 +130,8 @@ def _facts(facts: dict[str, Any]) -> list[str]:
 
 def _fact(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{text(name)} {_fact(item)}" for name, item in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else text(value)
+        return ", ".join(f"{printable(name)} {_fact(item)}" for name, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else printable(value)
 
 
 def explain(
@@ -147,8 +148,8 @@ def explain(
     if json:
         return as_json(asdict(story))
     for line in story.facts:
-        typer.echo(text(line))
-    typer.echo(f"now: {text(story.now)}")
+        typer.echo(printable(line))
+    typer.echo(f"now: {printable(story.now)}")
     return None
 
 
@@ -165,7 +166,7 @@ def doctor(json: Json = False) -> None:
     else:
         for finding in findings:
             typer.echo(
-                f"{'✓' if finding.well else '✗'} {text(finding.subject)}: {text(finding.text)}"
+                f"{'✓' if finding.well else '✗'} {printable(finding.subject)}: {printable(finding.text)}"
             )
     if not all(finding.well for finding in findings):
         raise typer.Exit(Exit.PROBLEM)

@@ -6,9 +6,10 @@ import typer
 
 from daemon.console import session
 from daemon.console.exit_codes import Exit
-from daemon.console.output import as_json, section, text
+from daemon.console.output import as_json, section
 from daemon.reports import status as overview
 from storage.database import status as enquiries
+from storage.text import printable
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: JSON, in ASCII.")]
 
@@ -34,7 +35,7 @@ def status(
         as_json(overview.to_json(seen) | ({"problems": found} if check else {}))
     else:
         overview.show(seen)
-        section("PROBLEMS", map(text, found))
+        section("PROBLEMS", map(printable, found))
     if found:
         raise typer.Exit(Exit.PROBLEM)
     return None

@@ -11,10 +11,11 @@ import typer
 
 from daemon.commands.status import Json
 from daemon.console.exit_codes import Exit, Unknown
-from daemon.console.output import as_json, table, text
+from daemon.console.output import as_json, table
 from storage.enums import QUEUES, EngineName
 from storage.errors import PhotomendError
 from storage.settings import settings
+from storage.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +170,7 @@ def _pull(weights: "Weights", *, accept: bool, quiet: bool) -> tuple[list[object
                 files.append(_file(file, pin) | {"fetched_from": origin})
                 typer.echo(f"  {_arrival(file, origin)}", err=quiet)
     except PhotomendError as error:
-        typer.echo(f"photomend: {text(error)}", err=True)
+        typer.echo(f"photomend: {printable(error)}", err=True)
         return files, str(error)
     return files, None
 
@@ -246,7 +247,7 @@ def verify(
             error, failed = str(problem), True
         told.append(_terms(weights) | {"files": files, "error": error})
         if not json:
-            typer.echo(f"{'✗' if error else '✓'} {weights.name}: {text(error or 'is right')}")
+            typer.echo(f"{'✗' if error else '✓'} {weights.name}: {printable(error or 'is right')}")
     if json:
         as_json(told)
     if failed:

@@ -1,7 +1,6 @@
 """How values look on the screen and in JSON."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,16 +8,9 @@ from typing import Any
 
 import typer
 
+from storage.text import printable
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-
-
-def text(value: object) -> str:
-    """Return a value in characters that any terminal can show; odd bytes of a name escaped."""
-    shown = os.fsencode(str(value)).decode("utf-8", "backslashreplace")
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in shown
-    )
 
 
 def as_json(value: object) -> None:
@@ -72,5 +64,5 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*("" if cell is None else text(cell) for cell in row))
+        shown.add_row(*("" if cell is None else printable(cell) for cell in row))
     console.print(shown)

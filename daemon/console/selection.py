@@ -7,11 +7,11 @@ from pathlib import Path
 
 from daemon.console import targets
 from daemon.console.exit_codes import Unknown
-from daemon.console.output import text
 from daemon.console.targets import Place
 from daemon.watching import ignore_rules
 from daemon.watching.scanner import FullScan, Scanner
 from storage import fingerprints
+from storage.text import printable
 
 
 def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
@@ -24,17 +24,19 @@ def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
     for path in paths:
         here = targets.place(path)
         if here is None:
-            raise Unknown(f"{text(path)} lies in no gallery; see `photomend explain {text(path)}`")
+            raise Unknown(
+                f"{printable(path)} lies in no gallery; see `photomend explain {printable(path)}`"
+            )
         gallery = targets.gallery(here.gallery)
         found = Path(os.path.realpath(gallery.path)) / here.source
         if not found.exists():
-            raise Unknown(f"{text(path)} is not there")
+            raise Unknown(f"{printable(path)} is not there")
         if reason := ignore_rules.why_ignored(gallery, here.source):
-            raise Unknown(f"{text(path)} is ignored: {text(reason)}")
+            raise Unknown(f"{printable(path)} is ignored: {printable(reason)}")
         if found.is_dir():
             yield from _below(here)
         elif reason := ignore_rules.why_no_photo(found):
-            raise Unknown(f"{text(path)} is {reason}")
+            raise Unknown(f"{printable(path)} is {reason}")
         else:
             yield here, fingerprints.of(found.stat())
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daemon.console.exit_codes import Unknown
-from daemon.console.output import text
 from daemon.console.session import engine
 from storage.database import search, status
 from storage.database.search import Filter
 from storage.database.tables import Job
 from storage.settings import GallerySettings, settings
+from storage.text import printable
 
 
 class Place(NamedTuple):
@@ -86,7 +86,9 @@ def jobs(name: str) -> list[Job]:
     for found in _jobs_at(Path(name)):
         if found:
             return found
-    raise Unknown(f"no job of {text(name)} is known; `photomend explain {text(name)}` says why")
+    raise Unknown(
+        f"no job of {printable(name)} is known; `photomend explain {printable(name)}` says why"
+    )
 
 
 def all_of(names: list[str]) -> list[int]:
@@ -118,7 +120,7 @@ def _filter(common: Filter, name: str) -> Filter:
     if here := place(path):
         return replace(common, gallery=here.gallery, below=here.source)
     if path.is_absolute():
-        raise Unknown(f"{text(path)} lies in no gallery")
+        raise Unknown(f"{printable(path)} lies in no gallery")
     return replace(common, below=path)
 
 

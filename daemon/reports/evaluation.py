@@ -14,12 +14,13 @@ from PIL import ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import track
 
-from daemon.console.output import table, text
+from daemon.console.output import table
 from daemon.reports import contact_sheet
 from storage.enums import Category, Decision, Degradation, EngineName
 from storage.errors import PhotomendError
 from storage.formats.safe_open import Limits
 from storage.settings import settings
+from storage.text import printable
 from tasks import loading
 from tasks.evaluation import manifest as manifests
 from tasks.evaluation import summary
@@ -69,7 +70,7 @@ def run(manifest: Path, name: EngineName, limit: int | None) -> Report:
             evaluated.append(evaluate(row, engine, limits)[0])
         except (PhotomendError, OSError) as error:
             bad.append(str(error))
-            typer.echo(f"left out: {text(error)}", err=True)
+            typer.echo(f"left out: {printable(error)}", err=True)
     return Report(engine, evaluated, bad)
 
 

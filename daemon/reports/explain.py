@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from daemon.console import session, targets
-from daemon.console.output import span, text
+from daemon.console.output import span
 from daemon.console.targets import Place
 from daemon.watching import ignore_rules
 from storage import fingerprints
@@ -16,6 +16,7 @@ from storage.database.tables import Job
 from storage.enums import Decision, Status
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.settings import GallerySettings, settings
+from storage.text import printable
 
 
 class Rule(StrEnum):
@@ -118,7 +119,7 @@ def _next_of(job: Job, path: Path) -> str:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
             reason = _left_alone(path)
-            again = f"`photomend add {text(path)}` asks for it"
+            again = f"`photomend add {printable(path)}` asks for it"
             return f"nothing: it is {reason}" if reason else f"nothing of itself; {again}"
         case Status.DONE:
             return (
@@ -167,6 +168,6 @@ def _next_of_new(gallery: GallerySettings, path: Path, facts: list[str], *, scan
     if not scanned and changed_at < gallery.since:
         return (
             f'the first full scan will count it as backlog (backlog = "{gallery.backlog}") and leave '
-            f"it alone; `photomend add {text(path)}` mends it"
+            f"it alone; `photomend add {printable(path)}` mends it"
         )
     return "the next scan will queue it, if the watcher runs; see `photomend status`"

@@ -5,12 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from daemon.console.output import section, span, text, when
+from daemon.console.output import section, span, when
 from storage.database import status as enquiries
 from storage.database.status import Summary, Trouble
 from storage.database.tables import Gallery, Job, Pause, Worker
 from storage.enums import QUEUES, Decision, Status
 from storage.settings import settings
+from storage.text import printable
 
 SCHEMA = 1
 """Of the JSON object; it grows when a name changes its meaning or goes."""
@@ -100,7 +101,7 @@ def show(seen: Summary) -> None:
     oldest = seen.examples.get(seen.counts.oldest_waiting or 0)
     if oldest is not None:
         age = span(seen.now - oldest.created_at)
-        section("waits", [f"longest: job {oldest.id}, {text(oldest.source)}, for {age}"])
+        section("waits", [f"longest: job {oldest.id}, {printable(oldest.source)}, for {age}"])
     section("galleries", [_gallery(seen, gallery) for gallery in seen.galleries])
     section("workers", [_worker(seen, w) for w in seen.workers] or ["none"])
     for status in (Status.FAILED, Status.QUEUED):
@@ -116,18 +117,18 @@ def _pace(seen: Summary) -> str:
 
 def _running(seen: Summary, job: Job) -> str:
     since = span(seen.now - (job.claimed_at or seen.now))
-    return f"job {job.id}, {job.category or 'classify'}, for {since}: {text(job.source)}"
+    return f"job {job.id}, {job.category or 'classify'}, for {since}: {printable(job.source)}"
 
 
 def _gallery(seen: Summary, gallery: Gallery) -> str:
-    where = f"{gallery.name}: {text(gallery.root)} ({gallery.filesystem})"
+    where = f"{gallery.name}: {printable(gallery.root)} ({gallery.filesystem})"
     if not gallery.online:
-        return f"{where} is OFFLINE: {text(gallery.reason)}"
+        return f"{where} is OFFLINE: {printable(gallery.reason)}"
     if gallery.walked_at is None:
-        return f"{where}, watched by {text(gallery.watching)}; its first walk has not ended"
+        return f"{where}, watched by {printable(gallery.watching)}; its first walk has not ended"
     took = span(gallery.walk_seconds or 0.0)
     return (
-        f"{where}, watched by {text(gallery.watching)}; {gallery.photos or 0:,} photos, "
+        f"{where}, watched by {printable(gallery.watching)}; {gallery.photos or 0:,} photos, "
         f"walked {span(seen.now - gallery.walked_at)} ago in {took}"
     )
 
@@ -144,7 +145,7 @@ def _worker(seen: Summary, worker: Worker) -> str:
 
 def _trouble(seen: Summary, trouble: Trouble) -> str:
     latest = seen.examples[trouble.latest]
-    return f"{trouble.count:,} {trouble.kind}; job {latest.id}: {text(latest.error)}"
+    return f"{trouble.count:,} {trouble.kind}; job {latest.id}: {printable(latest.error)}"
 
 
 def _pause(pause: Pause) -> str:

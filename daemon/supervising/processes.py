@@ -17,8 +17,9 @@ from typing import IO
 
 import psutil
 
-from daemon.console.output import span, text
+from daemon.console.output import span
 from storage import atomic_files
+from storage.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Member:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(self.log_start, end - LINE_BYTES))
             lines = log.read().decode(errors="replace").split("\n")
-        return next((text(line.strip()) for line in reversed(lines) if line.strip()), "")
+        return next((printable(line.strip()) for line in reversed(lines) if line.strip()), "")
 
     def lives(self) -> bool:
         """Return whether the process runs."""

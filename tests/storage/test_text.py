@@ -1,8 +1,12 @@
 """Whatever a file is called, people see it on one line and no terminal obeys it."""
 
 import os
+import re
+from pathlib import Path
 
 from storage.text import printable
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_odd_bytes_and_control_characters_are_escaped_and_nothing_else():
@@ -13,3 +17,14 @@ def test_odd_bytes_and_control_characters_are_escaped_and_nothing_else():
     shown = printable(bytes(range(256)).decode("utf-8", "surrogateescape"))
     assert shown.isprintable() and shown.encode()
     assert printable(shown) == shown
+
+
+def test_nothing_else_escapes_what_people_read():
+    # The command line's stream takes any text; the contact sheet's font has ASCII letters only.
+    users = {
+        str(path.relative_to(ROOT))
+        for folder in ("daemon", "tasks", "storage")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"backslashreplace|(?<![\w.])ascii\(|%a\b|!a\}", path.read_text())
+    }
+    assert users == {"daemon/cli.py", "daemon/reports/contact_sheet.py"}
