@@ -6,12 +6,9 @@ from functools import cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from storage.photos import Image
 from tasks.imaging.light import Plane, luma
-
-Spectrum = NDArray[np.complex64]
 
 NORMAL_95 = 1.96
 """Standard deviations on each side that hold 95 % of a normal distribution."""

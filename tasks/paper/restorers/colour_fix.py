@@ -1,8 +1,8 @@
 """Give an enlarged image the colours of the one it was made from.
 
-Diffusion shifts colours. By wavelets, all that is coarse comes from the original; by YCbCr, its
-colours do and the brightness stays. Wang et al., "Exploiting diffusion prior for real-world image
-super-resolution" (StableSR), 2023, which took the wavelets from image stylisation.
+Diffusion shifts colours, so all that is coarse comes from the original, by wavelets. Wang et al.,
+"Exploiting diffusion prior for real-world image super-resolution" (StableSR), 2023, which took the
+wavelets from image stylisation.
 """
 
 import cv2
@@ -17,12 +17,6 @@ from tasks.paper.tensors import image_of, tensor_of
 LEVELS = 5
 """Of the wavelets: what is coarser than some 32 pixels comes from the original."""
 
-# ITU-R BT.601 in studio range, 16 to 235 and 16 to 240 of 255: rows are Y, Cb, Cr.
-TO_YCBCR = (
-    np.array(((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214)))
-    / 255
-)
-
 
 def by_wavelets(image: Image, original: Image) -> Image:
     """Take all that is coarse from the original, of any size; not clipped to [0, 1].
@@ -30,13 +24,6 @@ def by_wavelets(image: Image, original: Image) -> Image:
     `original` must be without any frame that was put around it to make it fit a net.
     """
     return image + coarse(resized(original, image.shape[:2]) - image)
-
-
-def by_ycbcr(image: Image, original: Image) -> Image:
-    """Take the colours, but not the brightness, from the original, of any size; in [0, 1]."""
-    drift = (resized(original, image.shape[:2]) - image) @ TO_YCBCR.T.astype(np.float32)
-    drift[..., 0] = 0
-    return np.clip(image + drift @ np.linalg.inv(TO_YCBCR).T.astype(np.float32), 0, 1)
 
 
 def coarse(image: Image) -> Image:

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from storage.photos import Image
-from tasks.imaging.light import Plane
 from tasks.imaging.tiles import shrunk
 from tasks.paper.checkpoints import opened
 from tasks.paper.nets.rrw import SeparationNet, location_net
@@ -54,16 +53,6 @@ class Separate:
             made.clip(0, 1) - small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC
         )
         return np.clip(image + np.asarray(change, np.float32), 0, 1)
-
-    @torch.inference_mode()
-    def where(self, image: Image) -> Plane:
-        """Give where reflections are, (H, W) in [0, 1]: edges that are theirs, not areas."""
-        small = shrunk(image, LONGEST)
-        planes = tensor_of(_framed(small), self.device)
-        found = self.locate(planes)[0, 0].float().cpu().numpy()
-        found = found[: small.shape[0], : small.shape[1]]
-        sized = cv2.resize(found, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        return np.asarray(np.nan_to_num(sized), np.float32).clip(0, 1)
 
 
 def load(location: Path, separation: Path, device: torch.device) -> Separate:
