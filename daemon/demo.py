@@ -18,10 +18,10 @@ from skimage import data
 
 from daemon.reports import contact_sheet
 from daemon.supervising import up
-from storage import photos
-from storage.database.jobs import Jobs
-from storage.database.tables import Job
-from storage.database.tables import jobs as table
+from storage import database, photos
+from storage.database import search
+from storage.database.records import Job
+from storage.database.search import Filter
 from storage.enums import Decision, Degradation
 from storage.formats.safe_open import Limits
 from storage.photos import Image
@@ -148,10 +148,7 @@ def _image(path: Path) -> Image:
 
 def _jobs() -> list[Job]:
     """Return the jobs of this trial by the names of their photos."""
-    jobs = Jobs.at(settings().database)
-    query = table.select().where(table.c.gone_at.is_(None))
-    with jobs.engine.execution_options(reads=True).connect() as connection:
-        rows = connection.execute(query.order_by(table.c.folder, table.c.name, table.c.id))
-        found = [Job.of(row) for row in rows]
-    jobs.engine.dispose()
-    return found
+    engine = database.open_engine(settings().database)
+    found = [job for job in search.jobs(engine, Filter()) if job.gone_at is None]
+    engine.dispose()
+    return sorted(found, key=lambda job: (job.source, job.id))

@@ -1,4 +1,4 @@
-"""Put right what died: release lost claims, ring for what waits, sweep what nobody will publish."""
+"""Release lost claims, renew notifications and remove left temporary files."""
 
 import logging
 import time
@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import publishing
+from storage.database import search
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
 from storage.settings import settings
@@ -17,57 +18,61 @@ from tasks.worker import notify
 
 log = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 3600.0
-"""Pause between two sweeps of the output trees."""
+CLEANUP_SECONDS = 3600.0
+"""Pause in seconds between two cleanups of the output trees."""
 
 
-def keep(jobs: Jobs, stop: Event) -> None:
-    """Keep house until `stop` is set; any number of keepers may do so at once."""
-    last, next_sweep = time.monotonic(), 0.0
-    sweeper = Thread()
+def run(jobs: Jobs, stop: Event) -> None:
+    """Do the maintenance until `stop` is set; several processes may do it at the same time."""
+    last, next_cleanup = time.monotonic(), 0.0
+    cleanup = Thread()
     try:
         while not stop.wait(settings().keep_seconds):
             present = time.monotonic()
             late = present - last > settings().keep_seconds + settings().lost_seconds / 2
             last = present
             try:
-                if not late:  # after a suspend, workers may beat once before they are judged
+                if not late:  # after a suspend, workers need time for a heartbeat
                     release(jobs)
-                top_up(jobs)
+                renew_notifications(jobs)
             except (SQLAlchemyError, OperationalError, RedisError) as error:
-                log.warning("the keeper tries again: %s", error)
-            if present >= next_sweep and not sweeper.is_alive():
-                # A share can hang, so in a thread that can be left behind.
-                sweeper = Thread(target=sweep, args=(jobs,), name="sweep", daemon=True)
-                sweeper.start()
-                next_sweep = present + SWEEP_SECONDS
+                log.warning("maintenance failed and is tried again: %s", error)
+            if present >= next_cleanup and not cleanup.is_alive():
+                # A share can hang, so this is a thread that the process can abandon.
+                cleanup = Thread(target=clean_up, args=(jobs,), name="cleanup", daemon=True)
+                cleanup.start()
+                next_cleanup = present + CLEANUP_SECONDS
     finally:
-        stop.set()  # a keeper that died must not leave a watcher that looks alive
+        stop.set()  # without maintenance, the watcher must end, too
 
 
 def release(jobs: Jobs) -> None:
-    """Queue again what lost workers held."""
+    """Queue the jobs of lost workers again."""
     for job in jobs.release_lost(settings().lost_seconds):
         log.warning("job %d: %s, %s after %d attempts", job.id, job.error, job.status, job.attempts)
 
 
-def top_up(jobs: Jobs) -> None:
-    """Ring until as many bells wait as jobs, or the window is full."""
+def renew_notifications(jobs: Jobs) -> None:
+    """Send notifications until each due job has one, or the queue has its maximum number."""
     for queue in QUEUES:
-        due = jobs.due(queue, settings().window)
+        due = search.due(jobs.engine, queue, settings().window)
         for job_id in due[notify.waiting(queue) :] if due else []:
             if not notify.ring(queue, job_id):
                 return
 
 
-def sweep(jobs: Jobs) -> None:
-    """Remove the temporary files of claims that have ended; list first, so that none is new."""
+def clean_up(jobs: Jobs) -> None:
+    """Remove the temporary files of claims that have ended.
+
+    The files are listed before the claims are read, so no file of a newer claim is among them.
+    """
     for gallery in settings().galleries.values():
         try:
             listed = list(publishing.temporaries(gallery.output_root))
-            claimed = jobs.claimed() if listed else set()
+            claims = search.claims(jobs.engine) if listed else set()
             for path, claim in listed:
-                if claim not in claimed:
+                if claim not in claims:
                     path.unlink(missing_ok=True)
         except (OSError, SQLAlchemyError) as error:
-            log.warning("%s cannot be swept: %s", printable(gallery.output_root), error)
+            folder = printable(gallery.output_root)
+            log.warning("temporary files in %s cannot be removed: %s", folder, error)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from storage.metadata.provenance import Provenance
 
 if TYPE_CHECKING:
-    from storage.database.tables import Job
+    from storage.database.records import Job
 
 
 @dataclass

@@ -82,10 +82,10 @@ def url(folder: Path) -> str:
     return f"sqlite:///{folder / 'state/jobs.db'}"
 
 
-def jobs_of(folder: Path):
-    from storage.database.jobs import Jobs
+def engine_of(folder: Path):
+    from storage import database
 
-    return Jobs.at(url(folder))
+    return database.open_engine(url(folder))
 
 
 @contextmanager
@@ -112,14 +112,14 @@ def until(happened: Callable[[], object], seconds: float = 300) -> None:
 def queue(folder: Path, environment: dict[str, str]) -> Figures:
     """Send photos through the queue with a chain that copies its input in memory."""
     number = 400
-    jobs = jobs_of(folder)
+    engine = engine_of(folder)
     for index in range(number):
         (folder / "gallery" / f"{index}.jpg").write_bytes(b"")
     armed = environment | {"BENCH": "1", "PYTHONPATH": str(ROOT / "tests/bench_engine")}
     armed["PHOTOMEND_KEEP_SECONDS"] = "0.2"
 
     def count(status: str) -> int:
-        with jobs.engine.connect() as connection:
+        with engine.connect() as connection:
             query = f"SELECT count(*) FROM jobs WHERE status = '{status}'"
             return int(connection.exec_driver_sql(query).scalar_one())
 
@@ -128,7 +128,7 @@ def queue(folder: Path, environment: dict[str, str]) -> Figures:
         until(lambda: count("queued") == number)
         with running(armed, "work", *queues):
             until(lambda: count("done") == number)
-    with jobs.engine.connect() as connection:
+    with engine.connect() as connection:
         spent = "SELECT sum(seconds), max(finished_at) - min(claimed_at) FROM jobs"
         seconds, _ = connection.exec_driver_sql(spent).one()
         span = connection.exec_driver_sql(
@@ -142,16 +142,18 @@ def queue(folder: Path, environment: dict[str, str]) -> Figures:
 
 def arrivals(folder: Path, environment: dict[str, str]) -> Figures:
     """Time from a file's close to its job's row, beyond the settle time."""
-    jobs = jobs_of(folder)
+    from storage.database import galleries
+
+    engine = engine_of(folder)
     waits = []
     with running(environment, "watch"):
-        until(lambda: (row := jobs.gallery("g")) and row.walked_at)
+        until(lambda: (row := galleries.get(engine, "g")) and row.scanned_at)
         for index in range(60):
             name = f"{index}.jpg"
             (folder / "gallery" / name).write_bytes(b"photo")
             closed = time.time()
-            until(lambda name=name: name in jobs.known("g", Path()), 60)
-            with jobs.engine.connect() as connection:
+            until(lambda name=name: name in galleries.known(engine, "g", Path()), 60)
+            with engine.connect() as connection:
                 created = connection.exec_driver_sql("SELECT max(created_at) FROM jobs")
                 waits.append(created.scalar_one() - closed - 1.0)
     waits.sort()
@@ -197,11 +199,13 @@ def walks(folder: Path, environment: dict[str, str]) -> Figures:
 
 
 def _idle(folder: Path, environment: dict[str, str]) -> Figures:
-    jobs = jobs_of(folder)
+    from storage.database import galleries, search
+
+    engine = engine_of(folder)
     quiet = environment | {"PHOTOMEND_SETTLE_SECONDS": "5"}
     with running(quiet, "watch") as watcher:
-        until(lambda: (row := jobs.gallery("g")) and row.walked_at)
-        time.sleep(15)  # the keeper has rung its window
+        until(lambda: (row := galleries.get(engine, "g")) and row.scanned_at)
+        time.sleep(15)  # maintenance has sent its notifications
         family = [psutil.Process(watcher.pid), *psutil.Process(watcher.pid).children(True)]
 
         def used() -> float:
@@ -211,7 +215,7 @@ def _idle(folder: Path, environment: dict[str, str]) -> Figures:
         time.sleep(40)
         share = (used() - before) / (time.monotonic() - begun)
         memory = sum(p.memory_full_info().pss for p in family)
-        until(lambda: jobs.due("classify", 1))
+        until(lambda: search.due(engine, "classify", 1))
     import redis
 
     client = redis.Redis(unix_socket_path=str(folder / "redis.sock"))
@@ -228,16 +232,19 @@ def walk(folder: Path) -> None:
 
     from daemon.watching.ignore_rules import Rules
     from daemon.watching.scanner import FullScan, Scanner
+    from storage.database import galleries
 
-    jobs, seconds = jobs_of(folder), []
+    engine, seconds = engine_of(folder), []
     root = str(folder / "gallery")
-    scanner = Scanner(root, Rules(), lambda name: jobs.known("g", name), settle_seconds=0)
+    scanner = Scanner(
+        root, Rules(), lambda name: galleries.known(engine, "g", name), settle_seconds=0
+    )
     for expected in (FOLDERS * FILES, 0):
         begun, added = time.perf_counter(), 0
         scanner.full_scan = FullScan()
         for found in scanner.scan(time.monotonic()):
             photos = {name: photo.fingerprint for name, photo in found.settled.items()}
-            added += len(jobs.add("g", Path(found.folder), photos))
+            added += len(galleries.add(engine, "g", Path(found.folder), photos))
         seconds.append(time.perf_counter() - begun)
         if added != expected:
             raise AssertionError(f"{added} photos were found, not {expected}")
@@ -252,9 +259,11 @@ def walk(folder: Path) -> None:
 
 def command_line(folder: Path, environment: dict[str, str]) -> Figures:
     """Time `photomend status` with 100,000 jobs against the bare import of what it needs."""
-    jobs = jobs_of(folder)
+    from storage.database import galleries, status
+
+    engine = engine_of(folder)
     for number in range(FOLDERS):
-        jobs.add("g", Path(str(number)), {f"{i}.jpg": "1" for i in range(FILES)})
+        galleries.add(engine, "g", Path(str(number)), {f"{i}.jpg": "1" for i in range(FILES)})
 
     def took(*command: str) -> float:
         best = 9.0
@@ -267,15 +276,13 @@ def command_line(folder: Path, environment: dict[str, str]) -> Figures:
         return best
 
     bare = took(sys.executable, "-c", "import typer, rich, sqlalchemy")
-    status = took(str(BIN / "photomend"), "status")
-    from storage.database import status as enquiries
-
+    took_status = took(str(BIN / "photomend"), "status")
     begun = time.perf_counter()
-    enquiries.counts(jobs.engine)
+    status.counts(engine)
     return {
         "bare import of typer, rich, sqlalchemy, s": bare,
-        "status with 100,000 jobs, s": status,
-        "status, times the bare import": status / bare,
+        "status with 100,000 jobs, s": took_status,
+        "status, times the bare import": took_status / bare,
         "status query with 100,000 jobs, ms": (time.perf_counter() - begun) * 1000,
     }
 

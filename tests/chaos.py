@@ -21,14 +21,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 import redis
+import sqlalchemy as sa
 from PIL import Image
 from skimage import data
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import publishing
-from storage.database.jobs import Jobs
-from storage.database.tables import Job
-from storage.database.tables import jobs as table
+from storage import database, publishing
+from storage.database import search
+from storage.database.records import Job
+from storage.database.search import Filter
 from storage.enums import Degradation, Status
 from storage.errors import DatabaseOlder
 from tasks.imaging.degrade import degrade
@@ -126,7 +127,7 @@ class Up:
             "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
             **{f"PHOTOMEND_{name}_SECONDS": str(value) for name, value in SETTINGS.items()},
         }
-        self.jobs: Jobs | None = None
+        self.engine: sa.Engine | None = None
         self.start()
 
     def start(self) -> None:
@@ -140,13 +141,12 @@ class Up:
     def rows(self) -> list[Job]:
         """Return all jobs, none while there is no database yet."""
         try:
-            if self.jobs is None:
+            if self.engine is None:
                 file = self.folder / "state/jobs.db"
                 if not file.exists():
                     return []
-                self.jobs = Jobs.at(f"sqlite:///{file}")
-            with self.jobs.engine.execution_options(reads=True).connect() as connection:
-                return [Job.of(row) for row in connection.execute(table.select())]
+                self.engine = database.open_engine(f"sqlite:///{file}")
+            return search.jobs(self.engine, Filter())
         except (SQLAlchemyError, DatabaseOlder):
             return []
 
@@ -225,8 +225,8 @@ class Up:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(timeout=90)
-        if self.jobs is not None:
-            self.jobs.engine.dispose()
+        if self.engine is not None:
+            self.engine.dispose()
 
 
 def _kind(line: str) -> str | None:

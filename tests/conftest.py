@@ -219,7 +219,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def jobs(home: Path) -> Iterator[Jobs]:
-    jobs = Jobs.at(settings().database, pause_seconds=0)
+    jobs = Jobs(database.open_engine(settings().database), pause_seconds=0, max_attempts=3)
     yield jobs
     jobs.engine.dispose()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage import publishing
+from storage.database import search
 from storage.enums import QUEUES, Degradation, Status
 
 FAILPOINTS = str(Path(__file__).parent / "failpoints")
@@ -34,7 +35,7 @@ def strike(home, jobs, photomend, take_photo, eventually):
         eventually(lambda: mark.exists() and mark.read_text())
         if how == "freeze":
             photomend("work", *QUEUES)
-        eventually(lambda: jobs.get(1).status is Status.DONE)
+        eventually(lambda: search.get(jobs.engine, 1).status is Status.DONE)
         assert publishing.sha256(original) == before
         return [int(process) for process in mark.read_text().split()]
 
@@ -46,7 +47,7 @@ def check(home, jobs):
     """The file on disk is the one whose hash the row names, and nothing else lies there."""
 
     def ended_once(category: str) -> None:
-        job = jobs.get(1)
+        job = search.get(jobs.engine, 1)
         assert (job.status, job.category, job.decision) == (Status.DONE, category, "restored")
         assert publishing.sha256(home / "output" / job.output) == job.sha256
         assert {path.name for path in (home / "output").iterdir()} == {"cat.jpg", publishing.MARKER}
@@ -81,10 +82,10 @@ def test_a_process_that_fails_while_it_classifies_a_clean_photo_changes_nothing(
     strike, jobs, home, how
 ):
     strike("classify", how, None)
-    assert jobs.get(1).decision == "clean"
+    assert search.get(jobs.engine, 1).decision == "clean"
     assert not list((home / "output").glob("*.*"))
 
 
 def _claimed_by(jobs, child: int) -> bool:
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     return bool(job.child == child and job.status is Status.RUNNING)

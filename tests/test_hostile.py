@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from storage import publishing
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Decision, Degradation, ErrorKind, Status
 

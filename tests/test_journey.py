@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from storage import publishing
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 

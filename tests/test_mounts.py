@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from storage import publishing
-from storage.database.tables import Job
+from storage.database import galleries
+from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Degradation, ErrorKind, Status
 
@@ -103,13 +104,13 @@ def test_when_gallery_unmounted(home, jobs, take_photo, house, eventually):
         take_photo(f"{number}.jpg")
     house()
     eventually(lambda: [j.status for j in every(jobs)] == [Status.DONE] * 3)
-    eventually(lambda: jobs.gallery("g").walked_at)
+    eventually(lambda: galleries.get(jobs.engine, "g").scanned_at)
     unmount(gallery)
-    eventually(lambda: not jobs.gallery("g").online)
+    eventually(lambda: not galleries.get(jobs.engine, "g").online)
     assert not list(gallery.iterdir())
     assert all(job.gone_at is None for job in every(jobs))
     mount("--bind", disk, gallery)
-    eventually(lambda: jobs.gallery("g").online)
+    eventually(lambda: galleries.get(jobs.engine, "g").online)
     take_photo("new.jpg", kind=Degradation.NOISE)
     eventually(lambda: [j.status for j in every(jobs)] == [Status.DONE] * 4)
     assert all(job.attempts == 0 for job in every(jobs))

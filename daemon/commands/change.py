@@ -14,14 +14,14 @@ from daemon.console.exit_codes import Exit, Unknown
 from daemon.console.output import as_json
 from storage import publishing
 from storage.database import search
+from storage.database.records import Job
 from storage.database.search import Filter
-from storage.database.tables import Job
 from storage.enums import Category, ErrorKind, Status
 from storage.settings import BESIDE
 from storage.text import printable
 
-RING_SECONDS = 3.0
-"""A Redis that does not answer is not waited for: a keeper rings in a while."""
+NOTIFY_SECONDS = 3.0
+"""Seconds to wait for Redis; after that, maintenance sends the notifications."""
 
 
 def retry(
@@ -58,7 +58,7 @@ def retry(
     else:
         ids = targets.all_of(names)
     again = session.jobs().retry(ids, from_scratch=from_scratch)
-    _ring(again)
+    _notify(again)
     if json:
         return as_json([job.to_json() for job in again])
     due = [job for job in again if job.error_kind is not None]
@@ -206,20 +206,20 @@ def add(
     if not added:
         typer.echo("there is no photo to add; `photomend explain PATH` says why", err=True)
         raise typer.Exit(Exit.PROBLEM)
-    _ring(added)
+    _notify(added)
     _report(added, "asked for", json=json)
 
 
-def _ring(jobs: Iterable[Job]) -> None:
-    """Ring for queued jobs, if Redis answers soon; if not, a keeper does it."""
+def _notify(jobs: Iterable[Job]) -> None:
+    """Notify workers of queued jobs, if Redis answers soon; if not, maintenance does it."""
     queued = [job for job in jobs if job.status is Status.QUEUED]
     if queued:
-        ringer = Thread(target=_ring_all, args=(queued,), daemon=True)
-        ringer.start()
-        ringer.join(RING_SECONDS)
+        sender = Thread(target=_notify_all, args=(queued,), daemon=True)
+        sender.start()
+        sender.join(NOTIFY_SECONDS)
 
 
-def _ring_all(jobs: list[Job]) -> None:
+def _notify_all(jobs: list[Job]) -> None:
     from storage.settings import settings
     from tasks.worker.notify import ring
 

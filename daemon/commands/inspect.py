@@ -11,8 +11,8 @@ from daemon.console import session, targets
 from daemon.console.exit_codes import Exit
 from daemon.console.output import as_json, seconds, section, span, table, when
 from storage.database import search
+from storage.database.records import Job
 from storage.database.search import Filter
-from storage.database.tables import Job
 from storage.enums import Category, Decision, ErrorKind, Status
 from storage.text import printable
 

@@ -57,7 +57,7 @@ def watch() -> None:
 
     Example: photomend --config /etc/photomend/config.toml watch
     """
-    from daemon.maintenance import keep
+    from daemon import maintenance
     from daemon.watching.watcher import watch as watch_galleries
     from tasks.worker import runtime
     from tasks.worker.notify import ring
@@ -75,13 +75,13 @@ def watch() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    keeper = Thread(target=keep, args=(jobs, stop), name="keeper", daemon=True)
-    keeper.start()
+    beside = Thread(target=maintenance.run, args=(jobs, stop), name="maintenance", daemon=True)
+    beside.start()
     try:
         watch_galleries(stop, ring)
     finally:
         stop.set()
-    keeper.join(settings().stop_seconds)
+    beside.join(settings().stop_seconds)
     raise typer.Exit(Exit.OK if asked.is_set() else Exit.PROBLEM)
 
 

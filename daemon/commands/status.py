@@ -1,4 +1,4 @@
-"""The command that is asked again and again: it imports nothing that it does not need."""
+"""The command `status`: it must start fast, so it imports only what it needs."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ import typer
 from daemon.console import session
 from daemon.console.exit_codes import Exit
 from daemon.console.output import as_json, section
-from daemon.reports import status as overview
-from storage.database import status as enquiries
+from daemon.reports.status import NOTHING, problems, show, to_json
+from storage.database.status import summary
 from storage.text import printable
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: JSON, in ASCII.")]
@@ -29,12 +29,12 @@ def status(
     """
     if not session.exists():
         return _not_started(check=check, json=json)
-    seen = enquiries.summary(session.engine())
-    found = overview.problems(session.engine(), seen) if check else []
+    seen = summary(session.engine())
+    found = problems(session.engine(), seen) if check else []
     if json:
-        as_json(overview.to_json(seen) | ({"problems": found} if check else {}))
+        as_json(to_json(seen) | ({"problems": found} if check else {}))
     else:
-        overview.show(seen)
+        show(seen)
         section("PROBLEMS", map(printable, found))
     if found:
         raise typer.Exit(Exit.PROBLEM)
@@ -44,7 +44,7 @@ def status(
 def _not_started(*, check: bool, json: bool) -> None:
     sentence = "photomend has not run here yet; begin with: photomend up ~/Photos"
     if json:
-        as_json(overview.NOTHING | ({"problems": [sentence]} if check else {}))
+        as_json(NOTHING | ({"problems": [sentence]} if check else {}))
     else:
         typer.echo(sentence)
     if check:

@@ -1,4 +1,4 @@
-"""The database of this process, opened when a command first needs it."""
+"""The database of this command, opened at its first use."""
 
 from functools import cache
 from pathlib import Path
@@ -27,15 +27,19 @@ def engine() -> sa.Engine:
 
 
 def exists() -> bool:
-    """Return whether photomend has ever run with this database; a server's is taken to exist."""
+    """Return whether the database exists; that of a server is assumed to."""
     url = database.parse(settings().database)
     return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
 
 @cache
 def jobs() -> "Jobs":
-    """Return the jobs table, for commands that change it."""
-    from storage.database.jobs import Jobs
+    """Return the jobs table, for commands that change it.
 
-    engine()  # looks whether its schema is ours
-    return Jobs.at(settings().database)
+    Raises:
+        DatabaseOlder, DatabaseNewer: its schema is not this code's.
+
+    """
+    from storage.database.jobs import open_jobs
+
+    return open_jobs()

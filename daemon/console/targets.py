@@ -10,8 +10,8 @@ from typing import NamedTuple
 from daemon.console.exit_codes import Unknown
 from daemon.console.session import engine
 from storage.database import search, status
+from storage.database.records import Job
 from storage.database.search import Filter
-from storage.database.tables import Job
 from storage.settings import GallerySettings, settings
 from storage.text import printable
 

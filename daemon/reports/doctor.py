@@ -17,8 +17,7 @@ import sqlalchemy as sa
 from daemon.console import session, targets
 from daemon.console.output import span
 from storage import atomic_files, availability, database, filesystems, installation
-from storage.database import status
-from storage.database.jobs import Jobs
+from storage.database import galleries, status
 from storage.enums import AUTO, QUEUES, EngineName
 from storage.errors import PhotomendError
 from storage.settings import GallerySettings, settings
@@ -142,11 +141,11 @@ def _in_time(subject: str, look: Callable[[], Finding]) -> Finding:
 
 
 def _gallery(name: str, gallery: GallerySettings, *, known: bool) -> Finding:
-    subject, jobs = f"gallery {name}", Jobs.at(settings().database)
-    row = jobs.gallery(name) if known else None
+    subject = f"gallery {name}"
+    row = galleries.get(session.engine(), name) if known else None
     reason = availability.why_offline(
         gallery.path, gallery.mount_point, row.identity if row else None,
-        lambda count: jobs.sample(name, count) if known else [],
+        lambda count: galleries.sample(session.engine(), name, count) if known else [],
     )  # fmt: skip
     if reason is not None:
         return Finding(subject, False, reason)

@@ -12,7 +12,7 @@ from daemon.console.targets import Place
 from daemon.watching import ignore_rules
 from storage import fingerprints
 from storage.database import search, status
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.enums import Decision, Status
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.settings import GallerySettings, settings
@@ -93,7 +93,7 @@ def _decide(here: Place, facts: list[str]) -> tuple[Rule, str]:
     job = next((job for job in versions if job.fingerprint == fingerprint), None)
     if job is not None:
         return Rule.JOB, _next_of(job, path)
-    scanned = row is not None and row.walked_at is not None
+    scanned = row is not None and row.scanned_at is not None
     return Rule.NEW, _next_of_new(gallery, path, facts, scanned=scanned)
 
 

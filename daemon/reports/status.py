@@ -1,4 +1,4 @@
-"""What `photomend status` tells: all from the database, nothing from a gallery."""
+"""What `photomend status` shows, and what it calls a problem; all of it is from the database."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,18 +6,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from daemon.console.output import section, span, when
-from storage.database import status as enquiries
+from storage.database import status
+from storage.database.records import Gallery, Job, Pause, Worker
 from storage.database.status import Summary, Trouble
-from storage.database.tables import Gallery, Job, Pause, Worker
 from storage.enums import QUEUES, Decision, Status
 from storage.settings import settings
 from storage.text import printable
 
 SCHEMA = 1
-"""Of the JSON object; it grows when a name changes its meaning or goes."""
+"""Version of the JSON object; it increases when a name changes its meaning or is removed."""
 OVERDUE_SECONDS = 120.0
-"""A job that might have been claimed for so long, and was not, tells that nobody claims."""
-
+"""Seconds after which a job that could have been claimed counts as a problem."""
 
 NOTHING = {
     "schema": SCHEMA,
@@ -26,20 +25,20 @@ NOTHING = {
     "galleries": [],
     "workers": [],
 }
-"""The JSON object before photomend has ever run."""
+"""The JSON object before photomend has run for the first time."""
 
 
 def lives(seen: Summary, worker: Worker) -> bool:
-    """Return whether a worker beats."""
-    return worker.beat_at > seen.now - settings().lost_seconds
+    """Return whether the worker's last heartbeat is recent enough."""
+    return worker.heartbeat_at > seen.now - settings().lost_seconds
 
 
 def problems(engine: sa.Engine, seen: Summary) -> list[str]:
-    """Return what somebody should look after, each a sentence."""
+    """Return the problems that somebody should solve, each a sentence."""
     found = [f"gallery {g.name} is offline: {g.reason}" for g in seen.galleries if not g.online]
     found += [
-        f"the worker of {worker.queues} on {worker.host} (process {worker.process}) has not "
-        f"beaten for {span(seen.now - worker.beat_at)}"
+        f"the worker of {worker.queues} on {worker.host} (process {worker.process}) has "
+        f"sent no heartbeat for {span(seen.now - worker.heartbeat_at)}"
         for worker in seen.workers
         if not lives(seen, worker)
     ]
@@ -49,19 +48,19 @@ def problems(engine: sa.Engine, seen: Summary) -> list[str]:
         for queue in QUEUES
         if queue not in served
     ]
-    last = enquiries.last_claim(engine, OVERDUE_SECONDS)
+    last = status.last_claim(engine, OVERDUE_SECONDS)
     claims = bool(seen.running) or (last is not None and last > seen.now - OVERDUE_SECONDS)
     found += [
         f"due jobs of {queue} have waited for more than {span(OVERDUE_SECONDS)} and nobody "
         "claims them; `photomend doctor` looks for the cause"
-        for queue in enquiries.overdue(engine, OVERDUE_SECONDS)
+        for queue in status.overdue(engine, OVERDUE_SECONDS)
         if not claims or queue not in served
     ]
     return found
 
 
 def to_json(seen: Summary) -> dict[str, Any]:
-    """Return the overview as scripts take it."""
+    """Return the JSON object for scripts."""
     oldest = seen.examples.get(seen.counts.oldest_waiting or 0)
     return {
         "schema": SCHEMA,
@@ -91,9 +90,9 @@ def to_json(seen: Summary) -> dict[str, Any]:
 
 
 def show(seen: Summary) -> None:
-    """Print the overview."""
+    """Print the state for people."""
     counts = seen.counts
-    section("jobs", [", ".join(f"{count:,} {status}" for status, count in counts.jobs.items())])
+    section("jobs", [", ".join(f"{count:,} {word}" for word, count in counts.jobs.items())])
     made = [f"{count:,} {decision}" for decision, count in counts.decisions.items() if count]
     section("decisions", [", ".join(made)] if made else [])
     section("pace", [_pace(seen)] if seen.left or seen.pace.finished else [])
@@ -104,9 +103,8 @@ def show(seen: Summary) -> None:
         section("waits", [f"longest: job {oldest.id}, {printable(oldest.source)}, for {age}"])
     section("galleries", [_gallery(seen, gallery) for gallery in seen.galleries])
     section("workers", [_worker(seen, w) for w in seen.workers] or ["none"])
-    for status in (Status.FAILED, Status.QUEUED):
-        title = "failed" if status is Status.FAILED else "held up"
-        section(title, [_trouble(seen, t) for t in seen.counts.troubles if t.status is status])
+    for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "held up")):
+        section(title, [_trouble(seen, t) for t in seen.counts.troubles if t.status is kind])
     section("paused", [_pause(pause) for pause in seen.pauses])
 
 
@@ -124,23 +122,20 @@ def _gallery(seen: Summary, gallery: Gallery) -> str:
     where = f"{gallery.name}: {printable(gallery.root)} ({gallery.filesystem})"
     if not gallery.online:
         return f"{where} is OFFLINE: {printable(gallery.reason)}"
-    if gallery.walked_at is None:
-        return f"{where}, watched by {printable(gallery.watching)}; its first walk has not ended"
-    took = span(gallery.walk_seconds or 0.0)
+    if gallery.scanned_at is None:
+        return f"{where}, watched by {printable(gallery.watching)}; its first scan has not ended"
+    took = span(gallery.scan_seconds or 0.0)
     return (
         f"{where}, watched by {printable(gallery.watching)}; {gallery.photos or 0:,} photos, "
-        f"walked {span(seen.now - gallery.walked_at)} ago in {took}"
+        f"scanned {span(seen.now - gallery.scanned_at)} ago in {took}"
     )
 
 
 def _worker(seen: Summary, worker: Worker) -> str:
     line = f"{worker.queues} on {worker.host}, {worker.device}, process {worker.process}"
-    beat = span(seen.now - worker.beat_at)
-    return (
-        f"{line}, up for {span(seen.now - worker.started_at)}"
-        if lives(seen, worker)
-        else (f"{line} is MISSING: it has not beaten for {beat}")
-    )
+    if lives(seen, worker):
+        return f"{line}, up for {span(seen.now - worker.started_at)}"
+    return f"{line} is MISSING: no heartbeat for {span(seen.now - worker.heartbeat_at)}"
 
 
 def _trouble(seen: Summary, trouble: Trouble) -> str:

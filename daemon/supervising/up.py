@@ -12,6 +12,7 @@ from threading import Event
 from types import FrameType
 from typing import IO
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.supervising import redis_server
@@ -20,7 +21,6 @@ from daemon.supervising.processes import Member, Register, Start
 from daemon.supervising.progress import Live
 from storage import database
 from storage.atomic_files import locked
-from storage.database.jobs import Jobs
 from storage.enums import QUEUES, EngineName
 from storage.errors import AlreadyRunning, RedisMissing, SettingsError
 from storage.settings import PREFIX, GallerySettings, Settings, make, settings
@@ -64,11 +64,11 @@ def run(
         if left := register.end_left(known.stop_seconds):
             print(f"ended {left} processes of an earlier photomend up that was killed", flush=True)
         database.migrate(known.database)
-        jobs = Jobs.at(known.database)
+        engine = database.open_engine(known.database)
         try:
-            _keep(jobs, register, stop, once=once)
+            _keep(engine, register, stop, once=once)
         finally:
-            jobs.engine.dispose()
+            engine.dispose()
             register.file.unlink(missing_ok=True)
     return 0
 
@@ -128,13 +128,13 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _keep(jobs: Jobs, register: Register, stop: Event, *, once: bool) -> None:
+def _keep(engine: sa.Engine, register: Register, stop: Event, *, once: bool) -> None:
     """Start the processes, start again what dies, and stop them all in the end."""
     redis = None if settings().redis_url else _member("redis", redis_server.start)
     workers = [_member(f"worker-{n + 1}", _command("work", *QUEUES)) for n in range(_workers())]
     watcher = _member("watcher", _command("watch"))
     members = [*([redis] if redis else []), *workers, watcher]
-    with Live(jobs) as live:
+    with Live(engine) as live:
         try:
             if redis is not None:
                 redis.care()

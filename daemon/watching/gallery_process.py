@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.watching.online_gallery import OnlineGallery
 from daemon.watching.pipe import Pipe
 from daemon.watching.recorder import Recorder
-from storage.database.jobs import Jobs
+from storage import database
 from storage.settings import settings
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def main(name: str) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("watchdog").propagate = False  # lost events are logged in our words
     warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
-    jobs = Jobs.at(settings().database)
+    jobs = database.open_engine(settings().database)
     process = GalleryProcess(Recorder(name, settings().gallery(name), jobs))
     Thread(target=_end_with_stdin, args=(process,), daemon=True).start()
     try:

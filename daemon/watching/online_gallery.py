@@ -56,7 +56,7 @@ class OnlineGallery:
         self._full_scan_pause = recorder.settings.walk_seconds
         row = recorder.row()
         # A little earlier, because the clock of a filesystem may be a tick behind.
-        self._backlog_before = time.time() - 0.01 if row is None or row.walked_at is None else None
+        self._backlog_before = time.time() - 0.01 if row is None or row.scanned_at is None else None
         """Photos that changed before this Unix time are the backlog; None once it is recorded."""
         self._all_scanned = False
 
@@ -155,9 +155,9 @@ class OnlineGallery:
 
     def _note_full_scan(self, full_scan: FullScan) -> None:
         columns: dict[str, Any] = {"photos": full_scan.photos}
-        columns["walk_seconds"] = time.monotonic() - full_scan.began
+        columns["scan_seconds"] = time.monotonic() - full_scan.began
         if self._backlog_before is None:
-            columns["walked_at"] = database_now()
+            columns["scanned_at"] = database_now()
         self._recorder.note(**columns)
 
     def _end_backlog(self) -> None:
@@ -168,7 +168,7 @@ class OnlineGallery:
         if any(photo.changed_at < before for photo in self._scanner.unsettled()):
             return
         self._backlog_before = None
-        self._recorder.note(walked_at=database_now())
+        self._recorder.note(scanned_at=database_now())
         log.info("gallery %s: the first full scan has ended", self._recorder.name)
 
     def _check_watch(self, full_scan: FullScan) -> None:

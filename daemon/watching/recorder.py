@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from daemon.watching.scanner import NewPhoto
 from storage import availability, filesystems, publishing
-from storage.database.jobs import Jobs
-from storage.database.tables import Gallery
+from storage.database import galleries
+from storage.database.records import Gallery
 from storage.enums import BACKLOG
 from storage.settings import GallerySettings, settings
 from storage.text import printable
@@ -21,40 +23,42 @@ log = logging.getLogger(__name__)
 class Recorder:
     """The rows of one gallery in the database."""
 
-    def __init__(self, name: str, gallery: GallerySettings, jobs: Jobs) -> None:
+    def __init__(self, name: str, gallery: GallerySettings, engine: sa.Engine) -> None:
         self.name = name
         self.settings = gallery
-        self._jobs = jobs
+        self._engine = engine
 
     def row(self) -> Gallery | None:
         """Return the gallery's row; None before it was first online or offline."""
-        return self._jobs.gallery(self.name)
+        return galleries.get(self._engine, self.name)
 
     def known(self, folder: Path) -> dict[str, tuple[str, ...]]:
         """Return the names and fingerprints of the known photos in a folder."""
-        return self._jobs.known(self.name, folder)
+        return galleries.known(self._engine, self.name, folder)
 
     def known_folders(self) -> set[str]:
         """Return the folders that hold known photos; the gallery itself is ""."""
-        return {"" if folder == "." else folder for folder in self._jobs.folders(self.name)}
+        return {
+            "" if folder == "." else folder for folder in galleries.folders(self._engine, self.name)
+        }
 
     def why_offline(self) -> str | None:
         """Return why the gallery is offline and what to do; None if it is online."""
         row = self.row()
         return availability.why_offline(
             self.settings.path, self.settings.mount_point, row.identity if row else None,
-            partial(self._jobs.sample, self.name),
+            partial(galleries.sample, self._engine, self.name),
         )  # fmt: skip
 
     def note(self, **columns: Any) -> None:
         """Write columns of the gallery's row, which exists since it was first online."""
-        self._jobs.note_gallery(self.name, **columns)
+        galleries.note(self._engine, self.name, **columns)
 
     def note_online(self, root: str, watching: str) -> None:
         """Write that the gallery is online at `root`, and how it is watched."""
         kind = filesystems.mount_of(root).kind
         note_gallery(
-            self._jobs, self.name, filesystem=kind, identity=filesystems.identity(root),
+            self._engine, self.name, filesystem=kind, identity=filesystems.identity(root),
             watching=watching, online=True, reason=None,
         )  # fmt: skip
         log.info("gallery %s is online (%s, %s)", self.name, kind, watching)
@@ -64,7 +68,7 @@ class Recorder:
         row = self.row()
         if row is None or row.online or row.reason != reason:
             log.warning("gallery %s is offline: %s", self.name, reason)
-            note_gallery(self._jobs, self.name, online=False, reason=reason)
+            note_gallery(self._engine, self.name, online=False, reason=reason)
 
     def add(
         self, folder: Path, photos: Mapping[str, NewPhoto], backlog_before: float | None
@@ -81,19 +85,23 @@ class Recorder:
         }
         left_alone = {name for name in backlog if photos[name].modified_at < self.settings.since}
         left_alone -= self._with_result(folder, backlog)
-        added = self._jobs.add(
-            self.name, folder, _fingerprints(photos, photos.keys() - backlog)
-        ) + self._jobs.add(
-            self.name, folder, _fingerprints(photos, backlog - left_alone), rank=BACKLOG
+        added = galleries.add(
+            self._engine, self.name, folder, _fingerprints(photos, photos.keys() - backlog)
+        ) + galleries.add(
+            self._engine,
+            self.name,
+            folder,
+            _fingerprints(photos, backlog - left_alone),
+            rank=BACKLOG,
         )
-        self._jobs.note_backlog(self.name, folder, _fingerprints(photos, left_alone))
+        galleries.note_backlog(self._engine, self.name, folder, _fingerprints(photos, left_alone))
         if added:
             log.info("gallery %s: %d new in %s", self.name, len(added), printable(folder))
         return added
 
     def gone(self, folder: Path, names: Collection[str] | None = None) -> None:
         """Record that these photos of a folder, or all of them, have vanished."""
-        self._jobs.gone(self.name, folder, names)
+        galleries.note_gone(self._engine, self.name, folder, names)
 
     def _with_result(self, folder: Path, names: set[str]) -> set[str]:
         """Return the photos whose results exist, since a lost database had recorded them."""
@@ -116,13 +124,18 @@ class Recorder:
         }
 
 
-def note_gallery(jobs: Jobs, name: str, **columns: Any) -> None:
+def note_gallery(engine: sa.Engine, name: str, **columns: Any) -> None:
     """Write columns of a gallery's row, and what the settings say of it; add a missing row."""
     gallery = settings().gallery(name)
-    if jobs.gallery(name) is None:
+    if galleries.get(engine, name) is None:
         columns = {"filesystem": "unknown", "watching": "not yet"} | columns
-    jobs.note_gallery(
-        name, host=socket.gethostname(), root=gallery.path, output=gallery.output_root, **columns
+    galleries.note(
+        engine,
+        name,
+        host=socket.gethostname(),
+        root=gallery.path,
+        output=gallery.output_root,
+        **columns,
     )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.supervising.children import python_command
 from daemon.watching import pipe
 from daemon.watching.recorder import note_gallery
-from storage.database.jobs import Jobs
+from storage import database
 from storage.enums import CLASSIFY
 from storage.settings import settings
 
@@ -31,13 +32,13 @@ Notify = Callable[[str, int], object]
 
 def watch(stop: Event, notify: Notify) -> None:
     """Watch the galleries of the settings until `stop` is set, and notify of each new photo."""
-    jobs = Jobs.at(settings().database)
+    engine = database.open_engine(settings().database)
     children = [GalleryChild(name) for name in settings().galleries]
     with selectors.DefaultSelector() as selector:
         try:
             while not stop.is_set():
                 for child in children:
-                    child.supervise(selector, jobs)
+                    child.supervise(selector, engine)
                 if not selector.get_map():
                     stop.wait(TICK_SECONDS)
                     continue
@@ -48,7 +49,7 @@ def watch(stop: Event, notify: Notify) -> None:
                 child.stop()
             for child in children:
                 child.wait(settings().stop_seconds)
-    jobs.engine.dispose()
+    engine.dispose()
 
 
 class GalleryChild:
@@ -62,14 +63,14 @@ class GalleryChild:
         self._next_start = 0.0
         self._unfinished_line = b""
 
-    def supervise(self, selector: selectors.BaseSelector, jobs: Jobs) -> None:
+    def supervise(self, selector: selectors.BaseSelector, engine: sa.Engine) -> None:
         """Start the process if it is not running; abandon it if it hangs."""
         now = time.monotonic()
         if self.process is None:
             if now >= self._next_start:
                 self._start(selector)
         elif now - self._last_output > settings().hang_seconds:
-            self._note_hanging(jobs)
+            self._note_hanging(engine)
             self._abandon(selector)
 
     def read(self, selector: selectors.BaseSelector, notify: Notify) -> None:
@@ -117,7 +118,7 @@ class GalleryChild:
         self._started = self._last_output = time.monotonic()
         self._unfinished_line = b""
 
-    def _note_hanging(self, jobs: Jobs) -> None:
+    def _note_hanging(self, engine: sa.Engine) -> None:
         path = settings().gallery(self.name).path
         reason = (
             f"the folder {path} does not answer for {settings().hang_seconds:.0f} s; is its server "
@@ -125,7 +126,7 @@ class GalleryChild:
         )
         log.warning("gallery %s is offline: %s", self.name, reason)
         try:
-            note_gallery(jobs, self.name, online=False, reason=reason)
+            note_gallery(engine, self.name, online=False, reason=reason)
         except SQLAlchemyError as error:
             log.warning("gallery %s: the database does not answer: %s", self.name, error)
 

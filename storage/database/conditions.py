@@ -1,8 +1,8 @@
-"""The SQL that changes of jobs are made of: what may be claimed, and what each change writes."""
+"""WHERE clauses and column values for the changes of jobs."""
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,44 +10,45 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
-from storage.database.tables import Job, galleries, jobs, now, now_in, pauses
+from storage.database.records import Job
+from storage.database.tables import galleries, history, jobs, now, now_in, pauses
 from storage.enums import ASKED_FOR, CLASSIFY, ErrorKind, Status
 
 PATIENCE_SECONDS = 600.0
-"""A job that has waited this long goes before those whose chain is loaded."""
+"""Seconds after which a due job no longer yields to jobs whose chain is loaded."""
 CLAIMERS = 16
-"""So many of the most urgent jobs of each queue are looked at by a claim: on PostgreSQL, where
-claimers skip each other's rows, as many may claim from one queue at the same instant."""
+"""Number of the most urgent jobs of each queue that a claim considers. On PostgreSQL, where claims
+skip rows that others have locked, as many workers can claim from one queue at the same time."""
 
 c = jobs.c
 here = c.gone_at.is_(None)
 
 
 def within(gallery: str, folder: Path) -> tuple[sa.ColumnElement[bool], ...]:
-    """Hold for the jobs of one folder."""
+    """Return the condition for the jobs of one folder."""
     return (c.gallery == gallery, c.folder == folder)
 
 
 def unfinished() -> sa.ColumnElement[bool]:
-    """Hold for jobs that wait or run."""
+    """Return the condition for jobs that wait or run."""
     return c.status.in_([Status.QUEUED, Status.RUNNING])
 
 
 @cache
 def claiming(queues: tuple[str, ...]) -> sa.Update:
-    """Build the UPDATE of a claim, once: it costs more to build than to run."""
+    """Build the UPDATE of a claim, once for each set of queues: building takes longer than running."""
     patient = c.due_at < now() - PATIENCE_SECONDS
     stays = sa.case((sa.or_(c.queue == sa.bindparam("a_preferred"), patient), 0), else_=1)
     nearest = [due(queue).order_by(c.rank, c.id).limit(CLAIMERS) for queue in queues]
     candidates = sa.union_all(*(select(q.subquery().c.id) for q in nearest)).subquery()
-    # Not in a form that would make SQLite walk over all that is queued instead of these few.
+    # The function keeps SQLite from using the index on status, which would read all queued jobs.
     still = sa.func.coalesce(c.status, literal(Status.CANCELLED)) == Status.QUEUED
     urgent = (
         select(c.id)
         .where(c.id.in_(select(candidates.c.id)), still)
         .order_by(stays, c.rank, c.id)
         .limit(1)
-        .with_for_update(skip_locked=True)  # on PostgreSQL: not all for the same one
+        .with_for_update(skip_locked=True)  # on PostgreSQL: claims do not wait for each other
     )
     megapixels = sa.func.coalesce(c.pixels, 0) / 1e6
     number = sa.Double
@@ -62,7 +63,7 @@ def claiming(queues: tuple[str, ...]) -> sa.Update:
 
 
 def due(queue: str) -> sa.Select[tuple[int]]:
-    """Select the jobs of a queue that may be claimed now: due, not paused, gallery online."""
+    """Build the SELECT of the jobs that may be claimed now: due, not paused, gallery online."""
     lasts = sa.or_(pauses.c.until.is_(None), pauses.c.until > now())
     paused = select(pauses.c.name).where(lasts)
     everything = paused.where(
@@ -82,10 +83,10 @@ def due(queue: str) -> sa.Select[tuple[int]]:
 
 @cache
 def recording(dialect: str) -> str:
-    """Write the INSERT of a photo's first row for the driver of `dialect`.
+    """Build the INSERT of a photo's first row for the driver of `dialect`.
 
-    A first walk records a whole library, and SQLAlchemy would take longer to prepare its rows than
-    the database takes to write them.
+    A first scan records a whole library, and SQLAlchemy takes longer to prepare the rows than the
+    database takes to write them.
     """
     mark = {"sqlite": ":{}", "postgresql": "%({})s"}[dialect]
     given = (
@@ -102,15 +103,16 @@ def recording(dialect: str) -> str:
 
 
 def pause_of(scope: str, name: str) -> sa.Delete:
-    """Build the end of a pause."""
+    """Build the DELETE of a pause."""
     return delete(pauses).where(pauses.c.scope == scope, pauses.c.name == name)
 
 
 def afresh(*, keep_category: bool = False) -> dict[str, Any]:
-    """Return the change that makes a job wait as if nothing had been tried.
+    """Return the change that queues a job as if nothing had been tried.
 
-    Its output stays recorded, so that it may be replaced. A category is kept only if the classifier
-    sent the photo to its chain: not if it was unsure, or if the job reused another's result.
+    Its output stays recorded, so that it can be replaced. `keep_category` applies only if the
+    classifier sent the photo to a chain. It does not if the classifier was unsure, or if the job
+    reused another job's result.
     """
     values = {
         "status": Status.QUEUED, "attempts": 0, "due_at": now(), "rank": ASKED_FOR,
@@ -125,7 +127,7 @@ def afresh(*, keep_category: bool = False) -> dict[str, Any]:
 def waiting(
     kind: ErrorKind | None = None, reason: str | None = None, seconds: float = 0.0
 ) -> dict[str, Any]:
-    """Return the change that makes a job wait, for `seconds`, with no attempt counted."""
+    """Return the change that queues a job, due in `seconds`, without counting an attempt."""
     return {
         "status": Status.QUEUED, "due_at": now() + seconds, "error_kind": kind, "error": reason,
         "worker": None, "child": None,
@@ -133,7 +135,7 @@ def waiting(
 
 
 def spent() -> sa.ColumnElement[float]:
-    """Return the seconds of all claims, with the one that ends now."""
+    """Return the seconds of all claims, including the one that ends now."""
     return c.seconds + now() - sa.func.coalesce(c.claimed_at, now())
 
 
@@ -142,16 +144,28 @@ def literal(status: Status) -> sa.ColumnElement[Status]:
     return sa.literal(status, c.status.type)
 
 
+def change(
+    connection: sa.Connection, where: Sequence[Any], event: str | None, **values: Any
+) -> list[Job]:
+    """Change jobs, add a line to the history of each and return them as they are now."""
+    step = update(jobs).where(*where).values(values).returning(jobs)
+    changed = [Job.of(row) for row in connection.execute(step)]
+    if changed and event is not None:
+        lines = [{"job_id": j.id, "claim": j.claims, "event": event} for j in changed]
+        connection.execute(sa.insert(history), lines)
+    return changed
+
+
 def same_claim(claim: Job) -> tuple[sa.ColumnElement[bool], ...]:
-    """Hold while nobody else has claimed the job: the fence."""
+    """Return the condition that the job still has this claim."""
     return (c.id == claim.id, c.worker == claim.worker, c.claims == claim.claims)
 
 
 def output_key(output: Path) -> bytes:
-    """Return what two output names share if some share would take them for one."""
+    """Return the key of an output name: the same for names that some filesystem does not tell apart."""
     return os.fsencode(unicodedata.normalize("NFC", os.fsdecode(output)).casefold())
 
 
 def chunks(items: list[Any], size: int = 5000) -> Iterator[list[Any]]:
-    """Yield the items in pieces that one statement may name."""
+    """Return the items in pieces that fit into one statement."""
     return (items[at : at + size] for at in range(0, len(items), size))

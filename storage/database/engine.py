@@ -1,7 +1,8 @@
-"""Open the database and bring it to the schema of this code."""
+"""Open the database, migrate it and check its schema."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ BUSY_MILLISECONDS = 30_000
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Open the database at `url` without looking whether its schema is ours.
+    """Open the database at `url`, without checking its schema.
 
     Raises:
-        SettingsError: the URL cannot be, or is of a SQLite file on a network share.
+        SettingsError: the URL is wrong, or names a SQLite file on a network filesystem.
 
     """
     parsed = parse(url)
@@ -34,6 +35,13 @@ def open_engine(url: str) -> sa.Engine:
             return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
         case other:
             raise SettingsError(f"database_url: {other} is not SQLite or PostgreSQL")
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction that only reads."""
+    with engine.execution_options(reads=True).connect() as connection:
+        yield connection
 
 
 def parse(url: str) -> sa.URL:
@@ -55,7 +63,7 @@ def parse(url: str) -> sa.URL:
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` to the schema of this code; make it if there is none.
+    """Migrate the database at `url` to the schema of this code; create it if there is none.
 
     Raises:
         DatabaseNewer: a newer photomend has migrated it.
@@ -82,7 +90,7 @@ def check(engine: sa.Engine) -> None:
     """Raise unless the database has the schema of this code.
 
     Raises:
-        DatabaseOlder: it is not there or lacks migrations.
+        DatabaseOlder: it does not exist, or has an older schema.
         DatabaseNewer: a newer photomend has migrated it.
 
     """
@@ -100,18 +108,18 @@ def check(engine: sa.Engine) -> None:
 
 
 def named(engine: sa.Engine) -> str:
-    """Return how a sentence names the database; without its password."""
+    """Return the name of the database for messages, without its password."""
     return f"the database {without_password(engine.url.render_as_string(hide_password=False))}"
 
 
 def _migrations() -> Path:
-    """Return the folder of the migrations: in the package if installed, beside it if not."""
+    """Return the folder of the migrations: in the installed package, or else in the checkout."""
     packaged = Path(str(resources.files("storage"))) / "migrations"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "alembic"
 
 
 def _newest() -> str:
-    """Return the newest revision: migrations are numbered files, 0001_jobs.py the first."""
+    """Return the newest revision, from the numbers in the names of the migrations' files."""
     return max(path.name[:4] for path in (_migrations() / "versions").glob("[0-9]*.py"))
 
 
@@ -122,10 +130,10 @@ def _known(config: Any) -> list[str]:
 
 
 def _revision(engine: sa.Engine) -> str | None:
-    """Return the revision the database is at, None if it was never migrated."""
+    """Return the revision of the database; None if it was never migrated."""
     if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
-        return None  # to look would make the file
-    with engine.execution_options(reads=True).connect() as connection:
+        return None  # connecting would create the file
+    with reading(engine) as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -150,6 +158,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    """Take the lock for writing at once: a reader that becomes a writer is refused instead."""
+    """Take the lock for writing at the start: SQLite refuses a reader that becomes a writer."""
     reads = connection.get_execution_options().get("reads")
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,17 +1,19 @@
-"""Find jobs for the command line: by what is wanted, by photo, by result."""
+"""Find jobs: by filter, photo, result, content or worker."""
 
 import fnmatch
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import conditions as sql
-from storage.database.status import reading
-from storage.database.tables import Event, Job, history, now
+from storage.database import conditions
+from storage.database.engine import reading
+from storage.database.records import Event, Job
+from storage.database.tables import history, now
 from storage.database.tables import jobs as table
 from storage.enums import Category, Decision, ErrorKind, Status
 
@@ -20,7 +22,7 @@ c = table.c
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs are wanted; None and empty collections mean all."""
+    """A choice of jobs; None and empty collections mean all."""
 
     status: Collection[Status] = ()
     category: Category | None = None
@@ -28,17 +30,17 @@ class Filter:
     kind: ErrorKind | None = None
     gallery: str | None = None
     below: Path | None = None
-    """This photo, or what lies in this folder, relative to the gallery."""
+    """A photo, or a folder with all photos below it, relative to the gallery."""
     pattern: str | None = None
-    """A glob for the path relative to the gallery; * takes slashes, too."""
+    """A glob for the path relative to the gallery; * also matches slashes."""
     younger_seconds: float | None = None
-    """Recorded no longer ago than this."""
+    """Maximum age of the job's row."""
     older_seconds: float | None = None
     ids: Collection[int] = ()
 
 
 def get(engine: sa.Engine, job_id: int) -> Job | None:
-    """Return one job."""
+    """Return one job; None if there is none with this id."""
     with reading(engine) as connection:
         row = connection.execute(select(table).where(c.id == job_id)).first()
         return None if row is None else Job.of(row)
@@ -46,17 +48,59 @@ def get(engine: sa.Engine, job_id: int) -> Job | None:
 
 def versions(engine: sa.Engine, gallery: str, source: Path) -> list[Job]:
     """Return the jobs of a photo, the newest first; `source` is relative to the gallery."""
-    here = (*sql.within(gallery, source.parent), c.name == Path(source.name))
+    here = (*conditions.within(gallery, source.parent), c.name == Path(source.name))
     query = select(table).where(*here).order_by(c.id.desc())
-    with reading(engine) as connection:
-        return [Job.of(row) for row in connection.execute(query)]
+    return _all(engine, query)
 
 
 def makers(engine: sa.Engine, gallery: str, output: Path) -> list[Job]:
     """Return the jobs whose result is `output`, relative to the output root, newest first."""
     query = select(table).where(c.gallery == gallery, c.output == output).order_by(c.id.desc())
+    return _all(engine, query)
+
+
+def same_content(engine: sa.Engine, claim: Job, content_hash: str) -> list[Job]:
+    """Return the finished jobs of the same coded image in its gallery, newest first."""
+    query = select(table).where(
+        c.content_hash == content_hash, c.gallery == claim.gallery, c.id != claim.id,
+        c.status == Status.DONE, c.decision != Decision.LEFT_ALONE,
+    )  # fmt: skip
+    return _all(engine, query.order_by(c.id.desc()))
+
+
+def older(engine: sa.Engine, claim: Job) -> list[Job]:
+    """Return the earlier versions of this photo that still have an output, newest first."""
+    query = select(table).where(
+        *conditions.within(claim.gallery, claim.folder), c.name == claim.name, c.id < claim.id,
+        c.sha256.is_not(None),
+    )  # fmt: skip
+    return _all(engine, query.order_by(c.id.desc()))
+
+
+def has_outputs(engine: sa.Engine, gallery: str) -> bool:
+    """Return whether a result of this gallery was ever published."""
+    mine = select(c.id).where(c.gallery == gallery, c.sha256.is_not(None))
     with reading(engine) as connection:
-        return [Job.of(row) for row in connection.execute(query)]
+        return bool(connection.scalar(select(mine.exists())))
+
+
+def held(engine: sa.Engine, worker: str) -> list[Job]:
+    """Return the jobs that name the worker: running, or cancelled and not yet released."""
+    return _all(engine, select(table).where(c.worker == worker))
+
+
+def claims(engine: sa.Engine) -> set[tuple[int, int]]:
+    """Return job id and claim number of all running claims."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(c.id, c.claims).where(c.status == Status.RUNNING))
+        return {(job_id, number) for job_id, number in rows}
+
+
+def due(engine: sa.Engine, queue: str, limit: int) -> list[int]:
+    """Return the ids of at most `limit` jobs that may be claimed from a queue, most urgent first."""
+    query = conditions.due(queue).order_by(c.rank, c.id).limit(limit)
+    with reading(engine) as connection:
+        return list(connection.scalars(query))
 
 
 def events(engine: sa.Engine, job_id: int) -> list[Event]:
@@ -67,19 +111,19 @@ def events(engine: sa.Engine, job_id: int) -> list[Event]:
 
 
 def jobs(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[Job]:
-    """Return the jobs that are wanted, newest first, at most `limit`."""
+    """Return the jobs that pass the filter, newest first, at most `limit`."""
     found = ids(engine, wanted, limit)
     with reading(engine) as connection:
         return [
             Job.of(row)
-            for some in sql.chunks(found)
+            for some in conditions.chunks(found)
             for row in connection.execute(select(table).where(c.id.in_(some)).order_by(c.id.desc()))
         ]
 
 
 def ids(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[int]:
-    """Return the ids of the jobs that are wanted, newest first, at most `limit`."""
-    query = select(c.id, c.folder, c.name).where(*_conditions(wanted)).order_by(c.id.desc())
+    """Return the ids of the jobs that pass the filter, newest first, at most `limit`."""
+    query = select(c.id, c.folder, c.name).where(*_where(wanted)).order_by(c.id.desc())
     found: list[int] = []
     if wanted.pattern is None:
         query = query.limit(limit)
@@ -92,30 +136,35 @@ def ids(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[int
     return found
 
 
-def _conditions(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
-    """Return the conditions of SQL that a filter stands for; its pattern is not among them."""
-    conditions: list[sa.ColumnElement[bool]] = []
+def _all(engine: sa.Engine, query: sa.Select[Any]) -> list[Job]:
+    with reading(engine) as connection:
+        return [Job.of(row) for row in connection.execute(query)]
+
+
+def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
+    """Return the conditions of a filter in SQL, without that of its pattern."""
+    found: list[sa.ColumnElement[bool]] = []
     if wanted.status:
-        conditions.append(c.status.in_(list(wanted.status)))
+        found.append(c.status.in_(list(wanted.status)))
     if wanted.ids:
-        conditions.append(c.id.in_(list(wanted.ids)))
+        found.append(c.id.in_(list(wanted.ids)))
     for column, value in (
         (c.category, wanted.category), (c.decision, wanted.decision),
         (c.error_kind, wanted.kind), (c.gallery, wanted.gallery),
     ):  # fmt: skip
         if value is not None:
-            conditions.append(column == value)
+            found.append(column == value)
     if wanted.younger_seconds is not None:
-        conditions.append(c.created_at > now() - wanted.younger_seconds)
+        found.append(c.created_at > now() - wanted.younger_seconds)
     if wanted.older_seconds is not None:
-        conditions.append(c.created_at <= now() - wanted.older_seconds)
+        found.append(c.created_at <= now() - wanted.older_seconds)
     if wanted.below is not None and wanted.below != Path():
-        conditions.append(_below(wanted.below))
-    return conditions
+        found.append(_below(wanted.below))
+    return found
 
 
 def _below(path: Path) -> sa.ColumnElement[bool]:
-    """Hold for the photo `path` and for all in the folder `path`."""
+    """Return the condition for the photo `path` and for all photos below the folder `path`."""
     folder = sa.type_coerce(c.folder, sa.LargeBinary)
     prefix = os.fsencode(path)
     return sa.or_(

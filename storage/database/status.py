@@ -1,92 +1,96 @@
-"""Read-only questions to the database, for `photomend status`; none touches a gallery.
+"""Read counts and states for status, up, explain and doctor; nothing here opens a gallery.
 
-Apart from `storage.database.jobs`, whose import alone would cost that command a tenth of its time. Few
-statements, because to build and compile one costs more than to run it.
+`photomend status` must start fast. So this module does not import `storage.database.jobs`, and
+uses few statements: SQLAlchemy takes longer to compile a statement than the database to run it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import select
 
 from storage.database import conditions
-from storage.database.tables import Gallery, Job, Pause, Worker, galleries, now, pauses, workers
+from storage.database.engine import reading
+from storage.database.records import Gallery, Job, Pause, Worker
+from storage.database.tables import galleries, now, pauses, workers
 from storage.database.tables import jobs as table
-from storage.enums import QUEUES, Decision, ErrorKind, Status
+from storage.enums import QUEUES, Decision, ErrorKind, Outcome, Status
 
 PACE_SECONDS = 3600.0
-"""The pace is taken from the jobs that finished so recently."""
+"""Age in seconds up to which a finished job counts for the pace."""
+OUTSIDE = tuple(kind for kind in ErrorKind if kind.outcome is Outcome.WAIT)
+"""Kinds of errors whose cause lies outside the photo and may last: `up --once` ends without them."""
 
 c = table.c
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Jobs that failed, or wait, for one kind of reason."""
+    """The jobs that failed, or wait, with one kind of error."""
 
     status: Status
     kind: ErrorKind
     count: int
     latest: int
-    """Id of the newest of them; its error is the example."""
+    """Id of the newest of them; its error is shown as an example."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many jobs there are."""
+    """Numbers of jobs."""
 
     jobs: dict[Status, int]
-    """By status, each of them."""
+    """By status; all statuses are there."""
     decisions: dict[Decision, int]
-    """Of the jobs that are done, each of them."""
+    """By decision, of the jobs that are done; all decisions are there."""
     galleries: dict[str, dict[Status, int]]
     troubles: list[Trouble]
-    """The commonest first."""
+    """The most frequent first."""
     oldest_waiting: int | None
     """Id of the queued job that was recorded first."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast jobs were finished lately."""
+    """How fast jobs were finished in the last hour."""
 
     finished: int
     seconds: float
-    """Since the first of them was claimed, an hour at most."""
+    """Time since the first of them was claimed, at most an hour."""
 
     @property
     def per_hour(self) -> float:
-        """Finished jobs per hour."""
+        """Number of finished jobs per hour."""
         return self.finished * 3600 / self.seconds if self.finished else 0.0
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The state of everything at one instant."""
+    """The state of everything at one point in time."""
 
     now: float
     counts: Counts
     pace: Pace
     running: list[Job]
-    """The oldest claim first."""
+    """The running jobs, the oldest claim first."""
     examples: dict[int, Job]
     """The jobs that the counts name by id."""
     galleries: list[Gallery]
     workers: list[Worker]
-    """All that have not left; dead ones, too, until a keeper has noticed."""
+    """All workers; a dead one is listed until maintenance removes it."""
     pauses: list[Pause]
-    """Those that last."""
+    """The pauses that last."""
 
     @property
     def left(self) -> int:
-        """How many jobs wait or run."""
+        """Number of jobs that wait or run."""
         return self.counts.jobs[Status.QUEUED] + self.counts.jobs[Status.RUNNING]
 
     @property
     def left_seconds(self) -> float | None:
-        """How long they will take at the present pace; None if there is no pace."""
+        """Time that these jobs need at the present pace; None if there is no pace."""
         return self.left * 3600 / self.pace.per_hour if self.pace.finished else None
 
 
@@ -97,7 +101,7 @@ def counts(engine: sa.Engine) -> Counts:
 
 
 def summary(engine: sa.Engine) -> Summary:
-    """Return everything that `photomend status` tells."""
+    """Return everything that `photomend status` shows."""
     with reading(engine) as connection:
         found = _counts(connection)
         named = {trouble.latest for trouble in found.troubles} | {found.oldest_waiting or 0}
@@ -116,7 +120,7 @@ def summary(engine: sa.Engine) -> Summary:
 
 
 def galleries_known(engine: sa.Engine) -> list[Gallery]:
-    """Return all galleries that a watcher has looked at."""
+    """Return all galleries that a watcher has recorded."""
     with reading(engine) as connection:
         return [Gallery.of(row) for row in connection.execute(select(galleries))]
 
@@ -128,7 +132,7 @@ def clock(engine: sa.Engine) -> float:
 
 
 def overdue(engine: sa.Engine, seconds: float) -> list[str]:
-    """Return the queues with a job that might have been claimed for longer than `seconds`."""
+    """Return the queues with a job that could have been claimed more than `seconds` ago."""
     with reading(engine) as connection:
         return [
             queue
@@ -138,22 +142,77 @@ def overdue(engine: sa.Engine, seconds: float) -> list[str]:
 
 
 def last_claim(engine: sa.Engine, seconds: float) -> float | None:
-    """Return when a job that finished within `seconds` was claimed last; None if none was."""
+    """Return the last claim of a job that finished within `seconds`; None if there is none."""
     recent = select(sa.func.max(c.claimed_at)).where(c.finished_at > now() - seconds)
     with reading(engine) as connection:
         found: float | None = connection.scalar(recent)
         return found
 
 
-@contextmanager
-def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a transaction that only reads."""
-    with engine.execution_options(reads=True).connect() as connection:
-        yield connection
+def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> bool:
+    """Return whether a gallery of `names` was not scanned since then, or a job can go on by itself.
+
+    A gallery that is offline is not waited for, nor is a job that waits for something outside.
+    """
+    outside = sa.and_(c.error_kind.in_(OUTSIDE), c.due_at > now())
+    moving = select(c.id).where(
+        conditions.unfinished(), c.gallery.in_(names),
+        sa.or_(c.error_kind.is_(None), sa.not_(outside)),
+        ~select(pauses.c.scope).where(pauses.c.scope == "all").exists(),
+    )  # fmt: skip
+    scanned = select(galleries.c.name).where(
+        galleries.c.updated_at >= since,
+        sa.or_(galleries.c.scanned_at >= since, sa.not_(galleries.c.online)),
+    )
+    with reading(engine) as connection:
+        if set(names) - set(connection.scalars(scanned)):
+            return True
+        return bool(connection.scalar(select(moving.exists())))
+
+
+def left_waiting(
+    engine: sa.Engine, names: Collection[str]
+) -> tuple[list[tuple[str, str | None]], list[tuple[int, str | None]]]:
+    """Return what keeps jobs of these galleries waiting.
+
+    First the name and reason of each gallery that is offline; then, for each kind of error, the
+    number of queued jobs and the error of one of them.
+    """
+    offline = select(galleries.c.name, galleries.c.reason).where(
+        galleries.c.name.in_(names), sa.not_(galleries.c.online)
+    )
+    waiting = (
+        select(sa.func.count(), sa.func.min(c.error))
+        .where(c.status == Status.QUEUED, c.gallery.in_(names))
+        .group_by(c.error_kind)
+    )
+    with reading(engine) as connection:
+        return (
+            [(name, reason) for name, reason in connection.execute(offline)],
+            [(count, error) for count, error in connection.execute(waiting)],
+        )
+
+
+def ended_since(engine: sa.Engine, since: float) -> list[Job]:
+    """Return the jobs that ended at `since` or later, the first to end first."""
+    # By the time alone: with any other condition SQLite would search all jobs that ever ended.
+    query = select(table).where(c.finished_at >= since).order_by(c.finished_at)
+    with reading(engine) as connection:
+        jobs = [Job.of(row) for row in connection.execute(query)]
+    return [job for job in jobs if job.status not in (Status.QUEUED, Status.RUNNING)]
+
+
+def progress(engine: sa.Engine) -> tuple[dict[Status, int], list[Path]]:
+    """Return the number of jobs by status, and the sources of those that run."""
+    running = select(c.folder, c.name).where(c.status == Status.RUNNING)
+    with reading(engine) as connection:
+        counted = connection.execute(select(c.status, sa.func.count()).group_by(c.status))
+        counts = dict.fromkeys(Status, 0) | {row[0]: row[1] for row in counted}
+        return counts, [folder / name for folder, name in connection.execute(running)]
 
 
 def _counts(connection: sa.Connection) -> Counts:
-    """Count with one scan of ix_jobs_counted, which holds all that is asked for."""
+    """Count the jobs in one scan of ix_jobs_counted, which holds all columns that this needs."""
     groups = (c.status, c.gallery, c.decision, c.error_kind)
     figures = (sa.func.count(), sa.func.min(c.id), sa.func.max(c.id))
     jobs, decisions = dict.fromkeys(Status, 0), dict.fromkeys(Decision, 0)
@@ -179,7 +238,7 @@ def _counts(connection: sa.Connection) -> Counts:
 
 
 def _pace(connection: sa.Connection) -> tuple[float, Pace]:
-    """Return the time of the database, and how fast jobs were finished within the last hour."""
+    """Return the time of the database, and the pace of the last hour."""
     recent = (c.finished_at > now() - PACE_SECONDS, c.claims > 0)
     query = select(now(), sa.func.count(), sa.func.min(c.claimed_at)).where(*recent)
     clock, finished, first = connection.execute(query).one()

@@ -1,14 +1,11 @@
-"""The tables, and the rows as the rest of the application sees them.
+"""The tables of the database, in SQLAlchemy Core.
 
-SQLAlchemy Core and frozen dataclasses: no row is an object that somebody might change, and the
-command line starts in half the time that importing `sqlalchemy.orm` takes.
+Importing `sqlalchemy.orm` would double the time in which the command line starts.
 """
 
-import dataclasses
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
@@ -57,7 +54,7 @@ class PathBytes(sa.TypeDecorator[Path]):
 
 
 class Sentence(sa.TypeDecorator[str]):
-    """A text for people, in which the odd bytes of a name are escaped: no database takes them."""
+    """A text for people, with the odd bytes of file names escaped: no database accepts them."""
 
     impl = sa.String
     cache_ok = True
@@ -68,7 +65,7 @@ class Sentence(sa.TypeDecorator[str]):
 
 
 def _words(kind: Any) -> sa.Enum:
-    """Store a member's value ("motion-blur"), not its name, and give the member back."""
+    """Return a column type that stores a member's value ("motion-blur"), not its name."""
     return sa.Enum(
         kind, native_enum=False, create_constraint=False, length=32,
         values_callable=lambda members: [member.value for member in members],
@@ -86,7 +83,7 @@ jobs = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("gallery", sa.String, nullable=False),
-    # Relative to the gallery; apart from the name, so that a look at a folder needs one SELECT.
+    # Relative to the gallery; apart from the name, so that one SELECT reads a folder.
     sa.Column("folder", PathBytes, nullable=False),
     sa.Column("name", PathBytes, nullable=False),
     sa.Column("fingerprint", sa.String, nullable=False),
@@ -118,8 +115,8 @@ jobs = sa.Table(
     sa.Column("gone_at", sa.Double),
     sa.UniqueConstraint("gallery", "folder", "name", "fingerprint"),
     sa.Index("ix_jobs_urgent", "status", "queue", "rank", "id"),
-    # Of the rows in which they are filled only, which a new photo's is not. The migration says so:
-    # said here, it would import both dialects wherever the tables are looked at.
+    # These are partial: they hold only rows in which the column is set, which it is not for a new
+    # photo. That is in the migration, because here it would import both dialects with the tables.
     sa.Index("ix_jobs_worker", "worker"),
     sa.Index("ix_jobs_content", "content_hash"),
     sa.Index("ix_jobs_finished", "finished_at"),
@@ -135,7 +132,7 @@ workers = sa.Table(
     sa.Column("queues", sa.String, nullable=False),
     sa.Column("device", sa.String, nullable=False),
     sa.Column("started_at", sa.Double, nullable=False, default=now()),
-    sa.Column("beat_at", sa.Double, nullable=False),
+    sa.Column("heartbeat_at", sa.Double, nullable=False),
 )
 
 galleries = sa.Table(
@@ -150,8 +147,8 @@ galleries = sa.Table(
     sa.Column("watching", Sentence, nullable=False),
     sa.Column("online", sa.Boolean, nullable=False),
     sa.Column("reason", Sentence),
-    sa.Column("walked_at", sa.Double),
-    sa.Column("walk_seconds", sa.Double),
+    sa.Column("scanned_at", sa.Double),
+    sa.Column("scan_seconds", sa.Double),
     sa.Column("photos", sa.Integer),
     sa.Column("updated_at", sa.Double, nullable=False, default=now(), onupdate=now()),
 )
@@ -184,136 +181,3 @@ history = sa.Table(
     sa.Column("claim", sa.Integer, nullable=False),
     sa.Column("event", Sentence, nullable=False),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Row:
-    @classmethod
-    def of(cls, row: sa.Row[Any]) -> Self:
-        """Make one of a whole row of its table."""
-        return cls(**row._mapping)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job(_Row):
-    """One version of one photo on its way; times are seconds since 1970."""
-
-    id: int
-    gallery: str
-    folder: Path
-    name: Path
-    fingerprint: str
-    """Size, mtime in nanoseconds and inode of the source, joined by dashes."""
-    status: Status
-    queue: str
-    """Of the next step."""
-    category: Category | None
-    """None until the photo is classified."""
-    decision: Decision | None
-    reason: str | None
-    """Of the decision."""
-    scores: dict[str, Any] | None
-    """The verdict: `scores` by category, `severities` by degradation, `confident`."""
-    receipt: dict[str, Any] | None
-    """What was done: `steps`, each with network and seconds, and the `guard`'s figures."""
-    content_hash: str | None
-    pixels: int | None
-    output: Path | None
-    """Relative to the output root."""
-    sha256: str | None
-    """Of the output, recorded before it is published."""
-    rank: int
-    due_at: float
-    deadline_seconds: float | None
-    """How long the present claim may last."""
-    attempts: int
-    claims: int
-    error_kind: ErrorKind | None
-    error: str | None
-    """Why the job failed, or what it waits for."""
-    worker: str | None
-    child: int | None
-    """The process of that worker that has the job."""
-    created_at: float
-    claimed_at: float | None
-    updated_at: float
-    finished_at: float | None
-    seconds: float
-    """What all claims took together."""
-    gone_at: float | None
-    """When the source was found gone."""
-
-    @property
-    def source(self) -> Path:
-        """The photo, relative to the gallery."""
-        return self.folder / self.name
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields that scripts rely on; paths as `os.fsdecode` gives them."""
-        shown = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        del shown["folder"], shown["name"]
-        return shown | {
-            "source": str(self.source),
-            "output": None if self.output is None else str(self.output),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Worker(_Row):
-    """A worker that lives as long as it beats; each start has a fresh random id."""
-
-    id: str
-    host: str
-    process: int
-    queues: str
-    """Joined by commas."""
-    device: str
-    started_at: float
-    beat_at: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gallery(_Row):
-    """A gallery as its watcher last found it."""
-
-    name: str
-    host: str
-    root: Path
-    output: Path
-    filesystem: str
-    """Kind: ext4, nfs, …"""
-    identity: str | None
-    """Of the filesystem, where it has one."""
-    watching: str
-    """events or walks, and why."""
-    online: bool
-    reason: str | None
-    """Why it is offline, and what to do."""
-    walked_at: float | None
-    """End of the last whole walk; None until the first one has ended."""
-    walk_seconds: float | None
-    photos: int | None
-    updated_at: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pause(_Row):
-    """No job of its scope is claimed while it lasts."""
-
-    scope: str
-    """all, category or gallery."""
-    name: str
-    until: float | None
-    """None: until somebody resumes."""
-    since: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event(_Row):
-    """A line of a job's history."""
-
-    id: int
-    job_id: int
-    at: float
-    claim: int
-    event: str

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 
 from storage import eligibility, inspection, photos
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.enums import Decision
 from tasks.steps import paths, reuse
 from tasks.worker import runtime

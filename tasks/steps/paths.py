@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from storage import availability, photos, publishing
+from storage.database import galleries, search
 from storage.database.jobs import Jobs
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
 from storage.formats.safe_open import Limits
 from storage.settings import GallerySettings, settings
@@ -52,7 +53,8 @@ def reserve(jobs: Jobs, job: Job) -> Path:
     suffix = photos.output_suffix(known.path / job.source)
     for relative in publishing.candidates(job.source, known.template, suffix):
         folder = (known.output_root / relative).parent
-        publishing.prepare(job.gallery, known, folder, used=jobs.has_outputs(job.gallery))
+        used = search.has_outputs(jobs.engine, job.gallery)
+        publishing.prepare(job.gallery, known, folder, used=used)
         if jobs.reserve(job, relative):
             return relative
     raise OutputTaken(f"other photos have the names that the result of {job.source} might have")
@@ -73,7 +75,6 @@ def source_gone(jobs: Jobs, job: Job) -> bool:
         known = gallery(job)
     except GalleryOffline:
         return False
-    row = jobs.gallery(job.gallery)
-    return availability.is_gone(
-        job.source, known, row.identity if row else None, partial(jobs.sample, job.gallery)
-    )
+    row = galleries.get(jobs.engine, job.gallery)
+    sample = partial(galleries.sample, jobs.engine, job.gallery)
+    return availability.is_gone(job.source, known, row.identity if row else None, sample)

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image as Pictures
 
 from storage import atomic_files, photos, publishing
-from storage.database.tables import Job
+from storage.database import search
+from storage.database.records import Job
 from storage.enums import Category, Decision
 from storage.errors import TooLarge
 from storage.metadata import sidecar
@@ -48,7 +49,7 @@ def restore(job: Job) -> None:
     _publish(job, photo.with_image(mended.image), relative, receipt)
     sidecar.copy_sidecar(paths.source(job), output)
     jobs.finish(job, Decision.RESTORED)
-    for old in jobs.older(job):
+    for old in search.older(jobs.engine, job):
         if old.output is not None:
             same = old.output == relative
             if same or publishing.remove(paths.output(old, old.output), old.sha256):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from storage import photos, publishing
-from storage.database.tables import Job
+from storage.database import search
+from storage.database.records import Job
 from storage.enums import ASKED_FOR, Category, Decision
 from storage.errors import OutputTaken
 from storage.metadata import sidecar
@@ -27,7 +28,7 @@ def settle(job: Job) -> bool:
     """
     if job.rank == ASKED_FOR:
         return False
-    for twin in runtime.jobs().twins(job, str(job.content_hash)):
+    for twin in search.same_content(runtime.jobs().engine, job, str(job.content_hash)):
         if twin.decision is not None and twin.decision is not Decision.RESTORED:
             finish(job, twin.decision, twin.reason, scores=twin.scores, category=twin.category)
             return True
@@ -45,7 +46,7 @@ def finish(job: Job, decision: Decision, reason: str | None = None, **values: An
     )  # fmt: skip
     log.info("job %d: %s%s", job.id, decision, f", {reason}" if reason else "")
     mine = [job] if job.sha256 is not None else []
-    for old in [*mine, *jobs.older(job)]:
+    for old in [*mine, *search.older(jobs.engine, job)]:
         if old.output is not None and publishing.remove(paths.output(old, old.output), old.sha256):
             jobs.forget_output(old)
 
@@ -119,7 +120,8 @@ def check_replaceable(job: Job, output: Path, relative: Path) -> None:
 
     """
     found = publishing.sha256(output)
-    if found is None or found in {job.sha256, *(old.sha256 for old in runtime.jobs().older(job))}:
+    older = search.older(runtime.jobs().engine, job)
+    if found is None or found in {job.sha256, *(old.sha256 for old in older)}:
         return
     mark = photos.ours(output)
     if mark is None or mark.source != str(job.source) or not photos.untouched(output):

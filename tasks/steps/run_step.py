@@ -5,7 +5,7 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.enums import Decision, ErrorKind
 from storage.errors import ClaimLost
 from tasks.steps import failures, paths

@@ -15,8 +15,9 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage.database import search
 from storage.database.jobs import Jobs
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.enums import ErrorKind, Status
 from storage.errors import ClaimLost
 from storage.settings import settings
@@ -39,7 +40,7 @@ def start(**_: object) -> None:
 def beat() -> None:
     """Say that this worker lives; before it consumes, too, or its first claim looks lost."""
     name, host = runtime.worker(), os.uname().nodename
-    runtime.jobs().beat(name, host, os.getpid(), runtime.queues(), runtime.device())
+    runtime.jobs().heartbeat(name, host, os.getpid(), runtime.queues(), runtime.device())
 
 
 def hurry(**_: object) -> None:
@@ -50,10 +51,10 @@ def hurry(**_: object) -> None:
 def end_claims() -> None:
     """Let what a stopped worker still holds wait, without an attempt counted."""
     _stopping.set()
-    with suppress(SQLAlchemyError):  # a keeper does it later
-        for job in runtime.jobs().held(runtime.worker()):
+    with suppress(SQLAlchemyError):  # maintenance does it later
+        for job in search.held(runtime.jobs().engine, runtime.worker()):
             _judge(runtime.jobs(), job, seconds=0.0)
-        runtime.jobs().leave(runtime.worker())
+        runtime.jobs().remove_worker(runtime.worker())
 
 
 def _run() -> None:
@@ -63,7 +64,7 @@ def _run() -> None:
         stopped_at = stopped_at or (present if _stopping.is_set() else 0.0)
         try:
             beat()
-            held = jobs.held(runtime.worker())
+            held = search.held(jobs.engine, runtime.worker())
             begun = {_claim(job): begun.get(_claim(job), present) for job in held}
             for job in held:
                 if stopped_at and present - stopped_at > settings().stop_seconds:
@@ -89,7 +90,7 @@ def _judge(jobs: Jobs, job: Job, seconds: float) -> None:
     with suppress(ClaimLost):  # it ended by itself meanwhile
         if job.status is Status.CANCELLED:
             _end(job)
-            jobs.let_go(job)
+            jobs.release_cancelled(job)
         elif not _lives(job.child):
             if _stopping.is_set():
                 _wait(jobs, job)

@@ -8,9 +8,8 @@ import uuid
 from collections.abc import Sequence
 from functools import cache
 
-from storage import database
-from storage.database.jobs import Jobs
-from storage.database.tables import Job
+from storage.database.jobs import Jobs, open_jobs
+from storage.database.records import Job
 from storage.enums import CLASSIFY, Category
 from storage.settings import settings
 from tasks import loading
@@ -30,12 +29,7 @@ def jobs() -> Jobs:
         DatabaseOlder, DatabaseNewer: its schema is not this code's.
 
     """
-    known = settings()
-    table = Jobs.at(
-        known.database, pause_seconds=known.pause_seconds, max_attempts=known.max_attempts
-    )
-    database.check(table.engine)
-    return table
+    return open_jobs()
 
 
 def become_worker(serving: Sequence[str], gpu: int | None = None) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 pytest.importorskip("torch", reason="the paper engine needs torch")
 
 from storage import publishing
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import Category, Decision, Degradation, ErrorKind, Status
 

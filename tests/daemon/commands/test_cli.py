@@ -13,7 +13,7 @@ import pytest
 
 from daemon.commands.app import app
 from storage import fingerprints, publishing
-from storage.database import status
+from storage.database import galleries, search, status
 from storage.database.jobs import REJECTED, Jobs
 from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
 
@@ -50,7 +50,7 @@ def read(run):
 @pytest.fixture
 def claim(jobs):
     def claim(queue: str = CLASSIFY):
-        jobs.beat("w", "host", 1, QUEUES, "cpu")
+        jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
         return jobs.claim("w", [queue], child=os.getpid())
 
     return claim
@@ -65,12 +65,12 @@ def mended(home, jobs, claim):
     (output.parent / publishing.MARKER).write_text(json.dumps({"gallery": "g"}))
     output.write_bytes(b"result")
     found = photo.stat()
-    jobs.add("g", Path(), {"cat.jpg": fingerprints.of(found)})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": fingerprints.of(found)})
     jobs.classify(claim(), Category.MOTION_BLUR, {"scores": {"motion-blur": 0.9}})
     held = claim("motion-blur")
     jobs.record(held, Path("cat.jpg"), publishing.sha256(output), {"steps": [{"name": "deblur"}]})
     jobs.finish(held, Decision.RESTORED)
-    return jobs.get(held.id)
+    return search.get(jobs.engine, held.id)
 
 
 def test_importing_the_command_line_imports_nothing_heavy():
@@ -143,11 +143,11 @@ def test_words_that_make_no_sense_are_usage(run):
 
 
 def test_status_tells_counts_decisions_galleries_and_workers(read, run, jobs, mended):
-    jobs.note_gallery(
-        "g", host="here", root=Path("/photos"), output=Path("/out"), filesystem="nfs4",
+    galleries.note(
+        jobs.engine, "g", host="here", root=Path("/photos"), output=Path("/out"), filesystem="nfs4",
         watching="walks (nfs4)", online=False, reason="not mounted",
     )  # fmt: skip
-    jobs.add("g", Path(), {os.fsdecode(b"caf\xe9[bold].jpg"): "1"})
+    galleries.add(jobs.engine, "g", Path(), {os.fsdecode(b"caf\xe9[bold].jpg"): "1"})
     told = read("status")
     assert told["schema"] == 1
     assert told["jobs"] == {"queued": 1, "running": 0, "done": 1, "failed": 0, "cancelled": 0}
@@ -163,14 +163,14 @@ def test_status_tells_counts_decisions_galleries_and_workers(read, run, jobs, me
 
 
 def test_the_check_finds_what_is_wrong_and_says_why(run, read, jobs, claim):
-    jobs.beat("w", "host", 1, QUEUES, "cpu")
+    jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
     assert read("status", "--check")["problems"] == []
     with jobs.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE workers SET beat_at = beat_at - 100")
+        connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at - 100")
     problems = read("status", "--check", code=1)["problems"]
-    assert any("has not beaten" in problem for problem in problems)
+    assert any("no heartbeat" in problem for problem in problems)
     assert any("no worker serves classify" in problem for problem in problems)
-    jobs.add("g", Path(), {"a.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1000")
     assert "nobody claims" in run("status", "--check", code=1).stdout
@@ -179,7 +179,7 @@ def test_the_check_finds_what_is_wrong_and_says_why(run, read, jobs, claim):
 
 def test_jobs_are_listed_with_the_names_that_scripts_rely_on(read, run, jobs, mended):
     odd = os.fsdecode(b"caf\xe9[red].jpg")
-    jobs.add("g", Path("2024"), {odd: "1"})
+    galleries.add(jobs.engine, "g", Path("2024"), {odd: "1"})
     listed = {job["id"]: job for job in read("jobs")}
     assert listed[1] | {
         "id": 1, "gallery": "g", "source": "cat.jpg", "status": "done", "category": "motion-blur",
@@ -193,7 +193,7 @@ def test_jobs_are_listed_with_the_names_that_scripts_rely_on(read, run, jobs, me
 
 
 def test_jobs_are_filtered(read, home, jobs, mended):
-    jobs.add("g", Path("2024"), {"a.jpg": "1", "b.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path("2024"), {"a.jpg": "1", "b.jpg": "1"})
 
     def ids(*words):
         return [job["id"] for job in read("jobs", *words)]
@@ -226,13 +226,13 @@ def test_a_photo_is_found_through_a_symbolic_link_to_its_gallery(read, home, men
 
 
 def test_failed_jobs_are_retried(read, run, jobs, claim):
-    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
     jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
     jobs.end_with_error(claim(), ErrorKind.TOO_LARGE, "too many pixels")
     assert [job["id"] for job in read("retry", "--kind", "too large")] == [2]
     assert [job["id"] for job in read("retry", "--failed")] == [1]
     assert "0 jobs" in run("retry", 3).stdout
-    assert jobs.get(1).rank == ASKED_FOR
+    assert search.get(jobs.engine, 1).rank == ASKED_FOR
 
 
 WAITS = (ErrorKind.ARRIVING, ErrorKind.OFFLINE, ErrorKind.DISK_FULL, ErrorKind.MACHINE)
@@ -253,24 +253,25 @@ WAITS = (ErrorKind.ARRIVING, ErrorKind.OFFLINE, ErrorKind.DISK_FULL, ErrorKind.M
 def test_what_waits_after_an_error_is_due_at_once_when_the_owner_says_so(
     run, jobs, home, claim, words, ids
 ):
-    jobs.add("g", Path(), {f"{number}.jpg": "1" for number in range(1, 7)})
+    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(1, 7)})
     for kind in WAITS:
-        jobs.wait(claim(), kind, "later", 600.0)
-    patient = Jobs(jobs.engine, pause_seconds=600.0)
+        jobs.end_with_error(claim(), kind, "later", pause_seconds=600.0)
+    patient = Jobs(jobs.engine, pause_seconds=600.0, max_attempts=3)
     patient.again(claim(), ErrorKind.MEMORY, "too little of it")
     said = run("retry", *words).stdout
-    assert jobs.due(CLASSIFY, 10) == [*ids, 6]  # the last one only waits for its turn
+    due = search.due(jobs.engine, CLASSIFY, 10)
+    assert due == [*ids, 6]  # the last one only waits for its turn
     assert [f"job {number} is due now" in said for number in range(1, 7)] == [
         number in ids for number in range(1, 7)
     ]
     assert ("0 jobs are queued again" in said) == (not ids)
-    assert jobs.get(5).attempts == 1
+    assert search.get(jobs.engine, 5).attempts == 1
 
 
 def test_what_waits_and_what_ended_are_told_apart(run, read, jobs, claim):
-    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
-    jobs.wait(claim(), ErrorKind.DISK_FULL, "no space", 600.0)
-    jobs.fail(claim(), ErrorKind.UNREADABLE, "no image")
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no space", pause_seconds=600.0)
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
     said = run("retry", "--all").stdout
     assert "job 1 is due now" in said
     assert "job 2 is queued again" in said
@@ -280,10 +281,10 @@ def test_what_waits_and_what_ended_are_told_apart(run, read, jobs, claim):
 
 def test_a_retry_keeps_the_category_unless_it_is_from_scratch(run, jobs, home, mended):
     run("retry", home / "gallery")
-    assert jobs.get(1).category is Category.MOTION_BLUR
+    assert search.get(jobs.engine, 1).category is Category.MOTION_BLUR
     run("cancel", 1)
     run("retry", "gallery/cat.jpg", "--from-scratch")
-    assert jobs.get(1).category is None
+    assert search.get(jobs.engine, 1).category is None
 
 
 def test_a_retry_rings_where_redis_answers_and_is_silent_where_not(run, redis_server, jobs, mended):
@@ -296,7 +297,7 @@ def test_a_retry_rings_where_redis_answers_and_is_silent_where_not(run, redis_se
 def test_a_rejected_result_is_removed_and_noted(run, jobs, home, mended):
     run("reject", home / "output/cat.jpg")
     assert not (home / "output/cat.jpg").exists()
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     assert (job.decision, job.reason, job.output) == (Decision.KEPT_ORIGINAL, REJECTED, None)
     assert "no result" in run("reject", 1, code=1).stderr
 
@@ -305,27 +306,30 @@ def test_a_result_that_its_owner_changed_stays(run, jobs, home, mended):
     (home / "output/cat.jpg").write_bytes(b"painted over")
     assert "it stays" in run("reject", 1).stderr
     assert (home / "output/cat.jpg").read_bytes() == b"painted over"
-    assert jobs.get(1).reason == REJECTED
+    assert search.get(jobs.engine, 1).reason == REJECTED
 
 
 def test_no_result_is_rejected_while_its_share_is_away(run, jobs, home, mended):
     (home / "output").rename(home / "away")
     assert "mounted" in run("reject", 1, code=1).stderr
-    assert jobs.get(1).decision is Decision.RESTORED
+    assert search.get(jobs.engine, 1).decision is Decision.RESTORED
 
 
 def test_jobs_are_cancelled(run, jobs):
-    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
     run("cancel", 1)
-    assert [jobs.get(number).status for number in (1, 2)] == [Status.CANCELLED, Status.QUEUED]
+    assert [search.get(jobs.engine, number).status for number in (1, 2)] == [
+        Status.CANCELLED,
+        Status.QUEUED,
+    ]
     run("cancel", "--all")
-    assert jobs.get(2).status is Status.CANCELLED
+    assert search.get(jobs.engine, 2).status is Status.CANCELLED
 
 
 def test_no_answer_says_a_word_twice(run, jobs, claim, take_photo):
     take_photo("a.jpg")
     take_photo("b.jpg")
-    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
     run("cancel", 1)
     jobs.finish(claim(), Decision.KEPT_ORIGINAL, "it was not better")
     for name, number, once in (("a.jpg", 1, "cancelled"), ("b.jpg", 2, "kept original")):
@@ -337,7 +341,7 @@ def test_no_answer_says_a_word_twice(run, jobs, claim, take_photo):
 
 
 def test_a_pause_lasts_until_it_is_resumed(run, read, jobs, claim):
-    jobs.add("g", Path(), {"a.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     run("pause", "--for", "1h30m")
     [pause] = read("status")["pauses"]
     assert pause["until"] - pause["since"] == pytest.approx(5400)
@@ -370,7 +374,7 @@ def test_photos_that_are_asked_for_come_first(read, run, jobs, home, take_photo)
 
 
 def test_the_reader_of_a_long_list_may_stop_early(home, jobs):
-    jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(2000)})
+    galleries.add(jobs.engine, "g", Path(), {f"{n}.jpg": "1" for n in range(2000)})
     command = f"{PHOTOMEND} jobs --limit 2000 | head -1"
     done = subprocess.run(command, shell=True, check=True, capture_output=True, text=True, cwd=home)
     assert done.stderr == ""
@@ -378,7 +382,7 @@ def test_the_reader_of_a_long_list_may_stop_early(home, jobs):
 
 def test_a_watcher_that_is_asked_to_stop_ends_well(photomend, jobs, eventually):
     watcher = photomend("watch")
-    eventually(lambda: jobs.gallery("g"))
+    eventually(lambda: galleries.get(jobs.engine, "g"))
     watcher.terminate()
     assert watcher.wait(30) == 0
 

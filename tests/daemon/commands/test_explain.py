@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from storage import fingerprints, publishing
+from storage.database import galleries
 from storage.enums import CLASSIFY, Decision
 
 PHOTOMEND = Path(sys.executable).with_name("photomend")
@@ -89,7 +90,7 @@ def test_a_raw_photo_is_left_alone(story, home):
 
 def test_a_photo_with_a_job_tells_its_decision_and_what_would_happen(story, jobs, take_photo):
     found = take_photo("a.jpg").stat()
-    jobs.add("g", Path(), {"a.jpg": fingerprints.of(found)})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": fingerprints.of(found)})
     assert "no worker serves classify" in story("gallery/a.jpg")[2]
     jobs.pause("all")
     assert "paused" in story("gallery/a.jpg")[2]
@@ -105,12 +106,12 @@ def test_a_photo_with_a_job_tells_its_decision_and_what_would_happen(story, jobs
 
 def test_a_photo_of_the_backlog_is_mended_when_it_is_added(story, jobs, take_photo):
     found = take_photo("a.jpg").stat()
-    jobs.note_backlog("g", Path(), {"a.jpg": fingerprints.of(found)})
+    galleries.note_backlog(jobs.engine, "g", Path(), {"a.jpg": fingerprints.of(found)})
     assert "photomend add" in story("gallery/a.jpg")[2]
 
 
 def test_a_result_names_the_job_that_made_it(story, jobs, home):
-    jobs.add("g", Path(), {"a.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     jobs.record(jobs.claim("w", [CLASSIFY], child=1), Path("a.jpg"), "hash", {})
     (home / "output").mkdir()
     (home / "output/a.jpg").write_text("result")
@@ -120,8 +121,8 @@ def test_a_result_names_the_job_that_made_it(story, jobs, home):
 
 
 def test_an_offline_gallery_explains_itself(story, jobs, home):
-    jobs.note_gallery(
-        "g", host="here", root=home / "gallery", output=home / "output", filesystem="nfs4",
+    galleries.note(
+        jobs.engine, "g", host="here", root=home / "gallery", output=home / "output", filesystem="nfs4",
         watching="walks", online=False, reason="not mounted",
     )  # fmt: skip
     rule, facts, _ = story("gallery/a.jpg")

@@ -12,8 +12,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from storage.database import galleries
 from storage.database.jobs import Jobs
-from storage.database.tables import Job
+from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import BACKLOG, NEW_PHOTO, Decision, Status
 
@@ -40,7 +41,7 @@ def gallery(home: Path) -> Path:
 @pytest.fixture
 def scanned(jobs: Jobs, eventually):
     def wait() -> None:
-        eventually(lambda: (row := jobs.gallery("g")) and row.walked_at)
+        eventually(lambda: (row := galleries.get(jobs.engine, "g")) and row.scanned_at)
 
     return wait
 
@@ -96,7 +97,9 @@ def test_all_files_of_a_burst_of_20_000_are_found(watching, scanned, jobs, galle
         os.close(file)
 
     def found() -> int:
-        return sum(len(jobs.known("g", Path(str(number)))) for number in range(20))
+        return sum(
+            len(galleries.known(jobs.engine, "g", Path(str(number)))) for number in range(20)
+        )
 
     eventually(lambda: found() == 20_000, seconds=60)
 
@@ -205,11 +208,11 @@ def test_a_gallery_that_is_missing_goes_offline_and_comes_back(
     watching(HANG_SECONDS=8)
     scanned()
     gallery.rename(gallery.parent / "away")
-    eventually(lambda: not jobs.gallery("g").online)
-    assert "is not there" in jobs.gallery("g").reason
+    eventually(lambda: not galleries.get(jobs.engine, "g").online)
+    assert "is not there" in galleries.get(jobs.engine, "g").reason
     (gallery.parent / "away").rename(gallery)
     put(gallery / "dog.jpg")
-    eventually(lambda: jobs.gallery("g").online and "dog.jpg" in rows())
+    eventually(lambda: galleries.get(jobs.engine, "g").online and "dog.jpg" in rows())
     assert rows()["cat.jpg"].gone_at is None
     assert len(rows()) == 2
 
@@ -222,12 +225,12 @@ def test_a_gallery_replaced_by_an_empty_folder_is_offline_and_keeps_its_photos(
     scanned()
     gallery.rename(gallery.parent / "away")
     gallery.mkdir()
-    eventually(lambda: not jobs.gallery("g").online)
-    assert "is empty" in jobs.gallery("g").reason
+    eventually(lambda: not galleries.get(jobs.engine, "g").online)
+    assert "is empty" in galleries.get(jobs.engine, "g").reason
     assert rows()["cat.jpg"].gone_at is None
     gallery.rmdir()
     (gallery.parent / "away").rename(gallery)
-    eventually(lambda: jobs.gallery("g").online)
+    eventually(lambda: galleries.get(jobs.engine, "g").online)
     put(gallery / "dog.jpg")
     eventually(lambda: "dog.jpg" in rows())
 
@@ -240,8 +243,8 @@ def test_a_gallery_replaced_by_another_folder_is_offline(
     scanned()
     gallery.rename(gallery.parent / "away")
     put(gallery / "stranger.jpg")
-    eventually(lambda: not jobs.gallery("g").online)
-    assert "holds 0 of 1 photos" in jobs.gallery("g").reason
+    eventually(lambda: not galleries.get(jobs.engine, "g").online)
+    assert "holds 0 of 1 photos" in galleries.get(jobs.engine, "g").reason
     assert rows().keys() == {"cat.jpg"}
 
 
@@ -252,9 +255,9 @@ def test_a_gallery_is_offline_from_the_hang_of_its_process_until_the_next_starts
     scanned()
     [frozen] = gallery_processes()
     frozen.send_signal(signal.SIGSTOP)
-    eventually(lambda: not jobs.gallery("g").online)
-    assert "does not answer" in jobs.gallery("g").reason
-    eventually(lambda: jobs.gallery("g").online)
+    eventually(lambda: not galleries.get(jobs.engine, "g").online)
+    assert "does not answer" in galleries.get(jobs.engine, "g").reason
+    eventually(lambda: galleries.get(jobs.engine, "g").online)
     assert not frozen.is_running()
     put(gallery / "cat.jpg")
     eventually(lambda: "cat.jpg" in rows())
@@ -272,7 +275,7 @@ def test_a_process_that_dies_is_started_again(watching, scanned, rows, gallery, 
 def test_gallery_processes_end_when_the_watcher_is_killed(home, jobs, eventually):
     program = "import threading; from daemon.watching.watcher import watch; watch(threading.Event(), print)"
     watcher = subprocess.Popen([os.sys.executable, "-c", program])
-    eventually(lambda: (row := jobs.gallery("g")) and row.walked_at)
+    eventually(lambda: (row := galleries.get(jobs.engine, "g")) and row.scanned_at)
     [child] = psutil.Process(watcher.pid).children()
     watcher.kill()
     watcher.wait()
@@ -286,7 +289,8 @@ def test_an_unmounted_gallery_is_offline_until_it_is_mounted_again(home, jobs):
 import os, subprocess, threading, time
 from pathlib import Path
 from daemon.watching.watcher import watch
-from storage.database.jobs import Jobs
+from storage import database
+from storage.database import galleries
 from storage.settings import settings
 gallery, share = Path({str(home / "gallery")!r}), Path({str(home / "share")!r})
 share.mkdir()
@@ -294,7 +298,7 @@ sh = lambda *words: subprocess.run(words, check=True)
 sh("mount", "-t", "tmpfs", "nas", share)
 (share / "cat.jpg").write_bytes(b"photo")
 sh("mount", "--bind", share, gallery)
-jobs = Jobs.at(settings().database)
+engine = database.open_engine(settings().database)
 stop = threading.Event()
 thread = threading.Thread(target=watch, args=(stop, print)); thread.start()
 def until(happened):
@@ -303,15 +307,15 @@ def until(happened):
         if time.monotonic() > end:
             stop.set(); raise SystemExit("it did not happen")
         time.sleep(0.05)
-until(lambda: (row := jobs.gallery("g")) and row.walked_at)
+until(lambda: (row := galleries.get(engine, "g")) and row.scanned_at)
 sh("umount", "-l", gallery)
-until(lambda: not jobs.gallery("g").online)
-assert jobs.known("g", Path()).keys() == {{"cat.jpg"}}
+until(lambda: not galleries.get(engine, "g").online)
+assert galleries.known(engine, "g", Path()).keys() == {{"cat.jpg"}}
 sh("mount", "--bind", share, gallery)
-until(lambda: jobs.gallery("g").online)
+until(lambda: galleries.get(engine, "g").online)
 (gallery / "dog.jpg").write_bytes(b"photo")
-until(lambda: "dog.jpg" in jobs.known("g", Path()))
-assert jobs.known("g", Path()).keys() == {{"cat.jpg", "dog.jpg"}}
+until(lambda: "dog.jpg" in galleries.known(engine, "g", Path()))
+assert galleries.known(engine, "g", Path()).keys() == {{"cat.jpg", "dog.jpg"}}
 stop.set(); thread.join()
 """
     environment = os.environ | {"PHOTOMEND_HANG_SECONDS": "8"}
@@ -332,19 +336,20 @@ def test_a_gallery_with_more_folders_than_may_be_watched_is_polled(home, jobs):
 import threading, time
 from pathlib import Path
 from daemon.watching.watcher import watch
-from storage.database.jobs import Jobs
+from storage import database
+from storage.database import galleries
 from storage.settings import settings
 Path({str(limit)!r}).write_text("60")
-jobs, stop = Jobs.at(settings().database), threading.Event()
+engine, stop = database.open_engine(settings().database), threading.Event()
 thread = threading.Thread(target=watch, args=(stop, print)); thread.start()
 end = time.monotonic() + 30
-while not ((row := jobs.gallery("g")) and row.walked_at) and time.monotonic() < end:
+while not ((row := galleries.get(engine, "g")) and row.scanned_at) and time.monotonic() < end:
     time.sleep(0.05)
 stop.set(); thread.join()
 """
     command = ["unshare", "-rm", os.sys.executable, "-c", program]
     run = subprocess.run(command, check=False, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    row = jobs.gallery("g")
+    row = galleries.get(jobs.engine, "g")
     assert row.photos == 40
     assert row.watching.startswith("polling (its folders are more than 30")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pictures
 
+from storage.database import galleries, search
 from storage.enums import QUEUES, Category, Decision, ErrorKind, Status
 from storage.errors import PhotomendError, SettingsError
 from storage.settings import settings
@@ -442,14 +443,14 @@ def test_a_photo_waits_without_an_attempt_until_the_server_is_back(
 
     worker(classifier(teller(behave)))
     take_photo()
-    jobs.add("g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     answer(1)
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     assert (job.status, job.error_kind, job.attempts) == (Status.QUEUED, ErrorKind.MACHINE, 0)
     assert "answers 503: loading" in job.error
     well.set()
-    eventually(lambda: jobs.due("classify", 1))
+    eventually(lambda: search.due(jobs.engine, "classify", 1))
     answer(1)
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     assert (job.status, job.decision) == (Status.DONE, Decision.CLEAN)
     assert job.scores["classifier"] == "some-vl (served)"

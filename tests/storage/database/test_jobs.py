@@ -13,17 +13,22 @@ from alembic import command
 from alembic.config import Config
 
 from storage import database
-from storage.database.jobs import BACKLOG_REASON, Jobs
-from storage.database.tables import Job, history
+from storage.database import galleries, search, status
+from storage.database.galleries import BACKLOG_REASON
+from storage.database.jobs import Jobs, open_jobs
+from storage.database.records import Job
+from storage.database.tables import history
 from storage.database.tables import jobs as table
 from storage.enums import BACKLOG, QUEUES, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost, DatabaseNewer, DatabaseOlder, SettingsError
+from storage.settings import settings
 
 CLAIM_ALL = """
 import os, sys
+from storage import database
 from storage.database.jobs import Jobs
 from storage.enums import Decision
-jobs = Jobs.at(sys.argv[1])
+jobs = Jobs(database.open_engine(sys.argv[1]), pause_seconds=0, max_attempts=3)
 while job := jobs.claim(sys.argv[2], ["classify"], child=os.getpid()):
     print(job.id)
     jobs.finish(job, Decision.CLEAN)
@@ -40,13 +45,19 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def jobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jobs]:
-    url = f"sqlite:///{tmp_path / 'jobs.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres")
-        _empty(url)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'jobs.db'}"
+    url = request.getfixturevalue("postgres")
+    _empty(url)
+    return url
+
+
+@pytest.fixture
+def jobs(url: str) -> Iterator[Jobs]:
     database.migrate(url)
-    jobs = Jobs.at(url, pause_seconds=0)
+    jobs = Jobs(database.open_engine(url), pause_seconds=0, max_attempts=3)
     yield jobs
     jobs.engine.dispose()
 
@@ -77,23 +88,23 @@ def only(jobs: Jobs) -> Job:
 
 def test_a_version_of_a_photo_is_recorded_once_whatever_the_bytes_of_its_name(jobs):
     odd = os.fsdecode(b"caf\xe9.jpg")
-    assert len(jobs.add("g", FOLDER, {odd: "1"})) == 1
-    assert jobs.add("g", FOLDER, {odd: "1"}) == []
-    assert jobs.known("g", FOLDER) == {odd: ("1",)}
+    assert len(galleries.add(jobs.engine, "g", FOLDER, {odd: "1"})) == 1
+    assert galleries.add(jobs.engine, "g", FOLDER, {odd: "1"}) == []
+    assert galleries.known(jobs.engine, "g", FOLDER) == {odd: ("1",)}
     assert only(jobs).source == FOLDER / odd
 
 
 def test_an_edited_photo_takes_the_place_of_its_older_version(jobs):
-    [older] = jobs.add("g", FOLDER, {"cat.jpg": "1"})
-    [newer] = jobs.add("g", FOLDER, {"cat.jpg": "2"})
-    assert jobs.get(older).status is Status.CANCELLED
-    assert jobs.get(newer).status is Status.QUEUED
+    [older] = galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
+    [newer] = galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "2"})
+    assert search.get(jobs.engine, older).status is Status.CANCELLED
+    assert search.get(jobs.engine, newer).status is Status.QUEUED
 
 
 def test_new_photos_come_before_the_old_library_and_what_was_asked_for_before_both(jobs, claim):
-    jobs.add("g", FOLDER, {"old.jpg": "1"}, rank=BACKLOG)
-    jobs.add("g", FOLDER, {"new.jpg": "1"})
-    jobs.note_backlog("g", FOLDER, {"known.jpg": "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {"old.jpg": "1"}, rank=BACKLOG)
+    galleries.add(jobs.engine, "g", FOLDER, {"new.jpg": "1"})
+    galleries.note_backlog(jobs.engine, "g", FOLDER, {"known.jpg": "1"})
     jobs.ask("g", FOLDER, Path("known.jpg"), "1")
     taken = []
     for _ in range(3):
@@ -104,8 +115,8 @@ def test_new_photos_come_before_the_old_library_and_what_was_asked_for_before_bo
 
 
 def test_the_backlog_is_known_and_left_alone(jobs):
-    jobs.note_backlog("g", FOLDER, {"old.jpg": "1"})
-    assert jobs.known("g", FOLDER) == {"old.jpg": ("1",)}
+    galleries.note_backlog(jobs.engine, "g", FOLDER, {"old.jpg": "1"})
+    assert galleries.known(jobs.engine, "g", FOLDER) == {"old.jpg": ("1",)}
     job = only(jobs)
     assert (job.status, job.decision, job.reason) == (
         Status.DONE, Decision.LEFT_ALONE, BACKLOG_REASON,
@@ -114,7 +125,9 @@ def test_the_backlog_is_known_and_left_alone(jobs):
 
 @pytest.mark.parametrize("workers", [8])
 def test_eight_processes_claim_two_thousand_jobs_exactly_once(jobs, workers):
-    added = jobs.add("g", FOLDER, {f"{number}.jpg": "1" for number in range(2000)})
+    added = galleries.add(
+        jobs.engine, "g", FOLDER, {f"{number}.jpg": "1" for number in range(2000)}
+    )
     url = jobs.engine.url.render_as_string(hide_password=False)
     claimers = [
         subprocess.Popen(
@@ -133,9 +146,9 @@ def test_eight_processes_claim_two_thousand_jobs_exactly_once(jobs, workers):
 
 
 def test_a_claim_that_was_released_changes_no_row(jobs, claim):
-    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     frozen = claim("a")
-    jobs.release_lost(60)  # no worker has beaten
+    jobs.release_lost(60)  # no worker has sent a heartbeat
     second = claim("b")
     for end in (
         lambda: jobs.finish(frozen, Decision.CLEAN),
@@ -150,17 +163,17 @@ def test_a_claim_that_was_released_changes_no_row(jobs, claim):
     jobs.finish(second, Decision.CLEAN)
 
 
-def test_a_worker_that_beats_keeps_its_claim(jobs, claim):
-    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+def test_a_worker_with_heartbeats_keeps_its_claim(jobs, claim):
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     claim("a")
-    jobs.beat("a", "here", 1, QUEUES, "cpu")
+    jobs.heartbeat("a", "here", 1, QUEUES, "cpu")
     assert jobs.release_lost(60) == []
     time.sleep(0.05)
     assert len(jobs.release_lost(0.01)) == 1
 
 
 def test_attempts_belong_to_the_photo_and_waiting_is_none(jobs, claim):
-    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     for _ in range(5):
         jobs.end_with_error(claim(), ErrorKind.MACHINE, "the share is gone")
     for _ in range(3):
@@ -172,31 +185,52 @@ def test_attempts_belong_to_the_photo_and_waiting_is_none(jobs, claim):
     assert jobs.retry([job.id]) == []
 
 
+def test_the_table_opens_with_the_retries_of_the_settings(home, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_MAX_ATTEMPTS", "2")
+    monkeypatch.setenv("PHOTOMEND_PAUSE_SECONDS", "0")
+    settings.cache_clear()
+    jobs = open_jobs()
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
+    for expected in (Status.QUEUED, Status.FAILED):
+        jobs.end_with_error(jobs.claim("a", QUEUES, child=1), ErrorKind.CRASHED, "it crashed")
+        assert search.get(jobs.engine, 1).status is expected
+    jobs.engine.dispose()
+
+
+def test_the_table_does_not_open_with_another_schema(home):
+    engine = database.open_engine(settings().database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    engine.dispose()
+    with pytest.raises(DatabaseOlder, match="photomend migrate"):
+        open_jobs()
+
+
 def test_the_loaded_chain_goes_first(jobs, claim):
     for name, category in (("a.jpg", Category.REFLECTION), ("b.jpg", Category.MOTION_BLUR)):
-        jobs.add("g", FOLDER, {name: "1"})
+        galleries.add(jobs.engine, "g", FOLDER, {name: "1"})
         jobs.classify(claim(prefer="classify"), category, {})
     assert claim(prefer="motion-blur").name == Path("b.jpg")
 
 
 def test_nothing_is_claimed_while_it_is_paused_or_its_gallery_offline(jobs):
-    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     for scope, name in (("all", ""), ("category", "classify"), ("gallery", "g")):
         jobs.pause(scope, name)
         assert jobs.claim("a", QUEUES, child=1) is None
         assert jobs.resume(scope, name)
     jobs.pause("all", seconds=0)
-    jobs.note_gallery(
-        "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
+    galleries.note(
+        jobs.engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
         watching="events", online=False,
     )  # fmt: skip
     assert jobs.claim("a", QUEUES, child=1) is None
-    jobs.note_gallery("g", online=True)
+    galleries.note(jobs.engine, "g", online=True)
     assert jobs.claim("a", QUEUES, child=1) is not None
 
 
 def test_one_name_in_the_output_belongs_to_one_photo(jobs, claim):
-    jobs.add("g", FOLDER, {"IMG.jpg": "1", "IMG.heic": "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {"IMG.jpg": "1", "IMG.heic": "1"})
     first, second = claim("a"), claim("b")
     assert jobs.reserve(first, Path("2024/IMG.jpg"))
     assert jobs.reserve(first, Path("2024/IMG.jpg"))
@@ -204,18 +238,18 @@ def test_one_name_in_the_output_belongs_to_one_photo(jobs, claim):
 
 
 def test_what_vanished_is_gone_and_may_come_back(jobs):
-    jobs.add("g", FOLDER, {"a.jpg": "1", "b.jpg": "1"})
-    assert jobs.gone("g", FOLDER, ["a.jpg"]) == 1
-    assert set(jobs.known("g", FOLDER)) == {"b.jpg"}
-    assert jobs.add("g", FOLDER, {"a.jpg": "1"}) == []
-    assert set(jobs.known("g", FOLDER)) == {"a.jpg", "b.jpg"}
-    assert jobs.gone("g", FOLDER) == 2
-    assert jobs.folders("g") == set()
+    galleries.add(jobs.engine, "g", FOLDER, {"a.jpg": "1", "b.jpg": "1"})
+    assert galleries.note_gone(jobs.engine, "g", FOLDER, ["a.jpg"]) == 1
+    assert set(galleries.known(jobs.engine, "g", FOLDER)) == {"b.jpg"}
+    assert galleries.add(jobs.engine, "g", FOLDER, {"a.jpg": "1"}) == []
+    assert set(galleries.known(jobs.engine, "g", FOLDER)) == {"a.jpg", "b.jpg"}
+    assert galleries.note_gone(jobs.engine, "g", FOLDER) == 2
+    assert galleries.folders(jobs.engine, "g") == set()
 
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
 def test_each_kind_of_error_fails_counts_an_attempt_or_waits(jobs, claim, kind):
-    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     jobs.end_with_error(claim(), kind, "because")
     job = only(jobs)
     expected = {
@@ -229,7 +263,7 @@ def test_each_kind_of_error_fails_counts_an_attempt_or_waits(jobs, claim, kind):
 
 
 def test_a_job_tells_its_story(jobs, claim):
-    jobs.add("g", FOLDER, {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     jobs.classify(claim(), Category.MOTION_BLUR, {})
     jobs.finish(claim(), Decision.KEPT_ORIGINAL, "it was not better")
     with jobs.engine.connect() as connection:
@@ -242,7 +276,7 @@ def test_a_job_tells_its_story(jobs, claim):
 
 def test_a_reason_may_name_a_photo_whose_name_is_not_utf_8(jobs, claim):
     odd = os.fsdecode(b"caf\xe9.jpg")
-    jobs.add("g", FOLDER, {odd: "1"})
+    galleries.add(jobs.engine, "g", FOLDER, {odd: "1"})
     jobs.end_with_error(claim(), ErrorKind.MACHINE, f"{odd} is away", pause_seconds=0.0)
     assert only(jobs).error == "caf\\xe9.jpg is away"
     jobs.finish(claim(), Decision.RESTORED, f"the result of {odd}, the same photo")
@@ -251,6 +285,31 @@ def test_a_reason_may_name_a_photo_whose_name_is_not_utf_8(jobs, claim):
 
 def test_the_migrations_make_what_the_tables_say(home, monkeypatch):
     command.check(Config(toml_file=Path(__file__).parents[3] / "pyproject.toml"))
+
+
+def test_rows_of_the_first_schema_are_read_after_the_migration(url):
+    engine = database.open_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[3] / "alembic"))
+    config.attributes["engine"] = engine
+    command.upgrade(config, "0001")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO workers (id, host, process, queues, device, started_at, beat_at) "
+            "VALUES ('w', 'here', 1, 'classify', 'cpu', 1.0, 2.0)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO galleries (name, host, root, output, filesystem, watching, online, "
+            "walked_at, walk_seconds, photos, updated_at) "
+            "VALUES ('g', 'here', '/g', '/o', 'ext4', 'events', TRUE, 3.0, 4.0, 5, 6.0)"
+        )
+    database.migrate(url)
+    database.check(engine)
+    gallery = galleries.get(engine, "g")
+    assert (gallery.scanned_at, gallery.scan_seconds, gallery.photos) == (3.0, 4.0, 5)
+    [worker] = status.summary(engine).workers
+    assert worker.heartbeat_at == 2.0
+    engine.dispose()
 
 
 def test_a_database_that_is_older_or_newer_is_refused_with_what_to_do(tmp_path):

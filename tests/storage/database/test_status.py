@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from storage.database import search, status
+from storage.database import galleries, search, status
 from storage.database.search import Filter
 from storage.database.status import Pace
 from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
@@ -29,7 +29,7 @@ def sources(jobs):
 @pytest.fixture
 def claim(jobs):
     def claim(queue: str = CLASSIFY):
-        jobs.beat("w", "host", 1, [queue], "cpu")
+        jobs.heartbeat("w", "host", 1, [queue], "cpu")
         return jobs.claim("w", [queue], child=os.getpid())
 
     return claim
@@ -44,8 +44,8 @@ def test_an_empty_database_counts_each_status_and_decision(jobs):
 
 
 def test_the_counts_tell_status_decision_gallery_and_trouble(jobs, claim):
-    jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(6)})
-    jobs.add("other", Path(), {"x.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {f"{n}.jpg": "1" for n in range(6)})
+    galleries.add(jobs.engine, "other", Path(), {"x.jpg": "1"})
     jobs.finish(claim(), Decision.CLEAN)
     jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
     jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image either")
@@ -64,7 +64,7 @@ def test_the_counts_tell_status_decision_gallery_and_trouble(jobs, claim):
 
 
 def test_the_summary_has_what_runs_what_waits_longest_and_an_example_of_each_trouble(jobs, claim):
-    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
     jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
     running = claim()
     seen = status.summary(jobs.engine)
@@ -77,8 +77,8 @@ def test_the_summary_has_what_runs_what_waits_longest_and_an_example_of_each_tro
 
 
 def test_the_pace_counts_what_was_finished_by_claims(jobs, claim):
-    jobs.note_backlog("g", Path(), {"old.jpg": "1"})
-    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    galleries.note_backlog(jobs.engine, "g", Path(), {"old.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
     jobs.finish(claim(), Decision.CLEAN)
     pace = status.summary(jobs.engine).pace
     assert pace.finished == 1
@@ -92,7 +92,7 @@ def test_a_pause_that_ended_is_not_in_force(jobs):
 
 
 def test_a_due_job_is_overdue_unless_it_is_paused(jobs):
-    jobs.add("g", Path(), {"a.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     time.sleep(0.05)
     assert status.overdue(jobs.engine, 0.01) == [CLASSIFY]
     assert status.overdue(jobs.engine, 60) == []
@@ -101,10 +101,10 @@ def test_a_due_job_is_overdue_unless_it_is_paused(jobs):
 
 
 def test_jobs_are_found_by_folder_photo_and_pattern(jobs, sources):
-    jobs.add("g", Path(), {"top.jpg": "1", ODD: "1"})
-    jobs.add("g", Path("2024"), {"a.jpg": "1"})
-    jobs.add("g", Path("2024/may"), {"b.jpg": "1"})
-    jobs.add("g", Path("2024-old"), {"c.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"top.jpg": "1", ODD: "1"})
+    galleries.add(jobs.engine, "g", Path("2024"), {"a.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path("2024/may"), {"b.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path("2024-old"), {"c.jpg": "1"})
     assert sources(below=Path("2024")) == ["2024/may/b.jpg", "2024/a.jpg"]
     assert sources(below=Path("2024/a.jpg")) == ["2024/a.jpg"]
     assert sources(below=Path(ODD)) == [ODD]
@@ -114,7 +114,7 @@ def test_jobs_are_found_by_folder_photo_and_pattern(jobs, sources):
 
 
 def test_jobs_are_found_by_what_became_of_them(jobs, claim, sources):
-    jobs.add("g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
     jobs.classify(claim(), Category.REFLECTION, {})
     jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
     jobs.finish(claim(), Decision.UNSURE)
@@ -127,31 +127,78 @@ def test_jobs_are_found_by_what_became_of_them(jobs, claim, sources):
 
 
 def test_a_limit_takes_the_newest(jobs):
-    jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(5)})
+    galleries.add(jobs.engine, "g", Path(), {f"{n}.jpg": "1" for n in range(5)})
     for pattern in (None, "*"):
         assert search.ids(jobs.engine, Filter(pattern=pattern), 2) == [5, 4]
 
 
 def test_versions_of_a_photo_come_newest_first_and_its_result_names_its_maker(jobs, claim):
-    jobs.add("g", Path("a"), {"x.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path("a"), {"x.jpg": "1"})
     jobs.record(claim(), Path("a/x.jpg"), "hash", {})
-    jobs.add("g", Path("a"), {"x.jpg": "2"})
+    galleries.add(jobs.engine, "g", Path("a"), {"x.jpg": "2"})
     assert [job.id for job in search.versions(jobs.engine, "g", Path("a/x.jpg"))] == [2, 1]
     assert [job.id for job in search.makers(jobs.engine, "g", Path("a/x.jpg"))] == [1]
 
 
 def test_the_history_of_a_job_is_in_order(jobs, claim):
-    jobs.add("g", Path(), {"a.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     jobs.finish(claim(), Decision.CLEAN)
     events = [event.event for event in search.events(jobs.engine, 1)]
     assert events[0].startswith("claimed by w")
     assert events[-1] == "clean"
 
 
+def test_up_once_waits_for_the_scan_and_for_jobs_that_can_go_on_by_themselves(jobs, claim):
+    engine, begun = jobs.engine, status.clock(jobs.engine)
+    assert status.under_way(engine, ["g"], since=begun)
+    galleries.note(
+        engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
+        watching="events", online=True, scanned_at=begun,
+    )  # fmt: skip
+    assert not status.under_way(engine, ["g"], since=begun)
+    galleries.add(engine, "g", Path(), {"a.jpg": "1"})
+    assert status.under_way(engine, ["g"], since=begun)
+    jobs.pause("all")
+    assert not status.under_way(engine, ["g"], since=begun)
+    jobs.resume("all")
+    jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no room", pause_seconds=3600)
+    assert not status.under_way(engine, ["g"], since=begun)
+    jobs.retry([1])
+    assert status.under_way(engine, ["g"], since=begun)
+
+
+def test_up_names_what_still_waits_and_why(jobs, claim):
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    galleries.add(jobs.engine, "other", Path(), {"x.jpg": "1"})
+    for _ in range(2):
+        jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no room", pause_seconds=3600)
+    galleries.note(
+        jobs.engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="nfs4",
+        watching="walks", online=False, reason="not mounted",
+    )  # fmt: skip
+    offline, waiting = status.left_waiting(jobs.engine, ["g"])
+    assert offline == [("g", "not mounted")]
+    assert sorted(waiting) == [(1, None), (2, "no room")]
+
+
+def test_up_reads_the_jobs_that_ended_and_those_that_run(jobs, claim):
+    galleries.add(jobs.engine, "g", Path("2024"), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    begun = status.clock(jobs.engine)
+    jobs.finish(claim(), Decision.CLEAN)
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
+    claim()
+    ended = status.ended_since(jobs.engine, begun)
+    assert [job.status for job in ended] == [Status.DONE, Status.FAILED]
+    assert status.ended_since(jobs.engine, status.clock(jobs.engine) + 60) == []
+    counts, running = status.progress(jobs.engine)
+    assert (counts[Status.RUNNING], counts[Status.QUEUED]) == (1, 0)
+    assert running == [Path("2024/c.jpg")]
+
+
 def test_a_summary_of_many_jobs_scans_no_table(jobs):
     with jobs.engine.connect() as connection:
         found = []
-        jobs.add("g", Path(), {f"{n}.jpg": "1" for n in range(50)})
+        galleries.add(jobs.engine, "g", Path(), {f"{n}.jpg": "1" for n in range(50)})
 
         sa.event.listen(
             jobs.engine, "before_cursor_execute", lambda *args: found.append((args[2], args[3]))

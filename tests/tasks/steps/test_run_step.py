@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from storage import filesystems, photos, publishing
+from storage.database import galleries, search
 from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
 from storage.formats.safe_open import Limits
@@ -37,7 +38,7 @@ def _worker(home, redis_server, monkeypatch):
 def noisy(jobs, take_photo):
     """A noisy photo that this process has claimed for its restoration."""
     take_photo(kind=Degradation.NOISE)
-    jobs.add("g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     classify(runtime.claim())
     job = runtime.claim()
     assert job.category is Category.SUPER_RESOLUTION
@@ -68,32 +69,32 @@ def test_each_error_ends_the_claim_in_its_way(
 
     monkeypatch.setattr(photos, "decoded", fail)
     take_photo()
-    jobs.add("g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     with suppress(SystemExit):
         answer(1)
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     assert (job.status, job.error_kind, job.attempts) == (status, kind, attempts)
 
 
 def test_classification_opens_a_photo_once(jobs, take_photo, opened_files):
     path = take_photo(kind=Degradation.NOISE)
-    jobs.add("g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     opened_files.clear()
     classify(runtime.claim())
-    assert jobs.get(1).category is Category.SUPER_RESOLUTION
+    assert search.get(jobs.engine, 1).category is Category.SUPER_RESOLUTION
     assert opened_files.count(str(path)) == 1
 
 
 def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, home, eventually):
     photo = home / "gallery/cat.jpg"
     photo.write_bytes(b"\xff\xd8 half of a photo")
-    jobs.add("g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     answer(1)
-    assert jobs.get(1).error_kind is ErrorKind.ARRIVING
+    assert search.get(jobs.engine, 1).error_kind is ErrorKind.ARRIVING
     os.utime(photo, (0, 0))
-    eventually(lambda: jobs.due("classify", 1))
+    eventually(lambda: search.due(jobs.engine, "classify", 1))
     answer(1)
-    assert jobs.get(1).status is Status.FAILED
+    assert search.get(jobs.engine, 1).status is Status.FAILED
     with pytest.raises(UnreadablePhoto):
         photos.read(photo, Limits.of(settings()))
 
@@ -101,17 +102,19 @@ def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, hom
 def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, home, take_photo):
     take_photo("here.jpg")
     gallery = home / "gallery"
-    jobs.note_gallery(
-        "g", host="here", root=gallery, output=home / "output", filesystem="ext4", watching="events",
+    galleries.note(jobs.engine, "g", host="here", root=gallery, output=home / "output", filesystem="ext4", watching="events",
         online=True, identity=filesystems.identity(str(gallery)),
     )  # fmt: skip
-    jobs.add("g", Path(), {"gone.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"gone.jpg": "1"})
     answer(1)
-    assert jobs.get(1).status is Status.CANCELLED
+    assert search.get(jobs.engine, 1).status is Status.CANCELLED
     (home / "gallery/here.jpg").unlink()
-    jobs.add("g", Path(), {"other.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"other.jpg": "1"})
     answer(2)
-    assert (jobs.get(2).status, jobs.get(2).attempts) == (Status.QUEUED, 0)
+    assert (search.get(jobs.engine, 2).status, search.get(jobs.engine, 2).attempts) == (
+        Status.QUEUED,
+        0,
+    )
 
 
 def test_a_worker_frozen_between_the_strokes_has_nothing_left_to_rename(home, jobs, noisy):
@@ -124,17 +127,17 @@ def test_a_worker_frozen_between_the_strokes_has_nothing_left_to_rename(home, jo
     restore(runtime.claim())
     with pytest.raises(FileNotFoundError):
         publishing.publish(temporary, output)
-    assert publishing.sha256(output) == jobs.get(1).sha256
+    assert publishing.sha256(output) == search.get(jobs.engine, 1).sha256
 
 
 def test_an_output_published_before_a_crash_is_adopted(home, jobs, noisy):
     restore(noisy)
-    made = jobs.get(1)
+    made = search.get(jobs.engine, 1)
     before = (home / "output/cat.jpg").stat().st_mtime_ns
     with jobs.engine.begin() as connection:  # as if the last stroke had not been made
         connection.exec_driver_sql("UPDATE jobs SET status = 'queued', decision = NULL")
     restore(runtime.claim())
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     assert (job.status, job.sha256) == (Status.DONE, made.sha256)
     assert (home / "output/cat.jpg").stat().st_mtime_ns == before
 
@@ -142,22 +145,22 @@ def test_an_output_published_before_a_crash_is_adopted(home, jobs, noisy):
 def test_two_sources_that_would_get_one_name_get_two(home, jobs, take_photo):
     take_photo("IMG.jpg", kind=Degradation.NOISE)
     take_photo("img.JPG", kind=Degradation.COMPRESSION)
-    jobs.add("g", Path(), {"IMG.jpg": "1", "img.JPG": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"IMG.jpg": "1", "img.JPG": "1"})
     for _ in range(4):
         answer(1)
-    outputs = {str(jobs.get(number).output) for number in (1, 2)}
+    outputs = {str(search.get(jobs.engine, number).output) for number in (1, 2)}
     assert len({name.casefold() for name in outputs}) == 2
     assert all((home / "output" / name).exists() for name in outputs)
 
 
 def test_a_rejected_photo_is_never_made_again(home, jobs, noisy, take_photo):
     restore(noisy)
-    assert jobs.reject(jobs.get(1))
+    assert jobs.reject(search.get(jobs.engine, 1))
     (home / "output/cat.jpg").unlink()
     take_photo("copy.jpg", kind=Degradation.NOISE)
-    jobs.add("g", Path(), {"copy.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
     answer(2)
-    assert jobs.get(2).decision is Decision.KEPT_ORIGINAL
+    assert search.get(jobs.engine, 2).decision is Decision.KEPT_ORIGINAL
     assert not (home / "output/copy.jpg").exists()
 
 
@@ -211,26 +214,26 @@ def be_unsure(job):
 
 def restore_and_remove(job):
     restore(job)
-    paths.output(job, runtime.jobs().get(1).output).unlink()
+    paths.output(job, search.get(runtime.jobs().engine, 1).output).unlink()
 
 
 def restore_and_reject(job):
     restore_and_remove(job)
-    assert runtime.jobs().reject(runtime.jobs().get(1))
+    assert runtime.jobs().reject(search.get(runtime.jobs().engine, 1))
 
 
 def restore_and_forget(job):
     restore_and_remove(job)
-    runtime.jobs().forget_output(runtime.jobs().get(1))
+    runtime.jobs().forget_output(search.get(runtime.jobs().engine, 1))
 
 
 def adopt(job):
     restore(job)
     with runtime.jobs().engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM jobs")
-    runtime.jobs().add("g", Path(), {"cat.jpg": "1"})
+    galleries.add(runtime.jobs().engine, "g", Path(), {"cat.jpg": "1"})
     answer(1)
-    assert "there already" in runtime.jobs().get(1).reason
+    assert "there already" in search.get(runtime.jobs().engine, 1).reason
 
 
 @pytest.mark.parametrize(
@@ -247,9 +250,9 @@ def test_a_retry_computes_again_however_the_job_ended(home, jobs, noisy, end):
     end(noisy)
     assert jobs.retry([1])
     answer(1)
-    if jobs.get(1).status is Status.QUEUED:  # it was classified first
+    if search.get(jobs.engine, 1).status is Status.QUEUED:  # it was classified first
         answer(1)
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     assert (job.decision, job.reason) == (Decision.RESTORED, None)
     assert job.category is Category.SUPER_RESOLUTION
     assert job.sha256 == publishing.sha256(home / "output/cat.jpg")
@@ -264,6 +267,6 @@ def test_what_the_guard_refuses_is_said_once(jobs, noisy, monkeypatch):
 
     monkeypatch.setattr(runtime, "chain", lambda category, faces: Nothing())
     restore(noisy)
-    job = jobs.get(1)
+    job = search.get(jobs.engine, 1)
     assert job.decision is Decision.KEPT_ORIGINAL
     assert job.reason.startswith("noise went from ")

@@ -1,0 +1,156 @@
+"""What the watcher reads and writes: the photos of a gallery, and whether it is online.
+
+These are functions and not methods of `Jobs`, because a gallery's process works on no job: it
+inserts the first row of each photo, and needs no rules for retries.
+"""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import select, update
+
+from storage.database import conditions
+from storage.database.engine import reading
+from storage.database.records import Gallery
+from storage.database.tables import galleries, now
+from storage.database.tables import jobs as table
+from storage.enums import NEW_PHOTO, Decision, Status
+
+BACKLOG_REASON = "it was here before photomend; `photomend add` mends it"
+
+c = table.c
+
+
+def get(engine: sa.Engine, name: str) -> Gallery | None:
+    """Return the state of a gallery; None before its first scan."""
+    with reading(engine) as connection:
+        row = connection.execute(select(galleries).where(galleries.c.name == name)).first()
+        return None if row is None else Gallery.of(row)
+
+
+def note(engine: sa.Engine, name: str, **columns: Any) -> None:
+    """Write the state of a gallery; the first call must name all columns that may not be null."""
+    step = update(galleries).where(galleries.c.name == name).values(columns)
+    with engine.begin() as connection:
+        if not connection.execute(step).rowcount:
+            connection.execute(sa.insert(galleries).values(name=name, **columns))
+
+
+def known(engine: sa.Engine, gallery: str, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the recorded fingerprints of each file in `folder` that is not gone.
+
+    A scan calls this for every folder, so names skip the conversion of `PathBytes`.
+    """
+    query = select(sa.type_coerce(c.name, sa.types.NullType()), c.fingerprint)
+    found: dict[str, tuple[str, ...]] = {}
+    with reading(engine) as connection:
+        rows = connection.execute(
+            query.where(*conditions.within(gallery, folder), conditions.here)
+        ).all()
+    for name, fingerprint in rows:
+        path = os.fsdecode(name)
+        found[path] = (*found[path], fingerprint) if path in found else (fingerprint,)
+    return found
+
+
+def folders(engine: sa.Engine, gallery: str) -> set[str]:
+    """Return the folders that hold photos which are not gone."""
+    query = select(sa.type_coerce(c.folder, sa.LargeBinary)).distinct()
+    with reading(engine) as connection:
+        rows = connection.scalars(query.where(c.gallery == gallery, conditions.here))
+        return {os.fsdecode(folder) for folder in rows}
+
+
+def sample(engine: sa.Engine, gallery: str, count: int) -> list[Path]:
+    """Return at most `count` sources that are not gone, spread over the whole gallery."""
+    with reading(engine) as connection:
+        ids = select(c.id).where(c.gallery == gallery, conditions.here).limit(1)
+        first = connection.scalar(ids.order_by(c.id))
+        last = connection.scalar(ids.order_by(c.id.desc()))
+        if first is None or last is None:
+            return []
+        found = set()
+        for number in range(count):
+            at = first + (last - first) * number // max(count - 1, 1)
+            near = select(c.folder, c.name).where(c.gallery == gallery, conditions.here, c.id >= at)
+            if row := connection.execute(near.order_by(c.id).limit(1)).first():
+                found.add(row.folder / row.name)
+        return sorted(found)
+
+
+def add(
+    engine: sa.Engine, gallery: str, folder: Path, photos: Mapping[str, str],
+    *, rank: int = NEW_PHOTO,
+) -> list[int]:  # fmt: skip
+    """Record photos of one folder, name and fingerprint, and return the new jobs' ids.
+
+    An unfinished job of an older version is cancelled: its result might be published last.
+    """
+    with engine.begin() as connection:
+        added = record(connection, gallery, folder, photos, rank=rank)
+        if added:
+            newer = table.alias()
+            older = select(newer.c.id).where(
+                newer.c.gallery == gallery, newer.c.folder == folder,
+                newer.c.name == c.name, newer.c.id >= min(added),
+            )  # fmt: skip
+            conditions.change(
+                connection,
+                [*conditions.within(gallery, folder), c.id < min(added), conditions.unfinished(), older.exists()],
+                "cancelled: a newer version of the photo came",
+                status=Status.CANCELLED, error="a newer version of the photo came",
+            )  # fmt: skip
+    return added
+
+
+def note_backlog(engine: sa.Engine, gallery: str, folder: Path, photos: Mapping[str, str]) -> None:
+    """Record photos that are older than the gallery's first scan, and leave them alone."""
+    with engine.begin() as connection:
+        record(
+            connection, gallery, folder, photos,
+            status=Status.DONE, decision=Decision.LEFT_ALONE, reason=BACKLOG_REASON,
+        )  # fmt: skip
+
+
+def note_gone(
+    engine: sa.Engine, gallery: str, folder: Path, names: Collection[str] | None = None
+) -> int:
+    """Record that these photos, or all of the folder, are gone; return how many rows changed."""
+    step = (
+        update(table)
+        .where(*conditions.within(gallery, folder), conditions.here)
+        .values(gone_at=now())
+    )
+    with engine.begin() as connection:
+        if names is None:
+            return connection.execute(step).rowcount
+        chunks = conditions.chunks(list(map(Path, names)))
+        return sum(connection.execute(step.where(c.name.in_(n))).rowcount for n in chunks)
+
+
+def record(
+    connection: sa.Connection, gallery: str, folder: Path, photos: Mapping[str, str],
+    *, rank: int = NEW_PHOTO, status: Status = Status.QUEUED,
+    decision: Decision | None = None, reason: str | None = None,
+) -> list[int]:  # fmt: skip
+    """Insert the rows that are new, clear `gone_at` of the others and return the new ids."""
+    if not photos:
+        return []
+    here = conditions.within(gallery, folder)
+    gone = select(c.id).where(*here, c.gone_at.is_not(None))
+    if connection.scalar(select(gone.exists())):
+        for names in conditions.chunks(list(map(Path, photos))):
+            back = update(table).where(*here, c.gone_at.is_not(None), c.name.in_(names))
+            connection.execute(back.values(gone_at=None))
+    row = {
+        "gallery": gallery, "folder": os.fsencode(folder), "status": str(status),
+        "decision": None if decision is None else str(decision), "reason": reason,
+        "rank": rank,
+    }  # fmt: skip
+    rows = [row | {"name": os.fsencode(n), "fingerprint": f} for n, f in photos.items()]
+    last = connection.scalar(select(sa.func.max(c.id))) or 0
+    connection.exec_driver_sql(conditions.recording(connection.dialect.name), rows)
+    return list(connection.scalars(select(c.id).where(*here, c.id > last).order_by(c.id)))

@@ -1,0 +1,144 @@
+"""Rows of the database, as frozen dataclasses: only SQL changes a row."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from storage.enums import Category, Decision, ErrorKind, Status
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    @classmethod
+    def of(cls, row: "Row[Any]") -> Self:
+        """Return the record of a row that has all columns of its table."""
+        return cls(**row._mapping)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(_Row):
+    """One version of one photo; times are seconds since 1970."""
+
+    id: int
+    gallery: str
+    folder: Path
+    name: Path
+    fingerprint: str
+    """Size, mtime in nanoseconds and inode of the source, joined by dashes."""
+    status: Status
+    queue: str
+    """The queue of the next step."""
+    category: Category | None
+    """None until the photo is classified."""
+    decision: Decision | None
+    reason: str | None
+    """Why the decision was taken."""
+    scores: dict[str, Any] | None
+    """The verdict: `scores` by category, `severities` by degradation, and `confident`."""
+    receipt: dict[str, Any] | None
+    """What was done: `steps`, each with network and seconds, and the `guard`'s figures."""
+    content_hash: str | None
+    pixels: int | None
+    output: Path | None
+    """Relative to the output root."""
+    sha256: str | None
+    """SHA-256 of the output, recorded before it is published."""
+    rank: int
+    due_at: float
+    deadline_seconds: float | None
+    """Time limit of the present claim."""
+    attempts: int
+    claims: int
+    error_kind: ErrorKind | None
+    error: str | None
+    """Why the job failed or waits."""
+    worker: str | None
+    child: int | None
+    """Process id of the worker's child that works on the job."""
+    created_at: float
+    claimed_at: float | None
+    updated_at: float
+    finished_at: float | None
+    seconds: float
+    """Duration of all claims together."""
+    gone_at: float | None
+    """When the source was found gone."""
+
+    @property
+    def source(self) -> Path:
+        """The photo, relative to the gallery."""
+        return self.folder / self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that scripts rely on; paths as `os.fsdecode` gives them."""
+        shown = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        del shown["folder"], shown["name"]
+        return shown | {
+            "source": str(self.source),
+            "output": None if self.output is None else str(self.output),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker(_Row):
+    """A worker; each start has a new random id."""
+
+    id: str
+    host: str
+    process: int
+    queues: str
+    """Joined by commas."""
+    device: str
+    started_at: float
+    heartbeat_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery(_Row):
+    """The state of a gallery at its watcher's last check."""
+
+    name: str
+    host: str
+    root: Path
+    output: Path
+    filesystem: str
+    """Kind: ext4, nfs, …"""
+    identity: str | None
+    """Identity of the filesystem, where it has one."""
+    watching: str
+    """events, or walks and the reason."""
+    online: bool
+    reason: str | None
+    """Why it is offline, and what to do."""
+    scanned_at: float | None
+    """End of the last full scan; None until the first one has ended."""
+    scan_seconds: float | None
+    photos: int | None
+    updated_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause(_Row):
+    """A pause: no job of its scope is claimed while it lasts."""
+
+    scope: str
+    """all, category or gallery."""
+    name: str
+    until: float | None
+    """None if it lasts until `photomend resume`."""
+    since: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(_Row):
+    """One line of a job's history."""
+
+    id: int
+    job_id: int
+    at: float
+    claim: int
+    event: str

@@ -1,0 +1,57 @@
+"""Maintenance on a real database, with real files and a real Redis."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from daemon import maintenance
+from storage import publishing
+from storage.database import galleries, search
+from storage.enums import CLASSIFY, QUEUES, Status
+
+RENEW = """
+from daemon import maintenance
+from storage.database.jobs import open_jobs
+maintenance.renew_notifications(open_jobs())
+maintenance.renew_notifications(open_jobs())
+"""
+
+
+def test_only_the_temporary_files_of_ended_claims_are_removed(home, jobs):
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    lasting = jobs.claim("w", QUEUES, child=os.getpid())
+    output = home / "output/2024/a.jpg"
+    output.parent.mkdir(parents=True)
+    kept = publishing.temporary(output, lasting.id, lasting.claims)
+    left = [publishing.temporary(output, lasting.id, lasting.claims - 1)]
+    left.append(publishing.temporary(output, 2, 1))
+    for path in (kept, output, *left):
+        path.write_bytes(b"half a photo")
+    maintenance.clean_up(jobs)
+    assert sorted(output.parent.iterdir()) == sorted([kept, output])
+
+
+def test_jobs_of_a_worker_without_heartbeat_are_released(home, jobs):
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
+    jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
+    jobs.claim("w", QUEUES, child=os.getpid())
+    maintenance.release(jobs)
+    assert search.get(jobs.engine, 1).status is Status.RUNNING
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at - 100")
+    maintenance.release(jobs)
+    job = search.get(jobs.engine, 1)
+    assert (job.status, job.attempts, job.error) == (Status.QUEUED, 1, "its worker was lost")
+
+
+def test_each_due_job_gets_one_notification_up_to_the_maximum(home, jobs, redis_server):
+    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(5)})
+    environment = os.environ | {
+        "PHOTOMEND_REDIS_URL": redis_server.url, "PHOTOMEND_WINDOW": "3",
+    }  # fmt: skip
+    jobs.cancel([3, 4, 5])
+    for expected in (2, 3):
+        subprocess.run([sys.executable, "-P", "-c", RENEW], env=environment, cwd=home, check=True)
+        assert redis_server.client.llen(CLASSIFY) == expected
+        jobs.retry([3, 4, 5])
