@@ -112,5 +112,29 @@ class EngineName(StrEnum):
     """The networks of the paper, whose weights are fetched first; made for a GPU."""
 
 
-AUTO = "auto"
-"""In the settings: the paper engine for each step whose weights are here, if there is a GPU."""
+class EngineChoice(StrEnum):
+    """The setting `engine`."""
+
+    LITE = "lite"
+    PAPER = "paper"
+    AUTO = "auto"
+    """The paper engine for each step whose weights are here, if there is a GPU; lite for others."""
+
+
+class WatchMode(StrEnum):
+    """The setting `watch`: how new photos are found."""
+
+    AUTO = "auto"
+    """Events on a local filesystem, polling on a network share."""
+    EVENTS = "events"
+    """The filesystem's events, beside full scans."""
+    POLLING = "walks"
+    """Full scans only."""
+
+
+class FaceNet(StrEnum):
+    """The setting `face_net`: the network that restores faces."""
+
+    CODEFORMER = "CodeFormer"
+    """Not for commercial use."""
+    GFPGAN = "GFPGANv1.4"

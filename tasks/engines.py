@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 
 from storage import weights
-from storage.enums import AUTO, CLASSIFY, QUEUES, Category, EngineName
+from storage.enums import CLASSIFY, QUEUES, Category, EngineChoice, EngineName
 from storage.settings import PaperSettings, settings
 from storage.weights.catalogue import TABLE
 
-CHANGES: tuple[Mapping[str, str | Path], ...] = (
-    {"faces": "on"},
-    *({"faces": "on", "face_net": name} for name in ("CodeFormer", "GFPGANv1.4")),
+CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
+    {"faces": True},
+    *({"faces": True, "face_net": name} for name in ("CodeFormer", "GFPGANv1.4")),
     *(
         {"classifier_url": "", "classifier": name}
         for name in ("Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct")
@@ -30,7 +30,7 @@ def engine_of(step: str) -> EngineName:
     known = settings()
     if step not in known.paper.steps:
         return EngineName.LITE
-    if known.engine != AUTO:
+    if known.engine != EngineChoice.AUTO:
         return EngineName(known.engine)
     served = step == CLASSIFY and known.paper.classifier_url
     able = shutil.which("nvidia-smi") is not None and not missing(step, known.paper)
@@ -55,7 +55,7 @@ def needs(step: str, known: PaperSettings) -> list[str]:
             found = known.reflection_detector or known.reflection_segmenter
             return ["big-lama"] if found else ["RRW"]
         case Category.MOTION_BLUR:
-            faces = ["YuNet", known.face_net] if known.faces == "on" else []
+            faces = ["YuNet", known.face_net] if known.faces else []
             return [deblurring(), *faces]
         case _:
             return []
@@ -90,10 +90,10 @@ def _has(names: list[str], name: str) -> bool:
     return name.lower() in map(str.lower, names)
 
 
-def _as_toml(change: Mapping[str, str | Path], known: PaperSettings) -> str:
+def _as_toml(change: Mapping[str, str | bool | Path], known: PaperSettings) -> str:
     """Return those of the settings that are not as they are wanted."""
     new = {key: value for key, value in change.items() if getattr(known, key) != value}
-    return ", ".join(f"{key} = {json.dumps(str(value))}" for key, value in new.items())
+    return ", ".join(f"{key} = {json.dumps(value, default=str)}" for key, value in new.items())
 
 
 def own_classifier(known: PaperSettings) -> Path | None:

@@ -12,7 +12,7 @@ import typer
 from daemon.commands.status import Json
 from daemon.console.exit_codes import Exit, Unknown
 from daemon.console.output import as_json, table
-from storage.enums import QUEUES, EngineName
+from storage.enums import QUEUES, EngineChoice
 from storage.errors import PhotomendError
 from storage.settings import settings
 from storage.text import printable
@@ -56,7 +56,7 @@ def list_(json: Json = False) -> None:
     states = [(weights, look(weights, folder)) for weights in TABLE]
     if json:
         return as_json([asdict(w) | {"state": state} | _needed(w) for w, state in states])
-    if settings().engine == EngineName.LITE:
+    if settings().engine is EngineChoice.LITE:
         typer.echo(
             'lite, the engine of your settings, needs none of these; "paper" or "auto" does:'
         )

@@ -18,7 +18,7 @@ from daemon.console import session, targets
 from daemon.console.output import span
 from storage import atomic_files, availability, database, filesystems, installation
 from storage.database import galleries, status
-from storage.enums import AUTO, QUEUES, EngineName
+from storage.enums import QUEUES, EngineChoice
 from storage.errors import PhotomendError
 from storage.settings import GallerySettings, settings
 from storage.urls import without_password
@@ -219,14 +219,14 @@ def _libraries() -> Finding:
 def _engine() -> Finding:
     """Look whether the engine that is wanted has its libraries and weights; none is loaded."""
     wanted, paper = settings().engine, settings().paper
-    if wanted == EngineName.LITE:
+    if wanted == EngineChoice.LITE:
         return Finding("engine", True, "lite, which has all that it needs")
     if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
         text = f"{wanted}: {', '.join(lacking)} not installed; {installation.get_libraries()}"
         return Finding("engine", False, text)
     if lacking := [name for step in paper.steps for name in engines.missing(step, paper)]:
         text = f"{wanted}: weights are missing; photomend weights pull {' '.join(lacking)}"
-        return Finding("engine", wanted == AUTO, text)
+        return Finding("engine", wanted == EngineChoice.AUTO, text)
     taken = ", ".join(f"{step} by {engines.engine_of(step)}" for step in QUEUES)
     return Finding("engine", True, f"{wanted}: {taken}")
 

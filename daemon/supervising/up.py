@@ -21,7 +21,7 @@ from daemon.supervising.processes import Member, Register, Start
 from daemon.supervising.progress import Live
 from storage import database
 from storage.atomic_files import locked
-from storage.enums import QUEUES, EngineName
+from storage.enums import QUEUES, EngineChoice
 from storage.errors import AlreadyRunning, RedisMissing, SettingsError
 from storage.settings import PREFIX, GallerySettings, Settings, make, settings
 from storage.text import printable
@@ -194,7 +194,7 @@ def _await_redis(member: Member | None, stop: Event) -> None:
 def _workers() -> int:
     """Return how many workers to start; the paper's networks take the memory of all of them."""
     known = settings()
-    wanted = 1 if known.engine != EngineName.LITE else max(1, (os.cpu_count() or 1) // 2)
+    wanted = 1 if known.engine != EngineChoice.LITE else max(1, (os.cpu_count() or 1) // 2)
     return known.workers or wanted
 
 

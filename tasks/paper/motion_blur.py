@@ -25,7 +25,7 @@ def motion_blur(known: PaperSettings, *, faces: bool) -> MotionBlur:
     device = best_device()
     name = deblurring()
     deblur = nafnet.load(weights.path(name), device)
-    if not (faces and known.faces == "on"):
+    if not (faces and known.faces):
         return MotionBlur(deblur, nets=weights.told(name))
     mend_faces = _mend_faces(known, device)
     return MotionBlur(deblur, mend_faces, weights.told(name), weights.told(known.face_net))

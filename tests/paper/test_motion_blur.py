@@ -31,7 +31,7 @@ from tasks.verdict import Verdict
 SHARED = Path(__file__).parents[2] / "../shared"
 CPU = torch.device("cpu")
 BLURRED = Verdict({Category.MOTION_BLUR: 1.0}, {}, True)
-ON = PaperSettings(faces="on")
+ON = PaperSettings(faces=True)
 
 
 def shared(path):
@@ -140,7 +140,7 @@ def test_any_size_goes_through(deblur, find, shape):
 
 @pytest.mark.parametrize("face_net", ["CodeFormer", "GFPGANv1.4"])
 def test_no_face_net_is_loaded_before_there_is_a_face(folder, people, face_net):
-    chain = motion_blur(PaperSettings(faces="on", face_net=face_net), faces=True)
+    chain = motion_blur(PaperSettings(faces=True, face_net=face_net), faces=True)
     _, receipt = mended(chain, people[:40])
     assert receipt.steps[1]["found"] == 0
     with pytest.raises(WeightsWrong, match=f"{file_of(face_net)} is not of"):

@@ -60,9 +60,9 @@ def test_auto_asks_a_server_without_a_gpu(use):
 WAYS = [
     PaperSettings(),
     PaperSettings(steps=(CLASSIFY, "reflection")),
-    PaperSettings(faces="on", face_net="GFPGANv1.4"),
+    PaperSettings(faces=True, face_net="GFPGANv1.4"),
     PaperSettings(reflection_segmenter=Path("/own.pth"), classifier="qwen3-vl-4b-instruct"),
-    PaperSettings(classifier_url="http://localhost", faces="on"),
+    PaperSettings(classifier_url="http://localhost", faces=True),
 ]
 
 
@@ -80,8 +80,8 @@ def test_what_the_steps_need_and_what_weights_are_needed_by_is_one_rule(use, kno
 def test_faces_are_only_needed_if_they_are_on(use):
     use("paper")
     assert missing(MOTION, PaperSettings()) == ["NAFNet-REDS-width64"]
-    assert needed_if("CodeFormer", PaperSettings()) == 'motion-blur, with faces = "on"'
-    known = PaperSettings(faces="on")
+    assert needed_if("CodeFormer", PaperSettings()) == "motion-blur, with faces = true"
+    known = PaperSettings(faces=True)
     assert missing(MOTION, known) == ["NAFNet-REDS-width64", "YuNet", "CodeFormer"]
     assert needed_if("GFPGANv1.4", known) == 'motion-blur, with face_net = "GFPGANv1.4"'
 

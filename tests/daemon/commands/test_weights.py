@@ -90,7 +90,7 @@ def test_all_weights_are_listed_with_state_and_licence(run, folder, file_server)
     assert listed["RRW"]["needed_by"] == ["reflection"]
     screen = run("list").stdout
     assert screen.startswith("lite, the engine of your settings, needs none of these")
-    facts = r'CodeFormer +376\.6 MB +missing +motion-blur, with faces = "on" +S-Lab.*\(--accept\)'
+    facts = r"CodeFormer +376\.6 MB +missing +motion-blur, with faces = true +S-Lab.*\(--accept\)"
     assert re.search(facts, screen)
     assert re.search(r"YOSO-coco +about 170\.0 MB +not checked +MIT", screen)
     assert run("list", PHOTOMEND_ENGINE="auto").stdout.startswith("name ")
@@ -101,7 +101,7 @@ def test_all_weights_are_listed_with_state_and_licence(run, folder, file_server)
     "paper",
     [
         {"classifier_url": "http://localhost:1"},
-        {"classifier_url": "http://localhost:1", "faces": "on"},
+        {"classifier_url": "http://localhost:1", "faces": True},
         {"classifier_url": "http://localhost:1", "reflection_detector": "/own/yolo.pt"},
     ],
 )
@@ -122,7 +122,7 @@ def test_a_queue_list_and_doctor_name_the_same_weights(run, environment, file_se
 def test_a_queue_asks_for_no_licence_that_the_settings_do_not_need(run, file_server):
     assert "404" in run("pull", "motion-blur", code=1).stderr
     assert {path for path, _ in file_server.asked} == {"/NAFNet-REDS-width64.pth"}
-    faces = json.dumps({"faces": "on"})
+    faces = json.dumps({"faces": True})
     assert "CodeFormer: S-Lab" in run("pull", "motion-blur", code=1, PHOTOMEND_PAPER=faces).stderr
 
 
@@ -294,5 +294,5 @@ def test_settings_take_a_folder_and_a_mirror(tmp_path):
     assert made.weights_root == Path("/srv/w")
     assert made.to_environment()["PHOTOMEND_WEIGHTS_DIR"] == "/srv/w"
     assert "PHOTOMEND_WEIGHTS_DIR" not in Settings(state_dir=tmp_path).to_environment()
-    with pytest.raises(SettingsError, match="weights_mirror is an address"):
+    with pytest.raises(SettingsError, match="weights_mirror must be an address"):
         make({"weights_mirror": "file:///srv"}, "here")

@@ -1,0 +1,98 @@
+"""The settings of a gallery, `[galleries.NAME]`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from storage.enums import WatchMode
+from storage.settings_values import Check
+
+NAME_PRESETS = {
+    "mirror": "{stem}{ext}",
+    "immich-stack": "{stem}~edit{ext}",
+    "photoprism": "{stem} (mended){ext}",
+    "digikam": "{stem}_v1{ext}",
+}
+"""Names that library apps group with the original (each app's own documentation)."""
+BESIDE = ("immich-stack", "photoprism", "digikam")
+"""The presets with which a copy may be written beside its original, inside the gallery."""
+
+
+def _is_backlog(text: str) -> bool:
+    try:
+        return text == "new" or _since(text) < float("inf")
+    except ValueError:
+        return False
+
+
+def _since(backlog: str) -> float:
+    match backlog.split():
+        case ["all"]:
+            return float("-inf")
+        case ["since", day]:
+            return datetime.fromisoformat(day).timestamp()
+        case _:
+            return float("inf")
+
+
+def _is_name(text: str) -> bool:
+    template = NAME_PRESETS.get(text, text)
+    rest = template.replace("{stem}", "").replace("{ext}", "")
+    return "{stem}" in template and "{ext}" in template and not set(rest) & set("{}/\0")
+
+
+Backlog = Annotated[str, Check(_is_backlog, '"new", "all" or a day, like "since 2024-05-01"')]
+Name = Annotated[
+    str,
+    Check(
+        _is_name, f"a preset ({', '.join(NAME_PRESETS)}) or a file name with {{stem}} and {{ext}}"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class GallerySettings:
+    """One watched folder tree and where its results go."""
+
+    path: Path
+    """The watched folder on this machine. Nothing is written into it, except with a `name` that
+    puts copies beside their originals."""
+    output: Path | None = None
+    """Folder for results; `<path>-mended` if not set. It must lie outside of all galleries, except
+    with a `name` that puts copies beside their originals: then it is `path`."""
+    mount_point: Path | None = None
+    """The gallery is offline while this folder is not a mount point."""
+    watch: WatchMode = WatchMode.AUTO
+    """How new photos are found."""
+    walk_seconds: float = 3600.0
+    """Seconds between two full scans of the gallery."""
+    backlog: Backlog = "new"
+    """Which of the photos that the first full scan finds are mended: `new` (none), `all`, or
+    `since 2024-05-01` (those changed since that day)."""
+    ignore: tuple[str, ...] = ()
+    """Patterns of files that are left out, in the syntax of `.gitignore`; `.photomendignore` files
+    in the gallery add theirs."""
+    faces: bool = True
+    """Whether a network may change faces in these photos. If true, `[paper]` decides."""
+    name: Name = "mirror"
+    """How results are named: a preset of `NAME_PRESETS` or a template with {stem} and {ext}."""
+
+    @property
+    def output_root(self) -> Path:
+        """The folder for results."""
+        if self.output is not None:
+            return self.output
+        if self.name in BESIDE:
+            return self.path
+        return self.path.with_name(self.path.name + "-mended")
+
+    @property
+    def template(self) -> str:
+        """The name of a result, with {stem} and {ext}."""
+        return NAME_PRESETS.get(self.name, self.name)
+
+    @property
+    def since(self) -> float:
+        """Photos of the first full scan are mended if their mtime is not before this second."""
+        return _since(self.backlog)
