@@ -87,6 +87,18 @@ def test_the_readme_names_every_setting():
     assert not [name for name in names if f"`{name}`" not in readme]
 
 
+def test_the_readme_names_the_default_of_every_number():
+    shown = dict(re.findall(r"(?m)^\| `(\w+)` \| ([0-9.]+) \|", (ROOT / "README.md").read_text()))
+    defaults = {
+        field.name: field.default
+        for kind in (Settings, GallerySettings, PaperSettings)
+        for field in fields(kind)
+        if type(field.default) in (int, float)
+    }
+    assert len(defaults) > 15
+    assert {name: float(text) for name, text in shown.items()} == defaults
+
+
 def test_the_readme_shows_pictures_that_are_there():
     shown = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text())
     assert shown
