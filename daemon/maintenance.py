@@ -27,9 +27,12 @@ def run(jobs: Jobs, stop: Event) -> None:
     last, next_cleanup = time.monotonic(), 0.0
     cleanup = Thread()
     try:
-        while not stop.wait(settings().keep_seconds):
+        while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()
-            late = present - last > settings().keep_seconds + settings().lost_seconds / 2
+            late = (
+                present - last
+                > settings().maintenance_seconds + settings().worker_timeout_seconds / 2
+            )
             last = present
             try:
                 if not late:  # after a suspend, workers need time for a heartbeat
@@ -48,14 +51,14 @@ def run(jobs: Jobs, stop: Event) -> None:
 
 def release(jobs: Jobs) -> None:
     """Queue the jobs of lost workers again."""
-    for job in jobs.release_lost(settings().lost_seconds):
+    for job in jobs.release_lost(settings().worker_timeout_seconds):
         log.warning("job %d: %s, %s after %d attempts", job.id, job.error, job.status, job.attempts)
 
 
 def renew_notifications(jobs: Jobs) -> None:
     """Send notifications until each due job has one, or the queue has its maximum number."""
     for queue in QUEUES:
-        due = search.due(jobs.engine, queue, settings().window)
+        due = search.due(jobs.engine, queue, settings().max_pending_notifications)
         for job_id in due[notify.waiting(queue) :] if due else []:
             if not notify.ring(queue, job_id):
                 return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from storage.filesystems import identity, mount_of
 from storage.ignored_names import is_ignored
-from storage.settings import GallerySettings
+from storage.settings_gallery import GallerySettings
 from storage.text import printable
 
 SAMPLE = 20

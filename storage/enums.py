@@ -128,7 +128,7 @@ class WatchMode(StrEnum):
     """Events on a local filesystem, polling on a network share."""
     EVENTS = "events"
     """The filesystem's events, beside full scans."""
-    POLLING = "walks"
+    POLLING = "polling"
     """Full scans only."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from storage import atomic_files
 from storage.errors import GalleryOffline
-from storage.settings import BESIDE, GallerySettings
+from storage.settings_gallery import BESIDE, GallerySettings
 
 MARKER = ".photomend-output"
 """Lies in each output root and names its gallery: a share that is away has none."""

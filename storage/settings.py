@@ -21,8 +21,6 @@ from storage.settings_paper import PaperSettings
 from storage.settings_values import Check, WrongValue, read_path, read_table, read_values, types_of
 from storage.urls import QUOTE, without_password
 
-__all__ = ["BESIDE", "GallerySettings", "PaperSettings"]
-
 PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
 """Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""
 PREFIX = "PHOTOMEND_"
@@ -93,14 +91,14 @@ class Settings:
 
     settle_seconds: float = 5.0
     """A photo is recorded when its size and mtime have not changed for this many seconds."""
-    young_seconds: float = 600.0
+    arriving_seconds: float = 600.0
     """A photo that cannot be decoded is still being copied until its mtime is this old."""
-    hang_seconds: float = 120.0
+    io_timeout_seconds: float = 120.0
     """A gallery that answers nothing for this many seconds is offline."""
 
     max_attempts: int = 3
     """A job fails after this many attempts that crash, time out or kill their worker."""
-    pause_seconds: float = 30.0
+    retry_pause_seconds: float = 30.0
     """Seconds before a job is tried again; grows with its attempts."""
     deadline_seconds: float = 300.0
     """Time limit of a step in seconds, to which `deadline_seconds_per_megapixel` is added."""
@@ -110,13 +108,13 @@ class Settings:
     """Seconds in which a stopped worker may finish its photo; then it gives the job back."""
     idle_seconds: float = 300.0
     """A worker without work for this many seconds ends its child process, to free memory."""
-    beat_seconds: float = 5.0
+    heartbeat_seconds: float = 5.0
     """Seconds between two heartbeats of a worker."""
-    lost_seconds: float = 60.0
+    worker_timeout_seconds: float = 60.0
     """A worker without a heartbeat for this many seconds is lost, and its job is queued again."""
-    keep_seconds: float = 10.0
+    maintenance_seconds: float = 10.0
     """Seconds between two rounds of maintenance."""
-    window: int = 200
+    max_pending_notifications: int = 200
     """Maximum number of pending notifications per queue."""
 
     max_megabytes: int = 500

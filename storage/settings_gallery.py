@@ -65,7 +65,7 @@ class GallerySettings:
     """The gallery is offline while this folder is not a mount point."""
     watch: WatchMode = WatchMode.AUTO
     """How new photos are found."""
-    walk_seconds: float = 3600.0
+    rescan_seconds: float = 3600.0
     """Seconds between two full scans of the gallery."""
     backlog: Backlog = "new"
     """Which of the photos that the first full scan finds are mended: `new` (none), `all`, or

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from storage import weights
 from storage.enums import CLASSIFY, QUEUES, Category, EngineChoice, EngineName
-from storage.settings import PaperSettings, settings
+from storage.settings import settings
+from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
 
 CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (

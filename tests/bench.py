@@ -116,7 +116,7 @@ def queue(folder: Path, environment: dict[str, str]) -> Figures:
     for index in range(number):
         (folder / "gallery" / f"{index}.jpg").write_bytes(b"")
     armed = environment | {"BENCH": "1", "PYTHONPATH": str(ROOT / "tests/bench_engine")}
-    armed["PHOTOMEND_KEEP_SECONDS"] = "0.2"
+    armed["PHOTOMEND_MAINTENANCE_SECONDS"] = "0.2"
 
     def count(status: str) -> int:
         with engine.connect() as connection:

@@ -42,8 +42,14 @@ CLAIM_SECONDS = 20.0
 SETTLE_SECONDS = 600.0
 """So long the photos may take to be done once nothing is killed any more."""
 SETTINGS = {
-    "SETTLE": 0.3, "BEAT": 0.3, "LOST": 5, "KEEP": 0.5, "PAUSE": 0.1, "STOP": 8, "YOUNG": 1,
-}  # fmt: skip
+    "SETTLE": 0.3,
+    "HEARTBEAT": 0.3,
+    "WORKER_TIMEOUT": 5,
+    "MAINTENANCE": 0.5,
+    "RETRY_PAUSE": 0.1,
+    "STOP": 8,
+    "ARRIVING": 1,
+}
 
 
 @dataclass

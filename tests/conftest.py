@@ -28,7 +28,14 @@ from storage.settings import settings
 from tasks.imaging.degrade import degrade
 
 BIN = Path(sys.executable).parent
-FAST = {"SETTLE": 0.2, "BEAT": 0.2, "LOST": 4, "KEEP": 0.3, "PAUSE": 0.1, "STOP": 8}
+FAST = {
+    "SETTLE": 0.2,
+    "HEARTBEAT": 0.2,
+    "WORKER_TIMEOUT": 4,
+    "MAINTENANCE": 0.3,
+    "RETRY_PAUSE": 0.1,
+    "STOP": 8,
+}
 
 
 class Redis:
@@ -178,7 +185,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     environment = {
         "STATE_DIR": str(tmp_path / "state"),
         "GALLERIES": json.dumps({"g": gallery}),
-        "YOUNG_SECONDS": "3600",
+        "ARRIVING_SECONDS": "3600",
         "MIN_FREE_MEGABYTES": "1",
         **{f"{name}_SECONDS": str(seconds) for name, seconds in FAST.items()},
     }

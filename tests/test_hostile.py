@@ -39,8 +39,8 @@ def all_ended(jobs, photomend, eventually):
     """Run a watcher and a worker until so many jobs have ended; give them by their names."""
 
     def run(number: int) -> dict[str, Job]:
-        photomend("watch", PHOTOMEND_YOUNG_SECONDS="0")
-        worker = photomend("work", *QUEUES, PHOTOMEND_YOUNG_SECONDS="0")
+        photomend("watch", PHOTOMEND_ARRIVING_SECONDS="0")
+        worker = photomend("work", *QUEUES, PHOTOMEND_ARRIVING_SECONDS="0")
 
         def quiet() -> bool:
             counted = Counter(job.status for job in every(jobs))

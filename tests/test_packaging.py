@@ -17,7 +17,9 @@ import daemon
 import storage
 import tasks
 from storage import installation
-from storage.settings import GallerySettings, PaperSettings, Settings
+from storage.settings import Settings
+from storage.settings_gallery import GallerySettings
+from storage.settings_paper import PaperSettings
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,7 +17,7 @@ from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import Category, ErrorKind, Status
-from storage.settings import BESIDE
+from storage.settings_gallery import BESIDE
 from storage.text import printable
 
 NOTIFY_SECONDS = 3.0
@@ -224,7 +224,7 @@ def _notify_all(jobs: list[Job]) -> None:
     from tasks.worker.notify import ring
 
     logging.getLogger("tasks.worker.notify").setLevel(logging.ERROR)
-    for job in jobs[: settings().window]:
+    for job in jobs[: settings().max_pending_notifications]:
         if not ring(job.queue, job.id):
             return
 

@@ -12,7 +12,8 @@ from daemon.console.session import engine
 from storage.database import search, status
 from storage.database.records import Job
 from storage.database.search import Filter
-from storage.settings import GallerySettings, settings
+from storage.settings import settings
+from storage.settings_gallery import GallerySettings
 from storage.text import printable
 
 

@@ -18,9 +18,10 @@ from daemon.console import session, targets
 from daemon.console.output import span
 from storage import atomic_files, availability, database, filesystems, installation
 from storage.database import galleries, status
-from storage.enums import QUEUES, EngineChoice
+from storage.enums import QUEUES, EngineChoice, WatchMode
 from storage.errors import PhotomendError
-from storage.settings import GallerySettings, settings
+from storage.settings import settings
+from storage.settings_gallery import GallerySettings
 from storage.urls import without_password
 from tasks import engines
 
@@ -158,8 +159,8 @@ def _gallery(name: str, gallery: GallerySettings, *, known: bool) -> Finding:
 def _events(gallery: GallerySettings) -> Finding:
     subject, root = f"events in {gallery.path}", os.path.realpath(gallery.path)
     mount, budget = filesystems.mount_of(root), filesystems.watch_budget()
-    if gallery.watch == "walks" or not mount.tells_events:
-        return Finding(subject, True, f"it is walked every {span(gallery.walk_seconds)}")
+    if gallery.watch == WatchMode.POLLING or not mount.tells_events:
+        return Finding(subject, True, f"it is walked every {span(gallery.rescan_seconds)}")
     count = filesystems.folders(root, budget)
     if count > budget:
         text = (

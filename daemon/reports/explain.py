@@ -15,7 +15,8 @@ from storage.database import search, status
 from storage.database.records import Job
 from storage.enums import Decision, Status
 from storage.errors import TooLarge, UnreadablePhoto
-from storage.settings import GallerySettings, settings
+from storage.settings import settings
+from storage.settings_gallery import GallerySettings
 from storage.text import printable
 
 

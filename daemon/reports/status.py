@@ -30,7 +30,7 @@ NOTHING = {
 
 def lives(seen: Summary, worker: Worker) -> bool:
     """Return whether the worker's last heartbeat is recent enough."""
-    return worker.heartbeat_at > seen.now - settings().lost_seconds
+    return worker.heartbeat_at > seen.now - settings().worker_timeout_seconds
 
 
 def problems(engine: sa.Engine, seen: Summary) -> list[str]:

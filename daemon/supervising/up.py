@@ -23,7 +23,8 @@ from storage import database
 from storage.atomic_files import locked
 from storage.enums import QUEUES, EngineChoice
 from storage.errors import AlreadyRunning, RedisMissing, SettingsError
-from storage.settings import PREFIX, GallerySettings, Settings, make, settings
+from storage.settings import PREFIX, Settings, make, settings
+from storage.settings_gallery import GallerySettings
 from storage.text import printable
 from storage.urls import without_password
 

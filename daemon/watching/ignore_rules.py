@@ -17,7 +17,7 @@ from pathspec import GitIgnoreSpec
 from storage.formats.detect import is_photo_name
 from storage.ignored_names import is_ignored
 from storage.publishing import MARKER
-from storage.settings import BESIDE, GallerySettings
+from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import printable
 
 log = logging.getLogger(__name__)

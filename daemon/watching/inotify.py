@@ -23,6 +23,7 @@ from watchdog.observers import Observer
 
 from daemon.watching.ignore_rules import IGNORE_FILE
 from storage import filesystems
+from storage.enums import WatchMode
 from storage.ignored_names import is_ignored
 
 EVENTS: list[type[FileSystemEvent]] = [
@@ -125,16 +126,16 @@ class InotifyWatch:
         self._observer.join()
 
 
-def open_watch(changed: ChangedFolders, mode: str) -> InotifyWatch:
+def open_watch(changed: ChangedFolders, mode: WatchMode) -> InotifyWatch:
     """Start a watch of all folders below `changed.root`, as the setting `watch` asks.
 
     Raises:
         EventsUnavailable: the gallery must be polled.
 
     """
-    if mode == "walks":
+    if mode == WatchMode.POLLING:
         raise EventsUnavailable("set so")
-    needed = _folders_to_watch(changed.root) if mode == "auto" else 0
+    needed = _folders_to_watch(changed.root) if mode == WatchMode.AUTO else 0
     try:
         watch = InotifyWatch(changed)
     except OSError as error:

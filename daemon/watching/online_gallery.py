@@ -53,7 +53,7 @@ class OnlineGallery:
         """Since the last full scan began."""
         self._next_check = time.monotonic() + _check_seconds()
         self._next_full_scan = 0.0
-        self._full_scan_pause = recorder.settings.walk_seconds
+        self._full_scan_pause = recorder.settings.rescan_seconds
         row = recorder.row()
         # A little earlier, because the clock of a filesystem may be a tick behind.
         self._backlog_before = time.time() - 0.01 if row is None or row.scanned_at is None else None
@@ -114,7 +114,7 @@ class OnlineGallery:
                 folder = Path(found.folder)
                 added = self._recorder.add(folder, found.settled, self._backlog_before)
                 if added:
-                    self._pipe.added(added[: settings().window])
+                    self._pipe.added(added[: settings().max_pending_notifications])
             if found.vanished:
                 vanished[found.folder] = found.vanished
             if found.missing:
@@ -175,7 +175,7 @@ class OnlineGallery:
         """Restart the watch, and scan all more often, if events did not report what was found."""
         if self._watch is None or full_scan.expected:
             return
-        longest = self._recorder.settings.walk_seconds
+        longest = self._recorder.settings.rescan_seconds
         if full_scan.unnoticed:
             pause = max(self._full_scan_pause / 2, SHORTEST_FULL_SCAN_PAUSE_SECONDS)
             self._full_scan_pause = min(pause, longest)
@@ -229,7 +229,7 @@ class OnlineGallery:
 
 
 def _check_seconds() -> float:
-    return min(CHECK_SECONDS, settings().hang_seconds / 4)
+    return min(CHECK_SECONDS, settings().io_timeout_seconds / 4)
 
 
 def _mount_identity(root: str) -> tuple[int, int, int]:

@@ -23,7 +23,7 @@ class Pipe:
 
     def heartbeat(self) -> None:
         """Write that this process is alive, if the last line is old enough."""
-        pause = min(HEARTBEAT_SECONDS, settings().hang_seconds / 4)
+        pause = min(HEARTBEAT_SECONDS, settings().io_timeout_seconds / 4)
         if time.monotonic() >= self._written_at + pause:
             self._write(_ALIVE)
 

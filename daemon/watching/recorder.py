@@ -14,7 +14,8 @@ from storage import availability, filesystems, publishing
 from storage.database import galleries
 from storage.database.records import Gallery
 from storage.enums import BACKLOG
-from storage.settings import GallerySettings, settings
+from storage.settings import settings
+from storage.settings_gallery import GallerySettings
 from storage.text import printable
 
 log = logging.getLogger(__name__)

@@ -69,7 +69,7 @@ class GalleryChild:
         if self.process is None:
             if now >= self._next_start:
                 self._start(selector)
-        elif now - self._last_output > settings().hang_seconds:
+        elif now - self._last_output > settings().io_timeout_seconds:
             self._note_hanging(engine)
             self._abandon(selector)
 
@@ -121,7 +121,7 @@ class GalleryChild:
     def _note_hanging(self, engine: sa.Engine) -> None:
         path = settings().gallery(self.name).path
         reason = (
-            f"the folder {path} does not answer for {settings().hang_seconds:.0f} s; is its server "
+            f"the folder {path} does not answer for {settings().io_timeout_seconds:.0f} s; is its server "
             f"there? Look: findmnt -T {path}; then: umount -l"
         )
         log.warning("gallery %s is offline: %s", self.name, reason)

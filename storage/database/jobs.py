@@ -38,7 +38,7 @@ def open_jobs() -> "Jobs":
     known = settings()
     engine = database.open_engine(known.database)
     database.check(engine)
-    return Jobs(engine, pause_seconds=known.pause_seconds, max_attempts=known.max_attempts)
+    return Jobs(engine, pause_seconds=known.retry_pause_seconds, max_attempts=known.max_attempts)
 
 
 class Jobs:
@@ -204,7 +204,7 @@ class Jobs:
     ) -> None:
         """End the claim without a result: the job fails, counts an attempt or waits.
 
-        `kind` decides which; `pause_seconds` replaces the set pause of a job that waits.
+        `kind` decides which; `retry_pause_seconds` replaces the set pause of a job that waits.
         """
         pause = self._pause_seconds if pause_seconds is None else pause_seconds
         match kind.outcome:

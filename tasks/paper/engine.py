@@ -7,7 +7,7 @@ from typing import assert_never
 
 from storage import weights
 from storage.enums import Category
-from storage.settings import PaperSettings
+from storage.settings_paper import PaperSettings
 from tasks.chains import Chain, Restorer
 from tasks.engines import own_classifier
 from tasks.paper.classifier.second_opinion import SecondOpinion

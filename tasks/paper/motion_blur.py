@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from storage import weights
-from storage.settings import PaperSettings
+from storage.settings_paper import PaperSettings
 from tasks.chains.motion_blur import MotionBlur
 from tasks.engines import deblurring
 from tasks.paper.detectors.faces import FindFaces

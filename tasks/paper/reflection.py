@@ -7,7 +7,7 @@ import torch
 
 from storage import weights
 from storage.photos import Image
-from storage.settings import PaperSettings
+from storage.settings_paper import PaperSettings
 from tasks.chains import Restorer
 from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
 from tasks.imaging.light import Plane

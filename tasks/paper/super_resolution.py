@@ -12,7 +12,8 @@ from torch import Tensor
 
 from storage import atomic_files, weights
 from storage.photos import Image
-from storage.settings import PaperSettings, settings
+from storage.settings import settings
+from storage.settings_paper import PaperSettings
 from tasks.chains import Restorer
 from tasks.imaging.text_detection import Polygon
 from tasks.paper.detectors.paddle_text import find_polygons

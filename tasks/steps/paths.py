@@ -10,7 +10,8 @@ from storage.database.jobs import Jobs
 from storage.database.records import Job
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
 from storage.formats.safe_open import Limits
-from storage.settings import GallerySettings, settings
+from storage.settings import settings
+from storage.settings_gallery import GallerySettings
 
 
 def gallery(job: Job) -> GallerySettings:
@@ -66,7 +67,7 @@ def too_young(job: Job) -> bool:
         changed_at = source(job).stat().st_mtime
     except OSError:
         return False
-    return abs(time.time() - changed_at) < settings().young_seconds
+    return abs(time.time() - changed_at) < settings().arriving_seconds
 
 
 def source_gone(jobs: Jobs, job: Job) -> bool:

@@ -76,7 +76,9 @@ def _run() -> None:
         if stopped_at and present - stopped_at > settings().stop_seconds + EXIT_SECONDS:
             end_claims()
             os._exit(0)  # Celery waits for a Redis that is away
-        _now.wait(min(settings().beat_seconds, 1.0) if stopped_at else settings().beat_seconds)
+        _now.wait(
+            min(settings().heartbeat_seconds, 1.0) if stopped_at else settings().heartbeat_seconds
+        )
         _now.clear()
 
 

@@ -21,7 +21,7 @@ def ring(queue: str, job_id: int) -> bool:
     One that cannot ring now is rung by the keeper.
     """
     try:
-        if waiting(queue) < settings().window:
+        if waiting(queue) < settings().max_pending_notifications:
             name = "classify" if queue == CLASSIFY else "restore"
             app.send_task(name, [job_id], queue=queue)
     except (OperationalError, RedisError) as error:

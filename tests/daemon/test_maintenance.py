@@ -48,7 +48,7 @@ def test_jobs_of_a_worker_without_heartbeat_are_released(home, jobs):
 def test_each_due_job_gets_one_notification_up_to_the_maximum(home, jobs, redis_server):
     galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(5)})
     environment = os.environ | {
-        "PHOTOMEND_REDIS_URL": redis_server.url, "PHOTOMEND_WINDOW": "3",
+        "PHOTOMEND_REDIS_URL": redis_server.url, "PHOTOMEND_MAX_PENDING_NOTIFICATIONS": "3",
     }  # fmt: skip
     jobs.cancel([3, 4, 5])
     for expected in (2, 3):

@@ -17,7 +17,8 @@ pytest.importorskip("spandrel_extra_arches", reason="spandrel builds the face ne
 from storage import weights
 from storage.enums import Category
 from storage.errors import WeightsMissing, WeightsWrong
-from storage.settings import PaperSettings, settings
+from storage.settings import settings
+from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
 from tasks.chains.motion_blur import MotionBlur
 from tasks.paper.detectors.faces import FindFaces

@@ -14,7 +14,8 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
 from storage.enums import Category, Degradation
 from storage.errors import WeightsMissing, WeightsWrong
-from storage.settings import PaperSettings, settings
+from storage.settings import settings
+from storage.settings_paper import PaperSettings
 from tasks.chains.reflection import Reflection
 from tasks.engines import needs
 from tasks.imaging.masks import FEATHER

@@ -15,7 +15,8 @@ for _name in ("diffusers", "safetensors", "spandrel"):
 from skimage import data
 
 from storage.enums import Category, Degradation
-from storage.settings import PaperSettings, settings
+from storage.settings import settings
+from storage.settings_paper import PaperSettings
 from tasks.evaluation.metrics import psnr
 from tasks.lite.cleaning import clean
 from tasks.paper.restorers import resolution

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.supervising.processes import Member, Register
 from storage import atomic_files, publishing
-from storage.settings import GallerySettings
+from storage.settings_gallery import GallerySettings
 from storage.weights import hashes
 from storage.weights.catalogue import File
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage import availability, filesystems
-from storage.settings import GallerySettings
+from storage.settings_gallery import GallerySettings
 
 
 def why(path: Path, known: list[str], identity: str | None = None, **wishes: Path) -> str | None:

@@ -102,7 +102,7 @@ def test_what_is_not_allowed_is_one_sentence_that_names_file_and_key(write, text
         ),
         ("backlog = 'since yesterday'", "not 'since yesterday'"),
         ("backlog = 'since 0001-01-01'", "not 'since 0001-01-01'"),
-        ("watch = 'sometimes'", 'watch must be "auto", "events" or "walks", not "sometimes"'),
+        ("watch = 'sometimes'", 'watch must be "auto", "events" or "polling", not "sometimes"'),
         ("name = 'mended'", "name must be a preset (mirror, immich-stack, photoprism, digikam) or"),
         ("name = 'a/{stem}{ext}'", "not 'a/{stem}{ext}'"),
         ("name = '{stem}{ext}}'", "not '{stem}{ext}}'"),

@@ -6,7 +6,8 @@ import pytest
 
 from storage import weights
 from storage.enums import CLASSIFY, QUEUES, EngineName
-from storage.settings import PaperSettings, settings
+from storage.settings import settings
+from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
 from tasks import engines
 from tasks.engines import engine_of, missing, needed_by, needed_if, needs

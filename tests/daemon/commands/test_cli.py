@@ -145,7 +145,7 @@ def test_words_that_make_no_sense_are_usage(run):
 def test_status_tells_counts_decisions_galleries_and_workers(read, run, jobs, mended):
     galleries.note(
         jobs.engine, "g", host="here", root=Path("/photos"), output=Path("/out"), filesystem="nfs4",
-        watching="walks (nfs4)", online=False, reason="not mounted",
+        watching="polling (nfs4)", online=False, reason="not mounted",
     )  # fmt: skip
     galleries.add(jobs.engine, "g", Path(), {os.fsdecode(b"caf\xe9[bold].jpg"): "1"})
     told = read("status")

@@ -123,7 +123,7 @@ def test_a_result_names_the_job_that_made_it(story, jobs, home):
 def test_an_offline_gallery_explains_itself(story, jobs, home):
     galleries.note(
         jobs.engine, "g", host="here", root=home / "gallery", output=home / "output", filesystem="nfs4",
-        watching="walks", online=False, reason="not mounted",
+        watching="polling", online=False, reason="not mounted",
     )  # fmt: skip
     rule, facts, _ = story("gallery/a.jpg")
     assert rule == "offline"

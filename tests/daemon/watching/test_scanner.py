@@ -11,7 +11,7 @@ import pytest
 
 from daemon.watching import ignore_rules
 from daemon.watching.scanner import FullScan, Scanner
-from storage.settings import GallerySettings
+from storage.settings_gallery import GallerySettings
 
 SETTLE = 5
 

@@ -104,11 +104,11 @@ def test_all_files_of_a_burst_of_20_000_are_found(watching, scanned, jobs, galle
     eventually(lambda: found() == 20_000, seconds=60)
 
 
-@pytest.mark.parametrize("how", ["events", "walks"])
+@pytest.mark.parametrize("how", ["events", "polling"])
 def test_copies_are_recorded_when_they_are_complete(
     watching, scanned, rows, gallery, eventually, how
 ):
-    watching(watch=how, walk_seconds=0.3, SETTLE_SECONDS=1.0)
+    watching(watch=how, rescan_seconds=0.3, SETTLE_SECONDS=1.0)
     scanned()
     parts = 8
     slow, whole = gallery / "slow.jpg", put(gallery.parent / "whole.jpg", bytes(parts * 100))
@@ -205,7 +205,7 @@ def test_a_gallery_that_is_missing_goes_offline_and_comes_back(
     watching, scanned, rows, jobs, gallery, eventually
 ):
     put(gallery / "cat.jpg")
-    watching(HANG_SECONDS=8)
+    watching(IO_TIMEOUT_SECONDS=8)
     scanned()
     gallery.rename(gallery.parent / "away")
     eventually(lambda: not galleries.get(jobs.engine, "g").online)
@@ -221,7 +221,7 @@ def test_a_gallery_replaced_by_an_empty_folder_is_offline_and_keeps_its_photos(
     watching, scanned, rows, jobs, gallery, eventually
 ):
     put(gallery / "cat.jpg")
-    watching(HANG_SECONDS=8)
+    watching(IO_TIMEOUT_SECONDS=8)
     scanned()
     gallery.rename(gallery.parent / "away")
     gallery.mkdir()
@@ -239,7 +239,7 @@ def test_a_gallery_replaced_by_another_folder_is_offline(
     watching, scanned, rows, jobs, gallery, eventually
 ):
     put(gallery / "cat.jpg")
-    watching(HANG_SECONDS=8)
+    watching(IO_TIMEOUT_SECONDS=8)
     scanned()
     gallery.rename(gallery.parent / "away")
     put(gallery / "stranger.jpg")
@@ -251,7 +251,7 @@ def test_a_gallery_replaced_by_another_folder_is_offline(
 def test_a_gallery_is_offline_from_the_hang_of_its_process_until_the_next_starts(
     watching, scanned, rows, jobs, gallery, eventually
 ):
-    watching(HANG_SECONDS=4)
+    watching(IO_TIMEOUT_SECONDS=4)
     scanned()
     [frozen] = gallery_processes()
     frozen.send_signal(signal.SIGSTOP)
@@ -318,7 +318,7 @@ until(lambda: "dog.jpg" in galleries.known(engine, "g", Path()))
 assert galleries.known(engine, "g", Path()).keys() == {{"cat.jpg", "dog.jpg"}}
 stop.set(); thread.join()
 """
-    environment = os.environ | {"PHOTOMEND_HANG_SECONDS": "8"}
+    environment = os.environ | {"PHOTOMEND_IO_TIMEOUT_SECONDS": "8"}
     command = ["unshare", "-rm", os.sys.executable, "-c", program]
     run = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr

@@ -187,7 +187,7 @@ def test_attempts_belong_to_the_photo_and_waiting_is_none(jobs, claim):
 
 def test_the_table_opens_with_the_retries_of_the_settings(home, monkeypatch):
     monkeypatch.setenv("PHOTOMEND_MAX_ATTEMPTS", "2")
-    monkeypatch.setenv("PHOTOMEND_PAUSE_SECONDS", "0")
+    monkeypatch.setenv("PHOTOMEND_RETRY_PAUSE_SECONDS", "0")
     settings.cache_clear()
     jobs = open_jobs()
     galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})

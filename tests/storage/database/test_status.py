@@ -174,7 +174,7 @@ def test_up_names_what_still_waits_and_why(jobs, claim):
         jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no room", pause_seconds=3600)
     galleries.note(
         jobs.engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="nfs4",
-        watching="walks", online=False, reason="not mounted",
+        watching="polling", online=False, reason="not mounted",
     )  # fmt: skip
     offline, waiting = status.left_waiting(jobs.engine, ["g"])
     assert offline == [("g", "not mounted")]
