@@ -60,7 +60,7 @@ def renew_notifications(jobs: Jobs) -> None:
     for queue in QUEUES:
         due = search.due(jobs.engine, queue, settings().max_pending_notifications)
         for job_id in due[notify.waiting(queue) :] if due else []:
-            if not notify.ring(queue, job_id):
+            if not notify.send(queue, job_id):
                 return
 
 

@@ -221,11 +221,11 @@ def _notify(jobs: Iterable[Job]) -> None:
 
 def _notify_all(jobs: list[Job]) -> None:
     from storage.settings import settings
-    from tasks.worker.notify import ring
+    from tasks.worker import notify
 
     logging.getLogger("tasks.worker.notify").setLevel(logging.ERROR)
     for job in jobs[: settings().max_pending_notifications]:
-        if not ring(job.queue, job.id):
+        if not notify.send(job.queue, job.id):
             return
 
 

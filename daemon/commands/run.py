@@ -59,8 +59,7 @@ def watch() -> None:
     """
     from daemon import maintenance
     from daemon.watching.watcher import watch as watch_galleries
-    from tasks.worker import runtime
-    from tasks.worker.notify import ring
+    from tasks.worker import notify, runtime
 
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     if not settings().galleries:
@@ -78,7 +77,7 @@ def watch() -> None:
     beside = Thread(target=maintenance.run, args=(jobs, stop), name="maintenance", daemon=True)
     beside.start()
     try:
-        watch_galleries(stop, ring)
+        watch_galleries(stop, notify.send)
     finally:
         stop.set()
     beside.join(settings().stop_seconds)

@@ -7,14 +7,13 @@ from storage import eligibility, inspection, photos
 from storage.database.records import Job
 from storage.enums import Decision
 from tasks.steps import paths, reuse
-from tasks.worker import runtime
-from tasks.worker.notify import ring
+from tasks.worker import notify, runtime
 
 log = logging.getLogger(__name__)
 
 
 def classify(job: Job) -> None:
-    """Record the job's category and ring for its chain, unless there is nothing to mend."""
+    """Record the job's category and notify its queue, unless there is nothing to mend."""
     with inspection.opened(paths.source(job), paths.limits()) as seen:
         if reason := eligibility.left_alone(seen):
             return reuse.finish(job, Decision.LEFT_ALONE, reason)
@@ -31,5 +30,5 @@ def classify(job: Job) -> None:
         job, verdict.category, scores, content_hash=job.content_hash, pixels=job.pixels
     )
     log.info("job %d classified as %s", job.id, verdict.category)
-    ring(verdict.category.value, job.id)
+    notify.send(verdict.category.value, job.id)
     return None

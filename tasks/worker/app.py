@@ -1,4 +1,4 @@
-"""The Celery application: how bells travel. It imports no network and no torch.
+"""The Celery application: how notifications travel. It imports no network and no torch.
 
 What is connected to a signal is connected here, where parent and spawned child both come by.
 """
@@ -21,7 +21,7 @@ def configuration() -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {"socket_timeout": 30, "socket_keepalive": True},
-        # The database counts attempts and knows what waits, so that a bell may get lost: Celery
+        # The database counts attempts and knows what waits, so a notification may be lost: Celery
         # neither retries nor delivers again.
         "task_acks_late": False,
         "task_publish_retry": False,

@@ -1,7 +1,7 @@
-"""The parent's thread: say that this worker lives, and end what its child cannot end itself.
+"""The parent's thread: record heartbeats, and end claims that its child cannot end.
 
-Celery's loop waits for Redis; while that is away it sees neither a limit nor a dead child. This
-thread needs the database only.
+Celery's loop waits for Redis. While Redis is unreachable it notices neither a deadline nor a dead
+child. This thread needs only the database.
 """
 
 import logging
@@ -27,29 +27,29 @@ log = logging.getLogger(__name__)
 _now, _stopping = Event(), Event()
 
 EXIT_SECONDS = 8.0
-"""So long after its child's end Celery may take to stop the worker, then we do."""
+"""Seconds after `stop_seconds` in which Celery may stop the worker; then this thread ends it."""
 
 
 def start(**_: object) -> None:
     """Start the thread; Celery calls this in the parent, when the worker is ready."""
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         _know_of(name)
-    Thread(target=_run, name="beat", daemon=True).start()
+    Thread(target=_run, name="heartbeat", daemon=True).start()
 
 
-def beat() -> None:
-    """Say that this worker lives; before it consumes, too, or its first claim looks lost."""
+def record() -> None:
+    """Record that this worker lives; it must do so before its first claim, which would look lost."""
     name, host = runtime.worker(), os.uname().nodename
     runtime.jobs().heartbeat(name, host, os.getpid(), runtime.queues(), runtime.device())
 
 
 def hurry(**_: object) -> None:
-    """Look at once; Celery calls this when it has seen its child die."""
+    """Check the child at once; Celery calls this when the child has died."""
     _now.set()
 
 
 def end_claims() -> None:
-    """Let what a stopped worker still holds wait, without an attempt counted."""
+    """Queue the jobs that a stopped worker still holds, without counting an attempt."""
     _stopping.set()
     with suppress(SQLAlchemyError):  # maintenance does it later
         for job in search.held(runtime.jobs().engine, runtime.worker()):
@@ -63,7 +63,7 @@ def _run() -> None:
         present = time.monotonic()
         stopped_at = stopped_at or (present if _stopping.is_set() else 0.0)
         try:
-            beat()
+            record()
             held = search.held(jobs.engine, runtime.worker())
             begun = {_claim(job): begun.get(_claim(job), present) for job in held}
             for job in held:
@@ -87,7 +87,7 @@ def _claim(job: Job) -> tuple[int, int]:
 
 
 def _judge(jobs: Jobs, job: Job, seconds: float) -> None:
-    """End the claim if it must end, and then the child; write first, so that the reason stands."""
+    """End the claim if it must end, then the child; in this order, so that the reason is recorded."""
     assert job.child is not None
     with suppress(ClaimLost):  # it ended by itself meanwhile
         if job.status is Status.CANCELLED:
@@ -117,7 +117,7 @@ def _wait(jobs: Jobs, job: Job) -> None:
 
 
 def _lives(child: int) -> bool:
-    """Return whether `child` is a child of ours that has not ended, be it reaped or not."""
+    """Return whether `child` is a child of this process that has not ended, reaped or not."""
     try:
         return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     except ChildProcessError:

@@ -1,4 +1,4 @@
-"""The bell of a queue: a message that there is work, which may get lost, come late or twice."""
+"""Send and count notifications: messages that a queue has work, which may be lost, late or doubled."""
 
 import logging
 from functools import cache
@@ -15,29 +15,29 @@ from tasks.worker.app import app
 log = logging.getLogger(__name__)
 
 
-def ring(queue: str, job_id: int) -> bool:
-    """Ring for the job, unless enough bells wait; False if Redis does not answer.
+def send(queue: str, job_id: int) -> bool:
+    """Notify a queue of a job, unless enough notifications wait; return False if Redis is away.
 
-    One that cannot ring now is rung by the keeper.
+    Maintenance sends later what cannot be sent now.
     """
     try:
         if waiting(queue) < settings().max_pending_notifications:
             name = "classify" if queue == CLASSIFY else "restore"
             app.send_task(name, [job_id], queue=queue)
     except (OperationalError, RedisError) as error:
-        log.warning("job %d is queued, but the bell of %s does not ring: %s", job_id, queue, error)
+        log.warning("job %d is queued, but %s cannot be notified: %s", job_id, queue, error)
         return False
     return True
 
 
 def waiting(queue: str) -> int:
-    """Return how many bells wait in Redis for a worker of `queue`."""
+    """Return the number of notifications that wait in Redis for a worker of `queue`."""
     return int(_redis().llen(queue))
 
 
 @cache
 def _redis() -> "Redis":
-    """Return a client of our own: kombu's pool is broken by a restart of Redis."""
+    """Return a client of our own, because a restart of Redis breaks kombu's pool."""
     scheme, colon, rest = settings().broker.partition("://")
     if scheme == "redis+socket":  # kombu's word, with a quoted path
         return Redis(unix_socket_path=unquote(rest.partition("?")[0]), socket_timeout=30)

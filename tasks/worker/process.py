@@ -17,7 +17,7 @@ def serve(queues: Sequence[str], gpu: int | None = None) -> int:
         hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=list(queues),
         quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True,
     )  # fmt: skip
-    heartbeat.beat()
+    heartbeat.record()
     try:
         worker.start()
     finally:
