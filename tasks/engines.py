@@ -1,4 +1,4 @@
-"""Which engine takes a step, as the settings ask for it, and which weights the paper engine needs."""
+"""Which engine takes a step, and which weights the paper engine needs for it."""
 
 import dataclasses
 import json
@@ -28,62 +28,62 @@ CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
 @cache
 def engine_of(step: str) -> EngineName:
     """Return the engine that takes a step, named like its queue, in this process."""
-    known = settings()
-    if step not in known.paper.steps:
+    config = settings()
+    if step not in config.paper.steps:
         return EngineName.LITE
-    if known.engine != EngineChoice.AUTO:
-        return EngineName(known.engine)
-    served = step == CLASSIFY and known.paper.classifier_url
-    able = shutil.which("nvidia-smi") is not None and not missing(step, known.paper)
+    if config.engine != EngineChoice.AUTO:
+        return EngineName(config.engine)
+    served = step == CLASSIFY and config.paper.classifier_url
+    able = shutil.which("nvidia-smi") is not None and not missing(step, config.paper)
     return EngineName.PAPER if served or able else EngineName.LITE
 
 
-def missing(step: str, known: PaperSettings) -> list[str]:
+def missing(step: str, paper: PaperSettings) -> list[str]:
     """Return the weights that the paper engine lacks for a step, by their names."""
-    return [name for name in needs(step, known) if not weights.is_here(name)]
+    return [name for name in needs(step, paper) if not weights.is_here(name)]
 
 
-def needs(step: str, known: PaperSettings) -> list[str]:
+def needs(step: str, paper: PaperSettings) -> list[str]:
     """Return the weights that the paper engine needs for a step, by their names."""
     match step:
-        case "classify" if known.classifier_url or own_classifier(known):
+        case "classify" if paper.classifier_url or own_classifier(paper):
             return []
         case "classify":
-            return [known.classifier]
+            return [paper.classifier]
         case Category.SUPER_RESOLUTION:
             return ["sd-turbo", "sd-turbo-text", "InvSR", "RealESRGAN_x4plus"]
         case Category.REFLECTION:  # nothing is painted over unless something finds it
-            found = known.reflection_detector or known.reflection_segmenter
+            found = paper.reflection_detector or paper.reflection_segmenter
             return ["big-lama"] if found else ["RRW"]
         case Category.MOTION_BLUR:
-            faces = ["YuNet", known.face_net] if known.faces else []
+            faces = ["YuNet", paper.face_net] if paper.faces else []
             return [deblurring(), *faces]
         case _:
             return []
 
 
-def uses_if_here(step: str, known: PaperSettings) -> list[str]:
+def uses_if_here(step: str, paper: PaperSettings) -> list[str]:
     """Return the weights without which a step works, but which it uses if they are here."""
-    finds = known.reflection_detector or known.reflection_segmenter
+    finds = paper.reflection_detector or paper.reflection_segmenter
     return ["RRW", "YuNet"] if step == Category.REFLECTION and finds else []
 
 
-def needed_by(name: str, known: PaperSettings) -> list[str]:
+def needed_by(name: str, paper: PaperSettings) -> list[str]:
     """Return the steps of the paper engine that need some weights."""
-    return [step for step in known.steps if _has(needs(step, known), name)]
+    return [step for step in paper.steps if _has(needs(step, paper), name)]
 
 
-def needed_if(name: str, known: PaperSettings) -> str:
+def needed_if(name: str, paper: PaperSettings) -> str:
     """Return which step uses weights that no step needs, and when; nothing if none ever does."""
     for step in QUEUES:
-        if _has(needs(step, known), name):
+        if _has(needs(step, paper), name):
             return f"{step}, if it is in steps"
-        if name in uses_if_here(step, known):
+        if name in uses_if_here(step, paper):
             return f"{step}, if it is here"
     for change in CHANGES:
-        changed = dataclasses.replace(known, **change)  # type: ignore[arg-type]  # as their fields
+        changed = dataclasses.replace(paper, **change)  # type: ignore[arg-type]  # as their fields
         if by := [step for step in QUEUES if _has(needs(step, changed), name)]:
-            return f"{by[0]}, with {_as_toml(change, known)}"
+            return f"{by[0]}, with {_as_toml(change, paper)}"
     return ""
 
 
@@ -91,19 +91,19 @@ def _has(names: list[str], name: str) -> bool:
     return name.lower() in map(str.lower, names)
 
 
-def _as_toml(change: Mapping[str, str | bool | Path], known: PaperSettings) -> str:
-    """Return those of the settings that are not as they are wanted."""
-    new = {key: value for key, value in change.items() if getattr(known, key) != value}
+def _as_toml(change: Mapping[str, str | bool | Path], paper: PaperSettings) -> str:
+    """Return the changed settings as TOML."""
+    new = {key: value for key, value in change.items() if getattr(paper, key) != value}
     return ", ".join(f"{key} = {json.dumps(value, default=str)}" for key, value in new.items())
 
 
-def own_classifier(known: PaperSettings) -> Path | None:
+def own_classifier(paper: PaperSettings) -> Path | None:
     """Return the folder of a model of the owner's own, None if weights are named instead."""
-    folder = Path(known.classifier).expanduser()
+    folder = Path(paper.classifier).expanduser()
     return folder if folder.is_absolute() else None
 
 
 def deblurring() -> str:
     """Name the first NAFNet of the table of weights that is here; if none is, the first of all."""
-    nets = [known.name for known in TABLE if known.name.startswith("NAFNet-")]
+    nets = [entry.name for entry in TABLE if entry.name.startswith("NAFNet-")]
     return next((name for name in nets if weights.is_here(name)), nets[0])

@@ -20,10 +20,10 @@ def engine(name: EngineName) -> Engine:
 
 
 def classifier(name: EngineName) -> Classifier:
-    """Build what decides on a photo.
+    """Build the classifier of an engine.
 
     Raises:
-        ClassifierAway: it cannot be asked now.
+        ClassifierAway: it cannot answer now.
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
@@ -37,14 +37,14 @@ def classifier(name: EngineName) -> Classifier:
 
 
 def measuring() -> Classifier:
-    """Build what measures severities: the guard's classifier, whatever engine is in use."""
+    """Build the guard's classifier, which measures severities; it is the same for every engine."""
     from tasks.lite.classifier import Lite
 
     return Lite()
 
 
 def chain(name: EngineName, category: Category, *, faces: bool = True) -> Chain:
-    """Build the chain that mends a category; without `faces` it changes none.
+    """Build the chain of a category; without `faces` it changes no face.
 
     Raises:
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.

@@ -1,4 +1,4 @@
-"""Classify, restore and guard one image: what workers, `evaluate` and `compare` do with a photo.
+"""Classify, restore and guard one image: the core of the worker, `evaluate`, `compare` and the demo.
 
 No file, database or device is touched here; the parts of the engine are given.
 """
@@ -27,17 +27,17 @@ class Engine:
 
 @dataclass(frozen=True)
 class Mended:
-    """What was found in an image, and what was made of it."""
+    """The verdict on an image, and what became of it."""
 
     verdict: Verdict
     decision: Decision
     reason: str | None
-    """Of the guard, or of a photo that is unsure."""
+    """Why the guard refused the result, or why the verdict is unsure."""
     image: Image
-    """What is kept: the restored image, or the given one."""
+    """The restored image if it is kept, else the given one."""
     receipt: Receipt = field(default_factory=Receipt)
     figures: Mapping[str, float] = field(default_factory=dict)
-    """What the guard measured."""
+    """Measurements of the guard."""
 
     @property
     def record(self) -> dict[str, Any]:

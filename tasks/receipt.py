@@ -1,4 +1,4 @@
-"""The receipt of a restoration, and what a copy says of its making.
+"""The receipt of a restoration, and the provenance that a copy gets from it.
 
 A receipt holds the steps, the networks and the seconds.
 """
@@ -41,7 +41,7 @@ class Receipt:
 def provenance(
     job: "Job", category: str, receipt: Mapping[str, Any], *, generative: bool = False
 ) -> Provenance:
-    """Return what the result of `job`, whose content hash is known, says of its making."""
+    """Return the provenance of the result of a job whose content hash is set."""
     steps = receipt.get("steps", [])
     return Provenance(
         gallery=job.gallery, source=str(job.source), content_hash=job.content_hash or "",

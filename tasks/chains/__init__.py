@@ -8,10 +8,10 @@ from tasks.verdict import Verdict
 
 
 class Restorer(Protocol):
-    """One way to mend an image, ready to run."""
+    """One restoration, ready to run: image → image."""
 
     def __call__(self, image: Image, verdict: Verdict) -> Image:
-        """Mend an image as far as `verdict` asks for.
+        """Restore an image as far as `verdict` asks for.
 
         Takes and returns RGB in [0, 1], float32, shape (H, W, 3), any H and W, the same size.
         """
@@ -23,7 +23,7 @@ class Chain(Protocol):
 
     @property
     def scale(self) -> int:
-        """Times the image's size that the result has: 1 unless the owner asked for more."""
+        """Factor between the sides of the image and of the result; 1 unless the owner asked for more."""
         ...
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:

@@ -1,4 +1,4 @@
-"""Category C, figure 4 of the paper: the whole image is sharpened again, then its faces."""
+"""Category C, figure 4 of the paper: deblur the whole image, then restore its faces."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,14 +12,15 @@ from tasks.verdict import Verdict
 
 @dataclass(frozen=True)
 class MotionBlur:
-    """Undoes the movement of the camera, and gives faces back what it took from them."""
+    """Deblurs the image, then restores faces."""
 
     deblur: Restorer
     mend_faces: Callable[[Image], tuple[Image, int, Sequence[str]]] | None = None
-    """Image → image, how many faces were changed, and why others were not; None: none may be."""
+    """Image → image, the number of restored faces, and why others were refused; None: no face may change."""
     nets: str = ""
-    """For the receipt: the networks and their weights; so is the next."""
+    """Networks and weights of `deblur`, for the receipt."""
     face_nets: str = ""
+    """Networks and weights of `mend_faces`, for the receipt."""
     scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:

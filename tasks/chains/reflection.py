@@ -1,4 +1,4 @@
-"""Category B, figure 3 of the paper: strong reflections are painted over, weak ones reduced."""
+"""Category B, figure 3 of the paper: paint over strong reflections, reduce weak ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from tasks.verdict import Verdict
 
 @dataclass(frozen=True)
 class Reflection:
-    """Paints over what a strong reflection hides, then reduces the rest."""
+    """Paints over strong reflections, then reduces the rest."""
 
     find_strong: Callable[[Image], Plane]
     """Image → mask (H, W), at least 0.5 where a reflection hides the scene."""
     inpaint: Callable[[Image, Plane], Image]
     reduce_weak: Restorer | None
-    """None where there is nothing that could."""
+    """None if no network can reduce them."""
     strength: float = 1.0
-    """How much of a weak reflection is taken away, 0 to 1."""
+    """Share of a weak reflection that is removed, 0 to 1."""
     detectors: tuple[str, ...] = ()
-    """The files that find strong reflections, for the receipt."""
+    """Files of the detectors, for the receipt."""
     scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:

@@ -1,4 +1,4 @@
-"""Category A, figure 2 of the paper: the whole image, its text apart, and both fused."""
+"""Category A, figure 2 of the paper: restore the whole image and its text, and fuse both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
 MARGIN = 32
-"""Pixels around the text that its restoration also sees."""
+"""Pixels around the text that are given to its restorer, too."""
 
 
 @dataclass(frozen=True)
 class SuperResolution:
-    """Restores the whole image, and its text by other means."""
+    """Restores the whole image, and its text with another restorer."""
 
     restore: Restorer
     find_text: Callable[[Image], Plane]

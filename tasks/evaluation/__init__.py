@@ -1,1 +1,1 @@
-"""Measure what an engine does to labelled photos, with no database and no queue."""
+"""Measure an engine on labelled photos, without database and queue."""

@@ -13,11 +13,11 @@ LABELS = {
     "A": Category.SUPER_RESOLUTION, "B": Category.REFLECTION,
     "C": Category.MOTION_BLUR, "D": Category.CLEAN, "?": None, "": None,
 }  # fmt: skip
-"""The paper's letters; a question mark where nobody has judged."""
+"""Labels: the paper's letters, and a question mark for a photo without a label."""
 
 
 class BadManifest(PhotomendError):
-    """The manifest, or a row of it, cannot be used; the message says which and why."""
+    """The manifest or one of its rows is wrong; the message says where and why."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Row:
     label: Category | None
     """None where it is not known."""
     truth: Path | None
-    """What it should look like; None where there is no such photo."""
+    """The ground truth of the photo; None if there is none."""
     group: str
 
 
 def read(manifest: Path) -> Iterator[Row | BadManifest]:
-    """Yield each row, or what is wrong with it; paths are relative to the manifest.
+    """Yield each row, or its error; paths are relative to the manifest.
 
     Raises:
         BadManifest: it is not there, no text, or lacks a column.

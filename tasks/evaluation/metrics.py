@@ -1,4 +1,4 @@
-"""Figures of images and of verdicts, in plain mathematics."""
+"""Metrics of images (PSNR, SSIM, FSIM) and of verdicts (AUC, calibration)."""
 
 import math
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _slope(plane: Plane) -> Plane:
 
 
 def phase_congruency(plane: Plane) -> Plane:
-    """Return where the waves of all scales agree in phase, (H, W) in [0, 1].
+    """Return the phase congruency, (H, W) in [0, 1].
 
     Kovesi, "Image features from phase congruency", 1999, with the noise of the finest scale taken
     off each orientation.
@@ -129,7 +129,7 @@ def _filters(shape: tuple[int, int], orientation: int) -> list[Plane]:
 
 
 def auc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
-    """Return the chance that a positive scores above a negative; None without both."""
+    """Return the area under the ROC curve; None unless there are positives and negatives."""
     if not positives or not negatives:
         return None
     scores = np.concatenate([positives, negatives])
@@ -142,7 +142,7 @@ def auc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
 def calibration_error(
     chances: Sequence[float], right: Sequence[bool], bins: int = 10
 ) -> float | None:
-    """Return the expected calibration error of scores in [0, 1]; None without any."""
+    """Return the expected calibration error of scores in [0, 1]; None if there are none."""
     if not chances:
         return None
     scores, hits = np.asarray(chances), np.asarray(right, np.float64)

@@ -1,4 +1,4 @@
-"""Put labelled photos through an engine as a worker would, and compare with the truth."""
+"""Mend labelled photos with an engine, as a worker does, and compare them with the ground truth."""
 
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tasks.verdict import Verdict
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like its truth an image is."""
+    """Similarity of an image to its ground truth."""
 
     psnr: float
     ssim: float
@@ -27,16 +27,16 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What became of one photo."""
+    """The result of one photo."""
 
     row: Row
     verdict: Verdict
     decision: Decision
     reason: str | None
     before: Likeness | None
-    """None where there is no truth."""
+    """None if there is no ground truth."""
     after: Likeness | None
-    """Of what is kept, which is the photo itself unless it was restored."""
+    """Of the kept image, which is the photo itself unless it was restored."""
     seconds: float
     megapixels: float
 
@@ -51,7 +51,7 @@ class Views:
 
 
 def evaluate(row: Row, engine: Engine, limits: Limits) -> tuple[Evaluated, Views]:
-    """Classify, mend and judge the photo of a row.
+    """Mend the photo of a row and compare it with its ground truth.
 
     Raises:
         UnreadablePhoto, TooLarge, OSError: the photo or its truth cannot be read.
@@ -73,7 +73,7 @@ def evaluate(row: Row, engine: Engine, limits: Limits) -> tuple[Evaluated, Views
 
 
 def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> Views:
-    """Bring a photo to the size of its truth, if that is a whole number of times larger."""
+    """Resize a photo to its ground truth, if that is a whole number of times larger."""
     if truth is None:
         return Views(before, of_size(after, before), None)
     (height, width), (true_height, true_width) = before.shape[:2], truth.shape[:2]
@@ -87,7 +87,7 @@ def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> 
 
 
 def of_size(image: Image, other: Image) -> Image:
-    """Give an image the size of another."""
+    """Return an image resized to another's size."""
     if image.shape == other.shape:
         return image
     larger = image.shape[0] > other.shape[0]

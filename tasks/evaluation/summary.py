@@ -1,4 +1,4 @@
-"""The figures of many evaluated photos, as one JSON object."""
+"""Summarise many evaluated photos as one JSON object."""
 
 import math
 import resource
@@ -14,11 +14,11 @@ from tasks.verdict import TREATED
 HARM_DECIBELS, HARM_FSIM = 0.3, 0.005
 """A kept output that is worse than its input by more than one of these is harm."""
 FOUND = 0.5
-"""The severity from which on a degradation counts as found."""
+"""Severity from which a degradation counts as found."""
 
 
 def summarise(found: Sequence[Evaluated]) -> dict[str, Any]:
-    """Give the figures of all photos and of each group; None where there is nothing to count."""
+    """Return the figures of all photos and of each group; None where there is nothing to count."""
     clean = [each for each in found if each.row.label is Category.CLEAN]
     groups = sorted({each.row.group for each in found})
     return {
@@ -31,7 +31,7 @@ def summarise(found: Sequence[Evaluated]) -> dict[str, Any]:
 
 
 def harms(each: Evaluated) -> bool:
-    """Return whether what is kept is worse than the photo was."""
+    """Return whether the kept image is worse than the photo."""
     if each.before is None or each.after is None:
         return False
     return (
@@ -52,7 +52,7 @@ def lacks(each: Evaluated) -> frozenset[Degradation]:
 
 
 def coverage_and_risk(found: Iterable[Evaluated]) -> list[tuple[float, float]]:
-    """Give the share of wrong categories among the surest photos, for each share of all photos."""
+    """Return the risk by coverage: the share of wrong categories among the surest photos."""
     labelled = [each for each in found if each.row.label is not None]
     labelled.sort(key=lambda each: -max(each.verdict.scores.values()))
     wrong, curve = 0, []
@@ -111,7 +111,7 @@ def _confusion(labelled: Sequence[Evaluated]) -> dict[str, dict[str, int]]:
 def _auc(
     kind: Degradation, labelled: Sequence[Evaluated], clean: Sequence[Evaluated]
 ) -> float | None:
-    """Tell photos that have the degradation from all clean ones."""
+    """Return the AUC of each severity: photos with the degradation against clean ones."""
     spoilt = [each for each in labelled if kind in lacks(each)]
     return metrics.auc(
         [each.verdict.severities[kind] for each in spoilt],
@@ -120,7 +120,7 @@ def _auc(
 
 
 def _all_found(labelled: Sequence[Evaluated]) -> float | None:
-    """Return the share of the spoilt photos in which each degradation was found that they have."""
+    """Return the share of the degraded photos of which every degradation was found."""
     return _mean(
         [
             float(all(each.verdict.severities[kind] >= FOUND for kind in lacks(each)))

@@ -1,4 +1,4 @@
-"""The first step: ask what is wrong with a photo and send it to the chain that mends it."""
+"""The first step: classify a photo, and queue it for the chain of its category."""
 
 import dataclasses
 import logging
@@ -13,19 +13,21 @@ log = logging.getLogger(__name__)
 
 
 def classify(job: Job) -> None:
-    """Record the job's category and notify its queue, unless there is nothing to mend."""
-    with inspection.opened(paths.source(job), paths.limits()) as seen:
-        if reason := eligibility.left_alone(seen):
-            return reuse.finish(job, Decision.LEFT_ALONE, reason)
-        width, height = seen.size
-        job = dataclasses.replace(job, content_hash=seen.content_hash, pixels=width * height)
-        if reuse.settle(job):
+    """Record the job's category and notify its queue, or end the job if there is nothing to mend."""
+    with inspection.opened(paths.source(job), paths.limits()) as inspected:
+        if reason := eligibility.left_alone(inspected):
+            return reuse.finish_without_result(job, Decision.LEFT_ALONE, reason)
+        width, height = inspected.size
+        job = dataclasses.replace(job, content_hash=inspected.content_hash, pixels=width * height)
+        if reuse.decide(job):
             return None
-        photo = photos.decoded(seen)
+        photo = photos.decoded(inspected)
     verdict = runtime.classifier()(photo.image, jpeg_quality=photo.jpeg_quality)
     scores = verdict.to_json() | {"classifier": runtime.classifier().name}
     if (untouched := verdict.untouched) is not None:
-        return reuse.finish(job, *untouched, scores=scores, category=verdict.category)
+        return reuse.finish_without_result(
+            job, *untouched, scores=scores, category=verdict.category
+        )
     runtime.jobs().classify(
         job, verdict.category, scores, content_hash=job.content_hash, pixels=job.pixels
     )

@@ -1,4 +1,4 @@
-"""The retry policy: which error of a step waits, counts an attempt or fails, and what is said of it.
+"""The retry policy: which error waits, counts an attempt or fails the job, and its sentence.
 
 `ErrorKind.outcome` says what becomes of a job. The table is read along the classes that an error
 descends from, the nearest one first.

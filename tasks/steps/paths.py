@@ -1,4 +1,4 @@
-"""Where a job's photo and its result lie on this machine, and whether the gallery is there."""
+"""Where a job's photo and its result are on this machine."""
 
 import time
 from functools import partial
@@ -38,7 +38,7 @@ def output(job: Job, relative: Path) -> Path:
 
 
 def limits() -> Limits:
-    """Return what a photo may cost."""
+    """Return the limits of file size, pixels and free disk space."""
     return Limits.of(settings())
 
 
@@ -50,19 +50,19 @@ def reserve(jobs: Jobs, job: Job) -> Path:
         OutputTaken: other photos have all names that it may have.
 
     """
-    known = gallery(job)
-    suffix = photos.output_suffix(known.path / job.source)
-    for relative in publishing.candidates(job.source, known.template, suffix):
-        folder = (known.output_root / relative).parent
+    config = gallery(job)
+    suffix = photos.output_suffix(config.path / job.source)
+    for relative in publishing.candidates(job.source, config.template, suffix):
+        folder = (config.output_root / relative).parent
         used = search.has_outputs(jobs.engine, job.gallery)
-        publishing.prepare(job.gallery, known, folder, used=used)
+        publishing.prepare(job.gallery, config, folder, used=used)
         if jobs.reserve(job, relative):
             return relative
     raise OutputTaken(f"other photos have the names that the result of {job.source} might have")
 
 
-def too_young(job: Job) -> bool:
-    """Return whether the photo may still be arriving."""
+def may_be_arriving(job: Job) -> bool:
+    """Return whether the photo is so new that it may still be being copied."""
     try:
         changed_at = source(job).stat().st_mtime
     except OSError:
@@ -71,11 +71,11 @@ def too_young(job: Job) -> bool:
 
 
 def source_gone(jobs: Jobs, job: Job) -> bool:
-    """Return whether the photo was removed, and not its whole gallery unmounted."""
+    """Return whether the photo is gone from a gallery that is online."""
     try:
-        known = gallery(job)
+        config = gallery(job)
     except GalleryOffline:
         return False
     row = galleries.get(jobs.engine, job.gallery)
     sample = partial(galleries.sample, jobs.engine, job.gallery)
-    return availability.is_gone(job.source, known, row.identity if row else None, sample)
+    return availability.is_gone(job.source, config, row.identity if row else None, sample)

@@ -1,8 +1,8 @@
-"""The second step: run the chain of the job's category and publish what it made.
+"""The second step: mend the photo with the chain of its category, and publish the result.
 
-Publishing takes two strokes: the output's hash is recorded, then the file renamed. Each restore
-first sweeps the temporary files of earlier claims, so that a worker which was frozen between the
-strokes has nothing left to rename when it comes back.
+Publishing has two steps: the hash of the result is recorded, then the file is renamed. Each
+restoration first removes the temporary files of earlier claims. So a worker that was frozen between
+the two steps finds no file to rename when it comes back.
 """
 
 import logging
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def restore(job: Job) -> None:
-    """Put the restored photo at its place in the output tree, if it passes the guard."""
+    """Publish the restored photo in the output tree, if the guard accepts it."""
     jobs = runtime.jobs()
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
@@ -41,7 +41,9 @@ def restore(job: Job) -> None:
     photo = photos.read(paths.source(job), paths.limits())
     mended = _mend(job, photo)
     if mended.decision is not Decision.RESTORED:
-        return reuse.finish(job, mended.decision, mended.reason, receipt=mended.record)
+        return reuse.finish_without_result(
+            job, mended.decision, mended.reason, receipt=mended.record
+        )
     receipt = mended.record
     reuse.check_replaceable(job, output, relative)
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:

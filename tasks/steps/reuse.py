@@ -1,7 +1,7 @@
-"""Same photo, same work: what is known of a photo's coded image already decides its job.
+"""Decide a job from an earlier one with the same content, or from a result that is there already.
 
-A photo that was only tagged, moved or copied has the content hash of a finished job; one whose
-job was lost with the database has an output that says so in its metadata.
+A photo that was only tagged, moved or copied has the content hash of a finished job. If the database
+was lost, the metadata of the result name the photo and its content hash.
 """
 
 import logging
@@ -21,24 +21,32 @@ from tasks.worker import runtime
 log = logging.getLogger(__name__)
 
 
-def settle(job: Job) -> bool:
-    """End the claim if what is known decides the job; its content hash must be set.
+def decide(job: Job) -> bool:
+    """End the claim if an earlier job or result decides it; return whether it did.
 
-    What a person asks for is done again.
+    The job's content hash must be set. A job that a person asked for is computed again.
     """
     if job.rank == ASKED_FOR:
         return False
-    for twin in search.same_content(runtime.jobs().engine, job, str(job.content_hash)):
-        if twin.decision is not None and twin.decision is not Decision.RESTORED:
-            finish(job, twin.decision, twin.reason, scores=twin.scores, category=twin.category)
+    for earlier in search.same_content(runtime.jobs().engine, job, str(job.content_hash)):
+        if earlier.decision is not None and earlier.decision is not Decision.RESTORED:
+            finish_without_result(
+                job,
+                earlier.decision,
+                earlier.reason,
+                scores=earlier.scores,
+                category=earlier.category,
+            )
             return True
-        if _share(job, twin):
+        if _reuse_result(job, earlier):
             return True
-    return _adopt(job)
+    return _use_existing_result(job)
 
 
-def finish(job: Job, decision: Decision, reason: str | None = None, **values: Any) -> None:
-    """End the claim without a result; that of an older version of the photo goes with it."""
+def finish_without_result(
+    job: Job, decision: Decision, reason: str | None = None, **values: Any
+) -> None:
+    """End the claim without a result, and remove the results of this photo's older versions."""
     jobs = runtime.jobs()
     jobs.finish(
         job, decision, reason, output=None, sha256=None,
@@ -51,47 +59,47 @@ def finish(job: Job, decision: Decision, reason: str | None = None, **values: An
             jobs.forget_output(old)
 
 
-def _share(job: Job, twin: Job) -> bool:
-    """Give the job the result of its finished twin, with the metadata it has now."""
-    if twin.output is None or twin.sha256 is None:
+def _reuse_result(job: Job, earlier: Job) -> bool:
+    """Publish the result of an earlier job for this one, with the photo's present metadata."""
+    if earlier.output is None or earlier.sha256 is None:
         return False
-    jobs, theirs = runtime.jobs(), paths.output(twin, twin.output)
-    if publishing.sha256(theirs) != twin.sha256:
-        if twin.source == job.source and theirs.exists():
-            raise OutputTaken(f"its result {twin.output} was changed by its owner and stays")
+    jobs, result = runtime.jobs(), paths.output(earlier, earlier.output)
+    if publishing.sha256(result) != earlier.sha256:
+        if earlier.source == job.source and result.exists():
+            raise OutputTaken(f"its result {earlier.output} was changed by its owner and stays")
         return False
-    moved = twin.source != job.source and not paths.source(twin).exists()
+    moved = earlier.source != job.source and not paths.source(earlier).exists()
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
     check_replaceable(job, output, relative)
     temporary = publishing.temporary(output, job.id, job.claims)
     publishing.sweep(output)
     try:
-        mark = provenance(job, str(twin.category), {})
-        sha256 = photos.refreshed(paths.source(job), theirs, temporary, mark, paths.limits())
+        mark = provenance(job, str(earlier.category), {})
+        sha256 = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
         photos.keep_times_and_mode(paths.source(job), temporary)
-        jobs.record(job, relative, sha256, twin.receipt or {})
+        jobs.record(job, relative, sha256, earlier.receipt or {})
         publishing.publish(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)
     sidecar.copy_sidecar(paths.source(job), output)
     jobs.finish(
-        job, Decision.RESTORED, f"the result of {twin.source}, the same photo",
-        category=twin.category, scores=twin.scores,
+        job, Decision.RESTORED, f"the result of {earlier.source}, the same photo",
+        category=earlier.category, scores=earlier.scores,
         content_hash=job.content_hash, pixels=job.pixels,
     )  # fmt: skip
-    if twin.source == job.source or (moved and publishing.remove(theirs, twin.sha256)):
-        jobs.forget_output(twin)
-    log.info("job %d: restored like job %d, the same photo", job.id, twin.id)
+    if earlier.source == job.source or (moved and publishing.remove(result, earlier.sha256)):
+        jobs.forget_output(earlier)
+    log.info("job %d reuses the result of job %d, the same photo", job.id, earlier.id)
     return True
 
 
-def _adopt(job: Job) -> bool:
-    """Take up a result that lies there already, made before the database was lost."""
-    known = paths.gallery(job)
-    suffix = photos.output_suffix(known.path / job.source)
-    for relative in publishing.candidates(job.source, known.template, suffix):
-        output = known.output_root / relative
+def _use_existing_result(job: Job) -> bool:
+    """Use a result that is there already: it was made before the database was lost."""
+    gallery = paths.gallery(job)
+    suffix = photos.output_suffix(gallery.path / job.source)
+    for relative in publishing.candidates(job.source, gallery.template, suffix):
+        output = gallery.output_root / relative
         mark = photos.ours(output) if output.is_file() else None
         if mark is None or mark.content_hash != job.content_hash:
             continue
@@ -113,7 +121,7 @@ def _adopt(job: Job) -> bool:
 
 
 def check_replaceable(job: Job, output: Path, relative: Path) -> None:
-    """Raise unless nothing lies at `output`, or only what we made of this photo.
+    """Raise unless `output` is free or holds an unchanged result of this photo.
 
     Raises:
         OutputTaken: it is another's file, or its owner changed it.

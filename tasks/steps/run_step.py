@@ -1,4 +1,4 @@
-"""What a bell starts: somebody rang, so take the next step of the most urgent job."""
+"""Claim the most urgent job and take its next step; a notification starts this."""
 
 import logging
 import time
@@ -17,31 +17,34 @@ from tasks.worker.app import app
 log = logging.getLogger(__name__)
 
 RECORD_TRIES = 10
-"""So often, with two seconds between, the end of a claim is written to a database that is away."""
+"""Number of times that the end of a claim is written, two seconds apart, if the database is away."""
 
 
-def answer(hint: int) -> None:
-    """Claim a job of this worker's queues, whoever rang, and take its next step."""
+def run_step(notified: int) -> None:
+    """Claim the most urgent job of this worker's queues and take its next step.
+
+    `notified` is the job that the notification names; another may be more urgent by now.
+    """
     with idle.working():
         job = runtime.claim()
         if job is None:
-            log.debug("job %d was rung for, but nothing is due", hint)
+            log.debug("notified of job %d, but no job is due", notified)
             return
         try:
             (classify if job.category is None else restore)(job)
         except ClaimLost as lost:
             log.warning("%s", lost)
-        except Exception as error:  # noqa: BLE001  MemoryError above all would end the worker
+        except Exception as error:  # noqa: BLE001  an error that leaves a task may end the worker
             _record(job, error)
-        # SystemExit and KeyboardInterrupt pass: only the parent knows why it ends its child.
+        # SystemExit and KeyboardInterrupt pass: only the parent knows why it stops its child.
 
 
-app.task(name="classify")(answer)
-app.task(name="restore")(answer)
+app.task(name="classify")(run_step)
+app.task(name="restore")(run_step)
 
 
 def _record(job: Job, error: Exception) -> None:
-    """End the claim in the way that `error` asks for, as soon as the database takes it."""
+    """End the claim with `error`; try again while the database is away."""
     for _ in range(RECORD_TRIES):
         try:
             return _end(job, error)
@@ -64,7 +67,7 @@ def _end(job: Job, error: Exception) -> None:
         log.warning("job %d is %s: %s", job.id, rule.ends, sentence)
         return jobs.finish(job, rule.ends, sentence)
     kind = rule.ends
-    if rule.while_young is not None and paths.too_young(job):
+    if rule.while_young is not None and paths.may_be_arriving(job):
         kind = rule.while_young
     level, words = failures.logged(kind)
     told = sentence if reason in sentence else f"{sentence}: {reason}"

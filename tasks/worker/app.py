@@ -1,6 +1,6 @@
-"""The Celery application: how notifications travel. It imports no network and no torch.
+"""The Celery application and its delivery rules. It imports no network and no torch.
 
-What is connected to a signal is connected here, where parent and spawned child both come by.
+Signals are connected here, because both the parent and its spawned child import this module.
 """
 
 import logging
@@ -40,7 +40,7 @@ def configuration() -> dict[str, Any]:
 
 
 def log_to_stderr(**_: object) -> None:
-    """Log as every process of the house does; Celery calls this in parent and child."""
+    """Log to stderr as every process of photomend; Celery calls this in parent and child."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("celery").setLevel(logging.WARNING)
 
@@ -57,4 +57,4 @@ app.add_defaults(configuration)
 setup_logging.connect(log_to_stderr)
 worker_ready.connect(heartbeat.start)
 worker_process_init.connect(idle.start)
-task_failure.connect(heartbeat.hurry)
+task_failure.connect(heartbeat.check_now)

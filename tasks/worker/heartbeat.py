@@ -33,7 +33,7 @@ EXIT_SECONDS = 8.0
 def start(**_: object) -> None:
     """Start the thread; Celery calls this in the parent, when the worker is ready."""
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        _know_of(name)
+        _note_stop(name)
     Thread(target=_run, name="heartbeat", daemon=True).start()
 
 
@@ -43,7 +43,7 @@ def record() -> None:
     runtime.jobs().heartbeat(name, host, os.getpid(), runtime.queues(), runtime.device())
 
 
-def hurry(**_: object) -> None:
+def check_now(**_: object) -> None:
     """Check the child at once; Celery calls this when the child has died."""
     _now.set()
 
@@ -53,7 +53,7 @@ def end_claims() -> None:
     _stopping.set()
     with suppress(SQLAlchemyError):  # maintenance does it later
         for job in search.held(runtime.jobs().engine, runtime.worker()):
-            _judge(runtime.jobs(), job, seconds=0.0)
+            _check(runtime.jobs(), job, seconds=0.0)
         runtime.jobs().remove_worker(runtime.worker())
 
 
@@ -70,12 +70,12 @@ def _run() -> None:
                 if stopped_at and present - stopped_at > settings().stop_seconds:
                     _give_back(jobs, job)
                 else:
-                    _judge(jobs, job, seconds=present - begun[_claim(job)])
+                    _check(jobs, job, seconds=present - begun[_claim(job)])
         except SQLAlchemyError as error:
             log.warning("the database does not answer: %s", error)
         if stopped_at and present - stopped_at > settings().stop_seconds + EXIT_SECONDS:
             end_claims()
-            os._exit(0)  # Celery waits for a Redis that is away
+            os._exit(0)  # Celery still waits for an unreachable Redis
         _now.wait(
             min(settings().heartbeat_seconds, 1.0) if stopped_at else settings().heartbeat_seconds
         )
@@ -86,14 +86,14 @@ def _claim(job: Job) -> tuple[int, int]:
     return job.id, job.claims
 
 
-def _judge(jobs: Jobs, job: Job, seconds: float) -> None:
+def _check(jobs: Jobs, job: Job, seconds: float) -> None:
     """End the claim if it must end, then the child; in this order, so that the reason is recorded."""
     assert job.child is not None
-    with suppress(ClaimLost):  # it ended by itself meanwhile
+    with suppress(ClaimLost):  # the child ended the claim meanwhile
         if job.status is Status.CANCELLED:
-            _end(job)
+            _kill(job)
             jobs.release_cancelled(job)
-        elif not _lives(job.child):
+        elif not _is_alive(job.child):
             if _stopping.is_set():
                 _wait(jobs, job)
             else:
@@ -101,14 +101,14 @@ def _judge(jobs: Jobs, job: Job, seconds: float) -> None:
         elif job.deadline_seconds is not None and seconds > job.deadline_seconds:
             limit = f"it took longer than {job.deadline_seconds:.0f} s"
             jobs.end_with_error(job, ErrorKind.DEADLINE, limit)
-            _end(job)
+            _kill(job)
 
 
 def _give_back(jobs: Jobs, job: Job) -> None:
     """End the claim of a worker that was stopped and has no more time."""
     with suppress(ClaimLost):
         _wait(jobs, job)
-        _end(job)
+        _kill(job)
 
 
 def _wait(jobs: Jobs, job: Job) -> None:
@@ -116,7 +116,7 @@ def _wait(jobs: Jobs, job: Job) -> None:
     jobs.end_with_error(job, ErrorKind.STOPPED, "the worker was stopped", pause_seconds=0.0)
 
 
-def _lives(child: int) -> bool:
+def _is_alive(child: int) -> bool:
     """Return whether `child` is a child of this process that has not ended, reaped or not."""
     try:
         return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
@@ -124,20 +124,20 @@ def _lives(child: int) -> bool:
         return False
 
 
-def _end(job: Job) -> None:
+def _kill(job: Job) -> None:
     assert job.child is not None
-    log.warning("job %d: ending process %d", job.id, job.child)
-    if _lives(job.child):
+    log.warning("job %d: killing process %d", job.id, job.child)
+    if _is_alive(job.child):
         os.kill(job.child, signal.SIGKILL)
 
 
-def _know_of(name: signal.Signals) -> None:
-    """Note that the worker is being stopped before Celery ends its child."""
-    theirs: Any = signal.getsignal(name)
+def _note_stop(name: signal.Signals) -> None:
+    """Set `_stopping` at a signal, before Celery's own handler ends the child."""
+    celerys: Any = signal.getsignal(name)
 
     def stop(number: int, frame: FrameType | None) -> None:
         _stopping.set()
         _now.set()
-        theirs(number, frame)
+        celerys(number, frame)
 
     signal.signal(name, stop)

@@ -1,6 +1,6 @@
-"""The child's thread: end the child when it had nothing to do for long.
+"""The child's thread: end the child when it has been idle, to free its memory.
 
-Only the end of a process gives all its memory back, that of a GPU above all.
+Only the end of a process frees all of its memory, on the GPU above all.
 """
 
 import os
@@ -17,7 +17,7 @@ _last = [time.monotonic()]
 
 @contextmanager
 def working() -> Iterator[None]:
-    """Keep the child alive inside the `with`."""
+    """Do not end the child inside the `with`."""
     with _working:
         yield
         _last[0] = time.monotonic()

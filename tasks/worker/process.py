@@ -1,4 +1,4 @@
-"""Run a worker: one light parent, one spawned child, one or several queues."""
+"""Run one worker until it is stopped: a light parent and one spawned child."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tasks.worker.app import app
 def serve(queues: Sequence[str], gpu: int | None = None) -> int:
     """Serve `queues` until a signal stops the worker; return the process's exit code.
 
-    `gpu` is only named here: CUDA_VISIBLE_DEVICES must be set before anything imports CUDA.
+    `gpu` is only recorded: CUDA_VISIBLE_DEVICES must be set before anything imports CUDA.
     """
     runtime.become_worker(queues, gpu)
     worker = app.Worker(

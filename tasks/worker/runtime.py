@@ -1,6 +1,6 @@
-"""What one worker process holds: its name, its queues, the jobs table, one loaded chain.
+"""The state of one worker process: its id, queues, device, jobs table and one loaded chain.
 
-Name, queues and device travel in the environment, from the parent to the child it spawns.
+The parent passes id, queues and device to the child that it spawns in the environment.
 """
 
 import os
@@ -33,14 +33,14 @@ def jobs() -> Jobs:
 
 
 def become_worker(serving: Sequence[str], gpu: int | None = None) -> None:
-    """Make this process, and the child it will have, a worker with a fresh name."""
+    """Make this process, and the child that it will spawn, a worker with a new random id."""
     device = "cpu" if gpu is None else f"gpu {gpu}"
     os.environ |= {_NAME: uuid.uuid4().hex, _QUEUES: ",".join(serving), _DEVICE: device}
-    os.environ["PYTHONSAFEPATH"] = "1"  # the child starts by `python -c` and may be anywhere
+    os.environ["PYTHONSAFEPATH"] = "1"  # the child starts by `python -c`, in any folder
 
 
 def worker() -> str:
-    """Return the id of this start of this worker."""
+    """Return this worker's id, which is new at each start."""
     return os.environ[_NAME]
 
 
@@ -55,11 +55,11 @@ def device() -> str:
 
 
 def claim() -> Job | None:
-    """Claim the most urgent job for this process; one for the loaded chain, if there is any."""
-    known = settings()
+    """Claim the most urgent job of the queues; one for the loaded chain comes first."""
+    config = settings()
     return jobs().claim(
-        worker(), queues(), child=os.getpid(), seconds=known.deadline_seconds,
-        seconds_per_megapixel=known.deadline_seconds_per_megapixel,
+        worker(), queues(), child=os.getpid(), seconds=config.deadline_seconds,
+        seconds_per_megapixel=config.deadline_seconds_per_megapixel,
         prefer=next((category.value for category, _ in _loaded), None),
     )  # fmt: skip
 
@@ -71,10 +71,10 @@ def loaded() -> bool:
 
 @cache
 def classifier() -> Classifier:
-    """Load the classifier that decides on a photo.
+    """Load the classifier of the engine in use.
 
     Raises:
-        ClassifierAway: it cannot be asked now.
+        ClassifierAway: it cannot answer now.
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
@@ -83,12 +83,12 @@ def classifier() -> Classifier:
 
 @cache
 def measuring() -> Classifier:
-    """Load the classifier that measures severities: the guard's, whatever engine is in use."""
+    """Load the guard's classifier, which measures severities; it is the same for every engine."""
     return loading.measuring()
 
 
 def chain(category: Category, *, faces: bool = True) -> Chain:
-    """Load the chain for `category` in the place of any other; without `faces` it changes none.
+    """Load the chain of a category and unload any other; without `faces` it changes no face.
 
     Raises:
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.

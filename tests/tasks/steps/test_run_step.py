@@ -18,7 +18,7 @@ from storage.settings import settings
 from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import _kept_reflection, restore
-from tasks.steps.run_step import answer
+from tasks.steps.run_step import run_step
 from tasks.worker import notify, runtime
 
 
@@ -71,7 +71,7 @@ def test_each_error_ends_the_claim_in_its_way(
     take_photo()
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     with suppress(SystemExit):
-        answer(1)
+        run_step(1)
     job = search.get(jobs.engine, 1)
     assert (job.status, job.error_kind, job.attempts) == (status, kind, attempts)
 
@@ -89,11 +89,11 @@ def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, hom
     photo = home / "gallery/cat.jpg"
     photo.write_bytes(b"\xff\xd8 half of a photo")
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
-    answer(1)
+    run_step(1)
     assert search.get(jobs.engine, 1).error_kind is ErrorKind.ARRIVING
     os.utime(photo, (0, 0))
     eventually(lambda: search.due(jobs.engine, "classify", 1))
-    answer(1)
+    run_step(1)
     assert search.get(jobs.engine, 1).status is Status.FAILED
     with pytest.raises(UnreadablePhoto):
         photos.read(photo, Limits.of(settings()))
@@ -106,11 +106,11 @@ def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, 
         online=True, identity=filesystems.identity(str(gallery)),
     )  # fmt: skip
     galleries.add(jobs.engine, "g", Path(), {"gone.jpg": "1"})
-    answer(1)
+    run_step(1)
     assert search.get(jobs.engine, 1).status is Status.CANCELLED
     (home / "gallery/here.jpg").unlink()
     galleries.add(jobs.engine, "g", Path(), {"other.jpg": "1"})
-    answer(2)
+    run_step(2)
     assert (search.get(jobs.engine, 2).status, search.get(jobs.engine, 2).attempts) == (
         Status.QUEUED,
         0,
@@ -147,7 +147,7 @@ def test_two_sources_that_would_get_one_name_get_two(home, jobs, take_photo):
     take_photo("img.JPG", kind=Degradation.COMPRESSION)
     galleries.add(jobs.engine, "g", Path(), {"IMG.jpg": "1", "img.JPG": "1"})
     for _ in range(4):
-        answer(1)
+        run_step(1)
     outputs = {str(search.get(jobs.engine, number).output) for number in (1, 2)}
     assert len({name.casefold() for name in outputs}) == 2
     assert all((home / "output" / name).exists() for name in outputs)
@@ -159,7 +159,7 @@ def test_a_rejected_photo_is_never_made_again(home, jobs, noisy, take_photo):
     (home / "output/cat.jpg").unlink()
     take_photo("copy.jpg", kind=Degradation.NOISE)
     galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
-    answer(2)
+    run_step(2)
     assert search.get(jobs.engine, 2).decision is Decision.KEPT_ORIGINAL
     assert not (home / "output/copy.jpg").exists()
 
@@ -203,13 +203,17 @@ def test_a_result_that_would_be_too_large_is_not_begun(jobs, noisy, monkeypatch)
 
 
 def keep_original(job):
-    reuse.finish(job, Decision.KEPT_ORIGINAL, "it was not better", receipt={"guard": {}})
+    reuse.finish_without_result(
+        job, Decision.KEPT_ORIGINAL, "it was not better", receipt={"guard": {}}
+    )
 
 
 def be_unsure(job):
     with runtime.jobs().engine.begin() as connection:  # as if its classification had not ended
         connection.exec_driver_sql("UPDATE jobs SET queue = 'classify'")
-    reuse.finish(job, Decision.UNSURE, "perhaps motion-blur", category=Category.MOTION_BLUR)
+    reuse.finish_without_result(
+        job, Decision.UNSURE, "perhaps motion-blur", category=Category.MOTION_BLUR
+    )
 
 
 def restore_and_remove(job):
@@ -232,7 +236,7 @@ def adopt(job):
     with runtime.jobs().engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM jobs")
     galleries.add(runtime.jobs().engine, "g", Path(), {"cat.jpg": "1"})
-    answer(1)
+    run_step(1)
     assert "there already" in search.get(runtime.jobs().engine, 1).reason
 
 
@@ -249,9 +253,9 @@ def adopt(job):
 def test_a_retry_computes_again_however_the_job_ended(home, jobs, noisy, end):
     end(noisy)
     assert jobs.retry([1])
-    answer(1)
+    run_step(1)
     if search.get(jobs.engine, 1).status is Status.QUEUED:  # it was classified first
-        answer(1)
+        run_step(1)
     job = search.get(jobs.engine, 1)
     assert (job.decision, job.reason) == (Decision.RESTORED, None)
     assert job.category is Category.SUPER_RESOLUTION
