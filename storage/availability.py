@@ -10,16 +10,16 @@ from storage.settings_gallery import GallerySettings
 from storage.text import printable
 
 SAMPLE = 20
-"""Known photos that are looked for in a folder that may not be the gallery's."""
+"""Number of known photos that are looked up in a folder that may be the wrong one."""
 
 Sample = Callable[[int], Sequence[Path]]
-"""Returns at most so many photos that should be in the gallery."""
+"""Returns at most that many photos that should be in the gallery."""
 
 
 def why_offline(
     path: Path, mount_point: Path | None, known_as: str | None, sample: Sample
 ) -> str | None:
-    """Return what is wrong with a gallery's folder and what to do; None if it is the one we know.
+    """Return why a gallery is offline and what to do; None if it is online.
 
     `known_as` is its recorded identity. `sample` is called only when something is odd.
     """

@@ -1,4 +1,4 @@
-"""Which photos are left alone, and why: mending them would lose something or is not wanted.
+"""Which photos are left alone, and why: a copy would lose something, or nobody wants one.
 
 RAW, animated and multi-page files; what carries a gain map, a depth map or a film; screenshots,
 chat pictures, others' edits and our own results. A plain MPF with previews, as most cameras write,
@@ -22,11 +22,11 @@ from storage.metadata.xmp import Packet
 from storage.screens import is_screen
 
 SMALLEST_PIXELS = 16
-"""A photo with a shorter side has nothing to mend."""
+"""A photo whose shorter side has fewer pixels is left alone."""
 TRAILER_BYTES = 32 << 20
-"""So much behind a JPEG's end is searched for a film."""
+"""Number of bytes after a JPEG's end that are searched for a film."""
 _MAP_BYTES = 1 << 16
-"""So much of each further image of an MPF is searched for a gain map's marks."""
+"""Number of bytes of each further image of an MPF that are searched for marks of a gain map."""
 
 _EDITORS = re.compile(
     r"photoshop|lightroom|camera raw|\bgimp\b|darktable|rawtherapee|capture one|affinity|pixelmator"
@@ -34,7 +34,7 @@ _EDITORS = re.compile(
     r"|facetune|faceapp|\bremini\b|upscayl|meitu|beautyplus|polarr|photopea|canva\b|fotor\b",
     re.IGNORECASE,
 )
-"""Programs that change pixels; those that also just tag (digiKam, Picasa) and phones are not."""
+"""Programs that change pixels. Programs that may only have tagged the photo (digiKam, Picasa) are not here."""
 _EDIT_NAMES = re.compile(
     r"[-_~ (](edited|edit\d*|bearbeitet|modifi[eé]|modificato|editado|editada|bewerkt|mended)\)?"
     r"(\(\d+\))?$|-(effects|collage)$|^img_e\d{4,}$|_e$|^\d{8}_\d{6}_\d{2}$",
@@ -74,7 +74,7 @@ def left_alone(seen: Inspection) -> str | None:
 
 
 def by_name(path: Path) -> str | None:
-    """Return why a file is left alone, as far as its name tells."""
+    """Return why a file is left alone because of its name; None if the name allows it."""
     suffix = path.suffix.lower()
     if suffix in RAW:
         return "a RAW file, which photomend does not handle"
@@ -90,7 +90,7 @@ def by_name(path: Path) -> str | None:
 
 
 def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
-    """Yield all reasons of content, the plainest first, and last the one that needs all bytes."""
+    """Yield the reasons that the content gives; the last check reads the whole file."""
     kind = seen.sniffed
     if isinstance(kind, str) and not isinstance(kind, Format):
         yield f"a {kind} file by its content, which photomend does not handle"
@@ -111,7 +111,7 @@ def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
 
 
 def _several(file: BinaryIO, kind: Format) -> Iterator[str]:
-    """Yield that it is an animation or has several pages."""
+    """Yield a reason if it is an animation or has several pages."""
     match kind:
         case Format.PNG if any(chunk.kind == b"acTL" for chunk in png.chunks(file)):
             yield "an animated PNG"
@@ -128,12 +128,12 @@ def _several(file: BinaryIO, kind: Format) -> Iterator[str]:
 
 
 def _pages(file: Tiff) -> int:
-    """Count the pages of a TIFF that are no reduced preview or mask of another."""
+    """Return the number of pages of a TIFF that are not a preview or a mask of another."""
     return sum(not file.number(page, tiff.SUBFILE) & 5 for page in file.pages())
 
 
 def _pictures(found: isobmff.Container) -> set[int]:
-    """Return the items that are pictures of their own: no tiles, thumbnails or auxiliaries."""
+    """Return the items that are independent pictures: no tiles, thumbnails or auxiliary images."""
     coded = {
         number
         for number, item in found.items.items()
@@ -186,7 +186,7 @@ _GAIN_MARKS = (b"urn:iso:std:iso:ts:21496", b"hdr-gain-map", b"HDRGainMap", b"hd
 
 
 def _jpeg_gain_map(file: BinaryIO) -> bool:
-    """Look for a gain map in a JPEG's own segments and in the further images of its MPF."""
+    """Return whether a JPEG's segments, or the further images of its MPF, hold a gain map."""
     for marker, body in jpeg.metadata(file):
         if marker == 0xE2 and body.startswith(b"urn:iso:std:iso:ts:21496"):
             return True
@@ -264,7 +264,7 @@ _FILM_MARK = re.compile(
 
 
 def _has_film_behind(file: BinaryIO) -> bool:
-    """Look for a film behind a JPEG's end, as Samsung's and Google's phones put it."""
+    """Return whether a film follows the end of a JPEG, as phones of Samsung and Google write it."""
     start = jpeg.coded_end(file)
     if start is None:
         return False
@@ -275,7 +275,7 @@ def _has_film_behind(file: BinaryIO) -> bool:
 def _from_elsewhere(
     kind: Format, header: headers.Header, found: Metadata, packet: Packet
 ) -> Iterator[str]:
-    """Yield that it is a screenshot, by its size, or an edit, by what its program wrote."""
+    """Yield a reason if its size is that of a screen, or its metadata name an editor."""
     facts: exif.Facts = found.facts
     if facts.comment.strip() == "Screenshot":
         yield "a screenshot, by its comment"

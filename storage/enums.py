@@ -8,19 +8,19 @@ class Status(StrEnum):
     """Where a job stands; `category` tells which step is next."""
 
     QUEUED = "queued"
-    """Waits for a worker, perhaps until `due_at`."""
+    """It waits for a worker, not before `due_at`."""
     RUNNING = "running"
-    """A worker has claimed it."""
+    """A worker works on it."""
     DONE = "done"
-    """Its decision stands."""
+    """It has a decision."""
     FAILED = "failed"
     """The photo cannot be mended; `error` says why."""
     CANCELLED = "cancelled"
-    """Its owner, a newer version or the end of its source took it back."""
+    """The owner cancelled it, a newer version replaced it, or its source is gone."""
 
 
 class Category(StrEnum):
-    """What the classifier found, named after section III of the paper."""
+    """The result of the classifier (section III of the paper)."""
 
     SUPER_RESOLUTION = "super-resolution"
     """A: noise, softness, compression."""
@@ -36,19 +36,19 @@ class Decision(StrEnum):
     """What was decided for a photo whose job is done."""
 
     RESTORED = "restored"
-    """A mended copy lies at the job's output."""
+    """A mended copy was published."""
     CLEAN = "clean"
-    """Nothing is wrong with it."""
+    """The classifier found nothing wrong."""
     UNSURE = "unsure"
-    """The classifier was not sure enough to touch it."""
+    """The classifier was not sure enough."""
     KEPT_ORIGINAL = "kept original"
     """The guard refused the result, or the owner rejected it."""
     LEFT_ALONE = "left alone"
-    """A kind of file, or a photo from before our time, that photomend does not mend."""
+    """A kind of file that photomend does not mend, or a photo of the backlog."""
 
 
 class Degradation(StrEnum):
-    """What can be wrong with a photo (the paper's word), measured each on its own."""
+    """What can be wrong with a photo (the paper's word); each has its own severity."""
 
     NOISE = "noise"
     COMPRESSION = "compression"
@@ -62,7 +62,7 @@ CLASSIFY = "classify"
 QUEUES = (CLASSIFY, *(category.value for category in Category if category is not Category.CLEAN))
 
 NEW_PHOTO, BACKLOG, ASKED_FOR = 1, 2, 0
-"""Ranks of jobs, the most urgent lowest: what a person asked for, new photos, the old library."""
+"""Ranks of jobs; the lowest is the most urgent: asked for by a person, new, backlog."""
 
 
 class Outcome(StrEnum):
@@ -104,12 +104,12 @@ class ErrorKind(StrEnum):
 
 
 class EngineName(StrEnum):
-    """A set of classifier and chains."""
+    """A classifier and its chains."""
 
     LITE = "lite"
     """Ships with the package and needs no GPU."""
     PAPER = "paper"
-    """The networks of the paper, whose weights are fetched first; made for a GPU."""
+    """The networks of the paper; needs fetched weights and a GPU."""
 
 
 class EngineChoice(StrEnum):

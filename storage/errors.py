@@ -2,39 +2,39 @@
 
 
 class PhotomendError(Exception):
-    """Base class: catch it to mean "any problem the application knows by name"."""
+    """Base class of all errors that photomend raises on purpose."""
 
 
 class SettingsError(PhotomendError):
-    """A setting is unknown or has a value that cannot be; the message names file and key."""
+    """A setting is unknown or has a wrong value; the message names file and key."""
 
 
 class UnreadablePhoto(PhotomendError):
-    """The file is no image we can decode: too young, perhaps, or never to be one."""
+    """The file cannot be decoded: it is still being copied, or is not an image."""
 
 
 class TooLarge(PhotomendError):
-    """The photo has more bytes or pixels than the settings allow; trying again cannot help."""
+    """The photo has more bytes or pixels than the settings allow; trying again does not help."""
 
 
 class OutputTaken(PhotomendError):
-    """Something that photomend did not make, or its owner changed, lies where the output would."""
+    """A file that photomend did not write, or that its owner changed, has the output's name."""
 
 
 class GalleryOffline(PhotomendError):
-    """The gallery or its output root is not the one we know; it may come back by itself."""
+    """The gallery or its output root is missing or is another folder; it may come back by itself."""
 
 
 class ClaimLost(PhotomendError):
-    """The claim ended while we worked (cancelled, or taken for lost): leave the job alone."""
+    """The claim ended meanwhile: the job was cancelled, or its worker counted as lost."""
 
 
 class DatabaseNewer(PhotomendError):
-    """The database was migrated by a newer photomend: install that one, or use another database."""
+    """A newer photomend migrated the database: install that version, or use another database."""
 
 
 class DatabaseOlder(PhotomendError):
-    """The database lacks migrations: `photomend migrate`, or `photomend up`, brings it up."""
+    """The database lacks migrations: run `photomend migrate` or `photomend up`."""
 
 
 class RedisMissing(PhotomendError):
@@ -42,11 +42,11 @@ class RedisMissing(PhotomendError):
 
 
 class AlreadyRunning(PhotomendError):
-    """Another `photomend up` lives with the same state folder."""
+    """Another `photomend up` runs with the same state folder."""
 
 
 class WeightsUnknown(PhotomendError):
-    """No weights have this name; the message gives the nearest one."""
+    """No weights have this name; the message names the most similar one."""
 
 
 class WeightsMissing(PhotomendError):
@@ -54,20 +54,20 @@ class WeightsMissing(PhotomendError):
 
 
 class WeightsWrong(PhotomendError):
-    """A file is not the one it should be, or nobody could tell: it is not used."""
+    """A file is wrong, or cannot be checked; it is not used."""
 
 
 class WeightsUnreachable(PhotomendError):
-    """No origin gave the file; what has arrived is kept, so trying again later goes on from there."""
+    """The file could not be fetched; the received part is kept, and the next pull resumes there."""
 
 
 class WeightsBusy(PhotomendError):
-    """Another process fetches this very file."""
+    """Another process is fetching this file."""
 
 
 class LicenceNotAccepted(PhotomendError):
-    """The licence forbids commercial use, or binds the user otherwise: he must say --accept."""
+    """The licence limits the use, for example to non-commercial use: the user must pass --accept."""
 
 
 class NoRoom(PhotomendError):
-    """The disk is full, or would have less free than the settings want."""
+    """The disk is full, or would have less free space than the settings ask for."""

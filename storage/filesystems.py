@@ -25,12 +25,12 @@ _LIMITS = (
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of mountinfo."""
+    """One mount: a line of /proc/self/mountinfo."""
 
     id: int
-    """A filesystem that is mounted again gets a new one."""
+    """The kernel's id of the mount; it is new after each mount."""
     root: str
-    """The folder of the filesystem that is mounted here."""
+    """The folder of the filesystem that is mounted."""
     point: str
     kind: str
     """ext4, nfs4, fuse.sshfs, …"""
@@ -44,12 +44,12 @@ class Mount:
 
     @property
     def tells_events(self) -> bool:
-        """Whether inotify sees all that happens there; a FUSE filesystem may lie on a share."""
+        """Whether inotify reports every change; a FUSE filesystem may be on a network share."""
         return not self.is_network and self.kind.partition(".")[0] != "fuse"
 
 
 def mount_of(path: str) -> Mount:
-    """Return the mount that `path`, free of symbolic links, lies in: the longest that fits.
+    """Return the mount that holds `path`, which must be free of symbolic links.
 
     Of several at the same place the last one hides the others. A process in a chroot may not see
     its root's mount; the kind and source are then "unknown".
@@ -64,18 +64,18 @@ def mount_of(path: str) -> Mount:
 
 
 def identity(root: str) -> str:
-    """Return what tells the folder `root` from another that might be found at the same place."""
+    """Return the identity of the folder `root`: it differs if another folder takes its place."""
     mount, inode = mount_of(root), os.stat(root).st_ino  # noqa: PTH116
     return f"{mount.kind} {mount.source} {mount.root} {os.statvfs(root).f_fsid:x} {inode}"
 
 
 def watch_budget() -> int:
-    """Return how many folders one gallery may have watched: half of what a user is allowed."""
+    """Return the maximum number of watched folders per gallery: half of the user's limit."""
     return min(int(limit.read_text()) for limit in _LIMITS if limit.exists()) // 2
 
 
 def watches() -> int:
-    """Return how many inotify watches this process has, by the kernel's own count."""
+    """Return the number of inotify watches of this process, as the kernel counts them."""
     count = 0
     for file in Path("/proc/self/fd").iterdir():
         try:
@@ -88,7 +88,7 @@ def watches() -> int:
 
 
 def folders(root: str, limit: int) -> int:
-    """Count the folders that would be watched, ignored ones too, but not far beyond `limit`."""
+    """Return the number of folders to watch, ignored ones included; stop counting above `limit`."""
     count, later = 0, [root]
     while later and count <= limit:
         try:

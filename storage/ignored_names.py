@@ -1,4 +1,4 @@
-"""Names of files and folders that nobody wants photos from."""
+"""Names of files and folders that are always ignored: hidden, unfinished, of other programs."""
 
 _NAMES = frozenset(
     {
@@ -13,7 +13,7 @@ _UNFINISHED = (
 
 
 def is_ignored(name: str) -> bool:
-    """Return whether nobody wants photos from a file or folder of this name.
+    """Return whether a file or folder of this name is always ignored.
 
     A dot in front hides AppleDouble files, trash, snapshots, Syncthing's folders and our own
     temporary files.

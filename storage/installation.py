@@ -1,4 +1,4 @@
-"""How photomend was installed here, and so by which commands its libraries are mended."""
+"""How photomend was installed, and the commands that repair its libraries."""
 
 import json
 import shlex
@@ -11,11 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HEADLESS = "opencv-python-headless"
 OTHER_OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
-"""They write into the same folder as the headless one; the first two need libGL."""
+"""Other wheels of OpenCV, which overwrite files of the headless one; the first two need libGL."""
 
 
 class Installer(Enum):
-    """What installed photomend into this environment."""
+    """The program that installed photomend."""
 
     MAKE = auto()
     PIPX = auto()
@@ -24,7 +24,7 @@ class Installer(Enum):
 
 
 def installer() -> Installer:
-    """Return what installed photomend into this environment."""
+    """Return the program that installed photomend."""
     prefix = Path(sys.prefix)
     if prefix.resolve().is_relative_to(ROOT / ".venv"):
         return Installer.MAKE
@@ -51,7 +51,7 @@ def get_libraries() -> str:
 
 
 def mend() -> str:
-    """Return how to install all libraries anew."""
+    """Return how to reinstall all libraries."""
     if installer() is Installer.MAKE:
         root = shlex.quote(str(ROOT))
         command = f"rm -r {root}/.venv && make -C {root} .venv/ready"
@@ -61,7 +61,7 @@ def mend() -> str:
 
 
 def mend_opencv() -> str:
-    """Return how to get an OpenCV that can be imported on a machine without a screen."""
+    """Return how to install the OpenCV that needs no libGL."""
     if installer() is Installer.MAKE:
         return mend()
     install = f"{_pip('install')} --force-reinstall --no-deps {HEADLESS}"
@@ -95,7 +95,7 @@ def _pip(act: str) -> str:
 
 
 def _requirement(extra: str = "") -> str:
-    """Return photomend as a requirement, from where it was installed."""
+    """Return photomend as a pip requirement, with the place it was installed from."""
     try:
         origin = json.loads(distribution("photomend").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:

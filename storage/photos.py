@@ -32,32 +32,32 @@ Image = NDArray[np.float32]
 """(H, W, 3), RGB, in [0, 1]."""
 
 _NOT_ALLOWED = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-"""What filesystems say that know no times or modes of ours."""
+"""Errors of filesystems that cannot set times or permissions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A decoded photo and what must survive restoration."""
+    """A decoded photo, with what its copy must keep."""
 
     image: Image
-    """Upright, in the photo's own colour space."""
+    """Upright, in the colour space of the photo."""
     coding: Coding
     metadata: Metadata
     source_bytes: int
     """Size of the file."""
     alpha: Pixels | None = None
-    """(H, W, 1), upright, as it was."""
+    """(H, W, 1), upright; it is not restored."""
     orientation: int = 1
-    """By which its pixels were turned."""
+    """EXIF orientation by which the pixels were turned, 1 to 8."""
 
     @property
     def jpeg_quality(self) -> int | None:
-        """The quality (1 to 100) that its file was last saved with; None if it is no JPEG."""
+        """JPEG quality of its file, 1 to 100; None for other formats."""
         return decode.jpeg_quality(self.coding.tables)
 
     @property
     def format(self) -> Format:
-        """The format it came in and goes out."""
+        """Format of the file and of its copy."""
         return self.coding.kind
 
     def with_image(self, image: Image) -> "Photo":
@@ -152,7 +152,7 @@ def refreshed(
 
 
 def _turned(photo: Photo, before: int, now: int) -> Photo:
-    """Turn a result whose source was turned upright by one orientation, and is now by another."""
+    """Turn a result from the source's old orientation to its new one."""
     image = np.ascontiguousarray(arrays.turned(photo.image, before, now))
     alpha = None if photo.alpha is None else arrays.turned(photo.alpha, before, now)
     return replace(photo, image=image, alpha=alpha, orientation=now)
@@ -162,7 +162,7 @@ def _put(
     coded: bytes, kind: Format, found: Metadata, shape: tuple[int, int],
     temporary: Path, origin: Provenance, limits: Limits,
 ) -> str:  # fmt: skip
-    """Put metadata around a coded image, write the file, and read it once more."""
+    """Add metadata to a coded image, write the file and check it."""
     image_hash = content_hash.of_file(io.BytesIO(coded))
     described = found.mended(shape, origin.of_image(image_hash), blocks.xmp_room(kind))
     whole = blocks.splice(coded, kind, described)
@@ -184,7 +184,7 @@ def _require_room(folder: Path, length: int, limits: Limits) -> None:
 
 
 def _verify(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) -> None:
-    """Read what was written: the same bytes, and they decode to the size that was meant."""
+    """Check that the file holds the written bytes and decodes to the right size."""
     data = temporary.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise OSError(errno.EIO, "the disk gives back other bytes than were written", temporary)

@@ -1,4 +1,4 @@
-"""Put a result into the output tree so that nobody ever sees half of one, or loses his own file.
+"""Publish a result in the output tree: whole or not at all, and never over a file of the owner's.
 
 A result is written to a temporary file in its final folder, its hash recorded in its job's row,
 then renamed. The temporary's name says whose it is: a hash of the output's name, job and claim.
@@ -15,7 +15,7 @@ from storage.errors import GalleryOffline
 from storage.settings_gallery import BESIDE, GallerySettings
 
 MARKER = ".photomend-output"
-"""Lies in each output root and names its gallery: a share that is away has none."""
+"""Name of the file in each output root that names its gallery; an unmounted share lacks it."""
 LONGEST_NAME_BYTES = 255
 TEMPORARY = ".photomend-*-*-*.tmp"
 
@@ -37,7 +37,7 @@ def candidates(source: Path, template: str, suffix: str) -> Iterator[Path]:
 
 
 def prepare(name: str, gallery: GallerySettings, folder: Path, *, used: bool) -> None:
-    """Make `folder` below the output root, after a look whether that root is the one we know.
+    """Make `folder` below the output root, if that root is the right one.
 
     `used` says that results of the gallery were published before.
 
@@ -73,17 +73,17 @@ def _check_marker(name: str, root: Path, *, used: bool) -> None:
 
 
 def temporary(output: Path, job_id: int, claim: int) -> Path:
-    """Return the name of the temporary file of `output`; itself, it may be too long for more."""
+    """Return the temporary file of `output`; its name holds a hash, because names have a limit."""
     return output.with_name(f"{_mark(output)}-{job_id}-{claim}.tmp")
 
 
 def publish(temporary: Path, output: Path) -> None:
-    """Give the temporary file its name, or fail if it was swept."""
+    """Rename the temporary file to `output`."""
     atomic_files.rename(temporary, output)
 
 
-def sweep(output: Path) -> None:
-    """Take from all claims before, frozen ones too, what they might still publish as `output`."""
+def remove_temporaries(output: Path) -> None:
+    """Remove the temporary files of earlier claims, which a frozen worker might still publish."""
     for left in output.parent.glob(f"{_mark(output)}-*-*.tmp"):
         left.unlink(missing_ok=True)
 
@@ -98,7 +98,7 @@ def temporaries(root: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
 
 
 def sha256(path: Path) -> str | None:
-    """Return the hash of the file, None if there is none."""
+    """Return the SHA-256 of the file; None if there is no file."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -107,7 +107,7 @@ def sha256(path: Path) -> str | None:
 
 
 def remove(output: Path, expected: str | None) -> bool:
-    """Remove our result if it is still the one we made; return whether it is gone."""
+    """Remove a result if its SHA-256 is the expected one; return whether it is gone."""
     found = sha256(output)
     if found is not None and found == expected:
         output.unlink(missing_ok=True)

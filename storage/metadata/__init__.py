@@ -1,1 +1,5 @@
-"""EXIF, XMP, ICC and sidecars of photos."""
+"""EXIF, XMP, ICC and sidecars of photos.
+
+This code is our own: no permissive library rewrites the metadata of HEIC and AVIF without coding the
+image again.
+"""

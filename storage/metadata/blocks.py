@@ -1,4 +1,4 @@
-"""A photo's metadata: taken from one file, cleaned, and put around another's coded image.
+"""Read a photo's metadata, clean them, and add them to another coded image.
 
 EXIF, XMP, ICC, IPTC and comments survive. Dropped are what would be wrong for the copy (thumbnail,
 orientation, C2PA manifest, MPF) and what ties it to a film, a depth or a gain map. What a JPEG
@@ -23,21 +23,21 @@ PHOTOSHOP_JPEG = b"Photoshop 3.0\0"
 XMP_PNG = b"XML:com.adobe.xmp"
 _JFIF_BYTES = 14
 _PHOTOSHOP_DROPPED = (1033, 1036, 1058, 1060)
-"""Resources of a Photoshop block: thumbnails, and EXIF and XMP that are kept elsewhere."""
+"""Resources of a Photoshop block that are dropped: thumbnails, and copies of EXIF and XMP."""
 _PNG_KEPT = frozenset(
     b"gAMA cHRM sRGB cICP mDCv mDCV cLLi cLLI sBIT pHYs tEXt zTXt iTXt".split(),
 )
 _TEXT_BYTES = 16 << 20
-"""A compressed text of a PNG that grows larger is not read."""
+"""Maximum size in bytes of a decompressed text of a PNG."""
 _JPEG_XMP_ROOM = jpeg.MOST_BYTES - len(XMP_JPEG)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its photo, apart from pixels."""
+    """The metadata of a photo."""
 
     exif: bytes = b""
-    """As the small TIFF that it is; of a TIFF, its tags."""
+    """EXIF as a small TIFF; for a TIFF, its tags."""
     xmp: bytes = b""
     icc: bytes = b""
     jpeg: tuple[tuple[int, bytes], ...] = ()
@@ -47,12 +47,12 @@ class Metadata:
 
     @property
     def facts(self) -> Facts:
-        """What decides how the photo is treated, from its EXIF."""
+        """Facts from the EXIF that decide how the photo is treated."""
         return exif.facts(self.exif)
 
     @property
     def orientation(self) -> int:
-        """The EXIF orientation, 1 to 8; where EXIF has none, that of XMP."""
+        """The orientation, 1 to 8, from EXIF or else from XMP."""
         stated: int = self.facts.orientation
         if stated != 1:
             return stated
@@ -77,7 +77,7 @@ class Metadata:
 
 
 def xmp_room(kind: Format) -> int:
-    """Return how many bytes an XMP packet may have in a format."""
+    """Return the maximum size in bytes of an XMP packet in a format."""
     return _JPEG_XMP_ROOM if kind is Format.JPEG else xmp.MOST_BYTES
 
 
@@ -105,7 +105,7 @@ def extract(file: BinaryIO, kind: Format) -> Metadata:
 
 
 def splice(coded: bytes, kind: Format, metadata: Metadata) -> bytes:
-    """Return a file of the coded image of `coded` with this metadata around it.
+    """Return the file `coded` with this metadata instead of its own.
 
     Raises:
         Malformed: it cannot be done without touching the coded image.
@@ -147,13 +147,13 @@ def _of_jpeg(parts: list[tuple[int, bytes]]) -> Metadata:
 
 
 def _jfif(file: BinaryIO) -> bytes:
-    """Return the JFIF header of a freshly coded image."""
+    """Return the JFIF header of a newly coded image."""
     found = (body for marker, body in jpeg.metadata(file) if marker == jpeg.APP0)
     return next((body for body in found if body.startswith(b"JFIF\0")), b"")
 
 
 def _jpeg_parts(metadata: Metadata, jfif: bytes) -> list[tuple[int, bytes]]:
-    """Lay out the segments: JFIF, EXIF, XMP, ICC, then the others in their order."""
+    """Return the segments in order: JFIF, EXIF, XMP, ICC, then the others as they were."""
     own = [body for marker, body in metadata.jpeg if marker == jpeg.APP0]
     jfif = own[0][:12] + b"\0\0" if own and len(own[0]) >= _JFIF_BYTES else jfif
     parts = [(jpeg.APP0, jfif)] if jfif else []
@@ -172,7 +172,7 @@ def _jpeg_parts(metadata: Metadata, jfif: bytes) -> list[tuple[int, bytes]]:
 
 
 def _without_thumbnail(body: bytes) -> bytes:
-    """Drop a Photoshop block's thumbnails; one that cannot be read is kept as it is."""
+    """Return a Photoshop block without thumbnails; an unreadable one stays as it is."""
     made, at = [PHOTOSHOP_JPEG], len(PHOTOSHOP_JPEG)
     while at + 12 <= len(body):
         if body[at : at + 4] != b"8BIM":
@@ -211,7 +211,7 @@ def _of_png(parts: list[tuple[bytes, bytes]]) -> Metadata:
 
 
 def _png_parts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
-    """Lay out the chunks: colour first, where the standard wants it."""
+    """Return the chunks in order; colour comes first, as the standard asks."""
     kept = [part for part in metadata.png if not (metadata.icc and part[0] == b"sRGB")]
     parts = list(kept)
     if metadata.icc:
@@ -231,7 +231,7 @@ def _international_text(data: bytes) -> bytes:
 
 
 def _raw_profile(kind: bytes, data: bytes) -> tuple[bytes, bytes]:
-    """Read ImageMagick's older way: a profile as hexadecimal digits in a text."""
+    """Read a profile in ImageMagick's older form: hexadecimal digits in a text."""
     key, _, text = data.partition(b"\0")
     if kind == b"zTXt":
         text = _inflate(text[1:])
@@ -243,7 +243,7 @@ def _raw_profile(kind: bytes, data: bytes) -> tuple[bytes, bytes]:
 
 
 def _inflate(data: bytes) -> bytes:
-    """Decompress as far as a text may be large; nothing of what is broken or larger."""
+    """Return a decompressed text; empty if it is broken or too large."""
     worker = zlib.decompressobj()
     try:
         made = worker.decompress(data, _TEXT_BYTES)
@@ -265,7 +265,7 @@ def _of_tiff(file: Tiff) -> Metadata:
 
 
 def _tiff_around(coded: Tiff, metadata: Metadata) -> bytes:
-    """Copy the strips as they are into a file with this metadata.
+    """Return a TIFF of the unchanged strips with this metadata.
 
     The photo's tags are kept only if they have the byte order of the coded image.
     """

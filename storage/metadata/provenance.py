@@ -1,4 +1,4 @@
-"""What a mended copy says of itself: where it comes from, what was done and by whom.
+"""The provenance in a mended copy: its source, what was done, and by which program.
 
 Written as XMP in the words of IPTC and Adobe, and in a namespace of our own from which a lost
 database is rebuilt.
@@ -20,13 +20,13 @@ GENERATIVE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a mended copy comes from."""
+    """The provenance of a mended copy."""
 
     gallery: str
     source: str
     """Relative to the gallery, as `os.fsdecode` gives it."""
     content_hash: str
-    """Of the source."""
+    """Content hash of the source."""
     job_id: int
     claim: int
     category: str
@@ -36,11 +36,11 @@ class Provenance:
     """Whether a step may have invented content."""
     mended_at: datetime
     steps: str
-    """What was done, in a short text."""
+    """The steps of the restoration, in a short text."""
     image_hash: str = ""
-    """Content hash of the output's own coded image, filled in when it is written."""
+    """Content hash of the copy; set when the copy is written."""
     orientation: int = 1
-    """By which the source's pixels were turned upright, 1 to 8 as in EXIF; filled in as well."""
+    """EXIF orientation of the source, 1 to 8; set when the copy is written."""
 
     def of_image(self, image_hash: str) -> "Provenance":
         """Return this provenance for a coded image."""
@@ -48,7 +48,7 @@ class Provenance:
 
 
 def stamp(packet: Packet, provenance: Provenance) -> None:
-    """Write the provenance into a packet that was the source's.
+    """Write the provenance into the source's packet.
 
     The source's own tools and dates (xmp:CreatorTool, exif:DateTimeOriginal) are not touched.
     """
@@ -92,7 +92,7 @@ def of(packet: Packet) -> Provenance | None:
 def _derive(
     packet: Packet, document: str | None, instance: str | None, original: str | None
 ) -> None:
-    """Name the document that this one was made from, where it has a name."""
+    """Record the document that this one was made from, if it has an id."""
     derived = packet.put("xmpMM:DerivedFrom")
     known = {"documentID": document, "instanceID": instance, "originalDocumentID": original}
     found = {key: value for key, value in known.items() if value}
@@ -118,12 +118,12 @@ def _event(provenance: Provenance, when: str, instance: str) -> dict[str, str]:
 
 
 def _own(field: str) -> str:
-    """Return the property of ours for a field: job_id → photomend:JobId."""
+    """Return the XMP property of a field: job_id → photomend:JobId."""
     return "photomend:" + field.title().replace("_", "")
 
 
 def _encode(value: object) -> str:
-    """Return a value as XML can hold it; names need not be UTF-8, nor printable."""
+    """Return a value as XML text; a name may hold bytes that are not UTF-8 or printable."""
     match value:
         case datetime():
             return value.isoformat(timespec="seconds")

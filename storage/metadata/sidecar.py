@@ -1,4 +1,4 @@
-"""XMP sidecars: what library apps know of a photo and keep in a file beside it."""
+"""Copy XMP sidecars: files in which library apps keep metadata beside a photo."""
 
 import os
 from contextlib import suppress
@@ -9,7 +9,7 @@ from storage.errors import UnreadablePhoto
 from storage.formats.safe_open import opened
 
 MOST_BYTES = 16 << 20
-"""A larger sidecar is not copied."""
+"""Maximum size in bytes of a sidecar that is copied."""
 
 
 def copy_sidecar(source: Path, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""XMP packets: read with nothing expanded, changed property by property, written small.
+"""Read, change and write XMP packets; no entity is expanded.
 
 A packet from a file is untrusted: one with a DTD is refused (entities could grow without end), as
 is a large or deep one; so is what is not RDF.
@@ -45,7 +45,7 @@ _DROPPED_NAMES = ("ContentIdentifier", "MediaGroupUUID", "Thumbnails", "provenan
 
 
 class MalformedPacket(ValueError):
-    """It is no XMP that may be read."""
+    """It is no XMP, or not safe to read."""
 
 
 def name(short: str) -> str:
@@ -64,7 +64,7 @@ class Packet:
     """Namespace → prefix."""
 
     def descriptions(self) -> list[Element]:
-        """Return the blocks that hold properties."""
+        """Return the rdf:Description elements."""
         return self.root.findall(name("rdf:Description"))
 
     def names(self) -> Iterator[str]:
@@ -85,7 +85,7 @@ class Packet:
         return None
 
     def everything(self) -> str:
-        """Return all values and names in one text, to look for words in."""
+        """Return all names and values as one text for searching."""
         return "\n".join(
             text
             for part in self.root.iter()
@@ -93,24 +93,24 @@ class Packet:
         )
 
     def remove(self, full: str) -> None:
-        """Remove a property, wherever it stands."""
+        """Remove a property from all descriptions."""
         for block in self.descriptions():
             block.attrib.pop(full, None)
             for child in block.findall(full):
                 block.remove(child)
 
     def set(self, short: str, value: str) -> None:
-        """Give a simple property its value."""
+        """Set a simple property."""
         self.remove(name(short))
         self._block().set(name(short), clean_text(value))
 
     def put(self, short: str) -> Element:
-        """Return a fresh structured property."""
+        """Add and return an empty structured property."""
         self.remove(name(short))
         return SubElement(self._block(), name(short))
 
     def append(self, short: str, fields: dict[str, str]) -> None:
-        """Append a structure to an ordered list, which is made if it is missing."""
+        """Append a structure to an ordered list; create a missing list."""
         found = (block.find(name(short)) for block in self.descriptions())
         history = next((element for element in found if element is not None), None)
         if history is None:
@@ -123,14 +123,14 @@ class Packet:
             SubElement(entry, name(key)).text = clean_text(value)
 
     def drop_ties(self) -> None:
-        """Remove what ties the photo to a film, a depth or gain map, or shows its old self."""
+        """Remove references to a film, depth map or gain map, and thumbnails of the original."""
         for full in list(self.names()):
             space, _, local = full[1:].partition("}")
             if space in _DROPPED_NAMESPACES or local in _DROPPED_NAMES:
                 self.remove(full)
 
     def drop_largest(self) -> None:
-        """Remove the property that takes most room, to fit a packet into a JPEG segment."""
+        """Remove the largest property, so that the packet fits into a JPEG segment."""
         sizes: dict[str, int] = {}
         for block in self.descriptions():
             for key, value in block.attrib.items():
@@ -143,7 +143,7 @@ class Packet:
         self.remove(max((key for key in sizes if ours not in key), key=sizes.__getitem__))
 
     def serialise(self) -> bytes:
-        """Return the packet, without the padding that editors in place ask for."""
+        """Return the packet without padding."""
         used = {part.tag for part in self.root.iter()}
         used |= {key for part in self.root.iter() for key in part.attrib}
         spaces = sorted({full[1:].partition("}")[0] for full in used if full[:1] == "{"})
@@ -158,7 +158,7 @@ class Packet:
         ).encode()
 
     def _prefixes(self, spaces: list[str]) -> dict[str, str]:
-        """Give each namespace a prefix: the usual one, its own of the source, or a new one."""
+        """Return a prefix for each namespace: the usual one, the source's own, or a new one."""
         usual = {space: prefix for prefix, space in NAMESPACES.items()}
         made = {space: usual[space] for space in spaces if space in usual}
         taken = set(NAMESPACES)
@@ -170,7 +170,7 @@ class Packet:
         return made
 
     def _block(self) -> Element:
-        """Return the description for simple properties of ours."""
+        """Return the description that holds our simple properties."""
         found = self.descriptions()
         about = name("rdf:about")
         if found:
@@ -231,7 +231,7 @@ def parse(data: bytes) -> Packet:
 
 
 def parse_or_empty(data: bytes) -> Packet:
-    """Read a packet; a missing or refused one is an empty one."""
+    """Read a packet; return an empty one if it is missing or refused."""
     try:
         return parse(data) if data else Packet()
     except MalformedPacket:
@@ -239,12 +239,12 @@ def parse_or_empty(data: bytes) -> Packet:
 
 
 def new_id(kind: str) -> str:
-    """Return a fresh identifier: xmp.did:… or xmp.iid:…."""
+    """Return a new identifier: xmp.did:… or xmp.iid:…."""
     return f"xmp.{kind}:{uuid.uuid4()}"
 
 
 def clean_text(text: str) -> str:
-    """Return what of a text XML may hold."""
+    """Return a text without the characters that XML forbids."""
     kept = text.encode("utf-8", "replace").decode()
     return "".join(
         letter

@@ -35,7 +35,7 @@ def restore(job: Job) -> None:
     jobs = runtime.jobs()
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
-    publishing.sweep(output)
+    publishing.remove_temporaries(output)
     if _published(job, output):
         return jobs.finish(job, Decision.RESTORED, "published before its worker died")
     photo = photos.read(paths.source(job), paths.limits())

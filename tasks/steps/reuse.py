@@ -73,7 +73,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     output = paths.output(job, relative)
     check_replaceable(job, output, relative)
     temporary = publishing.temporary(output, job.id, job.claims)
-    publishing.sweep(output)
+    publishing.remove_temporaries(output)
     try:
         mark = provenance(job, str(earlier.category), {})
         sha256 = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
