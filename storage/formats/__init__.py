@@ -1,1 +1,1 @@
-"""Photo files to arrays and back."""
+"""Decode photo files to arrays, and encode arrays as photo files."""

@@ -1,4 +1,4 @@
-"""Whole numbers as they lie in a file to images and back; turned, fitted, in bands."""
+"""Convert arrays of integers, as in files, to float images and back; EXIF orientation."""
 
 from typing import Any, BinaryIO
 
@@ -12,11 +12,11 @@ from storage.formats.decode import Coding, Pixels
 _BAND_ROWS = 256
 
 Values = NDArray[Any]
-"""Of whatever kind: turning moves values and computes none."""
+"""An array of any type, which turning does not change."""
 
 
 def upright(pixels: Values, orientation: int) -> Values:
-    """Turn (H, W, C) as an EXIF orientation says, without copying."""
+    """Return (H, W, C) turned upright by an EXIF orientation, without copying."""
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -27,13 +27,13 @@ def upright(pixels: Values, orientation: int) -> Values:
 
 
 def turned(pixels: Values, before: int, now: int) -> Values:
-    """Turn (H, W, C) that was made upright by one orientation to be so by another."""
+    """Return (H, W, C), turned upright by one orientation, turned upright by another."""
     back = {6: 8, 8: 6}.get(before, before)
     return upright(upright(pixels, back), now)
 
 
 def of_container(file: BinaryIO) -> int:
-    """Return, as an EXIF orientation, the turn and mirror that an AVIF's container asks for."""
+    """Return rotation and mirror of an AVIF's container as an EXIF orientation."""
     found = isobmff.read(file)
     turns, mirrors = found.of_primary("irot"), found.of_primary("imir")
     quarters = turns[0][0] & 3 if turns and turns[0] else 0
@@ -45,7 +45,7 @@ def of_container(file: BinaryIO) -> int:
 
 
 def fitted(alpha: Pixels, height: int, width: int) -> Pixels:
-    """Return an alpha channel (H, W, 1), as it is if it has that size, else resized."""
+    """Return an alpha channel (H, W, 1), resized if it has another size."""
     if alpha.shape[:2] == (height, width):
         return alpha
     plane = Pillow.fromarray(alpha[..., 0].astype(np.float32))
@@ -55,7 +55,7 @@ def fitted(alpha: Pixels, height: int, width: int) -> Pixels:
 
 
 def to_image(pixels: Pixels, top: int) -> NDArray[np.float32]:
-    """Turn (H, W, C) whole numbers up to `top` into a fresh image: RGB in [0, 1]."""
+    """Convert integers (H, W, C) up to `top` to a new image: RGB in [0, 1]."""
     height, width, channels = pixels.shape
     image = np.empty((height, width, 3), np.float32)
     colours = pixels[..., :1] if channels < 3 else pixels[..., :3]
@@ -64,7 +64,7 @@ def to_image(pixels: Pixels, top: int) -> NDArray[np.float32]:
 
 
 def to_pixels(image: NDArray[np.float32], alpha: Pixels | None, coding: Coding) -> Pixels:
-    """Turn an image into whole numbers, grey if it was, with its alpha."""
+    """Convert an image to integers, grey if the source was grey, with its alpha channel."""
     height, width = image.shape[:2]
     kind = np.uint8 if coding.bits == 8 else np.uint16
     colours = 1 if coding.grey else 3

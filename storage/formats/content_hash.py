@@ -1,4 +1,4 @@
-"""The content hash: SHA-256 of a photo's coded image, whatever its metadata say.
+"""The content hash: SHA-256 of a photo's coded image without its metadata.
 
 What is hashed, by format: JPEG, all segments but APPn and comments, with the scans; PNG, the data
 of IHDR, PLTE, tRNS, IDAT and APNG's chunks; WebP, the image chunks; TIFF, the strips or tiles of
@@ -60,7 +60,7 @@ def _feed_range(file: BinaryIO, made: _Hash, start: int, length: int) -> None:
 
 
 def _feed_chunks(file: BinaryIO, made: _Hash, chunks: Iterable[tuple[bytes, int, int]]) -> None:
-    """Hash chunks so that it does not matter how an encoder cut its data into pieces."""
+    """Hash chunks, independent of how the encoder split its data into chunks."""
     before = b""
     for kind, start, length in chunks:
         if kind != before:

@@ -1,4 +1,4 @@
-"""Coded image to pixels: arrays of uint8 or uint16 as they lie in the file, not turned."""
+"""Decode coded images to arrays of uint8 or uint16, not turned by their orientation."""
 
 import io
 import struct
@@ -38,7 +38,7 @@ _SAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 @dataclass(frozen=True)
 class Coding:
-    """How a file's image is coded, to write another like it."""
+    """How an image is coded, so that its copy is coded alike."""
 
     kind: Format
     bits: int = 8
@@ -51,17 +51,17 @@ class Coding:
     colours: dict[str, Any] | None = None
     """Colour codes of a HEIC (nclx)."""
     order: str = "<"
-    """Byte order of a TIFF, which its tags share."""
+    """Byte order of a TIFF and its tags."""
 
     @property
     def top(self) -> int:
-        """The largest value of a pixel."""
+        """Largest value of a channel: 255 or 65,535."""
         return (1 << self.bits) - 1
 
 
 @contextmanager
 def any_size() -> Iterator[None]:
-    """Open images without Pillow's own limit, which is not ours, and without its warnings."""
+    """Open images without Pillow's own size limit and warnings; `Limits` are checked before."""
     limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
     try:
         with warnings.catch_warnings():
@@ -120,7 +120,7 @@ def _decode_16(data: bytes, channels: int) -> NDArray[np.uint16]:
 
 
 def _unturned(data: bytes) -> bytes:
-    """Set a TIFF's orientation to 1, because decoders would turn the image by it."""
+    """Return a TIFF with orientation 1, because decoders would turn the image."""
     file = Tiff(io.BytesIO(data))
     entry = file.directory(file.first).entries.get(tiff.ORIENTATION)
     if entry is None or entry.kind != tiff.SHORT or entry.count != 1:
@@ -133,7 +133,7 @@ def _unturned(data: bytes) -> bytes:
 
 
 def _check_end(data: bytes, kind: Format) -> None:
-    """Refuse what breaks off, also where a decoder would fill the rest with grey."""
+    """Raise for a truncated file, even if a decoder would fill the rest with grey."""
     file = io.BytesIO(data)
     whole = True
     match kind:
@@ -202,7 +202,7 @@ def _decode_heic(data: bytes, header: Header) -> tuple[Pixels, Coding]:
 
 
 def jpeg_quality(tables: tuple[tuple[int, ...], ...]) -> int | None:
-    """Return the quality (1 to 100) whose luminance table is nearest, None without tables."""
+    """Return the quality (1 to 100) with the most similar luminance table; None without tables."""
     if not tables:
         return None
     seen, standard = np.array(tables[0]), np.array(_LUMINANCE)

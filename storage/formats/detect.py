@@ -1,4 +1,4 @@
-"""Which files are photos, by name and by their first bytes.
+"""Detect photo formats by file name and by the first bytes.
 
 Imports no image library, because the watcher reads names by the hundred thousand.
 """
@@ -58,11 +58,11 @@ OTHERS = {
     ".gif": "GIF", ".bmp": "BMP", ".jxl": "JPEG XL", ".jp2": "JPEG 2000", ".apng": "APNG",
     ".heics": "HEIC sequence", ".avifs": "AVIF sequence", ".psd": "Photoshop",
 }  # fmt: skip
-"""Known to be pictures, and left alone with that reason."""
+"""Suffixes of other pictures, which are left alone with that reason."""
 _SUFFIXES = frozenset({*FORMATS, *RAW, *OTHERS})
 
 PREFIX_BYTES = 64
-"""So many bytes from a file's start tell its format."""
+"""Number of bytes at the start of a file that identify its format."""
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 _OTHER_MAGIC = {
     b"GIF8": "GIF", b"BM": "BMP", b"8BPS": "Photoshop", b"\xff\x0a": "JPEG XL",
@@ -71,13 +71,13 @@ _OTHER_MAGIC = {
 
 
 def is_photo_name(name: str) -> bool:
-    """Return whether the watcher takes a file of this name; some are then left alone."""
+    """Return whether the watcher records a file of this name; some are left alone later."""
     dot = name.rfind(".")  # PurePath(name).suffix takes ten times as long
     return dot > 0 and name[dot:].lower() in _SUFFIXES
 
 
 def sniff(prefix: bytes) -> Format | str | None:
-    """Return the format that a file's first bytes announce.
+    """Return the format that the first bytes of a file have.
 
     A text names a format that photomend does not take; None is no format we know.
     """
@@ -95,7 +95,7 @@ def sniff(prefix: bytes) -> Format | str | None:
 
 
 def _sniff_brands(prefix: bytes) -> Format | None:
-    """Tell HEIC from AVIF; a file with a neutral major brand says it in the compatible ones."""
+    """Return HEIC or AVIF by the brands; with a neutral major brand, the compatible brands decide."""
     size = min(int.from_bytes(prefix[:4], "big"), len(prefix))
     brands = [prefix[8:12], *(prefix[at : at + 4] for at in range(16, size, 4))]
     for brand in brands:

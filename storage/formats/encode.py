@@ -1,4 +1,4 @@
-"""Pixels to coded image, at the quality that the source had and its reader will not miss.
+"""Encode arrays at the quality of the source.
 
 Lossy formats are written at the source's quality and subsampling, in steps to a better quality
 until what a reader decodes is within 45 dB of what was to be written, and in steps to a lower one
@@ -23,29 +23,29 @@ from storage.formats.detect import Format
 from storage.formats.headers import Header
 
 LEAST_DECIBELS = 45.2
-"""45 against the image itself, after the share that rounding to 8 bits takes."""
+"""Target in dB: 45 against the image, less what rounding to 8 bits costs."""
 MOST_GROWTH = 1.3
-"""The result may have this many times the bytes of its source."""
+"""Maximum size of a result, as a multiple of its source's."""
 LEAST_GAIN = 1.0
-"""A step that gains fewer decibels has met the limit of the chroma subsampling."""
+"""Gain in dB below which a finer quality is limited by the chroma subsampling."""
 STEP_DECIBELS = 4.0
-"""No step from rung to rung gains more."""
+"""Largest gain in dB from one quality to the next."""
 
 _BAND_PIXELS = 1 << 20
 _PLACEHOLDER = b"MM\0*\0\0\0\x08\0\x01\x01\x31\0\x02\0\0\0\x01 \0\0\0" + bytes(4)
-"""An EXIF block that makes room for an item; another takes its place."""
+"""A placeholder EXIF block that reserves an item."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One quality to write at."""
+    """One quality to encode at."""
 
     code: Callable[[Pixels], bytes]
     sampling: str
 
 
 def encode(pixels: Pixels, coding: Coding, icc: bytes, source_bytes: int) -> bytes:
-    """Code pixels as `coding` says; the file has no metadata but what its colours need."""
+    """Encode pixels as `coding` says, without metadata except what the colours need."""
     match coding.kind:
         case Format.PNG if coding.bits == 16:
             return lossless.encode_png(pixels)
@@ -69,7 +69,7 @@ def encode(pixels: Pixels, coding: Coding, icc: bytes, source_bytes: int) -> byt
 def _climb(
     pixels: Pixels, coding: Coding, rungs: list[Rung], start: int, most_bytes: float
 ) -> bytes:
-    """Find the rung for these pixels, from the coarsest at 0 to the finest.
+    """Return the quality for these pixels; 0 is the coarsest.
 
     The last one is taken as it is.
     """
@@ -94,7 +94,7 @@ def _climb(
 def _descend(
     made: bytes, pixels: Pixels, coding: Coding, coarser: list[Rung], most_bytes: float
 ) -> bytes:
-    """Go down while the file is too large and the image stays good enough."""
+    """Lower the quality while the file is too large and the image good enough."""
     for rung in reversed(coarser):
         if len(made) <= most_bytes:
             break
@@ -106,7 +106,7 @@ def _descend(
 
 
 def decibels_of(made: bytes, pixels: Pixels, coding: Coding) -> float:
-    """Return the PSNR of what a reader will see: of the colours or of the alpha, the lower."""
+    """Return the PSNR of the decoded result: of its colours or its alpha, whichever is lower."""
     height, width, channels = pixels.shape
     decoded, _ = decode(made, coding.kind, Header(width, height, coding.bits, channels))
     colours = 1 if channels < 3 else 3
@@ -119,7 +119,7 @@ def decibels_of(made: bytes, pixels: Pixels, coding: Coding) -> float:
 
 
 def decibels(one: Pixels, other: Pixels, top: int) -> float:
-    """Return the PSNR of two images of one shape; in bands, so that no third lies in memory."""
+    """Return the PSNR of two images of one shape, computed in bands to save memory."""
     height, width, _ = other.shape
     rows = max(1, _BAND_PIXELS // width)
     total = 0.0
@@ -132,7 +132,7 @@ def decibels(one: Pixels, other: Pixels, top: int) -> float:
 
 
 def _save(pixels: Pixels, plugin: str, **options: Any) -> bytes:
-    """Code by Pillow, whose buffer must hold a whole JPEG however badly it compresses."""
+    """Encode with Pillow; its buffer must hold the whole JPEG."""
     flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     made = io.BytesIO()
     room, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, 4 * flat.size // pixels.shape[2] + (1 << 16)
@@ -145,7 +145,7 @@ def _save(pixels: Pixels, plugin: str, **options: Any) -> bytes:
 
 
 _SCALES = (2.8, 2.0, 1.41, 1.0, 0.71, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.063, 0.044)
-"""Of the quantisation tables: steps of 3 dB."""
+"""Scales of the quantisation tables, in steps of 3 dB."""
 
 
 def _jpeg_rungs(coding: Coding) -> tuple[list[Rung], int]:

@@ -1,4 +1,4 @@
-"""What a file's header says of its pixels, before any is decoded."""
+"""Read size, bits and channels from a file's header, before anything is decoded."""
 
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -12,20 +12,20 @@ PQ, HLG = 16, 18
 _SRGB_PRIMARIES, _SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13)
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _FLAT_PHOTOMETRICS = {1: (1, 2), 2: (3, 4), 6: (3,)}
-"""Grey, RGB and YCbCr, with the number of channels they may have."""
+"""Numbers of channels that grey, RGB and YCbCr may have."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The pixels that a file announces."""
+    """What a file's header says about its pixels."""
 
     width: int
     height: int
     bits: int
-    """Of each channel."""
+    """Bits of each channel."""
     channels: int
     unusual: str | None = None
-    """Why such pixels are left alone."""
+    """Why photos with such pixels are left alone; None if they are not."""
 
 
 def read(file: BinaryIO, kind: Format) -> Header:
@@ -98,7 +98,7 @@ def _tiff(file: BinaryIO) -> Header:
 
 
 def _plain_16(found: Tiff, page: tiff.Directory, channels: int) -> bool:
-    """Return whether OpenCV reads such 16-bit pixels as they are."""
+    """Return whether OpenCV decodes these 16-bit pixels unchanged."""
     straight = found.number(page, tiff.EXTRA) != 1
     return found.number(page, tiff.PLANAR, 1) == 1 and channels != 2 and straight
 
@@ -121,7 +121,7 @@ def _items(found: isobmff.Container, kind: Format) -> Header:
 
 
 def _cropped(clean_aperture: bytes) -> tuple[int, int]:
-    """Return the size that a clap property leaves of an image, whose sides are fractions."""
+    """Return the size after a clap property, whose sides are fractions, cropped the image."""
     if len(clean_aperture) < 16:
         raise Malformed("its crop breaks off")
     parts = [int.from_bytes(clean_aperture[at : at + 4], "big") for at in range(0, 16, 4)]
@@ -131,7 +131,7 @@ def _cropped(clean_aperture: bytes) -> tuple[int, int]:
 
 
 def _bits(found: isobmff.Container) -> int:
-    """Return the bits of the primary image, whose pixels may lie in other items (a grid)."""
+    """Return the bits of the primary image, whose pixels may be in other items (a grid)."""
     if (depths := found.of_primary("pixi")) and len(depths[0]) > 5:
         return max(depths[0][5 : 5 + depths[0][4]], default=8)
     for kind, data in found.properties:

@@ -13,7 +13,7 @@ _ADOBE_DEFLATE, _HORIZONTAL = 8, 2
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Code (H, W, C) of 16 bits as PNG; grey with alpha becomes RGB with alpha.
+    """Encode (H, W, C) of 16 bits as PNG; grey with alpha becomes RGB with alpha.
 
     OpenCV writes no grey with alpha, and Pillow no 16 bits.
     """
@@ -28,7 +28,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def encode_tiff(pixels: Pixels, order: str = "<") -> bytes:
-    """Code (H, W, C) of 8 or 16 bits as a TIFF in deflated strips, in a byte order."""
+    """Encode (H, W, C) of 8 or 16 bits as a TIFF with deflated strips, in a byte order."""
     height, width, channels = pixels.shape
     bits = 8 * pixels.dtype.itemsize
     rows = max(1, _STRIP_BYTES // (width * channels * bits // 8))

@@ -1,4 +1,4 @@
-"""A file each block of which is read from the disk or the network once, and kept in memory."""
+"""A file whose blocks are read from the disk or the network once and kept in memory."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from typing import Any
 from storage.formats.containers import Malformed
 
 BLOCK_BYTES = 1 << 17
-"""So many bytes are read at a time; the headers of most photos lie in the first block."""
+"""Bytes of a block; the headers of most photos are in the first one."""
 
 
 class ReadOnce(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""Open a file that may be no photo: broken, huge, a pipe, on a disk that fails."""
+"""Open a file that may be broken, huge, a pipe, or on a failing disk; and its limits."""
 
 import errno
 import os
@@ -19,12 +19,12 @@ from storage.text import printable
 
 MEGA = 1_000_000
 _NOT_REGULAR = (errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR)
-"""Errors that say something of the file and nothing of the disk."""
+"""Errors that are about the file, not the disk."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a photo may ask of the machine."""
+    """The limits of a photo's size, and of free disk space."""
 
     max_bytes: int
     max_pixels: int
@@ -43,7 +43,7 @@ class Limits:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a photo for reading, unless it is a folder, a pipe or something else that may hang.
+    """Open a regular file for reading; never a folder, a pipe or a device, which may hang.
 
     What a broken file makes the code inside raise becomes UnreadablePhoto; an error of the disk
     passes, and so does a lack of memory.
@@ -58,7 +58,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file that is to be a photo.
+    """Open a regular file that should be a photo.
 
     Raises:
         UnreadablePhoto: it is no regular file, or empty.
@@ -82,7 +82,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 @contextmanager
 def unreadable_if_broken(path: Path) -> Iterator[None]:
-    """Raise UnreadablePhoto, with the path, for what a broken file makes the code inside raise.
+    """Raise UnreadablePhoto, with the path, for any error that a broken file causes inside.
 
     An error of the disk passes, and so does a lack of memory.
     """

@@ -1,4 +1,4 @@
-"""How each format lays out a file: coded image, metadata, and what else hangs on it.
+"""Containers: where each file format keeps the coded image and the metadata.
 
 Each module walks a file without decoding it, for the parts that image libraries drop or rewrite.
 All raise `Malformed` for bytes that cannot be; the caller knows the path.
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 class Malformed(ValueError):
-    """The bytes are not what their format says."""
+    """The bytes do not follow the format."""
 
 
 BLOCK_BYTES = 1 << 20
@@ -37,6 +37,6 @@ def end(file: BinaryIO) -> int:
 
 
 def blocks(file: BinaryIO, offset: int, length: int) -> "list[tuple[int, int]]":
-    """Cut a range of a file into pieces small enough to hold: (offset, length) of each."""
+    """Yield a range of a file in small pieces: (offset, length) of each."""
     stop = min(offset + length, end(file))
     return [(at, min(BLOCK_BYTES, stop - at)) for at in range(offset, stop, BLOCK_BYTES)]

@@ -1,4 +1,4 @@
-"""EXIF: what must go from it is taken out in place, so that all else stays where it was.
+"""EXIF: read facts, and remove entries in place, so that all other values keep their offsets.
 
 Maker notes point to their data by offsets that only the camera's maker knows; a block that is
 taken apart and put together again loses them.
@@ -13,16 +13,16 @@ from storage.formats.containers.tiff import Directory, Entry, Tiff
 
 PREFIX = b"Exif\0\0"
 EMPTY = b"MM\0*\0\0\0\x08" + b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0" + bytes(4)
-"""No more than an upright orientation."""
+"""A minimal EXIF block: an upright orientation."""
 APPLE = b"Apple iOS\0"
 _APPLE_HEADER = 14
 CONTENT_IDENTIFIER, LIVE_VIDEO_INDEX = 17, 23
-"""Tags of Apple's maker note that tie a Live photo to its film."""
+"""Tags of Apple's maker note that link a Live photo to its film."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What decides how a photo is treated."""
+    """The EXIF facts that decide how a photo is treated."""
 
     orientation: int = 1
     make: str = ""
@@ -30,17 +30,17 @@ class Facts:
     comment: str = ""
     """UserComment; iOS writes "Screenshot" there."""
     content_identifier: bool = False
-    """Whether a Live photo's film belongs to it."""
+    """Whether it is a Live photo, which belongs to a film."""
 
 
 def bare(block: bytes) -> bytes:
-    """Return an EXIF block as the TIFF that it is, b"" if it is none."""
+    """Return the TIFF in an EXIF block; b"" if it is none."""
     block = block.removeprefix(PREFIX)
     return block if block[:4] in (b"II*\0", b"MM\0*") else b""
 
 
 def facts(block: bytes) -> Facts:
-    """Read what matters of an EXIF block; nothing of a broken one."""
+    """Read the facts of an EXIF block; a broken one has none."""
     try:
         file = Tiff(io.BytesIO(block))
         return facts_of(file, file.directory(file.first))
@@ -58,7 +58,7 @@ def has_orientation(block: bytes) -> bool:
 
 
 def facts_of(file: Tiff, first: Directory) -> Facts:
-    """Read what matters of a TIFF's first directory."""
+    """Read the facts of a TIFF's first directory."""
     exif = file.below(first, tiff.EXIF)
     comment, identified = "", False
     if exif is not None:
@@ -75,7 +75,7 @@ def facts_of(file: Tiff, first: Directory) -> Facts:
 
 
 def clean(block: bytes, size: tuple[int, int]) -> bytes:
-    """Return an EXIF block for an upright photo of this size: no thumbnail, nothing of a film.
+    """Return an EXIF block for an upright photo of this size, without thumbnail and film.
 
     A block whose first directory cannot be read is dropped.
     """
@@ -108,7 +108,7 @@ def _readable(file: Tiff, directory: Directory, tag: int, most: int) -> Entry | 
 
 
 def _set(made: bytearray, file: Tiff, directory: Directory, tag: int, value: int) -> None:
-    """Change a number that is there; a missing one is not added."""
+    """Change a number if it is there; do not add it."""
     entry = directory.entries.get(tag)
     if entry is None or entry.count != 1 or entry.kind not in (tiff.SHORT, tiff.LONG):
         return
@@ -118,7 +118,7 @@ def _set(made: bytearray, file: Tiff, directory: Directory, tag: int, value: int
 
 
 def _apple_entries(file: Tiff, exif: Directory) -> list[int]:
-    """Return where the entries of Apple's maker note lie that tie the photo to a film."""
+    """Return the offsets of the entries of Apple's maker note that link the photo to a film."""
     entry = _readable(file, exif, tiff.MAKER_NOTE, 1 << 20)
     note = file.bytes_of(entry) if entry is not None else b""
     if entry is None or not note.startswith(APPLE) or len(note) < _APPLE_HEADER + 2:
@@ -134,7 +134,7 @@ def _apple_entries(file: Tiff, exif: Directory) -> list[int]:
 
 
 def _unlink_film(made: bytearray, file: Tiff, exif: Directory) -> None:
-    """Take the entries out of Apple's table; the rest moves up, no value moves."""
+    """Remove entries from Apple's table; later entries move up, values stay."""
     places = _apple_entries(file, exif)
     if not places:
         return
@@ -154,7 +154,7 @@ def _unlink_film(made: bytearray, file: Tiff, exif: Directory) -> None:
 
 
 def _drop_thumbnail(made: bytearray, file: Tiff, first: Directory) -> None:
-    """Cut the second directory off, and erase it with its thumbnail."""
+    """Remove the second directory and erase its thumbnail."""
     if not first.following:
         return
     width = 4

@@ -17,17 +17,17 @@ EXIF, XMP = "Exif", "mime"
 
 @dataclass(frozen=True)
 class Box:
-    """One box; its content lies at `body`."""
+    """One box; its content begins at `body`."""
 
     kind: bytes
     start: int
     body: int
     length: int
-    """Of the content."""
+    """Length of the content."""
 
     @property
     def stop(self) -> int:
-        """Where the next box begins."""
+        """Offset of the next box."""
         return self.body + self.length
 
 
@@ -45,7 +45,7 @@ class Item:
     extents: list[tuple[int, int]] = field(default_factory=list)
     """(offset, length)."""
     addresses: list[tuple[int, int, int, int]] = field(default_factory=list)
-    """Where in the file an extent's offset and length are written, each with its bytes."""
+    """Positions in the file of each extent's offset and length, with their numbers of bytes."""
     base: int = 0
     properties: list[int] = field(default_factory=list)
     """Indices into `Container.properties`."""
@@ -53,7 +53,7 @@ class Item:
 
 @dataclass
 class Container:
-    """What the boxes of a file say."""
+    """The contents of a file's boxes."""
 
     brands: frozenset[bytes] = frozenset()
     boxes: tuple[bytes, ...] = ()
@@ -64,7 +64,7 @@ class Container:
     """(kind, from, to): thmb, auxl, dimg, cdsc."""
     properties: list[tuple[str, bytes]] = field(default_factory=list)
     idat: int = 0
-    """Where the content of the idat box lies."""
+    """Position of the idat box's content."""
 
     def of_primary(self, kind: str) -> list[bytes]:
         """Return the primary item's properties of one kind."""
@@ -119,7 +119,7 @@ def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
 
 
 def read(file: BinaryIO) -> Container:
-    """Read what the boxes say.
+    """Read the boxes of a file.
 
     Raises:
         Malformed: they contradict themselves, or the file breaks off.
@@ -174,7 +174,7 @@ def _read_items(file: BinaryIO, box: Box, made: Container) -> None:
 
 
 class _Cursor:
-    """Reads big-endian numbers of given widths, one after the other."""
+    """Reads big-endian numbers of given widths in sequence."""
 
     def __init__(self, data: bytes, position: int):
         self.data, self.at, self.position = data, 0, position
@@ -244,7 +244,7 @@ def _read_associations(cursor: _Cursor, made: Container) -> None:
 
 
 def splice(file: BinaryIO, parts: Mapping[str, bytes]) -> bytes:
-    """Return the file with other bytes in its Exif and mime items; all else stays in its place.
+    """Return the file with other bytes in its Exif and mime items; everything else keeps its place.
 
     The old bytes are erased, the new ones appended in an mdat box of their own.
 

@@ -12,7 +12,7 @@ PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 MOST_BYTES = 65533
-"""A segment holds no more."""
+"""Maximum number of bytes in a segment."""
 
 
 class Segment(NamedTuple):
@@ -20,21 +20,21 @@ class Segment(NamedTuple):
 
     marker: int
     start: int
-    """Of the marker."""
+    """Offset of the marker."""
     body: int
     length: int
-    """Of the body, for SOS the header's only."""
+    """Length of the body; for SOS, of the header only."""
     stop: int
-    """Where the next marker begins."""
+    """Offset of the next marker."""
 
     @property
     def is_metadata(self) -> bool:
-        """Whether it is an APPn or a comment, which a decoder needs not know."""
+        """Whether it is an APPn or a comment, which decoders may ignore."""
         return self.marker == COM or APP0 <= self.marker <= APP0 + 15
 
 
 def segments(file: BinaryIO, *, with_scans: bool = True) -> Iterator[Segment]:
-    """Yield all segments from SOI to EOI; a file that breaks off yields no EOI.
+    """Yield all segments from SOI to EOI; a truncated file has no EOI.
 
     Without scans, those before the first one: the coded data is not read.
     """
@@ -71,7 +71,7 @@ def segments(file: BinaryIO, *, with_scans: bool = True) -> Iterator[Segment]:
 
 
 def _scan_end(file: BinaryIO, offset: int) -> int:
-    """Return where the marker after a scan's coded data begins, or the file's end."""
+    """Return the offset of the marker after a scan's coded data, or the end of the file."""
     file.seek(offset)
     carried = b""
     while block := file.read(BLOCK_BYTES):
@@ -103,14 +103,14 @@ def metadata(file: BinaryIO) -> list[tuple[int, bytes]]:
 
 
 def coded(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Yield (offset, length) of all that is coded image, in order, without SOI and EOI."""
+    """Yield (offset, length) of the parts of the coded image in order, without SOI and EOI."""
     for segment in segments(file):
         if not segment.is_metadata and segment.marker != EOI:
             yield segment.start, segment.stop - segment.start
 
 
 def coded_end(file: BinaryIO) -> int | None:
-    """Return where the image ends and a trailer may begin; None if it breaks off before."""
+    """Return the end of the image, where a trailer may begin; None if the file is truncated."""
     return next((segment.stop for segment in segments(file) if segment.marker == EOI), None)
 
 

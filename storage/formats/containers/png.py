@@ -1,4 +1,4 @@
-"""PNG: a row of chunks (W3C Portable Network Graphics, third edition)."""
+"""PNG: a sequence of chunks (W3C Portable Network Graphics, third edition)."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,13 @@ from storage.formats.containers import Malformed, end, take
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IMAGE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT")
-"""The chunks that make the pixels."""
+"""Chunks of the coded image."""
 METADATA_BYTES = 16 << 20
-"""Chunks of metadata that are larger are not carried along."""
+"""Maximum size in bytes of a chunk of metadata that is copied."""
 
 
 class Chunk(NamedTuple):
-    """One chunk; its data lies at `body`."""
+    """One chunk; its data begins at `body`."""
 
     kind: bytes
     body: int
@@ -22,7 +22,7 @@ class Chunk(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What IHDR says."""
+    """The contents of IHDR."""
 
     width: int
     height: int
@@ -32,7 +32,7 @@ class Header(NamedTuple):
 
 
 def chunks(file: BinaryIO) -> Iterator[Chunk]:
-    """Yield all chunks up to and with IEND; a file that breaks off yields none."""
+    """Yield all chunks up to and including IEND; a truncated file has no IEND."""
     if take(file, 0, 8) != SIGNATURE:
         raise Malformed("no PNG")
     at, size = 8, end(file)
@@ -50,7 +50,7 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
 
 
 def header(file: BinaryIO) -> Header:
-    """Return what IHDR says."""
+    """Return the contents of IHDR."""
     data = take(file, 8, 25)
     if data[4:8] != b"IHDR":
         raise Malformed("it does not begin with IHDR")
@@ -59,7 +59,7 @@ def header(file: BinaryIO) -> Header:
 
 
 def is_whole(file: BinaryIO) -> bool:
-    """Return whether the file goes on to IEND and each chunk of the image has its checksum."""
+    """Return whether the file is complete up to IEND and the checksums of the image are right."""
     for chunk in chunks(file):
         if chunk.kind == b"IEND":
             return True
@@ -71,7 +71,7 @@ def is_whole(file: BinaryIO) -> bool:
 
 
 def metadata(file: BinaryIO) -> list[tuple[bytes, bytes]]:
-    """Return kind and data of each chunk that is no image."""
+    """Return kind and data of each chunk that is not part of the image."""
     return [
         (chunk.kind, take(file, chunk.body, chunk.length))
         for chunk in chunks(file)
@@ -80,14 +80,14 @@ def metadata(file: BinaryIO) -> list[tuple[bytes, bytes]]:
 
 
 def coded(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, offset and length of the data of each chunk that makes pixels."""
+    """Yield kind, offset and length of each chunk of the coded image."""
     for chunk in chunks(file):
         if chunk.kind in IMAGE:
             yield chunk
 
 
 def splice(file: BinaryIO, parts: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Return the coded image with these chunks, before its palette and pixels, and no others."""
+    """Return the coded image with these chunks as its only metadata, before palette and pixels."""
     made = [SIGNATURE]
     for kind, body, length in coded(file):
         made.append(take(file, body - 8, length + 12))

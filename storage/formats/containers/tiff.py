@@ -23,7 +23,7 @@ STRUCTURE = frozenset(
     | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 322, 323, 324, 325, 330, 332, 338}
     | {339, 340, 341, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 559}
 )
-"""Tags that say how the pixels lie in the file; 318, 319 and 532 go with them."""
+"""Tags that describe how the pixels are stored; 318, 319 and 532 belong to them."""
 CODED = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, PLANAR, PREDICTOR, 320,
          322, 323, EXTRA, SAMPLE_FORMAT, JPEG_TABLES, 530)  # fmt: skip
 """Tags without which the coded pixels cannot be read."""
@@ -35,41 +35,41 @@ SHORT, LONG, UNDEFINED = 3, 4, 7
 MOST_ENTRIES = 4096
 MOST_DIRECTORIES = 1000
 VALUE_BYTES = 64 << 20
-"""A tag's value that is larger is not read."""
+"""Maximum size in bytes of a value that is read."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One tag of a directory and where it lies."""
+    """One tag of a directory, with its position."""
 
     tag: int
     kind: int
     count: int
     position: int
-    """Of the entry itself, 12 bytes long (20 in a BigTIFF)."""
+    """Position of the entry, which has 12 bytes (20 in a BigTIFF)."""
     offset: int
-    """Of the value, which may lie within the entry."""
+    """Position of the value, which may be in the entry."""
 
     @property
     def length(self) -> int:
-        """Bytes of the value."""
+        """Length of the value in bytes."""
         return _SIZES.get(self.kind, 1) * self.count
 
 
 @dataclass(frozen=True)
 class Directory:
-    """One IFD as it lies in a file."""
+    """One IFD of a file."""
 
     position: int
     entries: Mapping[int, Entry]
     following_position: int
-    """Where the offset of the next directory is written."""
+    """Position of the offset of the next directory."""
     following: int
     """That offset; 0 for the last."""
 
 
 class Tiff:
-    """Directories of one file, read when they are asked for."""
+    """The directories of one file, read when needed."""
 
     def __init__(self, file: BinaryIO):
         """Read the header.
@@ -126,14 +126,14 @@ class Tiff:
         return take(self.file, entry.offset, entry.length)
 
     def numbers(self, directory: Directory, tag: int) -> tuple[int, ...]:
-        """Return a tag's whole numbers, none if it is missing or of another kind."""
+        """Return a tag's integers; none if it is missing or of another kind."""
         entry = directory.entries.get(tag)
         if entry is None or entry.kind not in _WHOLE:
             return ()
         return struct.unpack(f"{self.order}{entry.count}{_WHOLE[entry.kind]}", self.bytes_of(entry))
 
     def number(self, directory: Directory, tag: int, default: int = 0) -> int:
-        """Return the first whole number of a tag."""
+        """Return the first integer of a tag."""
         return next(iter(self.numbers(directory, tag)), default)
 
     def text(self, directory: Directory, tag: int) -> str:
@@ -165,14 +165,14 @@ class Tiff:
 
 @dataclass
 class Tree:
-    """A directory apart from any file: tags to their kind, count and bytes, or to a directory."""
+    """A directory in memory: maps tags to kind, count and bytes, or to a directory."""
 
     values: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
     below: dict[int, "Tree"] = field(default_factory=dict)
 
 
 def tree(tiff: Tiff, directory: Directory, depth: int = 0) -> Tree:
-    """Copy what a directory says of the photo, not how its pixels lie.
+    """Copy the tags of a directory that are about the photo, not those about its storage.
 
     What cannot be read is left out.
     """
@@ -193,7 +193,7 @@ def tree(tiff: Tiff, directory: Directory, depth: int = 0) -> Tree:
 
 
 def serialise(root: Tree, order: str, strips: Sequence[bytes] = (), places: int = STRIPS) -> bytes:
-    """Return a file with one directory, its directories below, and `strips` at its end.
+    """Return a file with one directory, its subdirectories, and `strips` at the end.
 
     The tags `places` and their lengths are made here.
 
@@ -234,7 +234,7 @@ def _size(root: Tree) -> int:
 
 
 def _directory_bytes(root: Tree, order: str, position: int) -> bytes:
-    """Lay out a directory at `position`: its table, its values, the directories below."""
+    """Return the bytes of a directory at `position`: table, values, subdirectories."""
     table: list[bytes] = [struct.pack(order + "H", len(root.values) + len(root.below))]
     values: list[bytes] = []
     belows: list[bytes] = []

@@ -6,14 +6,14 @@ from typing import BinaryIO, NamedTuple
 from storage.formats.containers import Malformed, end, take
 
 IMAGE = (b"ALPH", b"VP8 ", b"VP8L", b"ANIM", b"ANMF")
-"""The chunks that make the pixels."""
+"""Chunks of the coded image."""
 ICC, ALPHA, EXIF, XMP, ANIMATED = 0x20, 0x10, 0x08, 0x04, 0x02
 """Flags of VP8X."""
 METADATA = {b"ICCP": ICC, b"EXIF": EXIF, b"XMP ": XMP}
 
 
 class Chunk(NamedTuple):
-    """One chunk; its data lies at `body`."""
+    """One chunk; its data begins at `body`."""
 
     kind: bytes
     body: int
@@ -21,12 +21,12 @@ class Chunk(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What the first chunk says."""
+    """The contents of the first chunk."""
 
     width: int
     height: int
     flags: int
-    """Of VP8X; 0 without one."""
+    """Flags of VP8X; 0 without one."""
     lossless: bool
 
 
@@ -84,7 +84,7 @@ def metadata(file: BinaryIO) -> dict[bytes, bytes]:
 
 
 def coded(file: BinaryIO) -> Iterator[Chunk]:
-    """Yield the chunks that make the pixels."""
+    """Yield the chunks of the coded image."""
     return (chunk for chunk in chunks(file) if chunk.kind in IMAGE)
 
 
