@@ -5,14 +5,14 @@ import numpy as np
 
 from tasks.imaging.light import Plane
 
-GROWN = 9
+DILATION_PIXELS = 9
 """Pixels by which a detector's mask ought to be widened: what is hidden ends softly, and whatever
 shines through the fading border of a mask must lie outside of it."""
 FEATHER = 4
 """Pixels over which a mask fades on each side of its border, where it is 0.5."""
 
 
-def grown(mask: Plane, pixels: int = GROWN) -> Plane:
+def dilated(mask: Plane, pixels: int = DILATION_PIXELS) -> Plane:
     """Widen a mask by some pixels."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * (2 * pixels + 1,))
     return np.asarray(cv2.dilate(mask, disc), np.float32)

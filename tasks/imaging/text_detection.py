@@ -25,13 +25,13 @@ ENGINE = {
 """How rapidocr runs whatever it runs."""
 FEATHER = 0.25
 """Of a text line's height: how far the mask fades outside of it."""
-SUREST = 0.6
+MIN_SCORE = 0.6
 """The score from which on a polygon is believed: the default of PP-OCR."""
-LARGEST = 0.2
+MAX_AREA_SHARE = 0.2
 """Of the image: a larger polygon is no line of text (often it is the whole image)."""
-LONGEST, SHORTEST = 2000, 32
+MAX_SIDE, MIN_SIDE = 2000, 32
 """Pixels of the longer side of the copy that is looked at, and the least of its shorter one."""
-LONGEST_SHAPE = 8
+MAX_ASPECT = 8
 """Times its width or height: rapidocr enlarges a copy until its shorter side has 736 pixels, which
 took 5 GB for a strip of 70 by 4000. It frames wide strips by itself, but no tall ones."""
 
@@ -48,19 +48,21 @@ def find_text(image: Image) -> Plane:
 def find_polygons(image: Image) -> list[Polygon]:
     """Give a polygon around each line of text in an image, RGB in [0, 1], any H and W.
 
-    The detector looks at a copy of at most `LONGEST` pixels a side, whatever the image's size.
+    The detector looks at a copy of at most `MAX_SIDE` pixels a side, whatever the image's size.
     """
-    return found_by(_by_rapidocr, image)
+    return detect(_by_rapidocr, image)
 
 
-def found_by(detector: Detector, image: Image) -> list[Polygon]:
+def detect(detector: Detector, image: Image) -> list[Polygon]:
     """Give what a detector takes for lines of text, where an image's size and shape allow any."""
     height, width = image.shape[:2]
-    if min(height, width) * min(1, LONGEST / max(height, width)) < SHORTEST:
+    if min(height, width) * min(1, MAX_SIDE / max(height, width)) < MIN_SIDE:
         return []
     blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
-    polygons = [np.asarray(found, np.float32) for found in detector(_framed(blue_first))]
-    return [found for found in polygons if cv2.contourArea(found) <= LARGEST * height * width]
+    polygons = [np.asarray(found, np.float32) for found in detector(_padded(blue_first))]
+    return [
+        found for found in polygons if cv2.contourArea(found) <= MAX_AREA_SHARE * height * width
+    ]
 
 
 def _by_rapidocr(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
@@ -68,13 +70,13 @@ def _by_rapidocr(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
     return [] if boxes is None else boxes
 
 
-def _framed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Widen a strip to the right or below, where polygons keep their coordinates."""
     height, width = pixels.shape[:2]
-    least = -(-max(height, width) // LONGEST_SHAPE)
-    below, right = max(0, least - height), max(0, least - width)
-    framed = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    return np.asarray(framed, np.uint8)
+    min_side = -(-max(height, width) // MAX_ASPECT)
+    below, right = max(0, min_side - height), max(0, min_side - width)
+    padded = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.uint8)
 
 
 def _feathered(mask: Plane, polygons: list[Polygon]) -> Plane:
@@ -82,8 +84,8 @@ def _feathered(mask: Plane, polygons: list[Polygon]) -> Plane:
         return mask
     height = float(np.median([min(cv2.minAreaRect(polygon)[1]) for polygon in polygons]))
     reach = 2 * int(np.clip(FEATHER * height, 2, 32)) + 1
-    grown = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
-    return np.asarray(cv2.blur(grown, (reach, reach)), np.float32)
+    dilated = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.blur(dilated, (reach, reach)), np.float32)
 
 
 @cache
@@ -94,8 +96,8 @@ def _detector() -> Any:  # rapidocr has no types for what it gives
         params={
             "Global.use_cls": False,
             "Global.use_rec": False,
-            "Det.box_thresh": SUREST,
-            "Global.max_side_len": LONGEST,
+            "Det.box_thresh": MIN_SCORE,
+            "Global.max_side_len": MAX_SIDE,
             **ENGINE,
         }
     )

@@ -8,7 +8,7 @@ import skimage.data
 
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
-from tasks.imaging.masks import grown
+from tasks.imaging.masks import dilated
 from tasks.paper.restorers import inpainting
 from tasks.paper.restorers.inpainting import Inpaint
 
@@ -47,7 +47,7 @@ def test_a_spot_on_a_plain_wall_is_gone_and_the_rest_is_the_same_to_the_bit():
     wall = np.full((300, 400, 3), (0.4, 0.5, 0.6), np.float32)
     spoilt = wall.copy()
     spoilt[120:160, 200:260] = 1
-    mask = grown(inside((300, 400), (120, 200, 160, 260)))
+    mask = dilated(inside((300, 400), (120, 200, 160, 260)))
     painted = Inpaint(Filler(), CPU)(spoilt, mask)
     assert np.abs(painted - wall).max() < 1e-5
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from storage.installation import HEADLESS
 from storage.photos import Image
-from tasks.imaging.text_detection import LONGEST, SUREST, THREADS, Polygon, found_by
+from tasks.imaging.text_detection import MAX_SIDE, MIN_SCORE, THREADS, Polygon, detect
 
 NETWORK = "PP-OCRv6_small_det"
 SHIPPED = "PP-OCRv6_det_small.onnx"
@@ -31,12 +31,12 @@ Global: {{model_name: {NETWORK}}}
 PreProcess:
   transform_ops:
   - DecodeImage: {{channel_first: false, img_mode: BGR}}
-  - DetResizeForTest: {{resize_long: {LONGEST}}}
+  - DetResizeForTest: {{resize_long: {MAX_SIDE}}}
   - NormalizeImage:
       {{scale: 1./255., mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], order: hwc}}
   - ToCHWImage: null
 PostProcess:
-  {{name: DBPostProcess, thresh: 0.3, box_thresh: {SUREST}, max_candidates: 1000, unclip_ratio: 1.5}}
+  {{name: DBPostProcess, thresh: 0.3, box_thresh: {MIN_SCORE}, max_candidates: 1000, unclip_ratio: 1.5}}
 """
 """As PaddleOCR has them in configs/det/PP-OCRv6/PP-OCRv6_small_det.yml."""
 
@@ -44,14 +44,14 @@ PostProcess:
 def find_polygons(image: Image) -> list[Polygon]:
     """Give a polygon around each line of text in an image, RGB in [0, 1], any H and W.
 
-    The detector looks at a copy of at most `LONGEST` pixels a side, whatever the image's size.
+    The detector looks at a copy of at most `MAX_SIDE` pixels a side, whatever the image's size.
     """
-    return found_by(_by_paddle, image)
+    return detect(_by_paddle, image)
 
 
 def _by_paddle(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
     shorter, longer = sorted(pixels.shape[:2])
-    longest = min(LONGEST, round(longer * max(1, SHORTER / shorter)))
+    longest = min(MAX_SIDE, round(longer * max(1, SHORTER / shorter)))
     (page,) = _detector().predict(pixels, limit_type="resize_long", limit_side_len=longest)
     polygons: Iterable[NDArray[Any]] = page["dt_polys"]
     return polygons

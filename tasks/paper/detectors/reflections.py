@@ -17,7 +17,7 @@ import torch
 from storage.errors import WeightsWrong
 from storage.photos import Image
 from tasks.imaging.light import Plane
-from tasks.imaging.masks import feathered, grown
+from tasks.imaging.masks import dilated, feathered
 from tasks.paper.checkpoints import opened
 from tasks.paper.detectors.faces import Face
 from tasks.paper.detectors.yolo import Hole, Region
@@ -60,7 +60,7 @@ class FindReflections:
         found = self._found(image)
         if not found.any():
             return nothing
-        mask = feathered(grown(found.astype(np.float32)))
+        mask = feathered(dilated(found.astype(np.float32)))
         share = float((mask >= 0.5).mean())
         if share > MOST_PAINTED:
             log.info("reflections hide %.0f %% of a photo: none is painted over", 100 * share)

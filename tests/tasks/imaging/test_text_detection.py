@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image as Pictures
 
-from tasks.imaging.text_detection import _framed, find_text
+from tasks.imaging.text_detection import _padded, find_text
 
 TEXT = Path(__file__).parents[3] / "../shared/photos/clear/text"
 
@@ -54,7 +54,7 @@ def test_a_line_on_a_tall_strip_is_found():
 @pytest.mark.parametrize("shape", [(4000, 70), (70, 4000), (8000, 400)])
 def test_a_strip_is_framed_so_that_enlarging_it_stays_cheap(shape):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    framed = _framed(pixels)
-    assert max(framed.shape) == max(shape)
-    assert max(framed.shape) <= 8 * min(framed.shape[:2])
-    assert np.array_equal(framed[: shape[0], : shape[1]], pixels)
+    padded = _padded(pixels)
+    assert max(padded.shape) == max(shape)
+    assert max(padded.shape) <= 8 * min(padded.shape[:2])
+    assert np.array_equal(padded[: shape[0], : shape[1]], pixels)
