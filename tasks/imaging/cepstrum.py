@@ -20,9 +20,9 @@ SIDE = 128
 """Pixels of a crop: three times the longest shift that is looked for."""
 REACH = 40
 """The longest shift that is looked for, in pixels."""
-MOST_CROPS, KEPT_CROPS = 120, 48
+MAX_CROPS, KEPT_CROPS = 120, 48
 """How many crops are looked at, and how many of them, the most detailed, are transformed."""
-FEWEST_CROPS = 3
+MIN_CROPS = 3
 """With less there is nothing to tell the photo's own patterns from."""
 FLOOR = 1e-7
 """Of a spectrum's peak: the rounding to 8 bits lies below."""
@@ -49,11 +49,11 @@ class Echo:
         return float(np.degrees(np.arctan2(-self.y, self.x)) % 180)
 
 
-NOTHING = Echo(0, 0, 0.0)
+NO_ECHO = Echo(0, 0, 0.0)
 
 BAND = (0.03, 0.22)
 """Cycles a pixel that survive JPEG compression, and in which a ghost's weight is read."""
-SEEN_WEIGHT = 0.9
+VISIBLE_WEIGHT = 0.9
 """Of a ghost's weight is seen in a crop, whose window cuts off part of the second copy."""
 
 
@@ -61,7 +61,7 @@ def echoes(plane: Plane) -> tuple[Echo, Echo]:
     """Give the strongest ghost and the strongest movement of a brightness plane in [0, 1]."""
     cepstrum = shared_cepstrum(plane)
     if cepstrum is None:
-        return NOTHING, NOTHING
+        return NO_ECHO, NO_ECHO
     return _ghost(cepstrum), _movement(cepstrum)
 
 
@@ -70,8 +70,8 @@ def shared_cepstrum(plane: Plane) -> Plane | None:
 
     None if the photo has too few crops.
     """
-    views = detailed(plane)
-    if len(views) < FEWEST_CROPS:
+    views = detailed_crops(plane)
+    if len(views) < MIN_CROPS:
         return None
     cepstra = [np.fft.irfft2(_log_spectrum(view), (SIDE, SIDE)) for view in views]
     around = slice(SIDE // 2 - REACH, SIDE // 2 + REACH + 1)
@@ -86,8 +86,8 @@ def ghost_weight(plane: Plane, ghost: Echo) -> float:
     it lays over the mean log spectrum, 2 w cos - w² cos 2…, is fitted where the file is faithful,
     together with a smooth spectrum.
     """
-    views = detailed(plane)
-    if len(views) < FEWEST_CROPS:
+    views = detailed_crops(plane)
+    if len(views) < MIN_CROPS:
         return 0.0
     y, x = np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None]
     radius, angle = np.hypot(y, x), 2 * np.arctan2(y, x + 1e-9)
@@ -96,15 +96,15 @@ def ghost_weight(plane: Plane, ghost: Echo) -> float:
     smooth = [np.ones_like(radius), distance, distance**2, radius]
     smooth += [wave(turns * angle) for wave in (np.cos, np.sin) for turns in (1, 2)]
     parts = [part[inside] for part in (*smooth, np.cos(2 * phase), 2 * np.cos(phase))]
-    seen = np.mean([_log_spectrum(view) for view in views], axis=0)[inside]
-    ripple = np.linalg.lstsq(np.stack(parts, axis=1), seen, rcond=None)[0][-1]
-    return float(np.clip(ripple / SEEN_WEIGHT, 0, 1))
+    observed = np.mean([_log_spectrum(view) for view in views], axis=0)[inside]
+    ripple = np.linalg.lstsq(np.stack(parts, axis=1), observed, rcond=None)[0][-1]
+    return float(np.clip(ripple / VISIBLE_WEIGHT, 0, 1))
 
 
-def detailed(plane: Plane) -> list[Plane]:
+def detailed_crops(plane: Plane) -> list[Plane]:
     """Give the crops with the most detail, the most detailed first."""
-    views = sorted(crops(plane, SIDE, MOST_CROPS), key=_detail, reverse=True)
-    kept = views[: min(KEPT_CROPS, max(FEWEST_CROPS, 2 * len(views) // 3))]
+    views = sorted(crops(plane, SIDE, MAX_CROPS), key=_detail, reverse=True)
+    kept = views[: min(KEPT_CROPS, max(MIN_CROPS, 2 * len(views) // 3))]
     return [view for view in kept if _detail(view) > 0]
 
 

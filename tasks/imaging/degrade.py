@@ -10,31 +10,31 @@ import numpy as np
 
 from storage.enums import Degradation
 from storage.photos import Image
-from tasks.imaging.kernels import disc, double, streak
+from tasks.imaging.kernels import gaussian, ghost_kernel, streak
 from tasks.imaging.light import Plane, coded, linear
 
 
 def degrade(image: Image, kind: Degradation, seed: int) -> Image:
     """Spoil an image moderately to strongly; the same seed spoils it the same way."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     match kind:
         case Degradation.NOISE:
-            return noisy(image, chance.uniform(10, 28), chance)
+            return noisy(image, rng.uniform(10, 28), rng)
         case Degradation.COMPRESSION:
-            return compressed(image, int(chance.integers(8, 21)))
+            return compressed(image, int(rng.integers(8, 21)))
         case Degradation.SOFTNESS:
-            return softened(image, chance.uniform(2, 3.2))
+            return softened(image, rng.uniform(2, 3.2))
         case Degradation.MOTION:
-            return moved(image, chance.uniform(15, 27), chance.uniform(0, 180))
+            return moved(image, rng.uniform(15, 27), rng.uniform(0, 180))
         case Degradation.REFLECTION:
-            return ghosted(image, _shift(chance), chance.uniform(0.4, 0.65))
+            return ghosted(image, _shift(rng), rng.uniform(0.4, 0.65))
         case _:
             assert_never(kind)
 
 
-def noisy(image: Image, sigma: float, chance: np.random.Generator) -> Image:
+def noisy(image: Image, sigma: float, rng: np.random.Generator) -> Image:
     """Add white noise of `sigma` (of 255) to each channel."""
-    grain = chance.standard_normal(image.shape, np.float32) * np.float32(sigma / 255)
+    grain = rng.standard_normal(image.shape, np.float32) * np.float32(sigma / 255)
     return np.clip(image + grain, 0, 1)
 
 
@@ -42,31 +42,31 @@ def compressed(image: Image, quality: int) -> Image:
     """Pass an image through a JPEG file of a quality from 1 to 100."""
     blue_first = np.rint(image[..., ::-1] * 255).astype(np.uint8)
     _, file = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    back = cv2.imdecode(file, cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(back[..., ::-1]).astype(np.float32) / np.float32(255)
+    decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(decoded[..., ::-1]).astype(np.float32) / np.float32(255)
 
 
 def softened(image: Image, sigma: float) -> Image:
     """Blur an image as a lens out of focus does, by a Gaussian of `sigma` pixels."""
-    return _spread(image, disc(sigma))
+    return _convolved(image, gaussian(sigma))
 
 
 def moved(image: Image, length: float, angle: float) -> Image:
     """Blur an image along a line of `length` pixels, `angle` degrees up from the right."""
-    return _spread(image, streak(length, angle))
+    return _convolved(image, streak(length, angle))
 
 
 def ghosted(image: Image, shift: tuple[int, int], weight: float) -> Image:
     """Lay a second copy, `weight` as bright and shifted by (x, y) pixels, over an image."""
-    return _spread(image, double(*shift, weight))
+    return _convolved(image, ghost_kernel(*shift, weight))
 
 
-def _spread(image: Image, kernel: Plane) -> Image:
+def _convolved(image: Image, kernel: Plane) -> Image:
     mirrored = cv2.flip(kernel, -1)  # OpenCV correlates
     light = cv2.filter2D(linear(image), -1, mirrored, borderType=cv2.BORDER_REFLECT)
     return coded(np.asarray(light, np.float32))
 
 
-def _shift(chance: np.random.Generator) -> tuple[int, int]:
-    distance, angle = chance.uniform(7, 18), chance.uniform(0, 2 * np.pi)
+def _shift(rng: np.random.Generator) -> tuple[int, int]:
+    distance, angle = rng.uniform(7, 18), rng.uniform(0, 2 * np.pi)
     return round(distance * np.cos(angle)), round(distance * np.sin(angle))

@@ -10,33 +10,33 @@ from tasks.imaging.cepstrum import Echo, echoes
 from tasks.imaging.crops import crops
 from tasks.imaging.light import Plane, luma
 
-SIDE, MOST_CROPS = 256, 64
+SIDE, MAX_CROPS = 256, 64
 """Pixels of a crop and how many are looked at: 4 megapixels of any photo."""
 BLOCK = 16
 """Pixels of the blocks among which the flattest are looked for."""
-FLATTEST = 10
+FLATTEST_PERCENT = 10
 """Percent of the blocks that are taken for flat."""
-WHITENESS = 1.2
+MAX_WHITE_RATIO = 1.2
 """How much stronger half as fine a detail may be in noise; in texture it is twice as strong."""
-DISTRUST = 4
+TEXTURE_POWER = 4
 """The power by which what exceeds that is taken off."""
-MOST_NOISE = 60.0
+MAX_NOISE = 60.0
 """Sigma of 255; what is stronger is a pattern that somebody drew."""
-FEWEST_BLOCKS = 8
+MIN_BLOCKS = 8
 """Of 8 by 8 pixels in a row, for the step at their borders to be no accident."""
 LARGEST_STEP = 12 / 255
 """A larger one is an edge of the scene and counts as this."""
 FINE, COARSE = 0.7, 1.5
 """The blurs whose slopes are compared at an edge, sigma in pixels."""
-EDGE, FAINT_EDGE = 0.03, 0.015
+MIN_SLOPE, MIN_FAINT_SLOPE = 0.03, 0.015
 """The slopes of the weakest edges that are looked at, after the coarser blur, a pixel."""
-SHARPEST, FEWEST_EDGES = 15, 1e-3
+SHARPEST_PERCENTILE, MIN_EDGE_SHARE = 15, 1e-3
 """The percentile that stands for the sharpest edges, and the least share of the pixels on one."""
-FEWEST_MOVED_EDGES = 5e-5
+MIN_MOVED_EDGE_SHARE = 5e-5
 """A long movement leaves few."""
-ALONG = 30.0
+MAX_ANGLE_DEGREES = 30.0
 """Degrees by which a slope may differ from a movement and still be said to run along it."""
-INT16 = 32000
+INT16_SCALE = 32000
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def measure(image: Image) -> Evidence:
 def views_of(plane: Plane) -> list[Plane]:
     """Give the crops of a brightness plane that are measured."""
     side = min(SIDE, *plane.shape)
-    return list(crops(plane, side, MOST_CROPS)) if side >= BLOCK else []
+    return list(crops(plane, side, MAX_CROPS)) if side >= BLOCK else []
 
 
 def noise_sigma(views: list[Plane]) -> float:
@@ -87,10 +87,10 @@ def noise_sigma(views: list[Plane]) -> float:
     if not blocks:
         return 0.0
     noise, texture = np.concatenate(blocks, axis=1)
-    flat = np.argsort(texture)[: max(8, texture.size * FLATTEST // 100)]
+    flat = np.argsort(texture)[: max(8, texture.size * FLATTEST_PERCENT // 100)]
     sigma, coarser = float(np.median(noise[flat])), float(np.median(texture[flat]))
-    trust = min(1.0, WHITENESS * sigma / max(coarser, 1e-6)) ** DISTRUST
-    return 255 * sigma * trust if 255 * sigma < MOST_NOISE else 0.0
+    trust = min(1.0, MAX_WHITE_RATIO * sigma / max(coarser, 1e-6)) ** TEXTURE_POWER
+    return 255 * sigma * trust if 255 * sigma < MAX_NOISE else 0.0
 
 
 def _noise_and_texture(view: Plane) -> Plane:
@@ -121,7 +121,7 @@ def blockiness(views: list[Plane]) -> tuple[float, float]:
 
     Of the two directions the weaker counts: blocks have both, stripes and letters mostly one.
     """
-    if not views or views[0].shape[0] < 8 * FEWEST_BLOCKS:
+    if not views or views[0].shape[0] < 8 * MIN_BLOCKS:
         return 0.0, 0.0
     return min(_stripes(views), _stripes([view.T for view in views]))
 
@@ -140,21 +140,23 @@ def _steps(view: Plane) -> Plane:
 
 def edge_sigma(views: list[Plane]) -> float:
     """Estimate how blurred the sharpest of the strong edges are, in pixels of a Gaussian."""
-    return _percentile(views, [_edges(view, EDGE)[0] for view in views], SHARPEST, FEWEST_EDGES)
+    return _percentile(
+        views, [_edges(view, MIN_SLOPE)[0] for view in views], SHARPEST_PERCENTILE, MIN_EDGE_SHARE
+    )
 
 
 def movement_sigma(views: list[Plane], angle: float) -> float:
     """Estimate how blurred the median edge is that a movement at `angle` degrees runs across."""
     across = []
     for view in views:
-        sigmas, angles = _edges(view, FAINT_EDGE)
-        across.append(sigmas[np.abs((angles - angle + 90) % 180 - 90) < ALONG])
-    return _percentile(views, across, 50, FEWEST_MOVED_EDGES)
+        sigmas, angles = _edges(view, MIN_FAINT_SLOPE)
+        across.append(sigmas[np.abs((angles - angle + 90) % 180 - 90) < MAX_ANGLE_DEGREES])
+    return _percentile(views, across, 50, MIN_MOVED_EDGE_SHARE)
 
 
-def _percentile(views: list[Plane], parts: list[Plane], percent: int, fewest: float) -> float:
+def _percentile(views: list[Plane], parts: list[Plane], percent: int, min_share: float) -> float:
     sigmas = np.concatenate([*parts, np.zeros(0, np.float32)])
-    enough = fewest * sum(view.size for view in views)
+    enough = min_share * sum(view.size for view in views)
     return float(np.percentile(sigmas, percent)) if sigmas.size > enough else 0.0
 
 
@@ -165,8 +167,10 @@ def _edges(view: Plane, weakest: float) -> tuple[Plane, Plane]:
     Zhuo and Sim, "Defocus map estimation from a single image", 2011, section 3.
     """
     fine, coarse = _slopes(view, FINE), _slopes(view, COARSE)
-    across, down = (np.rint(slope * INT16).astype(np.int16) for slope in coarse)
-    edges = cv2.Canny(across, down, weakest * INT16, weakest * INT16, L2gradient=True) > 0
+    across, down = (np.rint(slope * INT16_SCALE).astype(np.int16) for slope in coarse)
+    edges = (
+        cv2.Canny(across, down, weakest * INT16_SCALE, weakest * INT16_SCALE, L2gradient=True) > 0
+    )
     lost = np.square(np.hypot(*fine)[edges] / np.hypot(*coarse)[edges])
     lost = np.clip(lost, 1.001, (COARSE / FINE) ** 2)
     sigmas = np.sqrt(np.maximum(0, (COARSE**2 - lost * FINE**2) / (lost - 1)))

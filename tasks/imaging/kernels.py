@@ -12,12 +12,12 @@ def streak(length: float, angle: float) -> Plane:
     return _dots(along * np.cos(np.radians(angle)), -along * np.sin(np.radians(angle)))
 
 
-def double(x: float, y: float, weight: float) -> Plane:
+def ghost_kernel(x: float, y: float, weight: float) -> Plane:
     """Draw a point and its ghost, `weight` as bright, (x, y) pixels to the right and down."""
     return _dots(np.array([0, x]), np.array([0, y]), np.array([1, weight]))
 
 
-def disc(sigma: float) -> Plane:
+def gaussian(sigma: float) -> Plane:
     """Draw the Gaussian of a lens slightly out of focus."""
     line = cv2.getGaussianKernel(2 * int(np.ceil(3 * sigma)) + 1, sigma, cv2.CV_32F)
     return np.asarray(line @ line.T, np.float32)

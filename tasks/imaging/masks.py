@@ -14,8 +14,8 @@ FEATHER = 4
 
 def dilated(mask: Plane, pixels: int = DILATION_PIXELS) -> Plane:
     """Widen a mask by some pixels."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * (2 * pixels + 1,))
-    return np.asarray(cv2.dilate(mask, disc), np.float32)
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * (2 * pixels + 1,))
+    return np.asarray(cv2.dilate(mask, ellipse), np.float32)
 
 
 def feathered(mask: Plane) -> Plane:

@@ -19,15 +19,15 @@ def by_tiles(
     `restore` must not look further than `overlap`. At the image's border a tile sees its mirror.
     """
     height, width = image.shape[:2]
-    framed = cv2.copyMakeBorder(image, overlap, overlap, overlap, overlap, cv2.BORDER_REFLECT)
-    framed = np.asarray(framed, np.float32)
+    padded = cv2.copyMakeBorder(image, overlap, overlap, overlap, overlap, cv2.BORDER_REFLECT)
+    padded = np.asarray(padded, np.float32)
     result = np.empty_like(image)
     for top in range(0, height, side):
         for left in range(0, width, side):
             rows = min(side, height - top)
             columns = min(side, width - left)
-            seen = framed[top : top + rows + 2 * overlap, left : left + columns + 2 * overlap]
-            restored = restore(np.asarray(seen, np.float32))[
+            window = padded[top : top + rows + 2 * overlap, left : left + columns + 2 * overlap]
+            restored = restore(np.asarray(window, np.float32))[
                 overlap : overlap + rows, overlap : overlap + columns
             ]
             result[top : top + rows, left : left + columns] = restored

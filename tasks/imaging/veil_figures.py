@@ -23,13 +23,13 @@ SIDE, GRID = 448, 56
 BLOCK = SIDE // GRID
 FIGURES = 33
 """Of each block."""
-LOWEST = slice(3, 6)
+DARKEST_FIGURES = slice(3, 6)
 """Where among them the darkest red, green and blue stand."""
 NEAR, FAR = 5, 15
 """Blocks across of the surroundings whose darkest and brightest light is told, too."""
 BANDS = (0.7, 1.4, 2.8, 5.6)
 """Blurs in pixels (sigma) between which detail is told apart: the pane's is out of focus."""
-FAINTEST = 1e-3
+EPSILON = 1e-3
 """What is weaker counts as nothing, when logarithms are taken."""
 
 
@@ -37,7 +37,7 @@ def figures_of(image: Image) -> Maps:
     """Measure each block of an image that is shrunk to a square, (GRID, GRID, FIGURES)."""
     shrunk = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     small = np.asarray(shrunk, np.float32).clip(0, 1)
-    mean, low, high = _mean(small), _least(small), -_least(-small)
+    mean, low, high = _mean(small), _minimum(small), -_minimum(-small)
     near, far = (np.ones((across, across)) for across in (NEAR, FAR))
     blurred = [small, *(cv2.GaussianBlur(small, (0, 0), sigma) for sigma in BANDS)]
     return np.dstack(
@@ -46,7 +46,7 @@ def figures_of(image: Image) -> Maps:
             *_details([luma(image) for image in blurred]),
             *_colours(_covariance(small - mean.repeat(BLOCK, 0).repeat(BLOCK, 1))),
             *_directions(luma(blurred[1]), luma(blurred[3])),
-            _likeness(_covariance(small - blurred[2]), _covariance(blurred[3] - blurred[4])),
+            _colour_similarity(_covariance(small - blurred[2]), _covariance(blurred[3] - blurred[4])),
             (mean.max(2) - mean.min(2)) / (mean.max(2) + 0.02),  # saturation
         ]
     ).astype(np.float32)  # fmt: skip
@@ -58,7 +58,7 @@ def _mean(planes: Maps, side: int = BLOCK) -> Maps:
     return np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _least(planes: Maps, side: int = BLOCK) -> Maps:
+def _minimum(planes: Maps, side: int = BLOCK) -> Maps:
     """Give the least of each square of pixels, in each channel."""
     rows = planes.reshape(-1, side, *planes.shape[1:]).min(1)
     return np.asarray(rows.reshape(len(rows), -1, side, *planes.shape[2:]).min(2), np.float32)
@@ -68,30 +68,30 @@ def _details(greys: list[Plane]) -> list[Plane]:
     """Give the logarithm of how strong detail of each band is, and of the finer where it is least."""
     powers = [(fine - coarse) ** 2 for fine, coarse in pairwise(greys)]
     quarters = [_mean(power, BLOCK // 2) for power in powers[:2]]
-    stillest = [_least(quarter, 2) for quarter in quarters]
-    return [np.log(np.sqrt(power) + FAINTEST) for power in [*map(_mean, powers), *stillest]]
+    quietest = [_minimum(quarter, 2) for quarter in quarters]
+    return [np.log(np.sqrt(power) + EPSILON) for power in [*map(_mean, powers), *quietest]]
 
 
 def _covariance(detail: Image) -> Maps:
     """Give how the colours of each block go together, (GRID, GRID, 3, 3)."""
     red, green, blue = cv2.split(detail)
     pairs = [red * red, red * green, red * blue, green * green, green * blue, blue * blue]
-    together = _mean(np.dstack(pairs))
-    return together[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(GRID, GRID, 3, 3)
+    covariance = _mean(np.dstack(pairs))
+    return covariance[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(GRID, GRID, 3, 3)
 
 
 def _colours(covariance: Maps) -> list[Plane]:
     """Tell how far the colours of a block spread, and whether along a line, in a plane or in space."""
     spreads = np.moveaxis(np.linalg.eigvalsh(covariance)[..., ::-1], -1, 0).clip(0)
-    first, second, third = spreads + np.float32(0.01 * FAINTEST)
+    first, second, third = spreads + np.float32(0.01 * EPSILON)
     return [np.log(first), np.log(second / first), np.log(third / second)]
 
 
-def _likeness(fine: Maps, coarse: Maps) -> Plane:
+def _colour_similarity(fine: Maps, coarse: Maps) -> Plane:
     """Tell whether fine and coarse detail have the same colours, 0 to 1: two scenes have not."""
     both = (fine * coarse).sum((2, 3))
     alone = np.sqrt((fine**2).sum((2, 3)) * (coarse**2).sum((2, 3)))
-    return np.asarray(both / (alone + FAINTEST**4), np.float32)
+    return np.asarray(both / (alone + EPSILON**4), np.float32)
 
 
 def _directions(fine: Plane, coarse: Plane) -> list[Plane]:
@@ -100,12 +100,16 @@ def _directions(fine: Plane, coarse: Plane) -> list[Plane]:
         [cv2.Sobel(grey, cv2.CV_32F, *along, scale=1 / 8) for along in ((1, 0), (0, 1))]
         for grey in (fine, coarse)
     ]
-    turned, steepness = [], []
+    orientations, steepness = [], []
     for x, y in slopes:
         across, down, both = _mean(x * x), _mean(y * y), _mean(x * y)
-        steepness.append(across + down + np.float32(0.01 * FAINTEST))
-        turned.append(np.stack([across - down, 2 * both]) / steepness[-1])
+        steepness.append(across + down + np.float32(0.01 * EPSILON))
+        orientations.append(np.stack([across - down, 2 * both]) / steepness[-1])
     (fine_x, fine_y), (coarse_x, coarse_y) = slopes
     along = _mean(np.abs(fine_x * coarse_x + fine_y * coarse_y))
     beside = np.sqrt(steepness[0] * steepness[1])
-    return [*(np.hypot(*each) for each in turned), (turned[0] * turned[1]).sum(0), along / beside]
+    return [
+        *(np.hypot(*each) for each in orientations),
+        (orientations[0] * orientations[1]).sum(0),
+        along / beside,
+    ]

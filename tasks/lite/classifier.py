@@ -25,7 +25,7 @@ from tasks.verdict import SMALLEST, TREATED, Verdict
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """Where each degradation is treated."""
-ENOUGH = {
+MIN_SEVERITY = {
     Degradation.NOISE: 0.983,
     Degradation.COMPRESSION: 0.95,
     Degradation.SOFTNESS: 0.987,
@@ -33,14 +33,14 @@ ENOUGH = {
     Degradation.REFLECTION: 0.953,
 }
 """The severity from which on a photo may be mended: of 219 good photos four are."""
-MOST_BESIDE_A_VEIL = 0.7
+MAX_OTHER_SEVERITY = 0.7
 """The severity of anything else up to which a reflection may be mended that is no ghost: blocks and
 blur look like what a pane is seen by."""
-LEAST_CLEAN = 0.5
+MIN_CLEAN_SCORE = 0.5
 """The probability from which on a photo is clean for sure."""
-MOST_CROPS = 24
+MAX_CROPS = 24
 """So many are shown to the net: 1.5 megapixels of any photo."""
-FEWEST_LEVELS = 16
+MIN_LEVELS = 16
 """Shades of grey of what may be a photo; what has fewer is drawn."""
 Ramp = tuple[float, float, float]
 """The figures that mean nothing, enough to be mended, and the worst."""
@@ -50,9 +50,9 @@ NOISE: Ramp = (2.0, 6.0, 20.0)
 """Sigma of 255, of white noise; of 219 good photos none has more than 5.3."""
 GHOST: Ramp = (0.05, 0.2, 0.5)
 """The depth of an echo in the cepstrum."""
-LEAST_NOISE = 0.05
+MIN_NOISE = 0.05
 """Sigma of 255; what was drawn has less."""
-FAINTEST_MOVEMENT = 0.010
+MIN_MOVEMENT_DEPTH = 0.010
 """The depth in the cepstrum from which on a movement explains a fainter ghost."""
 HARMONIC = 4.0
 """A ghost this much stronger than the movement explains it (its own second echo), and else not."""
@@ -83,19 +83,21 @@ class Lite:
         }
         if jpeg_quality is not None:
             measured[Degradation.COMPRESSION] = (jpeg_quality, QUALITY)
-        known = {kind: _severity(kind, *figure) for kind, figure in measured.items()}
-        for kind, severity in known.items():
+        measured_severities = {kind: _severity(kind, *figure) for kind, figure in measured.items()}
+        for kind, severity in measured_severities.items():
             if severity > severities[kind]:
                 severities[kind] = severity
-                scores = _at_least(scores, CATEGORY[kind], severity)
-        bad = [kind for kind in Degradation if severities[kind] >= ENOUGH[kind]]
+                scores = _raised(scores, CATEGORY[kind], severity)
+        bad = [kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]]
         others = [severities[kind] for kind in Degradation if kind is not Degradation.REFLECTION]
-        is_ghost = known[Degradation.REFLECTION] >= ENOUGH[Degradation.REFLECTION]
-        if Degradation.REFLECTION in bad and not is_ghost and max(others) > MOST_BESIDE_A_VEIL:
+        is_ghost = (
+            measured_severities[Degradation.REFLECTION] >= MIN_SEVERITY[Degradation.REFLECTION]
+        )
+        if Degradation.REFLECTION in bad and not is_ghost and max(others) > MAX_OTHER_SEVERITY:
             bad.remove(Degradation.REFLECTION)
-        scores = _backed(scores, severities, bad)
-        tells = min(image.shape[:2]) >= SMALLEST and _levels(image) >= FEWEST_LEVELS
-        return Verdict(scores, severities, tells and _confident(scores, bad), jpeg_quality)
+        scores = _preferring_treated(scores, severities, bad)
+        is_measurable = min(image.shape[:2]) >= SMALLEST and _levels(image) >= MIN_LEVELS
+        return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
 
 
 def logits(image: Image) -> dict[Degradation, float]:
@@ -103,52 +105,54 @@ def logits(image: Image) -> dict[Degradation, float]:
     side = onnx_nets.side("classifier")
     height, width = image.shape[:2]
     frame = (0, max(0, side - height), 0, max(0, side - width))
-    framed = cv2.copyMakeBorder(image, *frame, cv2.BORDER_REFLECT)
+    padded = cv2.copyMakeBorder(image, *frame, cv2.BORDER_REFLECT)
     told: NDArray[np.float32] = np.zeros((2, len(Degradation)), np.float32)
-    for top, left in corners(framed.shape[0], framed.shape[1], side, MOST_CROPS):
-        crop = np.asarray(framed[top : top + side, left : left + side], np.float32)
+    for top, left in corners(padded.shape[0], padded.shape[1], side, MAX_CROPS):
+        crop = np.asarray(padded[top : top + side, left : left + side], np.float32)
         told += np.concatenate(onnx_nets.run("classifier", crop))
-    votes, shares = told
-    return dict(zip(Degradation, map(float, votes / shares), strict=True))
+    votes, weights = told
+    return dict(zip(Degradation, map(float, votes / weights), strict=True))
 
 
 def _is_smooth(evidence: Evidence) -> bool:
     """Return whether there is nothing in the image that a blur could have changed."""
     edges = max(evidence.edge_sigma, evidence.movement_sigma)
-    quiet = evidence.noise_sigma < LEAST_NOISE and evidence.movement.depth < FAINTEST_MOVEMENT
+    quiet = evidence.noise_sigma < MIN_NOISE and evidence.movement.depth < MIN_MOVEMENT_DEPTH
     return quiet and not edges
 
 
 def _ghost(evidence: Evidence) -> float:
     """Return the depth of a ghost that no movement explains."""
     ghost, movement = evidence.ghost.depth, evidence.movement.depth
-    explained = movement >= FAINTEST_MOVEMENT and ghost < HARMONIC * movement
+    explained = movement >= MIN_MOVEMENT_DEPTH and ghost < HARMONIC * movement
     return 0.0 if explained else ghost
 
 
 def _severity(kind: Degradation, figure: float, ramp: Ramp) -> float:
     rising = 1 if ramp[0] < ramp[2] else -1
     marks = [rising * mark for mark in ramp]
-    return float(np.interp(rising * figure, marks, (0, ENOUGH[kind], 1)))
+    return float(np.interp(rising * figure, marks, (0, MIN_SEVERITY[kind], 1)))
 
 
-def _backed(scores: Scores, severities: Severities, bad: Sequence[Degradation]) -> Scores:
+def _preferring_treated(
+    scores: Scores, severities: Severities, bad: Sequence[Degradation]
+) -> Scores:
     """Let a category that is only likely give way to one whose degradation is bad enough to mend."""
     surest = max(scores, key=scores.__getitem__)
     if not bad or surest in map(CATEGORY.__getitem__, bad):
         return scores
-    backed = CATEGORY[max(bad, key=severities.__getitem__)]
-    return {**scores, surest: scores[backed], backed: scores[surest]}
+    preferred = CATEGORY[max(bad, key=severities.__getitem__)]
+    return {**scores, surest: scores[preferred], preferred: scores[surest]}
 
 
 def _confident(scores: Scores, bad: Sequence[Degradation]) -> bool:
     surest = max(scores, key=scores.__getitem__)
     if surest is Category.CLEAN:
-        return scores[surest] >= LEAST_CLEAN
+        return scores[surest] >= MIN_CLEAN_SCORE
     return surest in map(CATEGORY.__getitem__, bad)
 
 
-def _at_least(scores: Scores, category: Category, share: float) -> Scores:
+def _raised(scores: Scores, category: Category, share: float) -> Scores:
     """Raise a category's share, at the cost of all others."""
     if scores[category] >= share:
         return scores

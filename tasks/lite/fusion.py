@@ -19,11 +19,11 @@ Figures = NDArray[np.float32]
 
 FILE = onnx_nets.FOLDER / "fusion.npz"
 CATEGORIES = tuple(Category)
-MOST_LOGIT = 12.0
-SURELY_NONE = -3.5
+MAX_LOGIT = 12.0
+MIN_VEIL_LOGIT = -3.5
 """The logit of a veil below which there is none; how far below says nothing of anything else: noise
 that hides every flat place pushed it to -6, and itself below what is mended."""
-FAINTEST_DEPTH = 1e-3
+DEPTH_EPSILON = 1e-3
 """Of an echo; what is fainter counts as none."""
 
 
@@ -40,7 +40,9 @@ class Layers(NamedTuple):
     leave_bias: Figures
 
 
-def figures_of(told: Mapping[Degradation, float], veil_logit: float, evidence: Evidence) -> Figures:
+def figures_of(
+    logits: Mapping[Degradation, float], veil_logit: float, evidence: Evidence
+) -> Figures:
     """Return the figures that are weighed, (13,)."""
     step, lone_step = evidence.blockiness
     measured = (
@@ -48,20 +50,22 @@ def figures_of(told: Mapping[Degradation, float], veil_logit: float, evidence: E
         np.clip(step, -1, 6),
         np.clip(lone_step, -0.2, 2),
         evidence.edge_sigma,
-        np.log(evidence.ghost.depth + FAINTEST_DEPTH),
-        np.log(evidence.movement.depth + FAINTEST_DEPTH),
+        np.log(evidence.ghost.depth + DEPTH_EPSILON),
+        np.log(evidence.movement.depth + DEPTH_EPSILON),
         evidence.movement_sigma,
     )
-    said = [np.clip(told[kind], -MOST_LOGIT, MOST_LOGIT) for kind in Degradation]
-    return np.array([*said, *measured, np.clip(veil_logit, SURELY_NONE, MOST_LOGIT)], np.float32)
+    judged = [np.clip(logits[kind], -MAX_LOGIT, MAX_LOGIT) for kind in Degradation]
+    return np.array(
+        [*judged, *measured, np.clip(veil_logit, MIN_VEIL_LOGIT, MAX_LOGIT)], np.float32
+    )
 
 
 def weigh(figures: Figures) -> tuple[dict[Degradation, float], dict[Category, float]]:
     """Return severities in [0, 1], and the probabilities of the categories, which add up to 1."""
     layers = _layers()
     hidden = np.tanh(layers.enter @ ((figures - layers.mean) / layers.spread) + layers.enter_bias)
-    given = layers.leave @ hidden + layers.leave_bias
-    severities, votes = np.split(given.astype(np.float64), [len(Degradation)])
+    outputs = layers.leave @ hidden + layers.leave_bias
+    severities, votes = np.split(outputs.astype(np.float64), [len(Degradation)])
     severities = 1 / (1 + np.exp(-severities))
     shares = np.exp(votes - votes.max())
     shares /= shares.sum()

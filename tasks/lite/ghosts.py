@@ -3,16 +3,16 @@
 import numpy as np
 
 from storage.photos import Image
-from tasks.imaging.cepstrum import detailed, echoes, ghost_weight
+from tasks.imaging.cepstrum import detailed_crops, echoes, ghost_weight
 from tasks.imaging.deconvolution import deconvolve
-from tasks.imaging.kernels import double
+from tasks.imaging.kernels import ghost_kernel
 from tasks.imaging.light import Plane, luma
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.lite.classifier import GHOST
 from tasks.verdict import Verdict
 
 ROUNDS = 12
-FAINTEST, BRIGHTEST = 0.1, 0.8
+MIN_WEIGHT, MAX_WEIGHT = 0.1, 0.8
 """Weights between which a ghost can be taken out; two equal copies cannot be told apart."""
 LOW_SIGMA = 48.0
 """Pixels from which on colours are the original's: beyond every ghost that is taken out."""
@@ -28,19 +28,19 @@ def remove_ghost(image: Image, verdict: Verdict) -> Image:
     if ghost.depth < GHOST[1]:
         return image
     weight = ghost_weight(plane, ghost)
-    if weight < FAINTEST:
+    if weight < MIN_WEIGHT:
         return image
-    kernel = _on_its_side(plane, double(ghost.x, ghost.y, min(weight, BRIGHTEST)))
+    kernel = _oriented(plane, ghost_kernel(ghost.x, ghost.y, min(weight, MAX_WEIGHT)))
     return with_low_frequencies_of(image, deconvolve(image, kernel, ROUNDS), LOW_SIGMA)
 
 
-def _on_its_side(plane: Plane, kernel: Plane) -> Plane:
+def _oriented(plane: Plane, kernel: Plane) -> Plane:
     """Turn the ghost to the side where taking it out leaves the least to be seen.
 
     The spectrum does not tell the fainter copy's side; taken out on the wrong one, it leaves an
     echo on both.
     """
-    trial = np.dstack((detailed(plane) * 3)[:3])
+    trial = np.dstack((detailed_crops(plane) * 3)[:3])
     return min((kernel, np.flip(kernel)), key=lambda side: _slopes(deconvolve(trial, side, ROUNDS)))
 
 

@@ -13,7 +13,7 @@ from tasks.imaging.veil_figures import SIDE
 from tasks.lite.veil import veil
 from tasks.verdict import Verdict
 
-TAKEN = 0.45
+REMOVED_SHARE = 0.45
 """Of the light that the net tells. Of 43 reflections it was sure of, all of it gains 4.6 dB on the mean
 and harms 12, 0.7 of it 3.2 dB and 4; this share gains 2.2 dB and harms one."""
 ROWS = 512
@@ -22,9 +22,9 @@ ROWS = 512
 
 def lift_veil(image: Image, verdict: Verdict) -> Image:
     """Take away what a pane adds, the more of it the surer the net is; light is never added."""
-    seen = veil(image)
-    share = np.float32(TAKEN * seen.severity)
-    light = cv2.resize(share * seen.light, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    found = veil(image)
+    share = np.float32(REMOVED_SHARE * found.severity)
+    light = cv2.resize(share * found.light, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     height, width = image.shape[:2]
     wide = cv2.resize(light, (width, SIDE), interpolation=cv2.INTER_LINEAR)
     result = np.empty_like(image)

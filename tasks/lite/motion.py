@@ -9,7 +9,7 @@ from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.lite.tiled_net import restored
 from tasks.verdict import Verdict
 
-STRAIGHT = 0.02
+MIN_STRAIGHT_DEPTH = 0.02
 """The depth in the cepstrum from which on the whole image shares one straight movement. Of 30 spoilt
 photos 12 lie above: their kernels gain 3.3 dB, the net 0.2; below, kernels harm more than a third."""
 ROUNDS = 15
@@ -20,9 +20,9 @@ LOW_SIGMA = 48.0
 def undo_movement(image: Image, verdict: Verdict) -> Image:
     """Sharpen along the movement that the whole image shares, or else what has moved."""
     _, movement = echoes(luma(image))
-    if movement.depth >= STRAIGHT:
+    if movement.depth >= MIN_STRAIGHT_DEPTH:
         kernel = streak(movement.length + 1, movement.angle)  # the echo is one pixel short of it
-        made = deconvolve(image, kernel, ROUNDS)
+        sharpened = deconvolve(image, kernel, ROUNDS)
     else:
-        made = restored(image, "motion")
-    return with_low_frequencies_of(image, made, LOW_SIGMA)
+        sharpened = restored(image, "motion")
+    return with_low_frequencies_of(image, sharpened, LOW_SIGMA)

@@ -17,7 +17,7 @@ THREADS = 2
 FOLDER = Path(__file__).parent / "weights"
 
 
-def file_of(name: str) -> Path:
+def weights_path(name: str) -> Path:
     """Return where the weights of a net lie."""
     return FOLDER / f"{name}.onnx"
 
@@ -30,8 +30,8 @@ def side(name: str) -> int:
 def run(name: str, tile: Image) -> Sequence[NDArray[np.float32]]:
     """Give what a net makes of a tile, (side, side, 3), RGB in [0, 1]."""
     planes = np.ascontiguousarray(np.moveaxis(tile, -1, 0)[None], np.float32)
-    made: Sequence[NDArray[np.float32]] = _session(name).run(None, {"tile": planes}, _options())
-    return made
+    outputs: Sequence[NDArray[np.float32]] = _session(name).run(None, {"tile": planes}, _options())
+    return outputs
 
 
 @cache
@@ -50,4 +50,6 @@ def _session(name: str) -> "InferenceSession":
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
-    return onnxruntime.InferenceSession(file_of(name), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        weights_path(name), options, providers=["CPUExecutionProvider"]
+    )

@@ -14,16 +14,16 @@ OVERLAP = 64
 further, left seams of up to five grey levels; with 56 they are below one, with this below 0.6."""
 
 
-def restored(image: Image, name: str, told: Sequence[float] = ()) -> Image:
-    """Give what the net `name` makes of an image; `told` is what it must know of the whole of it."""
+def restored(image: Image, name: str, conditions: Sequence[float] = ()) -> Image:
+    """Give what the net `name` makes of an image; `conditions` is what it must know of the whole of it."""
     side = onnx_nets.side(name)
-    known = np.broadcast_to(np.array(told, np.float32), (side, side, len(told)))
+    planes = np.broadcast_to(np.array(conditions, np.float32), (side, side, len(conditions)))
 
     def restore(tile: Image) -> Image:
         height, width = tile.shape[:2]
         frame = (0, side - height, 0, side - width)
-        framed = cv2.copyMakeBorder(tile, *frame, cv2.BORDER_REPLICATE)
-        [made] = onnx_nets.run(name, np.dstack([framed, known]))
-        return np.moveaxis(made[0], 0, -1)[:height, :width]
+        padded = cv2.copyMakeBorder(tile, *frame, cv2.BORDER_REPLICATE)
+        [output] = onnx_nets.run(name, np.dstack([padded, planes]))
+        return np.moveaxis(output[0], 0, -1)[:height, :width]
 
     return np.clip(by_tiles(image, restore, OVERLAP, side - 2 * OVERLAP), 0, 1)

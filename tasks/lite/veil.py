@@ -10,7 +10,7 @@ import numpy as np
 
 from storage.photos import Image
 from tasks.imaging.light import GAMMA
-from tasks.imaging.veil_figures import LOWEST, figures_of
+from tasks.imaging.veil_figures import DARKEST_FIGURES, figures_of
 from tasks.lite import onnx_nets
 
 
@@ -34,5 +34,5 @@ def veil(image: Image) -> Veil:
     shares, logits = onnx_nets.run("reflection", figures)
     return Veil(
         float(logits.ravel()[0]),
-        np.moveaxis(shares[0], 0, -1) * figures[..., LOWEST] ** np.float32(GAMMA),
+        np.moveaxis(shares[0], 0, -1) * figures[..., DARKEST_FIGURES] ** np.float32(GAMMA),
     )

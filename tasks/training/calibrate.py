@@ -24,12 +24,12 @@ from tasks.verdict import Verdict
 SHARES = (0, 2, 50, 98, 100)
 """The percentiles that are printed."""
 
-Told = Mapping[Degradation, float]
+Logits = Mapping[Degradation, float]
 """What the net says, as logits."""
-FIGURES: Mapping[str, Callable[[Told, Evidence], float]] = {
-    "noise seen": lambda told, _: told[Degradation.NOISE],
-    "softness seen": lambda told, _: told[Degradation.SOFTNESS],
-    "motion seen": lambda told, _: told[Degradation.MOTION],
+FIGURES: Mapping[str, Callable[[Logits, Evidence], float]] = {
+    "noise seen": lambda logits_of, _: logits_of[Degradation.NOISE],
+    "softness seen": lambda logits_of, _: logits_of[Degradation.SOFTNESS],
+    "motion seen": lambda logits_of, _: logits_of[Degradation.MOTION],
     "step": lambda _, evidence: evidence.blockiness[0],
     "lone step": lambda _, evidence: evidence.blockiness[1],
     "softness": lambda _, evidence: evidence.edge_sigma,
@@ -38,19 +38,19 @@ FIGURES: Mapping[str, Callable[[Told, Evidence], float]] = {
     "ghost": lambda _, evidence: evidence.ghost.depth,
 }
 
-Spoil = Callable[[Image, np.random.Generator], Image]
-SPOILED: Mapping[str, Spoil] = {
-    "good": lambda image, chance: image,
-    "noise 10": lambda image, chance: degrade.noisy(image, 10, chance),
-    "noise 20": lambda image, chance: degrade.noisy(image, 20, chance),
-    "JPEG 25": lambda image, chance: degrade.compressed(image, 25),
-    "JPEG 10": lambda image, chance: degrade.compressed(image, 10),
-    "soft 2": lambda image, chance: degrade.softened(image, 2),
-    "soft 3": lambda image, chance: degrade.softened(image, 3),
-    "moved 15": lambda image, chance: degrade.moved(image, 15, chance.uniform(0, 180)),
-    "moved 25": lambda image, chance: degrade.moved(image, 25, chance.uniform(0, 180)),
-    "ghost 0.35": lambda image, chance: degrade.ghosted(image, (9, 5), 0.35),
-    "ghost 0.6": lambda image, chance: degrade.ghosted(image, (-4, 14), 0.6),
+Degrade = Callable[[Image, np.random.Generator], Image]
+DEGRADED: Mapping[str, Degrade] = {
+    "good": lambda image, rng: image,
+    "noise 10": lambda image, rng: degrade.noisy(image, 10, rng),
+    "noise 20": lambda image, rng: degrade.noisy(image, 20, rng),
+    "JPEG 25": lambda image, rng: degrade.compressed(image, 25),
+    "JPEG 10": lambda image, rng: degrade.compressed(image, 10),
+    "soft 2": lambda image, rng: degrade.softened(image, 2),
+    "soft 3": lambda image, rng: degrade.softened(image, 3),
+    "moved 15": lambda image, rng: degrade.moved(image, 15, rng.uniform(0, 180)),
+    "moved 25": lambda image, rng: degrade.moved(image, 25, rng.uniform(0, 180)),
+    "ghost 0.35": lambda image, rng: degrade.ghosted(image, (9, 5), 0.35),
+    "ghost 0.6": lambda image, rng: degrade.ghosted(image, (-4, 14), 0.6),
 }
 
 
@@ -64,13 +64,13 @@ def photos(folder: Path, every: int) -> Iterator[Image]:
 def main(folder: Path, every: int) -> None:
     """Print a table of figures, one of verdicts and guard figures, for each way to spoil."""
     classify = Lite()
-    for name, spoil in SPOILED.items():
-        chance = np.random.default_rng(0)
-        images = [_as_saved(spoil(image, chance)) for image in photos(folder, every)]
-        found = [(logits(image), measure(image)) for image in images]
+    for name, apply in DEGRADED.items():
+        rng = np.random.default_rng(0)
+        images = [_as_saved(apply(image, rng)) for image in photos(folder, every)]
+        measured = [(logits(image), measure(image)) for image in images]
         print(f"\n{name}: {len(images)} photos")
         for figure, read in FIGURES.items():
-            _print(figure, [read(*each) for each in found])
+            _print(figure, [read(*each) for each in measured])
         verdicts = [classify(image) for image in images]
         for category in Category:
             sure = [verdict.confident and verdict.category is category for verdict in verdicts]

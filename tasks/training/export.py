@@ -19,17 +19,17 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from tasks.imaging.veil_figures import FIGURES, GRID
-from tasks.lite.onnx_nets import file_of
+from tasks.lite.onnx_nets import weights_path
 from tasks.training.data.degradations import Recipe
-from tasks.training.fit import CLASSIFIER, NAMES, REFLECTION
 from tasks.training.nets.classifier import EvidenceNet
 from tasks.training.nets.restorer import ResidualNet
 from tasks.training.nets.veil import ReflectionNet
+from tasks.training.objectives import CLASSIFIER, NAMES, REFLECTION
 
 OPSET = 17
 TILE, CROP = 512, 256
 """The side in pixels of a restorer's tiles and of the classifier's crops."""
-MOST_DIFFERENCE = 1e-2
+MAX_DIFFERENCE = 1e-2
 """Of what a net gives, from the rounding of its weights."""
 
 
@@ -52,22 +52,22 @@ def export(net: nn.Module, shape: tuple[int, int], facts: Mapping[str, str]) -> 
             net, (tile,), made.name, opset_version=OPSET, dynamo=False, input_names=["tile"],
             do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
         )  # fmt: skip
-        graph = _halved(onnx.load(made.name))
+        graph = _in_half_precision(onnx.load(made.name))
     helper.set_model_props(graph, dict(facts))
     onnx.checker.check_model(graph)
     file = bytes(graph.SerializeToString())
     with torch.inference_mode():
-        given = net(tile)
-    expected = [given] if isinstance(given, torch.Tensor) else given
+        outputs = net(tile)
+    expected = [outputs] if isinstance(outputs, torch.Tensor) else outputs
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    for found, meant in zip(session.run(None, {"tile": tile.numpy()}), expected, strict=True):
-        difference = float(np.abs(found - meant.numpy()).max())
-        if difference > MOST_DIFFERENCE:
+    for found, wanted in zip(session.run(None, {"tile": tile.numpy()}), expected, strict=True):
+        difference = float(np.abs(found - wanted.numpy()).max())
+        if difference > MAX_DIFFERENCE:
             raise ValueError(f"the exported net differs by {difference:.5f} from torch's")
     return file
 
 
-def _halved(graph: onnx.ModelProto) -> onnx.ModelProto:
+def _in_half_precision(graph: onnx.ModelProto) -> onnx.ModelProto:
     """Keep every weight as float16, with a cast before its use."""
     casts = []
     for weight in graph.graph.initializer:
@@ -88,7 +88,7 @@ def _halved(graph: onnx.ModelProto) -> onnx.ModelProto:
     return graph
 
 
-def _begun(name: str) -> tuple[nn.Module, tuple[int, int]]:
+def _untrained(name: str) -> tuple[nn.Module, tuple[int, int]]:
     """Return a net of this name, never fitted, and the channels and the side of its tiles."""
     if name == REFLECTION:
         return ReflectionNet(), (FIGURES, GRID)
@@ -103,13 +103,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--out", type=Path, default=Path("out"), help="where the fit is kept")
-    wishes = parser.parse_args()
-    state = torch.load(wishes.out / f"{wishes.name}.pt", map_location="cpu", weights_only=True)
-    net, shape = _begun(wishes.name)
+    arguments = parser.parse_args()
+    state = torch.load(
+        arguments.out / f"{arguments.name}.pt", map_location="cpu", weights_only=True
+    )
+    net, shape = _untrained(arguments.name)
     net.load_state_dict(state["average"])
-    steps = state["before"] + state["step"]
-    facts = {"recipe": wishes.name, "steps": str(steps), "licence": "Apache-2.0"}
-    file = file_of(wishes.name)
+    steps = state["earlier_steps"] + state["step"]
+    facts = {"recipe": arguments.name, "steps": str(steps), "licence": "Apache-2.0"}
+    file = weights_path(arguments.name)
     file.write_bytes(export(net, shape, facts))
     print(f"{file}: {file.stat().st_size / 1e6:.2f} MB after {steps} steps")
 

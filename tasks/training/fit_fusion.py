@@ -19,10 +19,10 @@ from storage.enums import Category, Degradation
 from tasks.evaluation import metrics
 from tasks.imaging.evidence import measure
 from tasks.lite import fusion
-from tasks.lite.classifier import ENOUGH, logits
+from tasks.lite.classifier import MIN_SEVERITY, logits
 from tasks.lite.veil import veil
 from tasks.training.data import classifier_examples, photo_pool
-from tasks.training.fit import MOST_OF_GOOD, SEED
+from tasks.training.objectives import SEED
 from tasks.verdict import TREATED
 
 SIDE = 448
@@ -30,18 +30,18 @@ SIDE = 448
 HIDDEN, STEPS, DECAY = 24, 1000, 0.3
 MEMBERS = 6
 """Perceptrons that differ by what they began with; what they agree on is learnt."""
-LEAST_SEVERITY = 0.5
+PRESENT_SEVERITY = 0.5
 """From which on a degradation counts as one that is there."""
 
 
-def examples(tiles: Tensor, count: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+def examples(tiles: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Make photos; return their figures (N, F), and their true severities (N, 5)."""
     figures, severities = [], []
     for _ in track(range(count), "photos"):
-        made = classifier_examples.labelled(tiles, 1, SIDE, chance)
+        made = classifier_examples.labelled(tiles, 1, SIDE, rng)
         image = np.ascontiguousarray(made.images[0].permute(1, 2, 0).numpy())
-        seen = fusion.figures_of(logits(image), veil(image).logit, measure(image))
-        figures.append(torch.from_numpy(seen))
+        measured = fusion.figures_of(logits(image), veil(image).logit, measure(image))
+        figures.append(torch.from_numpy(measured))
         severities.append(made.severities[0])
     return torch.stack(figures), torch.stack(severities)
 
@@ -81,12 +81,14 @@ def _fitted(figures: Tensor, severities: Tensor, seed: int) -> nn.Sequential:
     net = nn.Sequential(nn.Linear(figures.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs))
     optimiser = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    shares, often = shares_of(severities), severities.mean(0)
-    rarity, scarcity = 1 / shares.mean(0), 1 / often - 1
+    shares, frequency = shares_of(severities), severities.mean(0)
+    category_weights, positive_weights = 1 / shares.mean(0), 1 / frequency - 1
     for _ in range(STEPS):
-        told, votes = net(figures).split([len(Degradation), len(Category)], 1)
-        loss = functional.binary_cross_entropy_with_logits(told, severities, pos_weight=scarcity)
-        loss = loss + functional.cross_entropy(votes, shares * rarity / len(Category))
+        logits, votes = net(figures).split([len(Degradation), len(Category)], 1)
+        loss = functional.binary_cross_entropy_with_logits(
+            logits, severities, pos_weight=positive_weights
+        )
+        loss = loss + functional.cross_entropy(votes, shares * category_weights / len(Category))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         optimiser.step()
@@ -97,30 +99,30 @@ def _fitted(figures: Tensor, severities: Tensor, seed: int) -> nn.Sequential:
 @torch.inference_mode()
 def report(net: nn.Sequential, figures: Tensor, severities: Tensor) -> str:
     """Tell how well held-out photos are judged, and what each least severity would do."""
-    told, votes = net(figures).split([len(Degradation), len(Category)], 1)
+    logits, votes = net(figures).split([len(Degradation), len(Category)], 1)
     shares, truth = votes.softmax(1), shares_of(severities).argmax(1)
     sure, found = shares.max(1)
     lines = [f"{len(figures)} held-out photos"]
     for column, kind in enumerate(Degradation):
-        there, told_of = severities[:, column], told[:, column]
-        area = metrics.auc(told_of[there > LEAST_SEVERITY].tolist(), told_of[there == 0].tolist())
+        there, scores = severities[:, column], logits[:, column]
+        area = metrics.auc(scores[there > PRESENT_SEVERITY].tolist(), scores[there == 0].tolist())
         lines.append(f"  AUC of {kind.value}: {area or 0:.3f}")
     balanced = np.mean([(found[truth == c] == c).float().mean() for c in range(len(Category))])
     error = metrics.calibration_error(sure.tolist(), (found == truth).tolist())
     lines.append(f"  right, balanced: {balanced:.3f}; calibration error {error or 0:.3f}")
     good = severities.amax(1) == 0
     for column, kind in enumerate(Degradation):
-        bad, told_of = severities[:, column] == 1, told[:, column].sigmoid()
+        bad, scores = severities[:, column] == 1, logits[:, column].sigmoid()
         shares_above = ", ".join(
-            f"{least}: {(told_of[good] >= least).float().mean():.3f} and "
-            f"{(told_of[bad] >= least).float().mean():.2f}"
-            for least in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+            f"{threshold}: {(scores[good] >= threshold).float().mean():.3f} and "
+            f"{(scores[bad] >= threshold).float().mean():.2f}"
+            for threshold in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
         )
         lines.append(f"  share of good and of bad photos with {kind.value} above {shares_above}")
     weighed = [kind for kind in Degradation if kind is not Degradation.REFLECTION]
     touched = torch.zeros(int(good.sum()), dtype=torch.bool)
     for kind in weighed:
-        touched |= told[good, list(Degradation).index(kind)].sigmoid() >= ENOUGH[kind]
+        touched |= logits[good, list(Degradation).index(kind)].sigmoid() >= MIN_SEVERITY[kind]
     lines.append(
         f"  of {int(good.sum())} good photos, bad enough to be mended: {touched.float().mean():.3f}, reflections "
         "aside: the net against them judges alone"
@@ -142,15 +144,13 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
     parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
     parser.add_argument("--count", type=int, default=12_000, help="photos to learn from")
-    wishes = parser.parse_args()
-    photos = photo_pool.load([wishes.photos])
-    if wishes.good:
-        photos = photos.with_also(photo_pool.load(wishes.good, MOST_OF_GOOD))
-    chance = torch.Generator().manual_seed(SEED)
-    figures, severities = examples(photos.fitted, wishes.count, chance)
+    arguments = parser.parse_args()
+    photos = photo_pool.with_good([arguments.photos], arguments.good)
+    rng = torch.Generator().manual_seed(SEED)
+    figures, severities = examples(photos.fitted, arguments.count, rng)
     mean, spread = figures.mean(0), figures.std(0) + 1e-6
     net = fitted((figures - mean) / spread, severities)
-    figures, severities = examples(photos.held_out, wishes.count // 4, chance)
+    figures, severities = examples(photos.held_out, arguments.count // 4, rng)
     print(report(net, (figures - mean) / spread, severities))
     save(net, mean, spread, fusion.FILE)
     print(fusion.FILE)

@@ -16,18 +16,18 @@ from tasks.training.data.photo_pool import photos_of, source_of
 MEBIBYTES = 40
 
 
-def packed(photos: Iterable[Path], most_bytes: int) -> Iterator[Path]:
+def packed(photos: Iterable[Path], max_bytes: int) -> Iterator[Path]:
     """Yield the photos that fit, one of each source before the second of any."""
-    seen: Counter[str] = Counter()
-    turns = []
+    counts: Counter[str] = Counter()
+    ranked = []
     for path in photos:
-        turns.append((seen[source_of(path)], path))
-        seen[source_of(path)] += 1
-    left = most_bytes
-    for _, path in sorted(turns):
+        ranked.append((counts[source_of(path)], path))
+        counts[source_of(path)] += 1
+    remaining = max_bytes
+    for _, path in sorted(ranked):
         size = path.stat().st_size
-        if size <= left:
-            left -= size
+        if size <= remaining:
+            remaining -= size
             yield path
 
 
@@ -37,15 +37,15 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
     parser.add_argument("--out", type=Path, default=Path("out/packed"))
     parser.add_argument("--mebibytes", type=int, default=MEBIBYTES)
-    wishes = parser.parse_args()
-    if wishes.out.exists():
-        raise SystemExit(f"{wishes.out} is there already; remove it, or name another with --out")
-    chosen = list(packed(photos_of([wishes.photos]), wishes.mebibytes * 2**20))
+    arguments = parser.parse_args()
+    if arguments.out.exists():
+        raise SystemExit(f"{arguments.out} is there already; remove it, or name another with --out")
+    chosen = list(packed(photos_of([arguments.photos]), arguments.mebibytes * 2**20))
     for path in chosen:
-        copy = wishes.out / path.relative_to(wishes.photos)
+        copy = arguments.out / path.relative_to(arguments.photos)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    print(f"{wishes.out}: {len(chosen)} photos of {len(set(map(source_of, chosen)))} sources")
+    print(f"{arguments.out}: {len(chosen)} photos of {len(set(map(source_of, chosen)))} sources")
 
 
 if __name__ == "__main__":

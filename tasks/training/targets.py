@@ -18,9 +18,9 @@ from storage.enums import Degradation
 
 Figures = dict[str, Any]
 
-LEAST_GAIN = {"noise": 5.5, "compression": 0.5, "softness": 0.8, "motion": 1.0, "reflection": 1.0}
+MIN_GAIN = {"noise": 5.5, "compression": 0.5, "softness": 0.8, "motion": 1.0, "reflection": 1.0}
 """In dB, of photos of native size."""
-LEAST_AUC = {
+MIN_AUC = {
     Degradation.NOISE: 0.99, Degradation.COMPRESSION: 0.99, Degradation.SOFTNESS: 0.97,
     Degradation.MOTION: 0.95, Degradation.REFLECTION: 0.92,
 }  # fmt: skip
@@ -28,7 +28,7 @@ REAL_PAIRS = ("drealsr_pairs", "refl_real20", "refl_location")
 
 
 @dataclass(frozen=True)
-class Bar:
+class Target:
     """One thing that must be reached."""
 
     what: str
@@ -37,23 +37,25 @@ class Bar:
     reached: bool
 
 
-def bars(synthetic: Figures, real: Figures) -> Iterator[Bar]:
+def compare(synthetic: Figures, real: Figures) -> Iterator[Target]:
     """Compare the figures of both manifests with what must be reached."""
     groups, every = synthetic["groups"], synthetic["all"]
-    yield _least("right of four categories, balanced", every["forced_accuracy"], 0.9)
-    for kind, least in LEAST_AUC.items():
-        yield _least(f"AUC of {kind.value}", groups[kind.value]["auc"][kind.value], least, "{:.3f}")
+    yield _at_least("right of four categories, balanced", every["forced_accuracy"], 0.9)
+    for kind, minimum in MIN_AUC.items():
+        yield _at_least(
+            f"AUC of {kind.value}", groups[kind.value]["auc"][kind.value], minimum, "{:.3f}"
+        )
     mixes = [figures for group, figures in groups.items() if "+" in group]
     found = sum(mix["all_found"] * mix["photos"] for mix in mixes) / sum(
         mix["photos"] for mix in mixes
     )
-    yield _least("mixes, both found", found, 0.6)
+    yield _at_least("mixes, both found", found, 0.6)
     acted = [share for label, share in every["acted_on"].items() if label != "clean"]
-    yield _least("spoilt photos acted on", sum(acted) / len(acted), 0.8)
-    yield _most("clean photos touched", groups["clean"]["clean_touch_rate"], 0.02)
-    yield _most("hard negatives touched", groups["hard negatives"]["clean_touch_rate"], 0.05)
-    for group, least in LEAST_GAIN.items():
-        yield _gain(group, groups[group], least)
+    yield _at_least("spoilt photos acted on", sum(acted) / len(acted), 0.8)
+    yield _at_most("clean photos touched", groups["clean"]["clean_touch_rate"], 0.02)
+    yield _at_most("hard negatives touched", groups["hard negatives"]["clean_touch_rate"], 0.05)
+    for group, minimum in MIN_GAIN.items():
+        yield _gain(group, groups[group], minimum)
     for group in REAL_PAIRS:
         if group in real["groups"]:
             yield _gain(group, real["groups"][group], 0.0)
@@ -61,29 +63,31 @@ def bars(synthetic: Figures, real: Figures) -> Iterator[Bar]:
     if real["all"]["pairs"]:
         yield _harm("harmed, real", real["all"], 1)
     large = groups["12 megapixels"]
-    yield _most("12 megapixels, seconds", 12 * large["seconds_per_megapixel"], 20, "{:.1f}")
-    yield _most("most memory, MB", every["peak_mb"], 1500, "{:.0f}")
+    yield _at_most("12 megapixels, seconds", 12 * large["seconds_per_megapixel"], 20, "{:.1f}")
+    yield _at_most("most memory, MB", every["peak_mb"], 1500, "{:.0f}")
 
 
-def _least(what: str, value: float, least: float, form: str = "{:.1%}") -> Bar:
-    return Bar(what, "at least " + form.format(least), form.format(value), value >= least)
+def _at_least(what: str, value: float, minimum: float, form: str = "{:.1%}") -> Target:
+    return Target(what, "at least " + form.format(minimum), form.format(value), value >= minimum)
 
 
-def _most(what: str, value: float, most: float, form: str = "{:.1%}") -> Bar:
-    return Bar(what, "at most " + form.format(most), form.format(value), value <= most)
+def _at_most(what: str, value: float, maximum: float, form: str = "{:.1%}") -> Target:
+    return Target(what, "at most " + form.format(maximum), form.format(value), value <= maximum)
 
 
-def _gain(group: str, figures: Figures, least: float) -> Bar:
+def _gain(group: str, figures: Figures, minimum: float) -> Target:
     before, after = figures["psnr_in"], figures["psnr_out"]
     measured = f"{after - before:+.2f} dB, from {before:.2f} ({figures['pairs']} pairs)"
-    return Bar(f"gain, {group}", f"at least {least:+.1f} dB", measured, after - before >= least)
+    return Target(
+        f"gain, {group}", f"at least {minimum:+.1f} dB", measured, after - before >= minimum
+    )
 
 
-def _harm(what: str, figures: Figures, most: float) -> Bar:
+def _harm(what: str, figures: Figures, maximum: float) -> Target:
     harmed = round(figures["harm_rate"] * figures["pairs"])
     low, high = figures["harm_rate_95"]
     measured = f"{harmed} of {figures['pairs']} ({low:.1%} to {high:.1%})"
-    return Bar(what, f"at most {most:.0f}", measured, harmed <= most)
+    return Target(what, f"at most {maximum:.0f}", measured, harmed <= maximum)
 
 
 def main(folder: Path) -> None:
@@ -92,7 +96,7 @@ def main(folder: Path) -> None:
         json.loads((folder / f"{name}.json").read_text()) for name in ("synthetic", "real")
     )
     table = Table("what", "bar", "measured", "reached", box=None)
-    for bar in bars(synthetic, real):
+    for bar in compare(synthetic, real):
         table.add_row(bar.what, bar.bar, bar.measured, "yes" if bar.reached else "NO")
     Console(width=100).print(table)
 

@@ -35,49 +35,49 @@ TRUTHS = {
 }
 """Of real pairs: the folder of the photos, and the one beside it with their truths."""
 
-Spoil = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+Degrade = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Takes images and others of the same shape to reflect in them."""
 
 
-def noise(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
+def noise(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
     """Add noise of all kinds, sigma 5 to 25."""
-    sigma = _between(len(images), 5, 25, chance)[:, None, None, None] / 255
-    return images + grain(images, sigma, chance)
+    sigma = _between(len(images), 5, 25, rng)[:, None, None, None] / 255
+    return images + grain(images, sigma, rng)
 
 
-def softness(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
+def softness(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
     """Blur by Gaussians of sigma 0.6 to 1.6 pixels."""
-    kernels = gaussians(_between(len(images), 0.6, 1.6, chance))
+    kernels = gaussians(_between(len(images), 0.6, 1.6, rng))
     return _as_light(images, lambda light: spread(light, kernels))
 
 
-def motion(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
+def motion(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
     """Move by 8 to 28 pixels, every second image straight."""
-    kernels = motion_kernels.kernels(len(images), 8, 28, chance)
+    kernels = motion_kernels.kernels(len(images), 8, 28, rng)
     for at in range(0, len(images), 2):
-        length, angle = (float(_between(1, *span, chance)) for span in ((8, 28), (0, 180)))
+        length, angle = (float(_between(1, *span, rng)) for span in ((8, 28), (0, 180)))
         straight = torch.from_numpy(np.array(streak(length, angle)))
         frame = (motion_kernels.SIDE - straight.shape[0]) // 2
         kernels[at] = torch.nn.functional.pad(straight, (frame,) * 4)
     return _as_light(images, lambda light: spread(light, kernels))
 
 
-def reflection(images: Tensor, others: Tensor, chance: torch.Generator) -> Tensor:
+def reflection(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
     """Lay a blurred second scene over each image, and take its overflow off."""
-    share = _between(len(images), 0.3, 0.8, chance)[:, None, None, None]
-    blurred = spread(others**GAMMA * share, gaussians(_between(len(images), 1, 5, chance)))
+    share = _between(len(images), 0.3, 0.8, rng)[:, None, None, None]
+    blurred = spread(others**GAMMA * share, gaussians(_between(len(images), 1, 5, rng)))
     light = images**GAMMA
     both = light + blurred
     over = (both - 1).clamp(min=0).mean((1, 2, 3), keepdim=True)
     return (light + (blurred - 1.1 * over).clamp(min=0)).clamp(0, 1) ** (1 / GAMMA)
 
 
-def compression(images: Tensor, _others: Tensor, chance: torch.Generator) -> Tensor:
+def compression(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
     """Compress by qualities 30 to 80."""
-    return jpeg(images.clamp(0, 1), _between(len(images), 30, 80, chance), chance)
+    return jpeg(images.clamp(0, 1), _between(len(images), 30, 80, rng), rng)
 
 
-SPOILS: dict[str, Spoil] = {
+DEGRADATIONS: dict[str, Degrade] = {
     "noise": noise, "softness": softness, "motion": motion, "reflection": reflection,
     "compression": compression,
 }  # fmt: skip
@@ -89,50 +89,50 @@ GROUPS = {  # what is done, in its order, and the label
 
 def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
     """Write spoilt photos and their truths; yield a row for each."""
-    chance = torch.Generator().manual_seed(SEED)
-    clean = _cut(degradations.crops(tiles, count, SIDE + degradations.MARGIN, chance))
+    rng = torch.Generator().manual_seed(SEED)
+    clean = _cut(degradations.crops(tiles, count, SIDE + degradations.MARGIN, rng))
     for number, image in enumerate(clean):
         path = _save(image, out / "clean" / f"{number:03}.png")
         yield _row(path, out, "D", "clean", path)
-        quality = int(_between(1, 30, 80, chance))
+        quality = int(_between(1, 30, 80, rng))
         file = out / "compression" / f"{number:03}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
         Pictures.fromarray(pixels).save(file, quality=quality, subsampling=2 * (number % 2))
         yield _row(file, out, "A", "compression", path)
     kinds = [
-        *augmentations.VARIATIONS.items(),
+        *augmentations.AUGMENTATIONS.items(),
         ("monochrome", augmentations.monochrome),
         ("grain", _grain),
     ]
-    for number, image in enumerate(degradations.crops(tiles, count, SIDE, chance)):
+    for number, image in enumerate(degradations.crops(tiles, count, SIDE, rng)):
         kind, vary = kinds[number % len(kinds)]
-        varied = vary(image[None], chance)[0].clamp(0, 1)
+        varied = vary(image[None], rng)[0].clamp(0, 1)
         path = _save(varied, out / "hard negatives" / f"{number:03}-{kind}.png")
         yield _row(path, out, "D", "hard negatives", path)
     for group, label in GROUPS.items():
         number = count // 3 if "+" in group else count
         whole, others = (
-            degradations.crops(tiles, number, SIDE + degradations.MARGIN, chance) for _ in range(2)
+            degradations.crops(tiles, number, SIDE + degradations.MARGIN, rng) for _ in range(2)
         )
-        spoilt = whole
+        degraded = whole
         for step in group.split("+"):
-            spoilt = SPOILS[step](spoilt, others, chance).clamp(0, 1)
-        for number, (before, truth) in enumerate(zip(_cut(spoilt), _cut(whole), strict=True)):
+            degraded = DEGRADATIONS[step](degraded, others, rng).clamp(0, 1)
+        for number, (before, truth) in enumerate(zip(_cut(degraded), _cut(whole), strict=True)):
             photo = _save(before, out / group / f"{number:03}.png")
             yield _row(photo, out, label, group, _save(truth, out / group / f"{number:03}-gt.png"))
-    rows = torch.split(degradations.crops(tiles, 48, 500, chance), 8)
+    rows = torch.split(degradations.crops(tiles, 48, 500, rng), 8)
     large = torch.cat([torch.cat(list(row), 2) for row in rows], 1)  # (3, 3000, 4000)
     path = _save(
-        noise(softness(large[None], large, chance), large, chance)[0].clamp(0, 1),
+        noise(softness(large[None], large, rng), large, rng)[0].clamp(0, 1),
         out / "12 megapixels.png",
     )
     yield _row(path, out, "A", "12 megapixels", None)
 
 
-def _grain(images: Tensor, chance: torch.Generator) -> Tensor:
+def _grain(images: Tensor, rng: torch.Generator) -> Tensor:
     """Add the strongest grain that is still fine: white, sigma 2.5 of 255, in each channel."""
-    return images + torch.randn(images.shape, generator=chance) * 2.5 / 255
+    return images + torch.randn(images.shape, generator=rng) * 2.5 / 255
 
 
 def real(research: Path, out: Path) -> Iterator[dict[str, str]]:
@@ -146,11 +146,11 @@ def real(research: Path, out: Path) -> Iterator[dict[str, str]]:
         path, group, label = research.parent / row["path"], row["group"], row["suggested_label"][0]
         if label == "G":
             continue
-        spoilt, clean = TRUTHS.get(group, ("", ""))
+        photos, truths = TRUTHS.get(group, ("", ""))
         truth = None
-        if path.parent.name == spoilt:
+        if path.parent.name == photos:
             named = f"{path.stem.split('_x')[0]}[._]*"
-            truth = next((path.parent.parent / clean).glob(named), None)
+            truth = next((path.parent.parent / truths).glob(named), None)
         elif label == "D":
             truth, group = path, f"good {group}"
         yield _row(path, out, label, group, truth)
@@ -172,13 +172,13 @@ def main() -> None:
     parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
     parser.add_argument("--out", type=Path, default=Path("out/testset"))
     parser.add_argument("--count", type=int, default=COUNT, help="photos of each group")
-    wishes = parser.parse_args()
-    out: Path = wishes.out.resolve()
+    arguments = parser.parse_args()
+    out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    tiles = photo_pool.load([wishes.photos]).held_out
-    _write(out / "synthetic.csv", synthetic(tiles, out, wishes.count))
-    found = real(wishes.research.resolve(), out) if wishes.research else ()
-    _write(out / "real.csv", chain(good(wishes.good, out), found))
+    tiles = photo_pool.load([arguments.photos]).held_out
+    _write(out / "synthetic.csv", synthetic(tiles, out, arguments.count))
+    found = real(arguments.research.resolve(), out) if arguments.research else ()
+    _write(out / "real.csv", chain(good(arguments.good, out), found))
 
 
 def _write(manifest: Path, rows: Iterable[dict[str, str]]) -> None:
@@ -213,8 +213,8 @@ def _as_light(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     return change(images**GAMMA).clamp(0, 1) ** (1 / GAMMA)
 
 
-def _between(count: int, least: float, most: float, chance: torch.Generator) -> Tensor:
-    return least + (most - least) * torch.rand(count, generator=chance)
+def _between(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(count, generator=rng)
 
 
 if __name__ == "__main__":

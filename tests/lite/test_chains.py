@@ -44,22 +44,22 @@ def as_saved(image):
 def test_a_spoiled_photo_is_mended_and_kept(kind):
     for seed, photo in enumerate(PHOTOS):
         truth = photo().astype(np.float32) / 255
-        spoiled = as_saved(degrade.degrade(truth, kind, seed))
-        verdict = classify(spoiled)
-        mended = lite_chain(verdict.category)(spoiled, verdict, Receipt())
-        gain = psnr(mended, truth) - psnr(spoiled, truth)
-        judgement = judge(spoiled, mended, verdict, classify)
-        print(f"{photo.__name__} {kind}: {psnr(spoiled, truth):.2f} dB, {gain:+.2f}")
+        degraded = as_saved(degrade.degrade(truth, kind, seed))
+        verdict = classify(degraded)
+        mended = lite_chain(verdict.category)(degraded, verdict, Receipt())
+        gain = psnr(mended, truth) - psnr(degraded, truth)
+        judgement = judge(degraded, mended, verdict, classify)
+        print(f"{photo.__name__} {kind}: {psnr(degraded, truth):.2f} dB, {gain:+.2f}")
         assert gain > GAIN_DB[kind]
         assert judgement.kept, judgement.reason
 
 
 def test_what_a_file_lost_is_told_unless_it_is_too_good_to_have_lost_it():
     truth = skimage.data.coffee().astype(np.float32) / 255
-    spoiled = degrade.compressed(truth, 30)
+    degraded = degrade.compressed(truth, 30)
     known = verdict_of(Category.SUPER_RESOLUTION, compression=1.0)
     made = {
-        quality: clean(spoiled, replace(known, jpeg_quality=quality)) for quality in (30, 95, None)
+        quality: clean(degraded, replace(known, jpeg_quality=quality)) for quality in (30, 95, None)
     }
     assert psnr(made[30], truth) > psnr(made[None], truth) + 0.02
     assert np.array_equal(made[95], made[None])  # saved again, and well: the blocks are older
@@ -90,10 +90,10 @@ def test_beside_blocks_a_photo_is_sharpened_by_half():
 def test_a_ghost_is_taken_out_on_the_side_where_it_lies():
     truth = skimage.data.coffee().astype(np.float32) / 255
     for shift in ((9, 5), (-9, -5)):
-        spoiled = degrade.ghosted(truth, shift, 0.5)
+        degraded = degrade.ghosted(truth, shift, 0.5)
         verdict = verdict_of(Category.REFLECTION, reflection=0.9)
-        mended = lite_chain(Category.REFLECTION)(spoiled, verdict, Receipt())
-        assert psnr(mended, truth) > psnr(spoiled, truth) + 6
+        mended = lite_chain(Category.REFLECTION)(degraded, verdict, Receipt())
+        assert psnr(mended, truth) > psnr(degraded, truth) + 6
 
 
 def test_a_ghost_that_is_too_faint_to_be_sure_of_stays():

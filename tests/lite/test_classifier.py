@@ -10,7 +10,7 @@ from PIL import Image as Pictures
 
 from storage.enums import Category, Degradation
 from tasks.imaging import degrade
-from tasks.lite.classifier import ENOUGH, Lite, logits
+from tasks.lite.classifier import MIN_SEVERITY, Lite, logits
 
 CLEAR = Path(__file__).parents[2] / "../shared/photos/clear"
 CATEGORIES = {
@@ -43,8 +43,8 @@ def test_a_spoiled_photo_is_recognised_without_being_told(kind):
 
 def test_compression_is_read_from_the_tables_even_of_a_photo_without_visible_blocks():
     for seed, photo in enumerate(_photos()):
-        spoiled = degrade.degrade(photo, Degradation.COMPRESSION, seed)
-        verdict = classify(spoiled, jpeg_quality=15)
+        degraded = degrade.degrade(photo, Degradation.COMPRESSION, seed)
+        verdict = classify(degraded, jpeg_quality=15)
         assert (verdict.category, verdict.confident) == (Category.SUPER_RESOLUTION, True)
 
 
@@ -141,26 +141,26 @@ def test_an_artificial_image_is_not_taken_for_a_spoiled_photo(name):
 
 def test_noise_is_told_from_the_grain_of_a_film():
     for photo in _photos()[:2]:
-        chance = np.random.default_rng(1)
+        rng = np.random.default_rng(1)
         assert (
-            classify(degrade.noisy(photo, 16, chance)).severities[Degradation.NOISE]
-            >= ENOUGH[Degradation.NOISE]
+            classify(degrade.noisy(photo, 16, rng)).severities[Degradation.NOISE]
+            >= MIN_SEVERITY[Degradation.NOISE]
         )
         assert (
-            classify(degrade.noisy(photo, 2, chance)).severities[Degradation.NOISE]
-            < ENOUGH[Degradation.NOISE]
+            classify(degrade.noisy(photo, 2, rng)).severities[Degradation.NOISE]
+            < MIN_SEVERITY[Degradation.NOISE]
         )
 
 
 def test_noise_that_neighbouring_pixels_share_is_seen():
     photo = _photos()[0]
     grain = cv2.GaussianBlur(np.random.default_rng(2).standard_normal(photo.shape), (0, 0), 0.8)
-    spoiled = np.clip(photo + 15 / 255 * grain / grain.std(), 0, 1).astype(np.float32)
-    assert classify(spoiled).severities[Degradation.NOISE] >= ENOUGH[Degradation.NOISE]
+    degraded = np.clip(photo + 15 / 255 * grain / grain.std(), 0, 1).astype(np.float32)
+    assert classify(degraded).severities[Degradation.NOISE] >= MIN_SEVERITY[Degradation.NOISE]
 
 
 def test_what_is_told_of_a_photo_does_not_depend_on_its_borders():
-    spoiled = degrade.noisy(np.tile(_photos()[0], (2, 2, 1)), 12, np.random.default_rng(3))
-    whole, part = logits(spoiled), logits(spoiled[: 512 + 64, : 512 + 64])
+    degraded = degrade.noisy(np.tile(_photos()[0], (2, 2, 1)), 12, np.random.default_rng(3))
+    whole, part = logits(degraded), logits(degraded[: 512 + 64, : 512 + 64])
     for kind in Degradation:
         assert whole[kind] == pytest.approx(part[kind], abs=0.7)

@@ -10,15 +10,15 @@ import skimage.data
 
 from tasks.imaging import degrade
 from tasks.imaging.veil_figures import FIGURES
-from tasks.lite.onnx_nets import file_of, side
+from tasks.lite.onnx_nets import side, weights_path
 from tasks.lite.tiled_net import restored
 
-FILES = sorted(file_of("noise").parent.glob("*.onnx"))
+FILES = sorted(weights_path("noise").parent.glob("*.onnx"))
 RESTORERS = [file.stem for file in FILES if file.stem not in ("classifier", "reflection")]
 PHOTO = skimage.data.coffee().astype(np.float32) / 255
 
 
-def told(name):
+def conditions(name):
     """Return what a net must be told: what its file lost, which is unknown."""
     return (0.0,) if name == "compression" else ()
 
@@ -36,7 +36,7 @@ def test_all_weights_together_stay_small():
 def test_each_file_says_how_it_was_made(file):
     session = onnxruntime.InferenceSession(file)
     facts = session.get_modelmeta().custom_metadata_map
-    channels = FIGURES if file.stem == "reflection" else 3 + len(told(file.stem))
+    channels = FIGURES if file.stem == "reflection" else 3 + len(conditions(file.stem))
     assert facts["recipe"] == file.stem
     assert int(facts["steps"]) > 1000
     assert facts["licence"] == "Apache-2.0"
@@ -45,7 +45,7 @@ def test_each_file_says_how_it_was_made(file):
 
 @pytest.mark.parametrize("name", RESTORERS)
 def test_a_net_leaves_a_good_photo_nearly_as_it_is(name):
-    mended = restored(PHOTO, name, told(name))
+    mended = restored(PHOTO, name, conditions(name))
     assert -10 * np.log10(np.square(mended - PHOTO).mean()) > 32
 
 
@@ -55,8 +55,8 @@ def test_tiles_leave_no_seam(name):
     image = noisy(np.tile(PHOTO, (2, 2, 1))[:800, :800])
     shift = 8 * (side(name) // 32)
     whole, cut = (
-        restored(image, name, told(name))[shift:, shift:],
-        restored(image[shift:, shift:], name, told(name)),
+        restored(image, name, conditions(name))[shift:, shift:],
+        restored(image[shift:, shift:], name, conditions(name)),
     )
     inside = slice(96, -96)  # near its border, the cut image sees its mirror
     assert np.abs(whole - cut)[inside, inside].max() < 1 / 255
@@ -99,7 +99,7 @@ print(resident() - loaded)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory is resident")
 def test_a_worker_keeps_no_memory_of_the_tiles_that_it_mended():
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
     )
-    assert float(told.stdout) < 135  # of megabytes: 91 are kept, 182 if nothing is given back
+    assert float(result.stdout) < 135  # of megabytes: 91 are kept, 182 if nothing is given back

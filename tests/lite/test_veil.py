@@ -67,19 +67,19 @@ def test_a_photo_through_a_pane_is_recognised_mended_and_kept(scene, other):
 
 
 def test_a_panorama_and_a_scrap_keep_their_size():
-    chance = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for shape in ((6, 40_000, 3), (40_000, 6, 3), (1, 1, 3)):
-        image = chance.random(shape, np.float32)
+        image = rng.random(shape, np.float32)
         assert lift_veil(image, VERDICT).shape == shape
 
 
 def test_where_something_else_is_wrong_no_veil_is_lifted():
     seen = through_a_pane(photo("rocket"), photo("chelsea"))
-    for spoilt in (
+    for degraded in (
         degrade.compressed(seen, 20),
         degrade.noisy(seen, 20, np.random.default_rng(1)),
     ):
-        assert classify(spoilt).category is Category.SUPER_RESOLUTION
+        assert classify(degraded).category is Category.SUPER_RESOLUTION
 
 
 def test_a_large_photo_has_no_seams(monkeypatch):

@@ -50,13 +50,13 @@ def gallery(tmp_path):
     return folder
 
 
-def chance(seed=1):
+def rng(seed=1):
     return torch.Generator().manual_seed(seed)
 
 
 def test_what_is_masked_is_brighter_than_the_scene_and_the_rest_may_be_seen(tiles):
     black = torch.zeros_like(tiles)
-    scenes = strong_reflections.make(tiles, 16, 128, chance())
+    scenes = strong_reflections.make(tiles, 16, 128, rng())
     assert scenes.images.shape == (16, 3, 128, 128)
     assert scenes.masks.shape == (16, 1, 128, 128)
     assert 0 <= scenes.images.min() <= scenes.images.max() <= 1
@@ -65,7 +65,7 @@ def test_what_is_masked_is_brighter_than_the_scene_and_the_rest_may_be_seen(tile
     assert 0 < (shares == 0).sum() < 12  # some have none, most do
     assert shares.max() < 0.9
     dark = strong_reflections.make(
-        black, 16, 128, chance()
+        black, 16, 128, rng()
     )  # whatever light there is, it is reflected
     seen = dark.images.mean(1, keepdim=True)
     assert seen[dark.masks == 1].mean() > 0.4
@@ -89,10 +89,10 @@ def test_an_outline_encloses_its_reflection():
 
 
 def test_a_segmenter_learns_a_batch(tiles):
-    scenes = strong_reflections.make(tiles, 4, 128, chance(5))
+    scenes = strong_reflections.make(tiles, 4, 128, rng(5))
     assert 0.01 < float(scenes.masks.mean()) < 0.3
     torch.manual_seed(0)
-    net = yoso.begun(SMOKE.net, None)
+    net = yoso.initial_net(SMOKE.net, None)
     optimiser = torch.optim.AdamW(net.parameters(), SMOKE.rate, weight_decay=0)
     losses = []
     for _ in range(60):
@@ -109,10 +109,10 @@ def test_a_segmenter_learns_a_batch(tiles):
 
 def test_what_was_learnt_without_frozen_statistics_is_the_same_with_them(tiles):
     torch.manual_seed(0)
-    net = yoso.begun(TINY, None)
+    net = yoso.initial_net(TINY, None)
     for _ in range(3):  # statistics are learnt
         net.train()(tiles[..., :64, :96] / 255)
-    same = YosoNet.of(yoso.frozen(net))
+    same = YosoNet.of(yoso.inference_weights(net))
     with torch.inference_mode():
         seen, expected = same(tiles[..., :70, :50] / 255), net.eval()(tiles[..., :70, :50] / 255)
     assert torch.allclose(seen.masks, expected.masks, atol=1e-4)
@@ -123,17 +123,17 @@ def test_a_fit_may_begin_from_a_net_of_other_classes(tmp_path):
     torch.manual_seed(0)
     given = YosoNet(TINY._replace(classes=133)).state_dict()
     torch.save({"model": given}, tmp_path / "coco.pth")
-    net = yoso.begun(SMOKE.net, tmp_path / "coco.pth")
+    net = yoso.initial_net(SMOKE.net, tmp_path / "coco.pth")
     state = net.state_dict()
     other = {name for name in state if state[name].shape != given[name].shape}
     assert {name.rpartition(".")[0].rpartition(".")[2] for name in other} == {"criterion", "fc_cls"}
     assert all(torch.equal(state[name], given[name]) for name in set(state) - other)
-    YosoNet.of(yoso.frozen(net))
+    YosoNet.of(yoso.inference_weights(net))
 
 
 def test_a_fit_that_was_stopped_goes_on(tiles, tmp_path):
     def run(steps, of):
-        work = yoso.segmenting(photo_pool.Pool(tiles, tiles), 64, 2, TINY, 1e-3, None, CPU)
+        work = yoso.segmenter_objective(photo_pool.Pool(tiles, tiles), 64, 2, TINY, 1e-3, None, CPU)
         told = []
         made = yoso.fit(work, steps, tmp_path / of, CPU, told.append)
         return made, told
@@ -154,7 +154,7 @@ def test_a_detector_that_was_stopped_goes_on(tiles, tiny_yolo, tmp_path):
         told.append(words)
         raise Stopped
 
-    laid = detector.lay(photo_pool.Pool(tiles, tiles), tmp_path / "images", 4, 64)
+    laid = detector.write_images(photo_pool.Pool(tiles, tiles), tmp_path / "images", 4, 64)
     words = str(tiny_yolo), laid, 2, 64, 4, CPU
     with pytest.raises(Stopped):
         detector.fit(*words, stop)

@@ -16,85 +16,85 @@ from tasks.training.data import motion_kernels
 from tasks.training.data.blur import gaussians, spread
 from tasks.training.data.random_draws import log_uniform, one_in, patches, uniform
 
-Vary = Callable[[Tensor, torch.Generator], Tensor]
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 
-def as_taken(images: Tensor, chance: torch.Generator) -> Tensor:
+def augmented(images: Tensor, rng: torch.Generator) -> Tensor:
     """Vary a third of the images in one way, and a few more in colour and light."""
     varied = images.clone()
     which = torch.multinomial(
-        torch.tensor([2.0 * len(VARIATIONS)] + [1.0] * len(VARIATIONS), device=images.device),
-        len(images), True, generator=chance,
+        torch.tensor([2.0 * len(AUGMENTATIONS)] + [1.0] * len(AUGMENTATIONS), device=images.device),
+        len(images), True, generator=rng,
     )  # fmt: skip
-    for number, vary in enumerate(VARIATIONS.values(), 1):
+    for number, vary in enumerate(AUGMENTATIONS.values(), 1):
         at = torch.nonzero(which == number).flatten()
         if len(at):
-            varied[at] = vary(images[at], chance).clamp(0, 1)
-    dimmed = varied * uniform((len(images), 1, 1, 1), 0.35, 1, chance, images)
-    varied = torch.where(one_in(5, images, chance), dimmed, varied)
-    return torch.where(one_in(10, images, chance), monochrome(varied, chance), varied)
+            varied[at] = vary(images[at], rng).clamp(0, 1)
+    dimmed = varied * uniform((len(images), 1, 1, 1), 0.35, 1, rng, images)
+    varied = torch.where(one_in(5, images, rng), dimmed, varied)
+    return torch.where(one_in(10, images, rng), monochrome(varied, rng), varied)
 
 
-def toned(images: Tensor, chance: torch.Generator) -> Tensor:
+def toned(images: Tensor, rng: torch.Generator) -> Tensor:
     """Vary the tones of all images.
 
     Of a third also contrast, brightness and colour of light, of a third how strong their colours are,
     and of a third how dark and how bright they get, as those of a faded print.
     """
     count = len(images)
-    bent = images.clamp(0, 1) ** log_uniform((count, 1, 1, 1), 0.65, 1.5, chance, images)
-    contrast = uniform((count, 1, 1, 1), 0.75, 1.1, chance, images)
-    brightness = uniform((count, 1, 1, 1), -0.04, 0.06, chance, images)
-    light = uniform((count, 3, 1, 1), 0.88, 1.12, chance, images)
+    bent = images.clamp(0, 1) ** log_uniform((count, 1, 1, 1), 0.65, 1.5, rng, images)
+    contrast = uniform((count, 1, 1, 1), 0.75, 1.1, rng, images)
+    brightness = uniform((count, 1, 1, 1), -0.04, 0.06, rng, images)
+    light = uniform((count, 3, 1, 1), 0.88, 1.12, rng, images)
     varied = ((bent - 0.5) * contrast + 0.5 + brightness) * light
-    varied = torch.where(one_in(3, images, chance), varied, bent).clamp(0, 1)
+    varied = torch.where(one_in(3, images, rng), varied, bent).clamp(0, 1)
     grey = varied.mean(1, keepdim=True)
-    coloured = grey + uniform((count, 1, 1, 1), 0.4, 1.4, chance, images) * (varied - grey)
-    varied = torch.where(one_in(3, images, chance), coloured.clamp(0, 1), varied)
-    colours = uniform((2, count, 3, 1, 1), -0.04, 0.05, chance, images)
-    darkest = (uniform((count, 1, 1, 1), 0, 0.25, chance, images) + colours[0]).clamp(min=0)
-    brightest = (uniform((count, 1, 1, 1), 0.65, 1, chance, images) + colours[1]).clamp(max=1)
+    coloured = grey + uniform((count, 1, 1, 1), 0.4, 1.4, rng, images) * (varied - grey)
+    varied = torch.where(one_in(3, images, rng), coloured.clamp(0, 1), varied)
+    colours = uniform((2, count, 3, 1, 1), -0.04, 0.05, rng, images)
+    darkest = (uniform((count, 1, 1, 1), 0, 0.25, rng, images) + colours[0]).clamp(min=0)
+    brightest = (uniform((count, 1, 1, 1), 0.65, 1, rng, images) + colours[1]).clamp(max=1)
     faded = darkest + (brightest - darkest) * varied
-    return torch.where(one_in(3, images, chance), faded, varied)
+    return torch.where(one_in(3, images, rng), faded, varied)
 
 
-def monochrome(images: Tensor, _chance: torch.Generator) -> Tensor:
+def monochrome(images: Tensor, _rng: torch.Generator) -> Tensor:
     """Take the colours away."""
     return images.mean(1, keepdim=True).expand_as(images)
 
 
-def bokeh(images: Tensor, chance: torch.Generator) -> Tensor:
+def bokeh(images: Tensor, rng: torch.Generator) -> Tensor:
     """Put the background out of focus, and leave the subject sharp."""
-    sigmas = uniform((len(images),), 2, 6, chance, images)
-    return _behind_a_subject(images, gaussians(sigmas), chance)
+    sigmas = uniform((len(images),), 2, 6, rng, images)
+    return _blur_background(images, gaussians(sigmas), rng)
 
 
-def panning(images: Tensor, chance: torch.Generator) -> Tensor:
+def panning(images: Tensor, rng: torch.Generator) -> Tensor:
     """Follow a subject with the camera: the background is moved, the subject is sharp."""
-    kernels = motion_kernels.kernels(len(images), 8, 32, chance).to(images)
-    return _behind_a_subject(images, kernels, chance)
+    kernels = motion_kernels.kernels(len(images), 8, 32, rng).to(images)
+    return _blur_background(images, kernels, rng)
 
 
-def fog(images: Tensor, chance: torch.Generator) -> Tensor:
+def fog(images: Tensor, rng: torch.Generator) -> Tensor:
     """Lay a veil over the image, thicker in one part."""
-    veil = uniform((len(images), 1, 1, 1), 0.6, 0.9, chance, images)
-    thickness = uniform((len(images), 1, 1, 1), 0.3, 0.8, chance, images)
-    share = thickness * (0.6 + 0.4 * patches(images, 2, chance))
+    veil = uniform((len(images), 1, 1, 1), 0.6, 0.9, rng, images)
+    thickness = uniform((len(images), 1, 1, 1), 0.3, 0.8, rng, images)
+    share = thickness * (0.6 + 0.4 * patches(images, 2, rng))
     return images + share * (veil - images)
 
 
-def light_trails(images: Tensor, chance: torch.Generator) -> Tensor:
+def light_trails(images: Tensor, rng: torch.Generator) -> Tensor:
     """Draw bright curves, as of cars at night, over a dark image."""
-    drawn = motion_kernels.kernels(len(images), 24, 38, chance).to(images)[:, None]
+    drawn = motion_kernels.kernels(len(images), 24, 38, rng).to(images)[:, None]
     large = functional.interpolate(
         drawn / drawn.amax((2, 3), keepdim=True), images.shape[2:], mode="bicubic",
         align_corners=False,
     )  # fmt: skip
-    colour = uniform((len(images), 3, 1, 1), 0.4, 1, chance, images)
+    colour = uniform((len(images), 3, 1, 1), 0.4, 1, rng, images)
     return 0.4 * images + colour * (3 * large.clamp(0, 1) - 0.5).clamp(0, 1)
 
 
-def drops(images: Tensor, chance: torch.Generator) -> Tensor:
+def drops(images: Tensor, rng: torch.Generator) -> Tensor:
     """Look through a window with drops, each a small lens that turns the scene over."""
     count, _, height, width = images.shape
     down, across = torch.meshgrid(
@@ -103,28 +103,28 @@ def drops(images: Tensor, chance: torch.Generator) -> Tensor:
     )  # fmt: skip
     seen = torch.stack([across, down], -1).expand(count, -1, -1, -1).clone()  # (B, H, W, 2)
     for _ in range(12):
-        middle = uniform((count, 1, 1, 2), -1, 1, chance, images)
-        radius = log_uniform((count, 1, 1, 1), 0.03, 0.15, chance, images)
+        middle = uniform((count, 1, 1, 2), -1, 1, rng, images)
+        radius = log_uniform((count, 1, 1, 1), 0.03, 0.15, rng, images)
         away = torch.stack([across, down], -1) - middle
         inside = away.norm(dim=-1, keepdim=True) < radius
         seen = torch.where(inside, middle - 3 * away, seen)
     return functional.grid_sample(images, seen, padding_mode="reflection", align_corners=True)
 
 
-def fine_grain(images: Tensor, chance: torch.Generator) -> Tensor:
+def fine_grain(images: Tensor, rng: torch.Generator) -> Tensor:
     """Add the grain of a film, as fine as it may stay: sigma up to 2 of 255, weaker in the light."""
-    grain = torch.randn(images[:, :1].shape, generator=chance, device=images.device)
-    sigma = uniform((len(images), 1, 1, 1), 0.5, 2, chance, images) / 255
+    grain = torch.randn(images[:, :1].shape, generator=rng, device=images.device)
+    sigma = uniform((len(images), 1, 1, 1), 0.5, 2, rng, images) / 255
     return images + grain * sigma * (1.3 - images.mean(1, keepdim=True))
 
 
-def screen(images: Tensor, chance: torch.Generator) -> Tensor:
+def screen(images: Tensor, rng: torch.Generator) -> Tensor:
     """Lay flat windows with lines like writing over the image."""
     count, _, height, width = images.shape
     made = images.clone()
     for number in range(count):
         for _ in range(6):
-            spans = torch.rand(8, generator=chance, device=images.device).tolist()
+            spans = torch.rand(8, generator=rng, device=images.device).tolist()
             top, left = int(0.8 * spans[0] * height), int(0.8 * spans[1] * width)
             bottom, right = top + 24 + int(spans[2] * height), left + 32 + int(spans[3] * width)
             paper = made[number, :, top:bottom, left:right]
@@ -132,20 +132,20 @@ def screen(images: Tensor, chance: torch.Generator) -> Tensor:
                 decimals=1
             )
             ink = 1 - paper[:, :1, :1].round()
-            dots = torch.rand(paper.shape[1:], generator=chance, device=images.device) < 0.5
+            dots = torch.rand(paper.shape[1:], generator=rng, device=images.device) < 0.5
             lines = torch.arange(paper.shape[1], device=images.device) % 12 < 6
             lines = lines[:, None] & (spans[7] < 0.7)
             paper[:] = torch.where(dots & lines, ink, paper)
     return made
 
 
-VARIATIONS: dict[str, Vary] = {
+AUGMENTATIONS: dict[str, Augmentation] = {
     "bokeh": bokeh, "panning": panning, "fog": fog, "light trails": light_trails,
     "drops": drops, "fine grain": fine_grain, "screen": screen,
 }  # fmt: skip
 
 
-def _behind_a_subject(images: Tensor, kernels: Tensor, chance: torch.Generator) -> Tensor:
+def _blur_background(images: Tensor, kernels: Tensor, rng: torch.Generator) -> Tensor:
     light = spread(images**GAMMA, kernels).clamp(0, 1) ** (1 / GAMMA)
-    mask = ((patches(images, 3, chance) - 0.45) * 20).clamp(0, 1)
+    mask = ((patches(images, 3, rng) - 0.45) * 20).clamp(0, 1)
     return images + mask * (light - images)

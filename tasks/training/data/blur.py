@@ -19,10 +19,10 @@ def gaussians(sigmas: Tensor) -> Tensor:
     return kernels / kernels.sum((1, 2), keepdim=True)
 
 
-def soft(images: Tensor, least: float, most: float, chance: torch.Generator) -> Tensor:
+def soft(images: Tensor, low: float, high: float, rng: torch.Generator) -> Tensor:
     """Blur by Gaussians, some of them longer in one direction than in the other."""
-    sigmas = uniform((2, len(images)), least, most, chance, images)
-    sigmas[1] = torch.where(one_in(4, images, chance).flatten(), sigmas[1], sigmas[0])
+    sigmas = uniform((2, len(images)), low, high, rng, images)
+    sigmas[1] = torch.where(one_in(4, images, rng).flatten(), sigmas[1], sigmas[0])
     at = torch.arange(-REACH, REACH + 1, device=images.device)
     down, across = torch.exp(-(at**2) / (2 * sigmas[..., None] ** 2))  # (B, K) each
     kernels = down[:, :, None] * across[:, None]
@@ -32,19 +32,19 @@ def soft(images: Tensor, least: float, most: float, chance: torch.Generator) -> 
 
 def spread(planes: Tensor, kernels: Tensor) -> Tensor:
     """Convolve the planes (B, C, H, W) of each image with its own kernel (B, K, K), going round."""
-    framed = functional.pad(
+    padded = functional.pad(
         kernels, (0, planes.shape[3] - kernels.shape[2], 0, planes.shape[2] - kernels.shape[1])
     )
-    centred = torch.roll(framed, (-(kernels.shape[1] // 2), -(kernels.shape[2] // 2)), (1, 2))
+    centred = torch.roll(padded, (-(kernels.shape[1] // 2), -(kernels.shape[2] // 2)), (1, 2))
     product = torch.fft.rfft2(planes) * torch.fft.rfft2(centred)[:, None]
     blurred: Tensor = torch.fft.irfft2(product, s=planes.shape[2:])
     return blurred
 
 
-def shrunk(images: Tensor, chance: torch.Generator) -> Tensor:
+def shrunk(images: Tensor, rng: torch.Generator) -> Tensor:
     """Shrink the batch by a factor and enlarge it again: the detail of a small picture."""
-    factor = float(uniform((), 1.3, 3, chance, images))
+    factor = float(uniform((), 1.3, 3, rng, images))
     size = [round(side / factor) for side in images.shape[2:]]
     small = functional.interpolate(images, size, mode="bicubic", antialias=True)
-    back = functional.interpolate(small, images.shape[2:], mode="bicubic", align_corners=False)
-    return back.clamp(0, 1)
+    enlarged = functional.interpolate(small, images.shape[2:], mode="bicubic", align_corners=False)
+    return enlarged.clamp(0, 1)

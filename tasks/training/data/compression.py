@@ -29,7 +29,7 @@ COLOUR_STEPS = (
 _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
-def jpeg(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
+def jpeg(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
     """Pass images through JPEG files of the qualities (B,) from 1 to 100, blocks beginning at 0.
 
     Baseline JPEG without its entropy coder, which loses nothing (ITU T.81); half of the images have
@@ -44,25 +44,25 @@ def jpeg(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
         torch.tensor(steps, dtype=images.dtype, device=images.device)
         for steps in (BRIGHTNESS_STEPS, COLOUR_STEPS)
     )
-    luma = _coded(luma, (luma_table * scale).round().clamp(1, 255))
+    luma = _quantised(luma, (luma_table * scale).round().clamp(1, 255))
     fine = (chroma_table * scale).round().clamp(1, 255)
-    full = _coded(planes[:, 1:], fine)
-    halved = _coded(functional.avg_pool2d(planes[:, 1:], 2), fine)
+    full = _quantised(planes[:, 1:], fine)
+    halved = _quantised(functional.avg_pool2d(planes[:, 1:], 2), fine)
     halved = functional.interpolate(halved, scale_factor=2.0, mode="bilinear", align_corners=False)
-    colours = torch.where(one_in(2, images, chance), halved, full)
+    colours = torch.where(one_in(2, images, rng), halved, full)
     back = torch.einsum(
         "cd,bdhw->bchw", torch.linalg.inv(turn), torch.cat([luma + 128, colours], 1)
     )
     return in_8_bits(back / 255)
 
 
-def jpeg_elsewhere(images: Tensor, quality: Tensor, chance: torch.Generator) -> Tensor:
+def jpeg_elsewhere(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
     """Compress like `jpeg`, but with blocks that begin in the middle of its blocks."""
     shifted = images.roll((3, 5), (2, 3))
-    return jpeg(shifted, quality, chance).roll((-3, -5), (2, 3))
+    return jpeg(shifted, quality, rng).roll((-3, -5), (2, 3))
 
 
-def _coded(planes: Tensor, table: Tensor) -> Tensor:
+def _quantised(planes: Tensor, table: Tensor) -> Tensor:
     """Round the cosine transform of each block of 8 by 8 to the steps (B, 1, 8, 8) of a table."""
     batch, channels, height, width = planes.shape
     cosines = torch.from_numpy(COSINES).to(planes)

@@ -14,26 +14,26 @@ SIDE = 41
 STEPS = 96
 
 
-def kernels(count: int, least: float, most: float, chance: torch.Generator) -> Tensor:
-    """Draw (count, SIDE, SIDE) kernels, sum 1, whose longer extent is `least` to `most` pixels."""
-    return kernels_and_extents(count, least, most, chance)[0]
+def kernels(count: int, shortest: float, longest: float, rng: torch.Generator) -> Tensor:
+    """Draw (count, SIDE, SIDE) kernels, sum 1, whose longer extent is `shortest` to `longest` pixels."""
+    return kernels_and_extents(count, shortest, longest, rng)[0]
 
 
 def kernels_and_extents(
-    count: int, least: float, most: float, chance: torch.Generator
+    count: int, shortest: float, longest: float, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draw kernels like `kernels`, and tell the extent of each in pixels, (count,)."""
 
     def draw(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=chance, device=chance.device)
+        return torch.rand(shape, generator=rng, device=rng.device)
 
     heading = 2 * math.pi * draw(count)
     velocity = torch.stack([heading.cos(), heading.sin()], 1)
     pull, push = 0.7 * draw(count, 1) / STEPS, 10 * draw(count, 1) / STEPS
-    place, places = torch.zeros(count, 2, device=chance.device), []
+    place, places = torch.zeros(count, 2, device=rng.device), []
     for _ in range(STEPS):
         jolted = (draw(count, 1) < 0.2 * draw(count, 1) / 10).to(velocity)
-        random = torch.randn(count, 2, generator=chance, device=chance.device)
+        random = torch.randn(count, 2, generator=rng, device=rng.device)
         velocity = velocity + push * random - pull * place - 2 * jolted * velocity
         velocity = velocity / velocity.norm(dim=1, keepdim=True).clamp(min=1e-6)
         place = place + velocity
@@ -41,14 +41,14 @@ def kernels_and_extents(
     path = torch.stack(places, 1)  # (count, STEPS, 2)
     low, high = path.amin(1, keepdim=True), path.amax(1, keepdim=True)
     extent = (high - low).amax(2, keepdim=True).clamp(min=1e-6)
-    wanted = least + (most - least) * draw(count, 1, 1)
-    points = (path - (low + high) / 2) * wanted / extent
-    return _splat(points, torch.ones(count, STEPS, device=points.device)), wanted.flatten()
+    lengths = shortest + (longest - shortest) * draw(count, 1, 1)
+    points = (path - (low + high) / 2) * lengths / extent
+    return _splat(points, torch.ones(count, STEPS, device=points.device)), lengths.flatten()
 
 
-def ghosts(count: int, chance: torch.Generator) -> Tensor:
+def ghosts(count: int, rng: torch.Generator) -> Tensor:
     """Draw kernels of a point and its second image, 3 to 12 pixels apart."""
-    spans = torch.rand((count, 3), generator=chance, device=chance.device)
+    spans = torch.rand((count, 3), generator=rng, device=rng.device)
     angle, distance, weight = (
         2 * math.pi * spans[:, 0],
         3 + 9 * spans[:, 1],

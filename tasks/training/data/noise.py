@@ -9,29 +9,29 @@ from tasks.training.data.blur import gaussians, spread
 from tasks.training.data.random_draws import uniform
 
 
-def noise(images: Tensor, sigma: Tensor, chance: torch.Generator) -> Tensor:
+def noise(images: Tensor, sigma: Tensor, rng: torch.Generator) -> Tensor:
     """Draw noise of `sigma` (B, 1, 1, 1) of the values: white, grey, correlated or of a sensor."""
     which = torch.multinomial(
         torch.tensor([0.35, 0.1, 0.25, 0.3], device=images.device), len(images), True,
-        generator=chance,
+        generator=rng,
     )  # fmt: skip
     drawn = torch.empty_like(images)
     for kind, draw in enumerate((_white, _grey, _correlated, of_sensor)):
         at = torch.nonzero(which == kind).flatten()
         if len(at):
-            drawn[at] = draw(images[at], chance)
+            drawn[at] = draw(images[at], rng)
     return drawn * sigma / (drawn.std((1, 2, 3), keepdim=True) + 1e-6)
 
 
-def of_sensor(images: Tensor, chance: torch.Generator) -> Tensor:
+def of_sensor(images: Tensor, rng: torch.Generator) -> Tensor:
     """Draw the noise of a sensor under a Bayer mosaic, as it looks after demosaicing.
 
     Poisson and Gaussian noise of the light, each colour seen at its own pixels only and spread
     linearly to the others; then the values' curve, which lifts it in the shadows.
     """
     light = images**GAMMA
-    share = uniform((len(images), 1, 1, 1), 0.05, 1, chance, images)
-    drawn = _white(images, chance) * (share * light + (1 - share) * 0.02).sqrt() * 0.02
+    share = uniform((len(images), 1, 1, 1), 0.05, 1, rng, images)
+    drawn = _white(images, rng) * (share * light + (1 - share) * 0.02).sqrt() * 0.02
     height, width = images.shape[2:]
     row = torch.arange(height, device=images.device)[:, None] % 2
     column = torch.arange(width, device=images.device) % 2
@@ -44,14 +44,14 @@ def of_sensor(images: Tensor, chance: torch.Generator) -> Tensor:
     return (light + spread).clamp(1e-5, 1) ** (1 / GAMMA) - images
 
 
-def _white(images: Tensor, chance: torch.Generator) -> Tensor:
-    return torch.randn(images.shape, generator=chance, device=images.device)
+def _white(images: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.randn(images.shape, generator=rng, device=images.device)
 
 
-def _grey(images: Tensor, chance: torch.Generator) -> Tensor:
-    return _white(images[:, :1], chance).expand_as(images)
+def _grey(images: Tensor, rng: torch.Generator) -> Tensor:
+    return _white(images[:, :1], rng).expand_as(images)
 
 
-def _correlated(images: Tensor, chance: torch.Generator) -> Tensor:
-    kernels = gaussians(uniform((len(images),), 0.3, 1, chance, images))
-    return spread(_white(images, chance), kernels)
+def _correlated(images: Tensor, rng: torch.Generator) -> Tensor:
+    kernels = gaussians(uniform((len(images),), 0.3, 1, rng, images))
+    return spread(_white(images, rng), kernels)

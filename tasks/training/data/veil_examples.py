@@ -16,8 +16,8 @@ from torch.nn import functional
 from storage.enums import Degradation
 from storage.photos import Image
 from tasks.imaging.light import GAMMA
-from tasks.imaging.veil_figures import FIGURES, GRID, LOWEST, SIDE, Maps, figures_of
-from tasks.training.data.augmentations import as_taken, toned
+from tasks.imaging.veil_figures import DARKEST_FIGURES, FIGURES, GRID, SIDE, Maps, figures_of
+from tasks.training.data.augmentations import augmented, toned
 from tasks.training.data.blur import gaussians, spread
 from tasks.training.data.classifier_examples import severity
 from tasks.training.data.compression import in_8_bits, jpeg
@@ -25,17 +25,17 @@ from tasks.training.data.degradations import behind_a_pane
 from tasks.training.data.noise import noise
 from tasks.training.data.random_draws import one_in, uniform
 
-AT_ONCE = 10
+BATCH = 10
 """Photos, of which a whole number of times must be asked for."""
-SHOWN = 1000
+MIN_PROGRESS_COUNT = 1000
 """Photos from which on progress is shown."""
-UNVEILED = 0.45
+CLEAR_SHARE = 0.45
 """Share of the photos before which there is no pane."""
-NEAREST = 0.55
+MIN_PART = 0.55
 """The smallest part of a side that is taken for the whole: a thousand scenes are few."""
-COLOURED = 6
+RGB_FIGURES = 6
 """So many figures of a block come first that have a red, a green and a blue."""
-DARKEST = 2e-3
+MIN_LIGHT = 2e-3
 """Light below which the way back to the values of a file is too steep to learn from."""
 
 
@@ -56,16 +56,15 @@ class Veiled:
         """Return the same on a device."""
         return Veiled(*(getattr(self, field.name).to(device) for field in fields(self)))
 
-    def at(self, which: Tensor, chance: torch.Generator) -> "Veiled":
+    def at(self, which: Tensor, rng: torch.Generator) -> "Veiled":
         """Pick some, turned and mirrored at random, their colours exchanged."""
         turns, mirrored = (
-            int(torch.randint(most, (1,), generator=chance, device=chance.device))
-            for most in (4, 2)
+            int(torch.randint(limit, (1,), generator=rng, device=rng.device)) for limit in (4, 2)
         )
-        colours = torch.randperm(3, generator=chance, device=chance.device)
+        colours = torch.randperm(3, generator=rng, device=rng.device)
         figures, light = self.figures[which].float(), self.light[which][:, colours].float()
         parts = [*torch.split(figures, 3, 1)]
-        parts[:COLOURED] = [part[:, colours] for part in parts[:COLOURED]]
+        parts[:RGB_FIGURES] = [part[:, colours] for part in parts[:RGB_FIGURES]]
         figures, light = (
             torch.rot90(each, turns, (2, 3)).flip([3] * mirrored)
             for each in (torch.cat(parts, 1), light)
@@ -73,7 +72,7 @@ class Veiled:
         return Veiled(figures, light, self.severities[which], self.changes[which])
 
 
-def veiled(squares: Tensor, count: int, chance: torch.Generator) -> Veiled:
+def veiled(squares: Tensor, count: int, rng: torch.Generator) -> Veiled:
     """Make photos of which half are taken through a pane, from uint8 squares (N, 3, S, S)."""
     made = Veiled(  # whole from the start: kept in pieces, they leave the heap in pieces, too
         torch.empty((count, FIGURES, GRID, GRID), dtype=torch.float16),
@@ -81,20 +80,23 @@ def veiled(squares: Tensor, count: int, chance: torch.Generator) -> Veiled:
         torch.empty(count),
         torch.empty(count),
     )
-    for at in track(range(0, count, AT_ONCE), "photos", disable=count < SHOWN):
-        photos, added, changes = _batch(squares, chance)
+    for at in track(range(0, count, BATCH), "photos", disable=count < MIN_PROGRESS_COUNT):
+        photos, added, changes = _batch(squares, rng)
         for number, (photo, light) in enumerate(zip(photos, added, strict=True), at):
             made.figures[number] = _planes(figures_of(_pixels(photo)))
             small = cv2.resize(_pixels(light), (GRID, GRID), interpolation=cv2.INTER_AREA)
             made.light[number] = _planes(np.asarray(small, np.float32))
-        made.changes[at : at + AT_ONCE] = changes
+        made.changes[at : at + BATCH] = changes
     made.severities[:] = severity(Degradation.REFLECTION, made.changes)
     return made
 
 
 def lifted(figures: Tensor, shares: Tensor) -> Tensor:
     """Return the mean colours of blocks without such shares of their darkest light, as in a file."""
-    light = figures[:, :3].clamp(min=0) ** GAMMA - shares * figures[:, LOWEST].clamp(min=0) ** GAMMA
+    light = (
+        figures[:, :3].clamp(min=0) ** GAMMA
+        - shares * figures[:, DARKEST_FIGURES].clamp(min=0) ** GAMMA
+    )
     return _coded(light)
 
 
@@ -104,52 +106,52 @@ def unveiled(veiled: Veiled) -> Tensor:
 
 
 def _coded(light: Tensor) -> Tensor:
-    return light.clamp(min=DARKEST) ** (1 / GAMMA)
+    return light.clamp(min=MIN_LIGHT) ** (1 / GAMMA)
 
 
-def _batch(squares: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _batch(squares: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Make photos, the light that was added to each, and by how much that changed them."""
-    images, others = (_picked(squares, chance) for _ in range(2))
-    images, others = toned(as_taken(images, chance), chance), toned(others, chance)
-    there = uniform((AT_ONCE, 1, 1, 1), 0, 1, chance, images) > UNVEILED
-    both, scene = behind_a_pane(images, others, chance)
+    images, others = (_random_scenes(squares, rng) for _ in range(2))
+    images, others = toned(augmented(images, rng), rng), toned(others, rng)
+    there = uniform((BATCH, 1, 1, 1), 0, 1, rng, images) > CLEAR_SHARE
+    both, scene = behind_a_pane(images, others, rng)
     both = torch.where(there, both, scene)
     frame = (squares.shape[2] - SIDE) // 2  # blur goes round at the border
     inside = (..., slice(frame, frame + SIDE), slice(frame, frame + SIDE))
     added = (both**GAMMA - scene**GAMMA).clamp(min=0)[inside]
     changes = (both - scene)[inside].square().mean((1, 2, 3)).sqrt()
-    return in_8_bits(_as_saved(both, chance))[inside], added, changes
+    return in_8_bits(_as_saved(both, rng))[inside], added, changes
 
 
-def _picked(squares: Tensor, chance: torch.Generator) -> Tensor:
-    which = torch.randint(len(squares), (AT_ONCE,), generator=chance)
+def _random_scenes(squares: Tensor, rng: torch.Generator) -> Tensor:
+    which = torch.randint(len(squares), (BATCH,), generator=rng)
     images = squares[which].float() / 255
-    images = torch.where(one_in(2, images, chance), images.flip(3), images)
-    images = torch.where(one_in(4, images, chance), torch.rot90(images, 1, (2, 3)), images)
-    nearer = torch.cat([_part(image[None], chance) for image in images])
-    return torch.where(one_in(1.6, images, chance), nearer, images)
+    images = torch.where(one_in(2, images, rng), images.flip(3), images)
+    images = torch.where(one_in(4, images, rng), torch.rot90(images, 1, (2, 3)), images)
+    parts = torch.cat([_part(image[None], rng) for image in images])
+    return torch.where(one_in(1.6, images, rng), parts, images)
 
 
-def _part(image: Tensor, chance: torch.Generator) -> Tensor:
+def _part(image: Tensor, rng: torch.Generator) -> Tensor:
     """Cut a smaller square anywhere, and enlarge it: as if taken from nearer."""
     whole = image.shape[2]
-    side = int(uniform((), NEAREST, 1, chance, image) * whole)
-    top, left = torch.randint(whole - side + 1, (2,), generator=chance).tolist()
+    side = int(uniform((), MIN_PART, 1, rng, image) * whole)
+    top, left = torch.randint(whole - side + 1, (2,), generator=rng).tolist()
     part = image[..., top : top + side, left : left + side]
     enlarged = functional.interpolate(part, (whole, whole), mode="bicubic", align_corners=False)
     return enlarged.clamp(0, 1)
 
 
-def _as_saved(images: Tensor, chance: torch.Generator) -> Tensor:
+def _as_saved(images: Tensor, rng: torch.Generator) -> Tensor:
     """Make some photos noisy, some soft, and compress some."""
-    sigma = uniform((AT_ONCE, 1, 1, 1), 0, 5, chance, images) / 255
-    images = torch.where(
-        one_in(3, images, chance), images + noise(images, sigma, chance), images
-    ).clamp(0, 1)
-    soft = spread(images, gaussians(uniform((AT_ONCE,), 0.4, 2, chance, images))).clamp(0, 1)
-    images = torch.where(one_in(6, images, chance), soft, images)
-    quality = uniform((AT_ONCE,), 60, 98, chance, images)
-    return torch.where(one_in(3, images, chance), jpeg(images, quality, chance), images)
+    sigma = uniform((BATCH, 1, 1, 1), 0, 5, rng, images) / 255
+    images = torch.where(one_in(3, images, rng), images + noise(images, sigma, rng), images).clamp(
+        0, 1
+    )
+    soft = spread(images, gaussians(uniform((BATCH,), 0.4, 2, rng, images))).clamp(0, 1)
+    images = torch.where(one_in(6, images, rng), soft, images)
+    quality = uniform((BATCH,), 60, 98, rng, images)
+    return torch.where(one_in(3, images, rng), jpeg(images, quality, rng), images)
 
 
 def _pixels(planes: Tensor) -> Image:

@@ -14,11 +14,11 @@ from tasks.imaging.jpeg_dct import BLOCK, COSINES
 
 WIDTHS = (24, 48, 64, 96)
 """Channels at a half, a quarter, an eighth and a sixteenth of the crop's size."""
-FAINTEST = 1 / 255
+EPSILON = 1 / 255
 """What is weaker than a step of the file counts as nothing."""
 SHARPNESS = 16.0
 """By which fine detail is multiplied, so that noise of a step or two is seen beside the scene."""
-LEAST_WEIGHT = 1e-3
+MIN_WEIGHT = 1e-3
 """Of a place, so that a photo in which no place tells anything still has a verdict."""
 
 
@@ -56,11 +56,11 @@ class EvidenceNet(nn.Module):
             fine = torch.tanh(SHARPNESS * (crops - functional.avg_pool2d(framed, 3, 1)))
             grey = crops.mean(1, keepdim=True)
             blocks = functional.conv2d(grey, self.cosines, stride=BLOCK)  # (B, 64, H/8, W/8)
-            strengths = torch.log(blocks.abs() + FAINTEST)
+            strengths = torch.log(blocks.abs() + EPSILON)
         seen = torch.cat([self.detail(fine), self.frequencies(strengths)], 1)  # (B, 128, H/8, W/8)
-        opinions, importance = self.together(seen).chunk(2, 1)
-        weights = functional.softplus(importance.float()) + LEAST_WEIGHT
-        return (weights * opinions.float()).mean((2, 3)), weights.mean((2, 3))
+        votes, importance = self.together(seen).chunk(2, 1)
+        weights = functional.softplus(importance.float()) + MIN_WEIGHT
+        return (weights * votes.float()).mean((2, 3)), weights.mean((2, 3))
 
 
 def severities(votes: Tensor, weights: Tensor) -> Tensor:

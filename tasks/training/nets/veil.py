@@ -10,8 +10,8 @@ from tasks.imaging.veil_figures import FIGURES
 
 WIDTHS = (40, 64, 96, 128)
 """Channels at one, two, four and eight blocks a place."""
-DROPPED, HIDDEN = 0.2, 32
-LITTLE = -1.0
+DROPOUT, HIDDEN = 0.2, 32
+INITIAL_LOGIT = -1.0
 """The logit of the share that an untaught net takes for the pane's light."""
 
 
@@ -40,8 +40,8 @@ class ReflectionNet(nn.Module):
         self.from_fine = nn.Conv2d(fine, finest, 1)
         self.leave = nn.Conv2d(finest, 3, 1)
         self.say = nn.Sequential(
-            nn.Dropout(DROPPED), nn.Linear(2 * coarse + 2 * fine, HIDDEN), nn.ReLU(),
-            nn.Dropout(DROPPED), nn.Linear(HIDDEN, 1),
+            nn.Dropout(DROPOUT), nn.Linear(2 * coarse + 2 * fine, HIDDEN), nn.ReLU(),
+            nn.Dropout(DROPOUT), nn.Linear(HIDDEN, 1),
         )  # fmt: skip
 
     def forward(self, figures: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,10 +50,10 @@ class ReflectionNet(nn.Module):
         middle = self.down_middle(self.to_middle(fine))  # (B, 96, 14, 14)
         coarse = self.coarse(self.to_coarse(middle))  # (B, 128, 7, 7)
         coarse = torch.relu(coarse + self.everywhere(coarse.mean((2, 3)))[:, :, None, None])
-        middle = self.up_middle(torch.relu(middle + _twice(self.from_coarse(coarse))))
-        fine = self.up_fine(torch.relu(fine + _twice(self.from_middle(middle))))
-        finest = torch.relu(finest + _twice(self.from_fine(fine)))
-        shares = torch.sigmoid(self.leave(finest) + LITTLE)
+        middle = self.up_middle(torch.relu(middle + _enlarged(self.from_coarse(coarse))))
+        fine = self.up_fine(torch.relu(fine + _enlarged(self.from_middle(middle))))
+        finest = torch.relu(finest + _enlarged(self.from_fine(fine)))
+        shares = torch.sigmoid(self.leave(finest) + INITIAL_LOGIT)
         seen = [pool for each in (coarse, fine) for pool in (each.mean((2, 3)), each.amax((2, 3)))]
         return shares, self.say(torch.cat(seen, 1))
 
@@ -75,5 +75,5 @@ def _layer(entering: int, width: int, stride: int = 1, size: int = 3) -> tuple[n
     return convolution, nn.BatchNorm2d(width), nn.ReLU()
 
 
-def _twice(planes: Tensor) -> Tensor:
+def _enlarged(planes: Tensor) -> Tensor:
     return functional.interpolate(planes, scale_factor=2.0)

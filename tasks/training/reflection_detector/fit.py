@@ -25,9 +25,9 @@ from tasks.training.reflection_detector import yoso as segmenter
 
 DETECTOR, SEGMENTER = "reflection-detector.pt", "reflection-segmenter.safetensors"
 """What a fit makes, for the settings of these names."""
-LEAST_SIDE = 400
+MIN_SIDE = 400
 """Pixels of a photo's shorter side; one that had to be enlarged more is not sharp."""
-MOST_PHOTOS = 2000
+MAX_PHOTOS = 2000
 """They are held in memory, 2 MB each."""
 IMAGES_OF_PHOTO = 2
 """That are laid for the detector, which ultralytics varies further; the segmenter has new ones in
@@ -64,7 +64,7 @@ SMOKE = Size(80, 8, 192, 128, Net(16, 8, 32, 32, 16, 1), 1e-3, "yolov8n-seg")
 
 
 def fit(
-    folder: Path, out: Path, size: Size, tell: Callable[[str], None], *,
+    folder: Path, out: Path, size: Size, report: Callable[[str], None], *,
     yolo: str | None = None, yoso: Path | None = None,
 ) -> tuple[Path, Path]:  # fmt: skip
     """Fit both to the photos below a folder; return what the settings take.
@@ -82,22 +82,24 @@ def fit(
     if all(file.is_file() for file in made):
         return made
     pool = photos(folder, size.photo_side)
-    tell(f"{len(pool.fitted)} photos to fit to, {len(pool.held_out)} held out, on {device}")
+    report(f"{len(pool.fitted)} photos to fit to, {len(pool.held_out)} held out, on {device}")
     if not made[1].is_file():
-        work = segmenter.segmenting(
+        work = segmenter.segmenter_objective(
             pool, size.crop_side, size.batch, size.net, size.rate, yoso, device
         )
         _write(
-            segmenter.fit(work, size.steps, out / "yoso.pt", device, _of("segmenter", tell)),
+            segmenter.fit(
+                work, size.steps, out / "yoso.pt", device, _prefixed("segmenter", report)
+            ),
             made[1],
         )
     if not made[0].is_file():
-        side, seen = size.photo_side - MARGIN, size.steps * size.batch
-        images = min(IMAGES_OF_PHOTO * len(pool.fitted), seen)
-        data = detector.lay(pool, out / "images", images, side)
+        side, images_seen = size.photo_side - MARGIN, size.steps * size.batch
+        images = min(IMAGES_OF_PHOTO * len(pool.fitted), images_seen)
+        data = detector.write_images(pool, out / "images", images, side)
         fitted = detector.fit(
-            yolo or size.detector, data, max(1, round(seen / images)), side, size.batch, device,
-            _of("detector", tell),
+            yolo or size.detector, data, max(1, round(images_seen / images)), side, size.batch, device,
+            _prefixed("detector", report),
         )  # fmt: skip
         atomic_files.sync(fitted)
         atomic_files.rename(fitted, made[0])
@@ -113,7 +115,7 @@ def photos(folder: Path, side: int) -> Pool:
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     parts: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for path in paths[:: max(1, -(-len(paths) // MOST_PHOTOS))]:
+    for path in paths[:: max(1, -(-len(paths) // MAX_PHOTOS))]:
         if (square := _square(path, side)) is not None:
             parts[is_held_out(path)].append(square)
     if not all(parts):
@@ -129,7 +131,7 @@ def _square(path: Path, side: int) -> Tensor | None:
     """Read a photo as (3, side, side), uint8; None if it is too small or cannot be read."""
     try:
         with Pictures.open(path) as picture:
-            if min(picture.size) < min(LEAST_SIDE, side):
+            if min(picture.size) < min(MIN_SIDE, side):
                 return None
             picture.draft("RGB", (2 * side, 2 * side))  # a JPEG file is shrunk while it is read
             upright = ImageOps.exif_transpose(picture).convert("RGB")
@@ -139,8 +141,8 @@ def _square(path: Path, side: int) -> Tensor | None:
     return torch.from_numpy(np.array(square).transpose(2, 0, 1).copy())
 
 
-def _of(name: str, tell: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda words: tell(f"{name}: {words}")
+def _prefixed(name: str, report: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda line: report(f"{name}: {line}")
 
 
 def _write(weights: dict[str, Tensor], file: Path) -> None:

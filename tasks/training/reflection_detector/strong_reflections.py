@@ -18,17 +18,17 @@ from tasks.training.data.degradations import MARGIN, Batch, crops, cut, reflecte
 from tasks.training.data.noise import noise
 from tasks.training.data.random_draws import log_uniform, one_in, patches, uniform
 
-HIDES = 0.6
+HIDING_SHARE = 0.6
 """Of the light: where a reflection gives more of it, the scene behind has less than 0.7 times its
 light and contrast, and is taken to be hidden."""
-BURNT = 1.1
+WHITE_LIGHT = 1.1
 """Times the brightest light that a file holds: where scene and reflection together give more, both
 are white."""
-LEAST_ADDED = 0.02, 0.3
+MIN_ADDED = 0.02, 0.3
 """Of that light: a reflection's where it may drown the scene, and where it may burn it."""
-LOOKED_OVER = 4
+BLUR_SIGMA = 4
 """Pixels (sigma) over which both are told: a dark leaf in a bright sky is hidden, too."""
-MOST_SHAPES = 4
+MAX_SHAPES = 4
 """Ellipses and rectangles in an image."""
 
 
@@ -42,76 +42,78 @@ class Scenes:
     """(B, 1, H, W), 1 where a reflection hides the scene, else 0."""
 
 
-def make(tiles: Tensor, count: int, side: int, chance: torch.Generator) -> Scenes:
+def make(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Scenes:
     """Cut `count` crops of `side` pixels out of uint8 tiles (N, 3, S, S), and reflect in them.
 
     About one in five has no strong reflection, and half of all have a weak one that is no part of
     the mask: what can be seen through must not be painted over.
     """
-    images, others = (crops(tiles, count, side + MARGIN, chance) for _ in range(2))
-    weak = reflected(images, crops(tiles, count, side + MARGIN, chance), chance)
-    images = torch.where(one_in(2, images, chance), weak, images)
+    images, others = (crops(tiles, count, side + MARGIN, rng) for _ in range(2))
+    weak = reflected(images, crops(tiles, count, side + MARGIN, rng), rng)
+    images = torch.where(one_in(2, images, rng), weak, images)
     scene = images**GAMMA
-    light = _shape(images, chance) * _shown(others, chance)
-    light = torch.where(one_in(5, images, chance), 0.0, light)
+    light = _shapes(images, rng) * _reflected_light(others, rng)
+    light = torch.where(one_in(5, images, rng), 0.0, light)
     masks = _hidden(scene, light).to(images)
-    seen = (scene + light).clamp(0, 1) ** (1 / GAMMA)
-    sigma = uniform((count, 1, 1, 1), 0, 4, chance, images) / 255
-    seen = (seen + noise(seen, sigma, chance)).clamp(0, 1)
-    coded = jpeg(seen, uniform((count,), 70, 98, chance, images), chance)
-    made = torch.where(one_in(2, images, chance), coded, in_8_bits(seen))
-    inside = cut(Batch(masks, made), side, chance)
-    return Scenes(inside.spoilt, inside.clean)
+    degraded = (scene + light).clamp(0, 1) ** (1 / GAMMA)
+    sigma = uniform((count, 1, 1, 1), 0, 4, rng, images) / 255
+    degraded = (degraded + noise(degraded, sigma, rng)).clamp(0, 1)
+    coded = jpeg(degraded, uniform((count,), 70, 98, rng, images), rng)
+    made = torch.where(one_in(2, images, rng), coded, in_8_bits(degraded))
+    inside = cut(Batch(masks, made), side, rng)
+    return Scenes(inside.degraded, inside.clean)
 
 
-def _shown(others: Tensor, chance: torch.Generator) -> Tensor:
+def _reflected_light(others: Tensor, rng: torch.Generator) -> Tensor:
     """Give the light that is reflected: of a lamp or the sky, nearly even, or of a bright scene."""
     count = len(others)
-    colour = uniform((count, 3, 1, 1), 0.7, 1, chance, others)
-    even = colour * log_uniform((count, 1, 1, 1), 0.5, 4, chance, others)
-    veil = uniform((count, 1, 1, 1), 0.05, 0.4, chance, others)
-    scene = veil + others**GAMMA * log_uniform((count, 1, 1, 1), 0.7, 4, chance, others)
-    double = spread(scene, motion_kernels.ghosts(count, chance).to(others))
-    scene = torch.where(one_in(3, others, chance), double, scene)
-    scene = spread(scene, gaussians(uniform((count,), 0.3, 4, chance, others)))
-    return torch.where(one_in(2, others, chance), even, colour * scene.clamp(min=0))
+    colour = uniform((count, 3, 1, 1), 0.7, 1, rng, others)
+    even = colour * log_uniform((count, 1, 1, 1), 0.5, 4, rng, others)
+    veil = uniform((count, 1, 1, 1), 0.05, 0.4, rng, others)
+    scene = veil + others**GAMMA * log_uniform((count, 1, 1, 1), 0.7, 4, rng, others)
+    doubled = spread(scene, motion_kernels.ghosts(count, rng).to(others))
+    scene = torch.where(one_in(3, others, rng), doubled, scene)
+    scene = spread(scene, gaussians(uniform((count,), 0.3, 4, rng, others)))
+    return torch.where(one_in(2, others, rng), even, colour * scene.clamp(min=0))
 
 
-def _shape(images: Tensor, chance: torch.Generator) -> Tensor:
+def _shapes(images: Tensor, rng: torch.Generator) -> Tensor:
     """Give where light is reflected, (B, 1, H, W) in [0, 1]: some shapes, or patches of any form."""
-    formless = (8 * (patches(images, 4, chance) - 0.7)).clamp(0, 1)
+    formless = (8 * (patches(images, 4, rng) - 0.7)).clamp(0, 1)
     shapes = torch.zeros_like(formless)
-    for number in range(MOST_SHAPES):
-        there = one_in(1 + 0.7 * number, images, chance)
-        shapes = torch.where(there, torch.maximum(shapes, _round_or_square(images, chance)), shapes)
-    return torch.where(one_in(3, images, chance), formless, shapes)
+    for number in range(MAX_SHAPES):
+        drawn = one_in(1 + 0.7 * number, images, rng)
+        shapes = torch.where(
+            drawn, torch.maximum(shapes, _ellipse_or_rectangle(images, rng)), shapes
+        )
+    return torch.where(one_in(3, images, rng), formless, shapes)
 
 
-def _round_or_square(images: Tensor, chance: torch.Generator) -> Tensor:
+def _ellipse_or_rectangle(images: Tensor, rng: torch.Generator) -> Tensor:
     """Draw an ellipse or a rectangle in each image, turned, with a soft border, (B, 1, H, W)."""
     count, _, height, width = images.shape
     down, across = torch.meshgrid(
         torch.linspace(-1, 1, height, device=images.device),
         torch.linspace(-1, 1, width, device=images.device), indexing="ij",
     )  # fmt: skip
-    x, y = (at - uniform((count, 1, 1, 1), -0.9, 0.9, chance, images) for at in (across, down))
-    turn = uniform((count, 1, 1, 1), 0, math.pi, chance, images)
-    radius = log_uniform((count, 1, 1, 1), 0.03, 0.5, chance, images)
-    longer = uniform((count, 1, 1, 1), 1, 2.5, chance, images)
-    along = (x * turn.cos() + y * turn.sin()) / (radius * longer)
+    x, y = (at - uniform((count, 1, 1, 1), -0.9, 0.9, rng, images) for at in (across, down))
+    turn = uniform((count, 1, 1, 1), 0, math.pi, rng, images)
+    radius = log_uniform((count, 1, 1, 1), 0.03, 0.5, rng, images)
+    aspect = uniform((count, 1, 1, 1), 1, 2.5, rng, images)
+    along = (x * turn.cos() + y * turn.sin()) / (radius * aspect)
     beside = (y * turn.cos() - x * turn.sin()) / radius
-    power = torch.where(one_in(2, images, chance), 2.0, 8.0)
+    power = torch.where(one_in(2, images, rng), 2.0, 8.0)
     distance = (along.abs() ** power + beside.abs() ** power) ** (1 / power)  # 1 on the border
-    softness = log_uniform((count, 1, 1, 1), 0.01, 0.15, chance, images)
+    softness = log_uniform((count, 1, 1, 1), 0.01, 0.15, rng, images)
     return ((1 - distance) * radius / softness + 0.5).clamp(0, 1)
 
 
 def _hidden(scene: Tensor, light: Tensor) -> Tensor:
     """Tell where reflected light leaves nothing to be seen of the scene's, (B, 1, H, W) bool."""
-    sigmas = torch.full((len(scene),), float(LOOKED_OVER), device=scene.device)
+    sigmas = torch.full((len(scene),), float(BLUR_SIGMA), device=scene.device)
     own, added = (
         spread(planes.mean(1, keepdim=True), gaussians(sigmas)).clamp(min=0)
         for planes in (scene, light)
     )
-    drowned = (added > HIDES * (own + added)) & (added > LEAST_ADDED[0])
-    return drowned | ((own + added > BURNT) & (added > LEAST_ADDED[1]))
+    outshone = (added > HIDING_SHARE * (own + added)) & (added > MIN_ADDED[0])
+    return outshone | ((own + added > WHITE_LIGHT) & (added > MIN_ADDED[1]))

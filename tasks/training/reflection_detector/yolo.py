@@ -15,26 +15,26 @@ from torch import Tensor
 from storage.errors import WeightsMissing
 from tasks.paper.detectors import yolo
 from tasks.training.data.photo_pool import Pool
-from tasks.training.fit import SEED
+from tasks.training.objectives import SEED
 from tasks.training.reflection_detector import strong_reflections
 
 NAME = "reflection"
 """What the detector calls them, as the settings expect it."""
 TOLERANCE = 1.0
 """Pixels by which a polygon may leave the outline of its reflection."""
-LEAST_AREA = 20
+MIN_AREA = 20
 """Pixels of a reflection that a detector is asked to find."""
-FEWEST_HELD_OUT = 8
+MIN_HELD_OUT = 8
 """Images on which a fit is reported."""
-LOADERS = 8
+LOADER_PROCESSES = 8
 """Processes that read images for a GPU."""
 
 
 def fit(
-    begin: str, data: Path, epochs: int, side: int, batch: int, device: torch.device,
-    tell: Callable[[str], None],
+    weights: str, data: Path, epochs: int, side: int, batch: int, device: torch.device,
+    report: Callable[[str], None],
 ) -> Path:  # fmt: skip
-    """Fit a YOLO to what `lay` laid, in the folder `yolo` beside it; return its file.
+    """Fit a YOLO to what `write_images` laid, in the folder `yolo` beside it; return its file.
 
     Begins with an architecture that ultralytics knows by this name or a file, or with weights; if
     it was stopped, goes on from there.
@@ -46,39 +46,39 @@ def fit(
     folder = data.parents[1].absolute()
     last = folder / "yolo/weights/last.pt"
 
-    def told(trainer: Any) -> None:
+    def report_epoch(trainer: Any) -> None:
         figures = {name.partition("/")[2]: value for name, value in trainer.metrics.items()}
-        tell(
+        report(
             f"epoch {trainer.epoch + 1} of {epochs}, mAP50 {figures.get('mAP50(B)', 0):.3f} of boxes"
         )
 
     with yolo.undisturbed():
-        net = _net(str(last) if last.is_file() else begin)
-        net.add_callback("on_model_save", told)
+        net = _net(str(last) if last.is_file() else weights)
+        net.add_callback("on_model_save", report_epoch)
         net.train(
             data=str(data), epochs=epochs, imgsz=side, batch=batch, device=device, seed=SEED,
-            workers=0 if device.type == "cpu" else LOADERS, amp=device.type == "cuda",
+            workers=0 if device.type == "cpu" else LOADER_PROCESSES, amp=device.type == "cuda",
             resume=last.is_file(), project=str(folder), name="yolo", exist_ok=True, plots=False,
             verbose=False,
         )  # fmt: skip
     return folder / "yolo/weights/best.pt"
 
 
-def _net(begin: str) -> Any:
-    file = Path(begin)
+def _net(weights: str) -> Any:
+    file = Path(weights)
     if file.is_file():
         return yolo.library().YOLO(str(file.absolute()))
     try:
         if file.suffix:  # or it would be fetched
             raise FileNotFoundError
-        return yolo.library().YOLO(f"{begin}.yaml")
+        return yolo.library().YOLO(f"{weights}.yaml")
     except FileNotFoundError as error:
         raise WeightsMissing(
-            f"{begin} is no file, and ultralytics has no architecture of this name"
+            f"{weights} is no file, and ultralytics has no architecture of this name"
         ) from error
 
 
-def lay(pool: Pool, folder: Path, count: int, side: int) -> Path:
+def write_images(pool: Pool, folder: Path, count: int, side: int) -> Path:
     """Write `count` images and their labels as ultralytics reads them; return the file that names them.
 
     A line of a label is a class and a polygon, in shares of width and height. What was laid before
@@ -87,25 +87,25 @@ def lay(pool: Pool, folder: Path, count: int, side: int) -> Path:
     data = folder / "data.yaml"
     if data.is_file():
         return data
-    chance = torch.Generator().manual_seed(SEED)
-    _lay(pool.fitted, folder, "train", count, side, chance)
-    _lay(pool.held_out, folder, "val", max(FEWEST_HELD_OUT, count // 10), side, chance)
+    rng = torch.Generator().manual_seed(SEED)
+    _write_part(pool.fitted, folder, "train", count, side, rng)
+    _write_part(pool.held_out, folder, "val", max(MIN_HELD_OUT, count // 10), side, rng)
     place = json.dumps(str(folder.absolute()))
     data.write_text(f"path: {place}\ntrain: images/train\nval: images/val\nnames: [{NAME}]\n")
     return data
 
 
-def _lay(
-    tiles: Tensor, folder: Path, part: str, count: int, side: int, chance: torch.Generator
+def _write_part(
+    tiles: Tensor, folder: Path, part: str, count: int, side: int, rng: torch.Generator
 ) -> None:
     images, labels = (folder / kind / part for kind in ("images", "labels"))
     images.mkdir(parents=True, exist_ok=True)
     labels.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        made = strong_reflections.make(tiles, 1, side, chance)
-        pixels = (255 * made.images[0].permute(1, 2, 0)).round().to(torch.uint8).numpy()
+        scenes = strong_reflections.make(tiles, 1, side, rng)
+        pixels = (255 * scenes.images[0].permute(1, 2, 0)).round().to(torch.uint8).numpy()
         Pictures.fromarray(pixels).save(images / f"{number:06}.png", compress_level=1)
-        lines = [_line(outline) for outline in outlines(made.masks[0, 0].numpy())]
+        lines = [_line(outline) for outline in outlines(scenes.masks[0, 0].numpy())]
         (labels / f"{number:06}.txt").write_text("".join(lines))
 
 
@@ -119,6 +119,6 @@ def outlines(mask: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
         (mask > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
     )
     for outline in found:
-        if cv2.contourArea(outline) >= LEAST_AREA:
+        if cv2.contourArea(outline) >= MIN_AREA:
             corners = cv2.approxPolyDP(outline, TOLERANCE, True)[:, 0]
             yield (corners + 0.5) / np.array(mask.shape[::-1])

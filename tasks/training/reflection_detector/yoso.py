@@ -14,50 +14,55 @@ from tasks.paper.detectors.reflections import LEAST_SCORE
 from tasks.paper.nets.segments import region_of
 from tasks.paper.nets.yoso import TEMPERATURE, Net, Normed, Proposals, YosoNet, sizes, unframed
 from tasks.training.data.photo_pool import Pool
-from tasks.training.fit import SEED, Fit, Work
+from tasks.training.fit import Fit
+from tasks.training.objectives import SEED, Objective
 from tasks.training.reflection_detector import strong_reflections
 from tasks.training.reflection_detector.strong_reflections import Scenes
 
-LOOKED_AT = 32
+REPORT_IMAGES = 32
 """Held-out images on which a fit is reported."""
 REPORTS = 20
 """In a fit; after each of them, it may be stopped and goes on from there."""
 
 
 def fit(
-    work: Work, steps: int, kept: Path, device: torch.device, tell: Callable[[str], None]
-) -> dict[str, Tensor]:
-    """Fit for so many steps, going on from the file `kept` if it is there; return the weights."""
-    fit = Fit(work, device)
-    if kept.is_file():
-        fit.load(kept)
-    while fit.step < steps:
-        fit.take(steps)
-        if fit.step % -(-steps // REPORTS) == 0 or fit.step == steps:
-            fit.save(kept)
-            tell(f"step {fit.step} of {steps}, {fit.report()} on photos that were held out")
-    return frozen(fit.average)
-
-
-def segmenting(
-    pool: Pool, side: int, count: int, net: Net, rate: float, begin: Path | None,
+    objective: Objective,
+    steps: int,
+    state_file: Path,
     device: torch.device,
-) -> Work:  # fmt: skip
+    report: Callable[[str], None],
+) -> dict[str, Tensor]:
+    """Fit for so many steps, going on from the file `state_file` if it is there; return the weights."""
+    fit = Fit(objective, device)
+    if state_file.is_file():
+        fit.load(state_file)
+    while fit.step < steps:
+        fit.take_step(steps)
+        if fit.step % -(-steps // REPORTS) == 0 or fit.step == steps:
+            fit.save(state_file)
+            report(f"step {fit.step} of {steps}, {fit.report()} on photos that were held out")
+    return inference_weights(fit.average)
+
+
+def segmenter_objective(
+    pool: Pool, side: int, count: int, net: Net, rate: float, weights: Path | None,
+    device: torch.device,
+) -> Objective:  # fmt: skip
     """Learn which pixels are hidden, on crops of `side` pixels, a multiple of 32.
 
     Begins from nothing, or from a file: then its sizes count, and `net` only gives the classes.
     """
     tiles = pool.fitted.to(device)
-    chance = torch.Generator(device).manual_seed(SEED)
-    fixed = strong_reflections.make(pool.held_out.to(device), LOOKED_AT, side, chance)
+    rng = torch.Generator(device).manual_seed(SEED)
+    fixed = strong_reflections.make(pool.held_out.to(device), REPORT_IMAGES, side, rng)
 
-    def of_new(net: nn.Module, chance: torch.Generator) -> Tensor:
-        return loss(net, strong_reflections.make(tiles, count, side, chance))
+    def batch_loss(net: nn.Module, rng: torch.Generator) -> Tensor:
+        return loss(net, strong_reflections.make(tiles, count, side, rng))
 
     def report(net: nn.Module) -> str:
         return f"intersection over union {overlap(net, fixed):.3f}"
 
-    return Work(partial(begun, net, begin), of_new, report, rate)
+    return Objective(partial(initial_net, net, weights), batch_loss, report, rate)
 
 
 def loss(net: nn.Module, scenes: Scenes) -> Tensor:
@@ -69,12 +74,12 @@ def loss(net: nn.Module, scenes: Scenes) -> Tensor:
     assert isinstance(net, YosoNet)
     targets = functional.avg_pool2d(scenes.masks, 4)  # (B, 1, H/4, W/4)
     rounds = [
-        _of_masks(made, targets) + _of_classes(made, targets) for made in net.rounds(scenes.images)
+        _mask_loss(made, targets) + _class_loss(made, targets) for made in net.rounds(scenes.images)
     ]
     return torch.stack(rounds).mean()
 
 
-def _of_masks(made: Proposals, targets: Tensor) -> Tensor:
+def _mask_loss(made: Proposals, targets: Tensor) -> Tensor:
     """Compare the union with the target: cross-entropy, and Dice, for which size does not matter.
 
     In the union a pixel is what the proposal says of it that is surest to have it.
@@ -86,7 +91,7 @@ def _of_masks(made: Proposals, targets: Tensor) -> Tensor:
     return entropy + (1 - (2 * both + 1) / (all_ + 1)).mean()
 
 
-def _of_classes(made: Proposals, targets: Tensor) -> Tensor:
+def _class_loss(made: Proposals, targets: Tensor) -> Tensor:
     """Ask of each proposal whether most of what it drew is reflection; drawing nothing is not.
 
     The loss counts as much as if the logits were not divided by the temperature, which makes its
@@ -108,30 +113,30 @@ def overlap(net: nn.Module, scenes: Scenes) -> float:
     return both / max(1, either)
 
 
-def begun(net: Net, begin: Path | None) -> YosoNet:
+def initial_net(net: Net, weights: Path | None) -> YosoNet:
     """Build a net with random weights, or with those of a file that do not depend on its classes.
 
     Raises:
         WeightsMissing, WeightsWrong: the file is not there, or holds no YOSO.
 
     """
-    if begin is None:
-        return thawed(YosoNet(net))
-    given = opened(begin)
+    if weights is None:
+        return with_batch_norm(YosoNet(net))
+    state = opened(weights)
     try:
-        made = YosoNet(sizes(given)._replace(classes=net.classes))
+        made = YosoNet(sizes(state)._replace(classes=net.classes))
         own = made.state_dict()
-        alike = {name: v for name, v in given.items() if own[name].shape == v.shape}
+        alike = {name: v for name, v in state.items() if own[name].shape == v.shape}
     except KeyError as error:
-        raise WeightsWrong(f"{begin} holds no YOSO: {error}") from error
+        raise WeightsWrong(f"{weights} holds no YOSO: {error}") from error
     made.load_state_dict(own | alike)
     return made
 
 
-def thawed(net: YosoNet) -> YosoNet:
+def with_batch_norm(net: YosoNet) -> YosoNet:
     """Let a net that begins from nothing learn the statistics of its normalisations.
 
-    They are named and used alike in both, so that `frozen` finds them.
+    They are named and used alike in both, so that `inference_weights` finds them.
     """
     for module in net.modules():
         if isinstance(module, Normed):
@@ -139,7 +144,7 @@ def thawed(net: YosoNet) -> YosoNet:
     return net
 
 
-def frozen(net: nn.Module) -> dict[str, Tensor]:
+def inference_weights(net: nn.Module) -> dict[str, Tensor]:
     """Give the weights as YOSO's files have them, with the statistics as they were learnt."""
     counts = {
         f"{name}.norm.num_batches_tracked"

@@ -5,9 +5,9 @@ import pytest
 import skimage.data
 
 from tasks.imaging import degrade
-from tasks.imaging.cepstrum import NOTHING, echoes, ghost_weight
+from tasks.imaging.cepstrum import NO_ECHO, echoes, ghost_weight
 from tasks.imaging.evidence import measure, views_of
-from tasks.imaging.kernels import disc, double, streak
+from tasks.imaging.kernels import gaussian, ghost_kernel, streak
 from tasks.imaging.light import luma
 
 
@@ -74,7 +74,7 @@ def test_a_ghost_is_weighed_through_compression(astronaut):
 
 
 def test_small_images_have_no_echoes_and_tiny_ones_no_evidence():
-    assert echoes(np.zeros((100, 500), np.float32)) == (NOTHING, NOTHING)
+    assert echoes(np.zeros((100, 500), np.float32)) == (NO_ECHO, NO_ECHO)
     assert views_of(np.zeros((15, 999), np.float32)) == []
 
 
@@ -85,7 +85,7 @@ def test_views_are_bounded_and_begin_at_blocks():
     assert all(view[0, 0] % 1500 % 8 == 0 for view in views)
 
 
-@pytest.mark.parametrize("kernel", [streak(15.4, 33), double(-7, 4, 0.4), disc(2.2)])
+@pytest.mark.parametrize("kernel", [streak(15.4, 33), ghost_kernel(-7, 4, 0.4), gaussian(2.2)])
 def test_kernels_keep_the_light(kernel):
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
     assert kernel.shape[0] % 2 == kernel.shape[1] % 2 == 1

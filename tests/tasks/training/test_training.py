@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="fitting needs torch, which `make te
 from storage.enums import Category, Degradation
 from tasks.imaging.veil_figures import FIGURES, GRID
 from tasks.lite import fusion
-from tasks.training import export, fit, fit_fusion, pack, targets, testset
+from tasks.training import export, fit, fit_fusion, objectives, pack, targets, testset
 from tasks.training.data import (
     augmentations,
     classifier_examples,
@@ -38,7 +38,7 @@ def tiles():
     return torch.from_numpy(np.stack(cut).transpose(0, 3, 1, 2).copy())
 
 
-def chance(seed=1):
+def rng(seed=1):
     return torch.Generator().manual_seed(seed)
 
 
@@ -48,27 +48,27 @@ def psnr(one, other):
 
 @pytest.mark.parametrize("recipe", list(Recipe))
 def test_a_batch_is_in_range_and_the_same_for_the_same_seed(tiles, recipe):
-    batch = degradations.make(recipe, tiles, 6, 96, chance())
-    assert batch.clean.shape == batch.spoilt.shape == (6, 3, 96, 96)
-    assert 0 <= batch.spoilt.min() <= batch.spoilt.max() <= 1
-    assert torch.equal(batch.spoilt, degradations.make(recipe, tiles, 6, 96, chance()).spoilt)
-    assert not torch.equal(batch.spoilt, degradations.make(recipe, tiles, 6, 96, chance(2)).spoilt)
+    batch = degradations.make(recipe, tiles, 6, 96, rng())
+    assert batch.clean.shape == batch.degraded.shape == (6, 3, 96, 96)
+    assert 0 <= batch.degraded.min() <= batch.degraded.max() <= 1
+    assert torch.equal(batch.degraded, degradations.make(recipe, tiles, 6, 96, rng()).degraded)
+    assert not torch.equal(batch.degraded, degradations.make(recipe, tiles, 6, 96, rng(2)).degraded)
 
 
 @pytest.mark.parametrize("recipe", list(Recipe))
 def test_some_images_stay_nearly_as_they_are(tiles, recipe):
-    batch = degradations.make(recipe, tiles, 64, 96, chance())
-    like = [psnr(*pair) for pair in zip(batch.spoilt, batch.clean, strict=True)]
+    batch = degradations.make(recipe, tiles, 64, 96, rng())
+    like = [psnr(*pair) for pair in zip(batch.degraded, batch.clean, strict=True)]
     assert sum(each > 32 for each in like) >= 9  # a photo that was not moved may be noisy
     assert sum(each < 36 for each in like) >= 24
 
 
 def test_of_most_compressed_images_it_is_told_what_was_lost_and_of_no_good_one(tiles):
-    batch = degradations.make(Recipe.COMPRESSION, tiles, 64, 96, chance())
-    assert batch.given.shape == (64, 4, 96, 96)
-    told = batch.given[:, 3].amax((1, 2))
-    assert torch.equal(told, batch.given[:, 3].amin((1, 2)))
-    like = torch.tensor([psnr(*pair) for pair in zip(batch.spoilt, batch.clean, strict=True)])
+    batch = degradations.make(Recipe.COMPRESSION, tiles, 64, 96, rng())
+    assert batch.inputs.shape == (64, 4, 96, 96)
+    told = batch.inputs[:, 3].amax((1, 2))
+    assert torch.equal(told, batch.inputs[:, 3].amin((1, 2)))
+    like = torch.tensor([psnr(*pair) for pair in zip(batch.degraded, batch.clean, strict=True)])
     assert not told[like > 46].any()
     assert 0.4 < (told > 0).float().mean() < 0.75
     known = told > 0
@@ -80,15 +80,15 @@ def test_of_most_compressed_images_it_is_told_what_was_lost_and_of_no_good_one(t
 
 def test_noise_has_the_sigma_that_was_asked_for(tiles):
     images = tiles.float() / 255
-    drawn = noise.noise(images, torch.tensor([5, 15, 25]).view(3, 1, 1, 1) / 255, chance())
+    drawn = noise.noise(images, torch.tensor([5, 15, 25]).view(3, 1, 1, 1) / 255, rng())
     assert (255 * drawn.std((1, 2, 3))).tolist() == pytest.approx([5, 15, 25], rel=0.02)
 
 
 def test_the_noise_of_a_sensor_is_coloured_and_stronger_in_the_shadows(tiles):
     dark, bright = (torch.full((1, 3, 128, 128), value) for value in (0.1, 0.7))
-    spread = [noise.of_sensor(image, chance()).std() for image in (dark, bright)]
+    spread = [noise.of_sensor(image, rng()).std() for image in (dark, bright)]
     assert spread[0] > 1.5 * spread[1]
-    drawn = noise.of_sensor(bright, chance())[0, 0]
+    drawn = noise.of_sensor(bright, rng())[0, 0]
     neighbours = torch.stack([drawn[:, :-1].flatten(), drawn[:, 1:].flatten()])
     assert torch.corrcoef(neighbours)[0, 1] > 0.2  # white noise has none
 
@@ -96,7 +96,7 @@ def test_the_noise_of_a_sensor_is_coloured_and_stronger_in_the_shadows(tiles):
 @pytest.mark.parametrize("quality", [15, 40, 75, 92])
 def test_compression_is_that_of_a_jpeg_file(tiles, quality):
     image = tiles[:1].float() / 255
-    ours = compression.jpeg(image, torch.tensor([float(quality)]), chance())
+    ours = compression.jpeg(image, torch.tensor([float(quality)]), rng())
     theirs = []
     for sampling in (0, 2):
         file = io.BytesIO()
@@ -115,13 +115,13 @@ def test_blocks_may_begin_elsewhere(tiles):
         steps = (made[..., 1:] - made[..., :-1]).abs().mean((0, 1, 2))
         return max(range(8), key=lambda phase: float(steps[phase::8].mean()))
 
-    here = border(compression.jpeg(image, quality, chance()))
+    here = border(compression.jpeg(image, quality, rng()))
     assert here == 7
-    assert border(compression.jpeg_elsewhere(image, quality, chance())) == (here - 5) % 8
+    assert border(compression.jpeg_elsewhere(image, quality, rng())) == (here - 5) % 8
 
 
 def test_kernels_keep_the_light_and_have_the_extent_that_was_asked_for():
-    kernels = motion_kernels.kernels(40, 8, 28, chance())
+    kernels = motion_kernels.kernels(40, 8, 28, rng())
     assert kernels.sum((1, 2)).tolist() == pytest.approx([1] * 40, abs=1e-4)
     extents = []
     for kernel in kernels:
@@ -168,26 +168,26 @@ def test_packing_never_empties_a_folder(tmp_path, monkeypatch):
 
 
 def test_a_net_that_was_never_fitted_changes_nothing():
-    image = torch.rand((1, 3, 64, 40), generator=chance())
+    image = torch.rand((1, 3, 64, 40), generator=rng())
     assert torch.equal(ResidualNet()(image), image)
 
 
 def begin(tiles, steps, name=Recipe.NOISE):
     """Take so many steps of a fit of 60."""
     photos = Pool(tiles, tiles)
-    if name == fit.CLASSIFIER:
-        work = fit.classifying(photos, CPU)
-    elif name == fit.REFLECTION:
-        work = fit.reflecting(photos, CPU, 20)
+    if name == objectives.CLASSIFIER:
+        work = objectives.classifier_objective(photos, CPU)
+    elif name == objectives.REFLECTION:
+        work = objectives.reflection_objective(photos, CPU, 20)
     else:
-        work = fit.restoring(name, photos, CPU)
+        work = objectives.restorer_objective(name, photos, CPU)
     begun = fit.Fit(work, CPU)
     for _ in range(steps):
-        begun.take(60)
+        begun.take_step(60)
     return begun
 
 
-@pytest.mark.parametrize("name", [Recipe.NOISE, fit.CLASSIFIER, fit.REFLECTION])
+@pytest.mark.parametrize("name", [Recipe.NOISE, objectives.CLASSIFIER, objectives.REFLECTION])
 def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name, synced):
     whole = begin(tiles, 4, name)
     begin(tiles, 2, name).save(tmp_path / "half.pt")
@@ -195,15 +195,15 @@ def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name
     resumed = begin(tiles, 0, name)
     resumed.load(tmp_path / "half.pt")
     for _ in range(2):
-        resumed.take(60)
+        resumed.take_step(60)
     for key, value in whole.average.state_dict().items():
         assert torch.allclose(value, resumed.average.state_dict()[key], atol=1e-6), key
 
 
 def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
     begun = begin(tiles, 60)
-    batch = degradations.make(Recipe.NOISE, tiles, 12, 96, chance(99))
-    before, after = fit.gains(begun.net.eval(), batch)
+    batch = degradations.make(Recipe.NOISE, tiles, 12, 96, rng(99))
+    before, after = objectives.gains(begun.net.eval(), batch)
     assert (after - before)[before < 26].min() > 0.02
     assert "from 0-26 dB: +" in begun.report()
 
@@ -213,8 +213,8 @@ def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
     [
         (Recipe.NOISE, (3, 128)),
         (Recipe.COMPRESSION, (4, 128)),
-        (fit.CLASSIFIER, (3, 128)),
-        (fit.REFLECTION, (FIGURES, GRID)),
+        (objectives.CLASSIFIER, (3, 128)),
+        (objectives.REFLECTION, (FIGURES, GRID)),
     ],
 )
 def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
@@ -226,7 +226,7 @@ def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
     assert (tmp_path / "net.onnx").stat().st_size < 2.5 * parameters  # half precision
     again = begin(tiles, 0, name).net
     again.load_state_dict(fit.weights_of(tmp_path / "net.onnx"), strict=False)
-    tile = torch.rand((1, shape[0], shape[1], shape[1]), generator=chance())
+    tile = torch.rand((1, shape[0], shape[1], shape[1]), generator=rng())
     with torch.inference_mode():
         expected, found = (net.eval()(tile) for net in (begun.average, again))
     for one, other in zip([*expected], [*found], strict=True):
@@ -234,7 +234,7 @@ def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
 
 
 def test_a_pane_adds_light_to_half_of_the_photos_and_the_rest_has_none(tiles):
-    made = veil_examples.veiled(tiles, 60, chance())
+    made = veil_examples.veiled(tiles, 60, rng())
     there = made.severities > 0
     assert 0.2 < there.float().mean() < 0.8
     assert made.light.min() >= 0
@@ -245,8 +245,8 @@ def test_a_pane_adds_light_to_half_of_the_photos_and_the_rest_has_none(tiles):
 
 
 def test_photos_are_turned_and_their_colours_exchanged_as_the_light_on_them(tiles):
-    made = veil_examples.veiled(tiles, 10, chance())
-    turned = made.at(torch.arange(10), chance(3))
+    made = veil_examples.veiled(tiles, 10, rng())
+    turned = made.at(torch.arange(10), rng(3))
     assert not torch.equal(turned.light, made.light)
     before, after = (
         (veil_examples.unveiled(each)).flatten(1).sort(1)[0] for each in (made, turned)
@@ -257,7 +257,7 @@ def test_photos_are_turned_and_their_colours_exchanged_as_the_light_on_them(tile
 def test_photos_with_black_everywhere_do_not_spoil_a_fit_against_reflections(tiles):
     striped = tiles.clone()
     striped[:, :, ::4] = 0  # so no share of the darkest light is any, and nothing is wrong with it
-    fitted = begin(striped, 3, fit.REFLECTION)
+    fitted = begin(striped, 3, objectives.REFLECTION)
     assert all(weight.isfinite().all() for weight in fitted.net.parameters())
 
 
@@ -272,7 +272,7 @@ def test_whole_photos_are_cut_into_squares_of_one_size(tmp_path):
 
 
 def test_labels_say_what_was_done(tiles):
-    made = classifier_examples.labelled(tiles, 96, 96, chance())
+    made = classifier_examples.labelled(tiles, 96, 96, rng())
     assert made.images.shape == (96, 3, 96, 96)
     assert 0 <= made.severities.min() <= made.severities.max() <= 1
     number = (made.severities > 0).sum(1)
@@ -283,10 +283,10 @@ def test_labels_say_what_was_done(tiles):
     assert ((made.severities > 0.5).sum(0) > 4).all()
 
 
-@pytest.mark.parametrize("name", augmentations.VARIATIONS)
+@pytest.mark.parametrize("name", augmentations.AUGMENTATIONS)
 def test_what_is_no_degradation_leaves_most_of_a_photo_sharp(tiles, name):
     images = tiles.float() / 255
-    varied = augmentations.VARIATIONS[name](images, chance()).clamp(0, 1)
+    varied = augmentations.AUGMENTATIONS[name](images, rng()).clamp(0, 1)
     assert varied.shape == images.shape
     assert not torch.equal(varied, images)
     steps = [(each[..., 1:] - each[..., :-1]).abs().flatten(1) for each in (images, varied)]
@@ -298,16 +298,16 @@ def test_many_scenes_that_a_pane_is_laid_over_are_parts_of_photos():
     whole = torch.linspace(0, 255, 512).byte().expand(1, 3, 512, 512)  # from black to white
     spans = torch.cat([
         (made.amax((1, 2, 3)) - made.amin((1, 2, 3)))
-        for made in (veil_examples._picked(whole, chance(seed)) for seed in range(4))
+        for made in (veil_examples._random_scenes(whole, rng(seed)) for seed in range(4))
     ])  # fmt: skip
     assert 8 < (spans < 0.97).sum() < 36
-    assert spans.min() > veil_examples.NEAREST - 0.03
+    assert spans.min() > veil_examples.MIN_PART - 0.03
 
 
 def test_some_photos_are_toned_like_faded_prints_and_some_lose_their_colours(tiles):
     images = (tiles[:1].float() / 255).expand(60, -1, -1, -1)
     images = (images - images.amin()) / (images.amax() - images.amin())  # black is there, and white
-    made = augmentations.toned(images, chance())
+    made = augmentations.toned(images, rng())
     assert 0 <= made.min() <= made.max() <= 1
     darkest = torch.quantile(made.flatten(1)[:, ::97], 0.002, dim=1)
     assert 8 < (darkest > 0.08).sum() < 30
@@ -317,7 +317,7 @@ def test_some_photos_are_toned_like_faded_prints_and_some_lose_their_colours(til
 
 def test_the_same_seed_takes_the_same_photos(tiles):
     images = tiles.float() / 255
-    taken = [augmentations.as_taken(images, chance(5)) for _ in range(2)]
+    taken = [augmentations.augmented(images, rng(5)) for _ in range(2)]
     assert torch.equal(*taken)
     assert 0 <= taken[0].min() <= taken[0].max() <= 1
 
@@ -325,7 +325,7 @@ def test_the_same_seed_takes_the_same_photos(tiles):
 def test_a_fit_may_begin_with_the_weights_of_another(tiles, tmp_path):
     begin(tiles, 3).save(tmp_path / "noise.pt")
     begun = begin(tiles, 0, Recipe.SOFTNESS)
-    begun.begin_from(tmp_path / "noise.pt")
+    begun.load_weights(tmp_path / "noise.pt")
     weights = torch.load(tmp_path / "noise.pt", weights_only=True)["average"]
     for key, value in begun.net.state_dict().items():
         assert torch.equal(value, weights[key])
@@ -345,25 +345,25 @@ def test_a_fit_that_goes_on_from_a_shipped_net_counts_its_steps_and_sees_other_i
         degradations, "make", lambda *what: seeds.append(what[-1].initial_seed()) or made(*what)
     )
     monkeypatch.setattr(export, "file_of", lambda _: shipped)
-    for name, also in (("first", ()), ("second", ("--begin", str(shipped)))):
+    for name, also in (("first", ()), ("second", ("--initial", str(shipped)))):
         out = ["--out", str(tmp_path / name)]
-        wishes = ["fit", "noise", "--photos", str(photos), "--steps", "2", *out, *also]
-        monkeypatch.setattr("sys.argv", wishes)
+        arguments = ["fit", "noise", "--photos", str(photos), "--steps", "2", *out, *also]
+        monkeypatch.setattr("sys.argv", arguments)
         fit.main()
         monkeypatch.setattr("sys.argv", ["export", "noise", *out])
         export.main()
     assert fit.steps_of(shipped, "noise") == 4
     assert fit.steps_of(shipped, "softness") == 0
     assert fit.steps_of(tmp_path / "first" / "noise.pt", "noise") == 0
-    assert sorted(set(seeds)) == [fit.SEED + number for number in range(5)]  # 0: held out
+    assert sorted(set(seeds)) == [objectives.SEED + number for number in range(5)]  # 0: held out
 
 
 def test_a_net_that_is_told_more_begins_as_one_that_does_not_listen(tiles, tmp_path):
     noise_net = begin(tiles, 3)
     noise_net.save(tmp_path / "noise.pt")
     begun = begin(tiles, 0, Recipe.COMPRESSION)
-    begun.begin_from(tmp_path / "noise.pt")
-    image = torch.rand((1, 3, 64, 64), generator=chance())
+    begun.load_weights(tmp_path / "noise.pt")
+    image = torch.rand((1, 3, 64, 64), generator=rng())
     with torch.inference_mode():
         expected = noise_net.average(image)
         for told in (0.0, 0.8):
@@ -381,7 +381,7 @@ def test_severities_become_shares_of_the_categories():
 
 
 def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
-    figures = torch.randn(400, 13, generator=chance())
+    figures = torch.randn(400, 13, generator=rng())
     severities = (figures[:, :5] > 0.3).float()
     net = fit_fusion.fitted(figures, severities)
     told = fit_fusion.report(net, figures, severities)
@@ -426,12 +426,12 @@ def figures(**changed):
 
 
 def test_each_bar_is_reached_or_not():
-    names = (*targets.LEAST_GAIN, "clean", "hard negatives", "softness+noise", "12 megapixels")
+    names = (*targets.MIN_GAIN, "clean", "hard negatives", "softness+noise", "12 megapixels")
     synthetic = {"all": figures(), "groups": {name: figures() for name in names}}
     real = {"all": figures(), "groups": {"drealsr_pairs": figures()}}
-    assert all(bar.reached for bar in targets.bars(synthetic, real))
+    assert all(bar.reached for bar in targets.compare(synthetic, real))
     synthetic["groups"]["motion"] = figures(psnr_out=30.5)
     synthetic["groups"]["clean"] = figures(clean_touch_rate=0.05)
     synthetic["all"] = figures(harm_rate=0.5)
-    missed = [bar.what for bar in targets.bars(synthetic, real) if not bar.reached]
+    missed = [bar.what for bar in targets.compare(synthetic, real) if not bar.reached]
     assert missed == ["clean photos touched", "gain, motion", "harmed, synthetic"]
