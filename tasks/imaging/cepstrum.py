@@ -1,9 +1,9 @@
-"""Find what repeats in a whole photo: a ghost (a shifted second copy) or a straight movement.
+"""Find a ghost (a shifted second copy) or a straight movement that a whole photo shares.
 
-Both multiply the photo's spectrum by a pattern of their own. In the cepstrum, the transform of
-the log spectrum, that pattern becomes one sharp point: +weight at a ghost's shift, a negative one
-at the ends of a movement. The median over many crops keeps only what all of them share, so a
-pattern in the scene, or a moving subject before a still background, does not count.
+Each multiplies the photo's spectrum by a pattern. In the cepstrum, the transform of the log
+spectrum, the pattern becomes one sharp point: positive at a ghost's shift, negative at the ends of
+a movement. The median over many crops keeps only the patterns that all crops share, so a pattern
+in the scene, or a subject that moves before a still background, is ignored.
 Bogert et al., "The quefrency alanysis of time series for echoes", 1963.
 """
 
@@ -17,15 +17,15 @@ from tasks.imaging.crops import crops
 from tasks.imaging.light import Plane
 
 SIDE = 128
-"""Pixels of a crop: three times the longest shift that is looked for."""
+"""Pixels of the side of a crop: three times the longest shift."""
 REACH = 40
-"""The longest shift that is looked for, in pixels."""
+"""The longest shift that is searched for, in pixels."""
 MAX_CROPS, KEPT_CROPS = 120, 48
-"""How many crops are looked at, and how many of them, the most detailed, are transformed."""
+"""Most crops that are cut, and most of them, the most detailed ones, that are transformed."""
 MIN_CROPS = 3
-"""With less there is nothing to tell the photo's own patterns from."""
+"""Fewest crops: with fewer, a shared pattern cannot be told from one of the scene."""
 FLOOR = 1e-7
-"""Of a spectrum's peak: the rounding to 8 bits lies below."""
+"""Added to a power spectrum, as a share of its peak: rounding to 8 bits adds less than this."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,14 @@ class Echo:
 
     x: int
     y: int
-    """Pixels to the right and down; of the two opposite points the one with y > 0, or y = 0 < x."""
+    """Pixels to the right and down; of the two opposite points the one with y > 0, or y = 0 and x >
+    0."""
     depth: float
-    """Its height above the cepstrum around it (for a movement: its depth below)."""
+    """Height above the surrounding cepstrum; for a movement, depth below zero."""
 
     @property
     def length(self) -> float:
-        """The distance in pixels."""
+        """The length of the shift in pixels."""
         return float(np.hypot(self.x, self.y))
 
     @property
@@ -52,13 +53,14 @@ class Echo:
 NO_ECHO = Echo(0, 0, 0.0)
 
 BAND = (0.03, 0.22)
-"""Cycles a pixel that survive JPEG compression, and in which a ghost's weight is read."""
+"""Cycles per pixel between which a ghost's weight is measured: JPEG compression preserves them."""
 VISIBLE_WEIGHT = 0.9
-"""Of a ghost's weight is seen in a crop, whose window cuts off part of the second copy."""
+"""Share of a ghost's weight that is measured: the window of a crop cuts off part of the second
+copy."""
 
 
 def echoes(plane: Plane) -> tuple[Echo, Echo]:
-    """Give the strongest ghost and the strongest movement of a brightness plane in [0, 1]."""
+    """Return the strongest ghost and the strongest movement of a brightness plane in [0, 1]."""
     cepstrum = shared_cepstrum(plane)
     if cepstrum is None:
         return NO_ECHO, NO_ECHO
@@ -66,7 +68,7 @@ def echoes(plane: Plane) -> tuple[Echo, Echo]:
 
 
 def shared_cepstrum(plane: Plane) -> Plane | None:
-    """Give the median cepstrum of the most detailed crops, (2 REACH + 1, 2 REACH + 1), 0 centred.
+    """Return the median cepstrum of the most detailed crops, (2 REACH + 1, 2 REACH + 1), 0 centred.
 
     None if the photo has too few crops.
     """
@@ -80,11 +82,11 @@ def shared_cepstrum(plane: Plane) -> Plane | None:
 
 
 def ghost_weight(plane: Plane, ghost: Echo) -> float:
-    """Estimate how bright a ghost is beside the photo, in [0, 1].
+    """Estimate the brightness of a ghost relative to the photo, in [0, 1].
 
-    Its depth in the cepstrum says less and less the more a file is compressed. So the ripple that
-    it lays over the mean log spectrum, 2 w cos - w² cos 2…, is fitted where the file is faithful,
-    together with a smooth spectrum.
+    Compression lowers the ghost's depth in the cepstrum, so the depth is not used. The ripple that
+    a ghost adds to the mean log spectrum, 2 w cos - w² cos 2…, is fitted together with a smooth
+    spectrum, in a band that compression preserves.
     """
     views = detailed_crops(plane)
     if len(views) < MIN_CROPS:
@@ -102,7 +104,7 @@ def ghost_weight(plane: Plane, ghost: Echo) -> float:
 
 
 def detailed_crops(plane: Plane) -> list[Plane]:
-    """Give the crops with the most detail, the most detailed first."""
+    """Return the crops with the most detail, the most detailed first."""
     views = sorted(crops(plane, SIDE, MAX_CROPS), key=_detail, reverse=True)
     kept = views[: min(KEPT_CROPS, max(MIN_CROPS, 2 * len(views) // 3))]
     return [view for view in kept if _detail(view) > 0]
@@ -125,7 +127,7 @@ def _distances() -> tuple[NDArray[np.int64], NDArray[np.int64], Plane]:
 
 
 def _ghost(cepstrum: Plane) -> Echo:
-    """Give the highest lone point; a movement and the strokes of letters make ridges instead."""
+    """Return the highest isolated point; movements and the strokes of letters make ridges."""
     x, y, distance = _distances()
     ring = np.ones((5, 5), np.uint8)
     ring[1:4, 1:4] = 0

@@ -1,4 +1,4 @@
-"""Look at a photo through crops of its native size: shrinking would hide what is measured."""
+"""Cut crops out of a photo at its native resolution: shrinking it would hide noise and blur."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,16 @@ from tasks.imaging.light import Plane
 
 
 def crops(plane: Plane, side: int, limit: int) -> Iterator[Plane]:
-    """Give up to `limit` crops of `side` pixels square, as `corners` lays them."""
+    """Yield up to `limit` crops of `side` by `side` pixels, at the places of `corners`."""
     for top, left in corners(plane.shape[0], plane.shape[1], side, limit):
         yield plane[top : top + side, left : left + side]
 
 
 def corners(height: int, width: int, side: int, limit: int) -> Iterator[tuple[int, int]]:
-    """Give top and left of up to `limit` squares, spread evenly, half overlapping at most.
+    """Yield top and left of up to `limit` squares, spread evenly, that overlap by at most half.
 
-    They begin at multiples of 8 pixels, as the blocks of a JPEG file do. What is smaller than
-    `side` has none.
+    Both are multiples of 8 pixels, as the blocks of a JPEG file are. An image smaller than `side`
+    has no squares.
     """
     if min(height, width) < side:
         return
@@ -28,7 +28,7 @@ def corners(height: int, width: int, side: int, limit: int) -> Iterator[tuple[in
 
 
 def _grid(rows: int, columns: int, limit: int) -> tuple[int, int]:
-    """Thin a grid out until it has `limit` cells, keeping its shape."""
+    """Return the rows and columns of a grid of at most `limit` cells and a similar shape."""
     thinning = max(1.0, float(np.sqrt(rows * columns / limit)))
     fewer_rows = max(1, min(int(rows / thinning), limit))
     return fewer_rows, max(1, min(columns, limit // fewer_rows))

@@ -1,8 +1,8 @@
-"""Undo a blur whose kernel is known, in light.
+"""Remove a blur of known kernel in linear light, by Richardson-Lucy deconvolution.
 
-Richardson, "Bayesian-based iterative method of image restoration", 1972, and Lucy, 1974: no light
-becomes negative, and stopping early keeps noise and ringing down. The rounds are extrapolated as in
-Biggs and Andrews, "Acceleration of iterative image restoration algorithms", 1997.
+Richardson, "Bayesian-based iterative method of image restoration", 1972, and Lucy, 1974. Light
+stays positive, and few rounds limit noise and ringing. The rounds are extrapolated as in Biggs and
+Andrews, "Acceleration of iterative image restoration algorithms", 1997.
 """
 
 import cv2
@@ -13,13 +13,13 @@ from tasks.imaging.light import Plane, coded, linear
 from tasks.imaging.tiles import by_tiles
 
 OVERLAP = 64
-"""Pixels that a tile sees of its neighbours, and in which it is made to go round."""
+"""Pixels of its neighbours around a tile, over which its opposite borders are blended."""
 MIN_LIGHT = 1e-3
-"""Light is not divided by less."""
+"""Smallest light that is divided by."""
 
 
 def deconvolve(image: Image, kernel: Plane, rounds: int) -> Image:
-    """Undo the blur of an image by `kernel`, odd sides, sum 1, in `rounds` steps."""
+    """Remove the blur by `kernel`, odd sides, sum 1, from an image in `rounds` iterations."""
 
     def sharpen(tile: Image) -> Image:
         light = _wrapped(linear(tile))
@@ -31,7 +31,7 @@ def deconvolve(image: Image, kernel: Plane, rounds: int) -> Image:
 
 
 def _wrapped(light: Image) -> Image:
-    """Fade the tile's frame into the opposite one, so that nothing breaks where it goes round."""
+    """Blend opposite borders of a tile, which the Fourier transform joins."""
     for axis, side in enumerate(light.shape[:2]):
         from_edge = np.minimum(np.arange(side), np.arange(side)[::-1]).astype(np.float32)
         own = np.minimum(1, 0.5 + 0.5 * from_edge / OVERLAP)
@@ -49,7 +49,7 @@ def _spectrum(kernel: Plane, shape: tuple[int, int]) -> Plane:
 
 
 def _convolved(light: Plane, spectrum: Plane, *, mirrored: bool = False) -> Plane:
-    """Blur as the kernel does, or `mirrored` with its mirror."""
+    """Convolve light with the kernel, or with the mirrored kernel."""
     product = cv2.mulSpectrums(cv2.dft(light), spectrum, 0, conjB=mirrored)
     flags = cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT
     return np.asarray(cv2.dft(product, flags=flags), np.float32)

@@ -1,6 +1,6 @@
-"""Spoil a good photo in a known way, for the demonstration and the tests.
+"""Degrade a good photo by a known amount, for the demonstration and the tests.
 
-Blur and reflections happen to light, noise and compression to the values of the file.
+Blur and reflections are applied to linear light, noise and compression to the values of the file.
 """
 
 from typing import assert_never
@@ -15,7 +15,7 @@ from tasks.imaging.light import Plane, coded, linear
 
 
 def degrade(image: Image, kind: Degradation, seed: int) -> Image:
-    """Spoil an image moderately to strongly; the same seed spoils it the same way."""
+    """Degrade an image moderately to strongly; the same seed gives the same result."""
     rng = np.random.default_rng(seed)
     match kind:
         case Degradation.NOISE:
@@ -39,7 +39,7 @@ def noisy(image: Image, sigma: float, rng: np.random.Generator) -> Image:
 
 
 def compressed(image: Image, quality: int) -> Image:
-    """Pass an image through a JPEG file of a quality from 1 to 100."""
+    """Encode an image as JPEG of a quality from 1 to 100, and decode it."""
     blue_first = np.rint(image[..., ::-1] * 255).astype(np.uint8)
     _, file = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
@@ -57,12 +57,12 @@ def moved(image: Image, length: float, angle: float) -> Image:
 
 
 def ghosted(image: Image, shift: tuple[int, int], weight: float) -> Image:
-    """Lay a second copy, `weight` as bright and shifted by (x, y) pixels, over an image."""
+    """Add a second copy, `weight` times as bright and shifted by (x, y) pixels, to an image."""
     return _convolved(image, ghost_kernel(*shift, weight))
 
 
 def _convolved(image: Image, kernel: Plane) -> Image:
-    mirrored = cv2.flip(kernel, -1)  # OpenCV correlates
+    mirrored = cv2.flip(kernel, -1)  # filter2D correlates instead of convolving
     light = cv2.filter2D(linear(image), -1, mirrored, borderType=cv2.BORDER_REFLECT)
     return coded(np.asarray(light, np.float32))
 

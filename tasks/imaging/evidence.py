@@ -1,4 +1,4 @@
-"""Measure what is wrong with a photo: noise, compression and softness, each in its own unit."""
+"""Measure noise, compression, softness, ghosts and movements of a photo, each in its own unit."""
 
 from dataclasses import dataclass
 
@@ -11,48 +11,51 @@ from tasks.imaging.crops import crops
 from tasks.imaging.light import Plane, luma
 
 SIDE, MAX_CROPS = 256, 64
-"""Pixels of a crop and how many are looked at: 4 megapixels of any photo."""
+"""Side of a crop in pixels, and most crops: 4 megapixels of any photo are measured."""
 BLOCK = 16
-"""Pixels of the blocks among which the flattest are looked for."""
+"""Side in pixels of the blocks whose noise is compared."""
 FLATTEST_PERCENT = 10
-"""Percent of the blocks that are taken for flat."""
+"""Percent of the blocks, the flattest, in which noise is measured."""
 MAX_WHITE_RATIO = 1.2
-"""How much stronger half as fine a detail may be in noise; in texture it is twice as strong."""
+"""Largest ratio of the next coarser detail to the finest in white noise; in texture it is about
+2."""
 TEXTURE_POWER = 4
-"""The power by which what exceeds that is taken off."""
+"""Power of the reduction of the measured noise where that ratio is larger."""
 MAX_NOISE = 60.0
-"""Sigma of 255; what is stronger is a pattern that somebody drew."""
+"""Largest noise, sigma of 255: stronger detail is a drawn pattern."""
 MIN_BLOCKS = 8
-"""Of 8 by 8 pixels in a row, for the step at their borders to be no accident."""
+"""Fewest blocks of 8 by 8 pixels in a row whose borders are measured."""
 LARGEST_STEP = 12 / 255
-"""A larger one is an edge of the scene and counts as this."""
+"""Larger steps between pixels are edges of the scene, and are clipped to this."""
 FINE, COARSE = 0.7, 1.5
-"""The blurs whose slopes are compared at an edge, sigma in pixels."""
+"""Sigmas in pixels of the two blurs whose slopes are compared at an edge."""
 MIN_SLOPE, MIN_FAINT_SLOPE = 0.03, 0.015
-"""The slopes of the weakest edges that are looked at, after the coarser blur, a pixel."""
+"""Smallest slopes per pixel of an edge, after the coarser blur: of any, and of one that has
+moved."""
 SHARPEST_PERCENTILE, MIN_EDGE_SHARE = 15, 1e-3
-"""The percentile that stands for the sharpest edges, and the least share of the pixels on one."""
+"""Percentile that stands for the sharpest edges, and smallest share of the pixels that lie on
+edges."""
 MIN_MOVED_EDGE_SHARE = 5e-5
-"""A long movement leaves few."""
+"""Smallest share of the pixels that lie on moved edges; a long movement leaves few."""
 MAX_ANGLE_DEGREES = 30.0
-"""Degrees by which a slope may differ from a movement and still be said to run along it."""
+"""Largest angle in degrees between the slope of an edge and a movement across it."""
 INT16_SCALE = 32000
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of a photo."""
+    """The measurements of a photo."""
 
     noise_sigma: float
-    """Of the brightness, of 255."""
+    """Sigma of the noise of the brightness, of 255."""
     blockiness: tuple[float, float]
-    """The step at the borders of 8 by 8 blocks: of 255, and beside the photo's mean step."""
+    """The step at the borders of 8 by 8 blocks: of 255, and relative to the photo's mean step."""
     edge_sigma: float
-    """Of the Gaussian that would blur its sharpest edges so, in pixels; 0 where there is no edge."""
+    """Sigma in pixels of the Gaussian blur of the sharpest edges; 0 where there are no edges."""
     ghost: Echo
     movement: Echo
     movement_sigma: float
-    """Like `edge_sigma`, of the median edge that the movement runs across; 0 where there is none."""
+    """Sigma in pixels of the blur of the median edge across the movement; 0 where there is none."""
 
 
 def measure(image: Image) -> Evidence:
@@ -71,17 +74,17 @@ def measure(image: Image) -> Evidence:
 
 
 def views_of(plane: Plane) -> list[Plane]:
-    """Give the crops of a brightness plane that are measured."""
+    """Return the crops of a brightness plane to measure; none if it is smaller than a block."""
     side = min(SIDE, *plane.shape)
     return list(crops(plane, side, MAX_CROPS)) if side >= BLOCK else []
 
 
 def noise_sigma(views: list[Plane]) -> float:
-    """Estimate the sigma of white noise, of 255, in the flattest blocks of the crops; 0 if unseen.
+    """Estimate the sigma of white noise, of 255, in the flattest blocks; 0 if there is none.
 
-    The noise is the finest diagonal Haar detail. How flat a block is, is judged by the next coarser
-    one, so that no block is picked for being quiet by chance; where that one is much stronger, the
-    fine detail is texture.
+    Noise is measured by the finest diagonal Haar detail. The flattest blocks are chosen by the next
+    coarser detail, so that none is chosen because its noise is low by chance. Where the coarser
+    detail is much stronger, the fine detail is texture.
     """
     blocks = [_noise_and_texture(view) for view in views]
     if not blocks:
@@ -94,7 +97,7 @@ def noise_sigma(views: list[Plane]) -> float:
 
 
 def _noise_and_texture(view: Plane) -> Plane:
-    """Give the strength of the finest and of the next coarser detail of each block, (2, blocks)."""
+    """Return the strengths of the finest and the next coarser detail per block, (2, blocks)."""
     height, width = (side // BLOCK * BLOCK for side in view.shape)
     view = view[:height, :width]
     half = cv2.resize(view, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
@@ -104,22 +107,22 @@ def _noise_and_texture(view: Plane) -> Plane:
 
 
 def _diagonal(plane: Plane) -> Plane:
-    """Give the finest diagonal Haar detail: white noise keeps its sigma, slopes vanish."""
+    """Return the finest diagonal Haar detail: it keeps the sigma of white noise, not slopes."""
     diagonal = plane[::2, ::2] - plane[::2, 1::2] - plane[1::2, ::2] + plane[1::2, 1::2]
     return np.asarray(diagonal / 2, np.float32)
 
 
 def _strengths(detail: Plane, side: int) -> Plane:
-    """Give the root mean square of each block of `side` pixels square, in a row."""
+    """Return the root mean square of each block of `side` by `side` pixels, (blocks,)."""
     rows, columns = detail.shape[0] // side, detail.shape[1] // side
     squares = np.square(detail).reshape(rows, side, columns, side)
     return np.asarray(np.sqrt(squares.mean((1, 3))).ravel(), np.float32)
 
 
 def blockiness(views: list[Plane]) -> tuple[float, float]:
-    """Tell how far the step at every eighth pixel stands out: of 255, and beside the mean step.
+    """Return the excess of the step at every eighth pixel: of 255, and relative to the mean step.
 
-    Of the two directions the weaker counts: blocks have both, stripes and letters mostly one.
+    The weaker of both directions is returned: blocks have both, stripes and letters mostly one.
     """
     if not views or views[0].shape[0] < 8 * MIN_BLOCKS:
         return 0.0, 0.0
@@ -139,14 +142,14 @@ def _steps(view: Plane) -> Plane:
 
 
 def edge_sigma(views: list[Plane]) -> float:
-    """Estimate how blurred the sharpest of the strong edges are, in pixels of a Gaussian."""
+    """Estimate the blur of the sharpest strong edges, as the sigma of a Gaussian in pixels."""
     return _percentile(
         views, [_edges(view, MIN_SLOPE)[0] for view in views], SHARPEST_PERCENTILE, MIN_EDGE_SHARE
     )
 
 
 def movement_sigma(views: list[Plane], angle: float) -> float:
-    """Estimate how blurred the median edge is that a movement at `angle` degrees runs across."""
+    """Estimate the blur of the median edge across a movement, sigma in pixels."""
     across = []
     for view in views:
         sigmas, angles = _edges(view, MIN_FAINT_SLOPE)
@@ -161,9 +164,9 @@ def _percentile(views: list[Plane], parts: list[Plane], percent: int, min_share:
 
 
 def _edges(view: Plane, weakest: float) -> tuple[Plane, Plane]:
-    """Give the blur of each edge, sigma in pixels, and its slope's angle, degrees up from the right.
+    """Return each edge's blur, sigma in pixels, and slope angle, degrees up from the right.
 
-    What an edge loses by a blur of known sigma tells the blur it had:
+    The blur is computed from the loss of slope by a further blur of known sigma:
     Zhuo and Sim, "Defocus map estimation from a single image", 2011, section 3.
     """
     fine, coarse = _slopes(view, FINE), _slopes(view, COARSE)

@@ -1,11 +1,11 @@
-"""The blocks of a JPEG file, and the cosine transform in which it rounds them."""
+"""The block size and the cosine transform of JPEG."""
 
 import numpy as np
 
 from tasks.imaging.light import Plane
 
 BLOCK = 8
-"""Pixels of a block's side."""
+"""Side of a block in pixels."""
 
 
 def _cosines() -> Plane:
@@ -16,4 +16,4 @@ def _cosines() -> Plane:
 
 
 COSINES = _cosines()
-"""The orthonormal transform of eight values, one row for each frequency."""
+"""The orthonormal cosine transform of eight values, (8, 8), one row for each frequency."""

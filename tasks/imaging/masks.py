@@ -1,4 +1,4 @@
-"""Widen masks and let them fade."""
+"""Dilate masks and feather their borders."""
 
 import cv2
 import numpy as np
@@ -6,18 +6,18 @@ import numpy as np
 from tasks.imaging.light import Plane
 
 DILATION_PIXELS = 9
-"""Pixels by which a detector's mask ought to be widened: what is hidden ends softly, and whatever
-shines through the fading border of a mask must lie outside of it."""
+"""Pixels by which a detector's mask is dilated, so that its feathered border lies outside the
+reflection."""
 FEATHER = 4
-"""Pixels over which a mask fades on each side of its border, where it is 0.5."""
+"""Pixels on each side of its border over which a mask fades."""
 
 
 def dilated(mask: Plane, pixels: int = DILATION_PIXELS) -> Plane:
-    """Widen a mask by some pixels."""
+    """Widen a mask by `pixels` in every direction."""
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * (2 * pixels + 1,))
     return np.asarray(cv2.dilate(mask, ellipse), np.float32)
 
 
 def feathered(mask: Plane) -> Plane:
-    """Let a mask of 0 and 1 fade at its border."""
+    """Return a mask of 0 and 1 with a faded border."""
     return np.asarray(cv2.blur(mask, 2 * (2 * FEATHER + 1,)), np.float32)

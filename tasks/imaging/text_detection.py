@@ -1,4 +1,4 @@
-"""Find text in an image with PP-OCR's detector, whose network comes with the rapidocr package."""
+"""Find text in an image by PP-OCR's detector, whose weights come with the rapidocr package."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -12,9 +12,9 @@ from storage.photos import Image
 from tasks.imaging.light import Plane
 
 Polygon = NDArray[np.float32]
-"""Corners, (N, 2), x and y in pixels; a detector gives four, clockwise from the top left."""
+"""Corners, (N, 2), x and y in pixels; a detector returns four, clockwise from the top left."""
 Detector = Callable[[NDArray[np.uint8]], Iterable[NDArray[Any]]]
-"""Pixels (H, W, 3), blue first, as PP-OCR was fitted on → polygons."""
+"""Takes BGR pixels (H, W, 3), as PP-OCR was trained on, and returns polygons."""
 
 THREADS = 2
 ENGINE = {
@@ -22,22 +22,22 @@ ENGINE = {
     "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
-"""How rapidocr runs whatever it runs."""
+"""Settings of rapidocr for detection and recognition."""
 FEATHER = 0.25
-"""Of a text line's height: how far the mask fades outside of it."""
+"""Width of the fading border of the mask, as a share of the height of a line."""
 MIN_SCORE = 0.6
-"""The score from which on a polygon is believed: the default of PP-OCR."""
+"""Smallest score of a polygon: the default of PP-OCR."""
 MAX_AREA_SHARE = 0.2
-"""Of the image: a larger polygon is no line of text (often it is the whole image)."""
+"""Largest area of a polygon as a share of the image: a larger one is no line of text."""
 MAX_SIDE, MIN_SIDE = 2000, 32
-"""Pixels of the longer side of the copy that is looked at, and the least of its shorter one."""
+"""Most pixels of the longer side of the copy that is searched, and fewest of its shorter side."""
 MAX_ASPECT = 8
-"""Times its width or height: rapidocr enlarges a copy until its shorter side has 736 pixels, which
-took 5 GB for a strip of 70 by 4000. It frames wide strips by itself, but no tall ones."""
+"""Largest ratio of the sides: rapidocr enlarges the shorter side to 736 pixels, which took 5 GB for
+70 by 4000 pixels."""
 
 
 def find_text(image: Image) -> Plane:
-    """Give a mask of the text in an image, (H, W): 1 on text, fading to 0 around it."""
+    """Return a mask of the text in an image, (H, W): 1 on text, fading to 0 around it."""
     mask = np.zeros(image.shape[:2], np.float32)
     polygons = find_polygons(image)
     for polygon in polygons:
@@ -46,15 +46,15 @@ def find_text(image: Image) -> Plane:
 
 
 def find_polygons(image: Image) -> list[Polygon]:
-    """Give a polygon around each line of text in an image, RGB in [0, 1], any H and W.
+    """Return a polygon around each line of text in an image, RGB in [0, 1], any H and W.
 
-    The detector looks at a copy of at most `MAX_SIDE` pixels a side, whatever the image's size.
+    The detector searches a copy of at most `MAX_SIDE` pixels a side, whatever the image's size.
     """
     return detect(_by_rapidocr, image)
 
 
 def detect(detector: Detector, image: Image) -> list[Polygon]:
-    """Give what a detector takes for lines of text, where an image's size and shape allow any."""
+    """Return a detector's polygons that can be lines of text; none for a tiny image."""
     height, width = image.shape[:2]
     if min(height, width) * min(1, MAX_SIDE / max(height, width)) < MIN_SIDE:
         return []
@@ -71,7 +71,7 @@ def _by_rapidocr(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
 
 
 def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Widen a strip to the right or below, where polygons keep their coordinates."""
+    """Pad a narrow strip to the right or below, which keeps the coordinates of polygons."""
     height, width = pixels.shape[:2]
     min_side = -(-max(height, width) // MAX_ASPECT)
     below, right = max(0, min_side - height), max(0, min_side - width)
@@ -89,8 +89,8 @@ def _feathered(mask: Plane, polygons: list[Polygon]) -> Plane:
 
 
 @cache
-def _detector() -> Any:  # rapidocr has no types for what it gives
-    from rapidocr import RapidOCR  # takes two seconds
+def _detector() -> Any:  # rapidocr has no types
+    from rapidocr import RapidOCR  # the import takes two seconds
 
     return RapidOCR(
         params={

@@ -1,4 +1,4 @@
-"""Keep memory flat: shrink an image, or restore it tile by tile and keep its low frequencies."""
+"""Restore an image tile by tile, keep its low frequencies, or shrink it; all bound the memory."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,16 @@ import numpy as np
 from storage.photos import Image
 
 TILE_PIXELS = 512
-"""The side of a tile without its overlap."""
+"""Side of a tile in pixels, without its overlap."""
 
 
 def by_tiles(
     image: Image, restore: Callable[[Image], Image], overlap: int, side: int = TILE_PIXELS
 ) -> Image:
-    """Restore tiles of `side` pixels that also see `overlap` pixels of their neighbours, and lay them side by side.
+    """Restore an image in tiles of `side` pixels.
 
-    `restore` must not look further than `overlap`. At the image's border a tile sees its mirror.
+    `restore` gets a tile with `overlap` more pixels on each side, mirrored at the image's border;
+    its receptive field must not be larger. It returns an image of the same size.
     """
     height, width = image.shape[:2]
     padded = cv2.copyMakeBorder(image, overlap, overlap, overlap, overlap, cv2.BORDER_REFLECT)
@@ -35,13 +36,13 @@ def by_tiles(
 
 
 def with_low_frequencies_of(original: Image, restored: Image, sigma: float) -> Image:
-    """Give the restored image the original's colours on scales above `sigma` pixels, in [0, 1]."""
+    """Return the restored image with the original's colours above `sigma` pixels, in [0, 1]."""
     drift = _blurred(original - restored, sigma)
     return np.clip(restored + drift, 0, 1)
 
 
 def _blurred(image: Image, sigma: float) -> Image:
-    """Blur widely at the cost of a shrunken copy."""
+    """Blur by a large `sigma` on a shrunken copy."""
     height, width = image.shape[:2]
     factor = max(1, int(sigma / 4))
     size = (max(1, width // factor), max(1, height // factor))
@@ -53,7 +54,7 @@ def _blurred(image: Image, sigma: float) -> Image:
 
 
 def shrunk(image: Image, longest: int) -> Image:
-    """Give an image whose longer side has no more than `longest` pixels; the same if it fits."""
+    """Return an image whose longer side has at most `longest` pixels; the same image if it fits."""
     height, width = image.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:

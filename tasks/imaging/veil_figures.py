@@ -1,10 +1,10 @@
-"""Measure what a pane may have laid over each block of a shrunken photo, for the net against it.
+"""Measure signs of a reflection in each block of a shrunken photo, for the net against reflections.
 
-A reflection adds light. So nothing under it is dark any more, its colours are paler, and within a
-block they lie on no line: He et al., "Single image haze removal using dark channel prior", 2009,
-section 3, and Levin et al., "A closed-form solution to natural image matting", 2008, section 4. And
-where two scenes lie over each other, coarse detail has slopes and colours of its own, and more of
-it, since the pane's scene is out of focus.
+A reflection adds light. Under it no pixel is dark, colours are paler, and the colours of a block do
+not lie on a line: He et al., "Single image haze removal using dark channel prior", 2009, section 3,
+and Levin et al., "A closed-form solution to natural image matting", 2008, section 4. The reflected
+scene is out of focus, so coarse detail is stronger, and its slopes and colours differ from those of
+fine detail.
 """
 
 from itertools import pairwise
@@ -19,22 +19,22 @@ from tasks.imaging.light import Plane, luma
 Maps = NDArray[np.float32]
 
 SIDE, GRID = 448, 56
-"""Pixels of the shrunken photo that is looked at, and its blocks along each side."""
+"""Side of the shrunken photo in pixels, and its blocks along each side."""
 BLOCK = SIDE // GRID
 FIGURES = 33
-"""Of each block."""
+"""Number of figures of each block."""
 DARKEST_FIGURES = slice(3, 6)
-"""Where among them the darkest red, green and blue stand."""
+"""Those of the darkest red, green and blue."""
 NEAR, FAR = 5, 15
-"""Blocks across of the surroundings whose darkest and brightest light is told, too."""
+"""Blocks across the two neighbourhoods whose darkest and brightest values are figures."""
 BANDS = (0.7, 1.4, 2.8, 5.6)
-"""Blurs in pixels (sigma) between which detail is told apart: the pane's is out of focus."""
+"""Sigmas in pixels of the blurs that separate the bands of detail."""
 EPSILON = 1e-3
-"""What is weaker counts as nothing, when logarithms are taken."""
+"""Added to strengths before their logarithm is taken."""
 
 
 def figures_of(image: Image) -> Maps:
-    """Measure each block of an image that is shrunk to a square, (GRID, GRID, FIGURES)."""
+    """Return the figures of the blocks of an image shrunk to a square, (GRID, GRID, FIGURES)."""
     shrunk = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     small = np.asarray(shrunk, np.float32).clip(0, 1)
     mean, low, high = _mean(small), _minimum(small), -_minimum(-small)
@@ -53,19 +53,19 @@ def figures_of(image: Image) -> Maps:
 
 
 def _mean(planes: Maps, side: int = BLOCK) -> Maps:
-    """Give the mean of each square of pixels."""
+    """Return the mean of each square of `side` by `side` pixels."""
     size = (planes.shape[1] // side, planes.shape[0] // side)
     return np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _minimum(planes: Maps, side: int = BLOCK) -> Maps:
-    """Give the least of each square of pixels, in each channel."""
+    """Return the minimum of each square of `side` by `side` pixels, in each channel."""
     rows = planes.reshape(-1, side, *planes.shape[1:]).min(1)
     return np.asarray(rows.reshape(len(rows), -1, side, *planes.shape[2:]).min(2), np.float32)
 
 
 def _details(greys: list[Plane]) -> list[Plane]:
-    """Give the logarithm of how strong detail of each band is, and of the finer where it is least."""
+    """Return the log strength of each band, and of the two finest where they are weakest."""
     powers = [(fine - coarse) ** 2 for fine, coarse in pairwise(greys)]
     quarters = [_mean(power, BLOCK // 2) for power in powers[:2]]
     quietest = [_minimum(quarter, 2) for quarter in quarters]
@@ -73,7 +73,7 @@ def _details(greys: list[Plane]) -> list[Plane]:
 
 
 def _covariance(detail: Image) -> Maps:
-    """Give how the colours of each block go together, (GRID, GRID, 3, 3)."""
+    """Return the covariance of the colours of each block, (GRID, GRID, 3, 3)."""
     red, green, blue = cv2.split(detail)
     pairs = [red * red, red * green, red * blue, green * green, green * blue, blue * blue]
     covariance = _mean(np.dstack(pairs))
@@ -81,21 +81,21 @@ def _covariance(detail: Image) -> Maps:
 
 
 def _colours(covariance: Maps) -> list[Plane]:
-    """Tell how far the colours of a block spread, and whether along a line, in a plane or in space."""
+    """Return the log spread of each block's colours, and how far they leave a line and a plane."""
     spreads = np.moveaxis(np.linalg.eigvalsh(covariance)[..., ::-1], -1, 0).clip(0)
     first, second, third = spreads + np.float32(0.01 * EPSILON)
     return [np.log(first), np.log(second / first), np.log(third / second)]
 
 
 def _colour_similarity(fine: Maps, coarse: Maps) -> Plane:
-    """Tell whether fine and coarse detail have the same colours, 0 to 1: two scenes have not."""
+    """Return how similar the colours of fine and coarse detail are, 0 to 1."""
     both = (fine * coarse).sum((2, 3))
     alone = np.sqrt((fine**2).sum((2, 3)) * (coarse**2).sum((2, 3)))
     return np.asarray(both / (alone + EPSILON**4), np.float32)
 
 
 def _directions(fine: Plane, coarse: Plane) -> list[Plane]:
-    """Tell whether the slopes of a block have one direction, and the coarse ones the same, 0 to 1."""
+    """Return how far slopes share a direction: fine, coarse, and both together."""
     slopes = [
         [cv2.Sobel(grey, cv2.CV_32F, *along, scale=1 / 8) for along in ((1, 0), (0, 1))]
         for grey in (fine, coarse)

@@ -1,4 +1,4 @@
-"""The guard keeps what is better and names what refused the rest."""
+"""The guard keeps better results, and names the figure that refused another."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def verdict(noisy):
     return classify(noisy)
 
 
-def test_the_truth_is_kept_instead_of_a_noisy_photo(noisy, truth, verdict):
+def test_the_clean_image_of_a_noisy_photo_is_kept(noisy, truth, verdict):
     judgement = judge(noisy, truth, verdict, classify)
     assert judgement.kept
     assert judgement.figures["noise_after"] < judgement.figures["noise_before"]
@@ -67,18 +67,18 @@ def test_pixels_that_are_no_numbers_are_refused(noisy, truth, verdict, value):
     broken = truth.copy()
     broken[5, 5, 1] = value
     judgement = judge(noisy, broken, verdict, classify)
-    assert judgement.reason == "the result has pixels that are no numbers"
+    assert judgement.reason == "the result has pixels that are not finite numbers"
 
 
 def test_pixels_out_of_range_are_refused(noisy, truth, verdict):
-    assert "allowed is 0 to 1" in judge(noisy, truth * 2, verdict, classify).reason
+    assert "outside 0 to 1" in judge(noisy, truth * 2, verdict, classify).reason
 
 
-def test_another_size_is_refused_unless_it_was_asked_for(noisy, truth, verdict):
+def test_another_size_is_refused_unless_it_was_requested(noisy, truth, verdict):
     larger = np.repeat(np.repeat(truth, 2, axis=0), 2, axis=1)
     refused = judge(noisy, larger, verdict, classify)
-    assert refused.reason == "the result is 902x600 pixels, asked for were 451x300"
-    assert "asked for" not in judge(noisy, larger, verdict, classify, scale=2).reason
+    assert refused.reason == "the result is 902x600 pixels instead of 451x300"
+    assert "pixels instead of" not in judge(noisy, larger, verdict, classify, scale=2).reason
 
 
 def test_smoothing_until_the_photo_is_soft_is_refused(noisy, truth, verdict):
@@ -88,7 +88,7 @@ def test_smoothing_until_the_photo_is_soft_is_refused(noisy, truth, verdict):
 
 
 @pytest.mark.parametrize(("scene", "sigma"), [("chelsea", 1.2), ("rocket", 1.8)])
-def test_softness_may_come_to_light_that_noise_had_hidden(scene, sigma):
+def test_softness_that_noise_had_hidden_may_appear(scene, sigma):
     sharp = getattr(skimage.data, scene)()[:300, :400].astype(np.float32) / 255
     soft = degrade.softened(sharp, sigma)
     noisy = degrade.noisy(soft, 12, np.random.default_rng(0))
@@ -99,7 +99,7 @@ def test_softness_may_come_to_light_that_noise_had_hidden(scene, sigma):
 
 @pytest.mark.parametrize("grain", [13, 20, 28])
 @pytest.mark.parametrize("scene", ["chelsea", "astronaut"])
-def test_no_sharp_photo_may_be_smeared_with_its_noise(scene, grain):
+def test_smoothing_a_sharp_photo_with_its_noise_is_refused(scene, grain):
     sharp = getattr(skimage.data, scene)()[:300, :400].astype(np.float32) / 255
     noisy = degrade.noisy(sharp, grain, np.random.default_rng(1))
     refused = judge(noisy, cv2.GaussianBlur(sharp, (0, 0), 1.5), classify(noisy), classify)
@@ -107,7 +107,7 @@ def test_no_sharp_photo_may_be_smeared_with_its_noise(scene, grain):
 
 
 @pytest.mark.parametrize(("scene", "other"), [("rocket", "chelsea"), ("coffee", "rocket")])
-def test_a_pane_may_come_to_light_but_none_may_be_added(scene, other):
+def test_a_hidden_reflection_may_appear_but_none_may_be_added(scene, other):
     behind, before = (getattr(skimage.data, name)()[:300, :400] / 255 for name in (scene, other))
     blurred = linear(cv2.GaussianBlur(before.astype(np.float32), (0, 0), 3))
     seen = coded(linear(behind.astype(np.float32)) + 0.2 * blurred)
@@ -120,7 +120,7 @@ def test_a_pane_may_come_to_light_but_none_may_be_added(scene, other):
     assert added.reason.startswith("the mean colour moved by ")
 
 
-def test_a_movement_that_stays_is_refused(truth):
+def test_a_movement_that_remains_is_refused(truth):
     moved = degrade.moved(truth, 18, 40)
     verdict = classify(moved)
     assert verdict.category is Category.MOTION_BLUR
@@ -146,7 +146,7 @@ def test_an_enlarged_result_is_judged_at_its_old_size(noisy, truth, verdict):
     assert judge(noisy, large, verdict, classify, 4).kept
     still_noisy = cv2.resize(noisy, (4 * width, 4 * height), interpolation=cv2.INTER_NEAREST)
     assert not judge(noisy, still_noisy, verdict, classify, 4).kept
-    assert "asked for were" in judge(noisy, large, verdict, classify, 2).reason
+    assert "pixels instead of" in judge(noisy, large, verdict, classify, 2).reason
 
 
 def pairs_with_a_reflection():
@@ -165,24 +165,22 @@ def pairs_with_a_reflection():
             )
 
 
-def test_a_reflection_may_be_taken_away_and_nothing_else():
+def test_a_reflection_may_be_removed_and_nothing_else():
     verdict = Verdict(
         {each: float(each is Category.REFLECTION) for each in Category},
         dict.fromkeys(Degradation, 0.7), True,
     )  # fmt: skip
 
-    def says_the_same(_image):
+    def same_verdict(_image):
         return verdict
 
     number = 0
     for blended, truth in pairs_with_a_reflection():
         number += 1
-        kept = judge(blended, truth, verdict, says_the_same)
+        kept = judge(blended, truth, verdict, same_verdict)
         assert kept.kept, kept.reason
-        assert "the mean colour moved" in judge(truth, blended, verdict, says_the_same).reason
-        assert (
-            "of the light is left" in judge(blended, 0.4 * blended, verdict, says_the_same).reason
-        )
+        assert "the mean colour moved" in judge(truth, blended, verdict, same_verdict).reason
+        assert "of the light is left" in judge(blended, 0.4 * blended, verdict, same_verdict).reason
         blurred = cv2.GaussianBlur(truth, (0, 0), 6)
-        assert "edges are alike" in judge(blended, blurred, verdict, says_the_same).reason
+        assert "edges correlate" in judge(blended, blurred, verdict, same_verdict).reason
     assert number >= 8
