@@ -1,9 +1,9 @@
-"""The classifier of the lite engine: two small nets, weighed with measured evidence.
+"""The classifier of the lite engine: two small nets and measured evidence.
 
-One net looks at crops of native size and sees what cannot be measured, such as noise that
-neighbouring pixels share; the evidence keeps it to what is there. The other looks at the whole
-photo for the light of a pane, of which it judges alone. How bad a photo must be to be mended was
-read off the photos of `make evaluate`; what lies between that and clean is left alone as unsure.
+One net classifies crops of native resolution; a perceptron combines its logits with the evidence.
+The other net finds reflections in the whole photo, and decides alone on their severity. A photo
+whose severities are neither low nor high enough is left alone as unsure; the limits were chosen on
+the photos of `make evaluate`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from tasks.lite.veil import veil
 from tasks.verdict import SMALLEST, TREATED, Verdict
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
-"""Where each degradation is treated."""
+"""The category in which each degradation is treated."""
 MIN_SEVERITY = {
     Degradation.NOISE: 0.983,
     Degradation.COMPRESSION: 0.95,
@@ -32,30 +32,30 @@ MIN_SEVERITY = {
     Degradation.MOTION: 0.972,
     Degradation.REFLECTION: 0.953,
 }
-"""The severity from which on a photo may be mended: of 219 good photos four are."""
+"""Smallest severity that is mended; four of 219 good photos exceed one."""
 MAX_OTHER_SEVERITY = 0.7
-"""The severity of anything else up to which a reflection may be mended that is no ghost: blocks and
-blur look like what a pane is seen by."""
+"""Largest severity of any other degradation beside a reflection that is mended, unless it is a
+ghost: blocks and blur resemble reflections."""
 MIN_CLEAN_SCORE = 0.5
-"""The probability from which on a photo is clean for sure."""
+"""Smallest probability of a confident verdict of clean."""
 MAX_CROPS = 24
-"""So many are shown to the net: 1.5 megapixels of any photo."""
+"""Most crops that the net classifies: 1.5 megapixels of any photo."""
 MIN_LEVELS = 16
-"""Shades of grey of what may be a photo; what has fewer is drawn."""
+"""Fewest levels of grey of a photo; a drawing has fewer."""
 Ramp = tuple[float, float, float]
-"""The figures that mean nothing, enough to be mended, and the worst."""
+"""The figures of severity 0, of `MIN_SEVERITY`, and of severity 1."""
 QUALITY: Ramp = (90.0, 79.0, 20.0)
-"""Of a JPEG file. From 30 to 80, mending 89 of 90 gains 0.78 dB on the mean, and two lose."""
+"""Quality of a JPEG file; chosen on 90 photos of qualities 30 to 80 (`docs/experiments.md`)."""
 NOISE: Ramp = (2.0, 6.0, 20.0)
-"""Sigma of 255, of white noise; of 219 good photos none has more than 5.3."""
+"""Sigma of white noise, of 255; 219 good photos have at most 5.3."""
 GHOST: Ramp = (0.05, 0.2, 0.5)
-"""The depth of an echo in the cepstrum."""
+"""Depth of a ghost in the cepstrum."""
 MIN_NOISE = 0.05
-"""Sigma of 255; what was drawn has less."""
+"""Smallest sigma of the noise of a photo, of 255; drawings have less."""
 MIN_MOVEMENT_DEPTH = 0.010
-"""The depth in the cepstrum from which on a movement explains a fainter ghost."""
+"""Smallest depth in the cepstrum of a movement that explains a ghost."""
 HARMONIC = 4.0
-"""A ghost this much stronger than the movement explains it (its own second echo), and else not."""
+"""A ghost deeper than this many times the movement is no echo of the movement."""
 
 Scores = Mapping[Category, float]
 Severities = Mapping[Degradation, float]
@@ -63,17 +63,17 @@ Severities = Mapping[Degradation, float]
 
 @dataclass(frozen=True)
 class Lite:
-    """Classifies by what a net sees and by measured evidence."""
+    """Classifies images by two nets and measured evidence."""
 
     name: str = "lite 7"
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
-        """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
-        evidence, pane = measure(image), veil(image)
-        severities, told = weigh(figures_of(logits(image), pane.logit, evidence))
-        scores: Scores = told
-        severities[Degradation.REFLECTION] = pane.severity  # weighed, it sees less
-        if not evidence.noise_sigma:  # a pattern that somebody drew
+        """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
+        evidence, found = measure(image), veil(image)
+        severities, weighed = weigh(figures_of(logits(image), found.logit, evidence))
+        scores: Scores = weighed
+        severities[Degradation.REFLECTION] = found.severity  # more reliable than the combined one
+        if not evidence.noise_sigma:  # what the net takes for noise is a drawn pattern
             severities[Degradation.NOISE] = 0.0
         if _is_smooth(evidence):
             severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
@@ -101,28 +101,28 @@ class Lite:
 
 
 def logits(image: Image) -> dict[Degradation, float]:
-    """Return what the net says of each degradation: its crops' votes over their weights."""
+    """Return the net's logit of each degradation: the crops' weighted votes over their weights."""
     side = onnx_nets.side("classifier")
     height, width = image.shape[:2]
     frame = (0, max(0, side - height), 0, max(0, side - width))
     padded = cv2.copyMakeBorder(image, *frame, cv2.BORDER_REFLECT)
-    told: NDArray[np.float32] = np.zeros((2, len(Degradation)), np.float32)
+    totals: NDArray[np.float32] = np.zeros((2, len(Degradation)), np.float32)
     for top, left in corners(padded.shape[0], padded.shape[1], side, MAX_CROPS):
         crop = np.asarray(padded[top : top + side, left : left + side], np.float32)
-        told += np.concatenate(onnx_nets.run("classifier", crop))
-    votes, weights = told
+        totals += np.concatenate(onnx_nets.run("classifier", crop))
+    votes, weights = totals
     return dict(zip(Degradation, map(float, votes / weights), strict=True))
 
 
 def _is_smooth(evidence: Evidence) -> bool:
-    """Return whether there is nothing in the image that a blur could have changed."""
+    """Return whether the image has no detail that a blur could have changed."""
     edges = max(evidence.edge_sigma, evidence.movement_sigma)
     quiet = evidence.noise_sigma < MIN_NOISE and evidence.movement.depth < MIN_MOVEMENT_DEPTH
     return quiet and not edges
 
 
 def _ghost(evidence: Evidence) -> float:
-    """Return the depth of a ghost that no movement explains."""
+    """Return the depth of the ghost, or 0 if a movement explains it."""
     ghost, movement = evidence.ghost.depth, evidence.movement.depth
     explained = movement >= MIN_MOVEMENT_DEPTH and ghost < HARMONIC * movement
     return 0.0 if explained else ghost
@@ -137,7 +137,7 @@ def _severity(kind: Degradation, figure: float, ramp: Ramp) -> float:
 def _preferring_treated(
     scores: Scores, severities: Severities, bad: Sequence[Degradation]
 ) -> Scores:
-    """Let a category that is only likely give way to one whose degradation is bad enough to mend."""
+    """Put the category of the worst treated degradation first, unless a treated one is first."""
     surest = max(scores, key=scores.__getitem__)
     if not bad or surest in map(CATEGORY.__getitem__, bad):
         return scores
@@ -153,7 +153,7 @@ def _confident(scores: Scores, bad: Sequence[Degradation]) -> bool:
 
 
 def _raised(scores: Scores, category: Category, share: float) -> Scores:
-    """Raise a category's share, at the cost of all others."""
+    """Raise a category's score to `share`, and lower all others in proportion."""
     if scores[category] >= share:
         return scores
     others = (1 - share) / (1 - scores[category])
@@ -161,6 +161,6 @@ def _raised(scores: Scores, category: Category, share: float) -> Scores:
 
 
 def _levels(image: Image) -> int:
-    """Count the shades of grey; a chequered board has two."""
+    """Return the number of levels of grey in a sample of the pixels."""
     sample = image[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
     return len(np.unique(np.rint(255 * luma(sample))))

@@ -1,6 +1,6 @@
-"""Clean an image up by trained nets: compression first, then noise, then a soft lens.
+"""Remove compression and noise from an image, and sharpen it, by trained nets.
 
-What came last is undone first: the file's compression, the sensor's noise, the lens.
+The last degradation is removed first: the file's compression, the sensor's noise, the lens's blur.
 """
 
 import numpy as np
@@ -17,27 +17,24 @@ from tasks.lite.tiled_net import restored
 from tasks.verdict import Verdict
 
 LOW_SIGMA = 16.0
-"""Pixels from which on colours are the original's."""
+"""Scale in pixels above which the original's colours are kept."""
 MIN_PRESHARPENED_SIGMA, SIGMA_SHARE, ROUNDS = 1.5, 0.6, 8
-"""The sigma of the sharpest edges, in pixels, from which on an image is first sharpened by
-deconvolution, and by which share of it: better by 0.5 to 1 dB than the net alone from 2 pixels on."""
+"""Smallest blur of the sharpest edges (sigma in pixels) before which an image is deconvolved, the
+share of that sigma, and the number of iterations."""
 ORDER = (Degradation.COMPRESSION, Degradation.NOISE, Degradation.SOFTNESS)
 MIN_SEVERITY_BESIDE = dict.fromkeys((Degradation.NOISE, Degradation.COMPRESSION), 0.8)
-"""The severity from which on these are taken out of a photo that is mended anyway: 30 photos with noise
-and blocks gain 2.9 instead of 2.1 dB on the mean."""
+"""Smaller limits for degradations of a photo that is mended anyway; chosen on 30 photos
+(`docs/experiments.md`)."""
 SHARE_BESIDE_BLOCKS = 0.5
-"""By how much a photo is sharpened that also had blocks, which look soft: of 8 that had nothing but blocks
-full sharpening harmed two, by 0.2 and 1.8 dB, and half none; 4 that were soft gain 0.7 instead of 0.9 dB."""
+"""Share of the sharpening of a photo that also has blocks, which look soft; chosen on 12 photos
+(`docs/experiments.md`)."""
 
 
 def clean(image: Image, verdict: Verdict) -> Image:
-    """Take compression and noise out, and sharpen a soft image: each if it is bad enough."""
+    """Remove compression, noise and softness from an image: each whose severity is high enough."""
     severities = verdict.severities
-    treated = [
-        kind
-        for kind in ORDER
-        if severities[kind] >= MIN_SEVERITY_BESIDE.get(kind, MIN_SEVERITY[kind])
-    ]
+    limits = MIN_SEVERITY | MIN_SEVERITY_BESIDE
+    treated = [kind for kind in ORDER if severities[kind] >= limits[kind]]
     cleaned = image
     for kind in treated:
         if kind is not Degradation.SOFTNESS:
@@ -50,9 +47,9 @@ def clean(image: Image, verdict: Verdict) -> Image:
 
 
 def _conditions(degradation: Degradation, jpeg_quality: int | None) -> tuple[float, ...]:
-    """Tell the net against compression what the file lost, 0 where that is unknown.
+    """Return the conditions of a net: for compression 1 - quality / 100, or 0 if it is unknown.
 
-    A good file whose photo has blocks was saved before, and then its quality says nothing of them.
+    A file of high quality whose photo has blocks was saved before, with an unknown quality.
     """
     if degradation is not Degradation.COMPRESSION:
         return ()
@@ -62,15 +59,13 @@ def _conditions(degradation: Degradation, jpeg_quality: int | None) -> tuple[flo
 
 
 def _presharpened(image: Image) -> Image:
-    """Bring an image that is softer than the net has learnt half-way to where the net can go on."""
+    """Deconvolve an image that is softer than the training examples, by a part of its blur."""
     sigma = edge_sigma(views_of(luma(image)))
-    return (
-        deconvolve(image, gaussian(SIGMA_SHARE * sigma), ROUNDS)
-        if sigma >= MIN_PRESHARPENED_SIGMA
-        else image
-    )
+    if sigma < MIN_PRESHARPENED_SIGMA:
+        return image
+    return deconvolve(image, gaussian(SIGMA_SHARE * sigma), ROUNDS)
 
 
 def clean_letters(image: Image, verdict: Verdict) -> Image:
-    """Treat letters gently: half of what the rest gets, so that no stroke is smoothed away."""
+    """Apply half of `clean`, so that the strokes of letters are kept."""
     return image + np.float32(0.5) * (clean(image, verdict) - image)

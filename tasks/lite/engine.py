@@ -1,4 +1,4 @@
-"""The chains of the lite engine, whose networks ship with the package.
+"""The chains of the lite engine, whose weights ship with the package.
 
 Its classifier is `tasks.lite.classifier.Lite`.
 """
@@ -20,12 +20,12 @@ from tasks.verdict import Verdict
 
 
 def lite_chain(category: Category) -> Chain:
-    """Build the chain that mends a category.
+    """Build the chain of a category.
 
-    Nothing is inpainted: what hides the scene cannot be measured, so no mask is made.
+    Nothing is inpainted, because this engine cannot detect where a reflection hides the scene.
 
     Raises:
-        ValueError: a clean photo needs none.
+        ValueError: the category is clean, which has no chain.
 
     """
     match category:

@@ -1,7 +1,6 @@
-"""Weigh what the nets say with what was measured: a severity for each degradation, and a category.
+"""Combine the nets' logits with measured evidence into severities and categories.
 
-A small perceptron on a dozen figures, fitted by `python -m tasks.training.fit_fusion`, which also tells
-how well its probabilities are calibrated.
+A small perceptron on 13 figures, fitted by `python -m tasks.training.fit_fusion`.
 """
 
 from collections.abc import Mapping
@@ -21,14 +20,14 @@ FILE = onnx_nets.FOLDER / "fusion.npz"
 CATEGORIES = tuple(Category)
 MAX_LOGIT = 12.0
 MIN_VEIL_LOGIT = -3.5
-"""The logit of a veil below which there is none; how far below says nothing of anything else: noise
-that hides every flat place pushed it to -6, and itself below what is mended."""
+"""Smallest logit of a veil that is weighed: a lower one says nothing more, but would lower the
+severity of noise."""
 DEPTH_EPSILON = 1e-3
-"""Of an echo; what is fainter counts as none."""
+"""Added to the depth of an echo before its logarithm is taken."""
 
 
 class Layers(NamedTuple):
-    """A perceptron with one hidden layer: figures (F,) → H values → 5 severities, 4 categories."""
+    """A perceptron: figures (F,) → H hidden values → logits of 5 severities and 4 categories."""
 
     mean: Figures
     spread: Figures
@@ -43,7 +42,7 @@ class Layers(NamedTuple):
 def figures_of(
     logits: Mapping[Degradation, float], veil_logit: float, evidence: Evidence
 ) -> Figures:
-    """Return the figures that are weighed, (13,)."""
+    """Return the inputs of the perceptron, (13,)."""
     step, lone_step = evidence.blockiness
     measured = (
         np.log1p(evidence.noise_sigma),

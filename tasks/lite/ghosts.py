@@ -1,4 +1,4 @@
-"""Take the second copy out that a double pane lays over a photo, without a network."""
+"""Remove the second copy that a thick pane adds to a photo, by deconvolution."""
 
 import numpy as np
 
@@ -13,15 +13,16 @@ from tasks.verdict import Verdict
 
 ROUNDS = 12
 MIN_WEIGHT, MAX_WEIGHT = 0.1, 0.8
-"""Weights between which a ghost can be taken out; two equal copies cannot be told apart."""
+"""Smallest weight of a ghost that is removed, and largest weight in the kernel: equal copies cannot
+be separated."""
 LOW_SIGMA = 48.0
-"""Pixels from which on colours are the original's: beyond every ghost that is taken out."""
+"""Scale in pixels above which the original's colours are kept: longer than any ghost's shift."""
 
 
 def remove_ghost(image: Image, verdict: Verdict) -> Image:
-    """Take out the ghost that the whole image shares; unchanged where none is sure.
+    """Remove the ghost that the whole image shares; return the image unchanged if none is certain.
 
-    A veil alone can look like a faint one: five of 48 did, and all lost by what was taken out.
+    A faint ghost is left, because a veil without a ghost can look like one.
     """
     plane = luma(image)
     ghost, _ = echoes(plane)
@@ -35,10 +36,10 @@ def remove_ghost(image: Image, verdict: Verdict) -> Image:
 
 
 def _oriented(plane: Plane, kernel: Plane) -> Plane:
-    """Turn the ghost to the side where taking it out leaves the least to be seen.
+    """Return the kernel or its mirror, whichever leaves the smaller slopes.
 
-    The spectrum does not tell the fainter copy's side; taken out on the wrong one, it leaves an
-    echo on both.
+    The spectrum does not show on which side the fainter copy lies; removing it on the wrong side
+    leaves an echo on both.
     """
     trial = np.dstack((detailed_crops(plane) * 3)[:3])
     return min((kernel, np.flip(kernel)), key=lambda side: _slopes(deconvolve(trial, side, ROUNDS)))

@@ -1,7 +1,6 @@
-"""Take the light away that a pane lays over a photo, as the lite engine's net tells it.
+"""Subtract the light that a pane adds to a photo, as the net against reflections estimates it.
 
-Reflections are out of focus more often than not, so what is taken away is smooth, and the photo's
-own detail stays as it is.
+Most reflections are out of focus, so a smooth light is subtracted, and the photo's detail is kept.
 """
 
 import cv2
@@ -14,14 +13,14 @@ from tasks.lite.veil import veil
 from tasks.verdict import Verdict
 
 REMOVED_SHARE = 0.45
-"""Of the light that the net tells. Of 43 reflections it was sure of, all of it gains 4.6 dB on the mean
-and harms 12, 0.7 of it 3.2 dB and 4; this share gains 2.2 dB and harms one."""
+"""Share of the estimated light that is subtracted; chosen on 43 reflections
+(`docs/experiments.md`)."""
 ROWS = 512
-"""Of pixels that are treated at once, so that memory does not grow with the photo."""
+"""Rows of pixels that are processed at once, so that memory does not grow with the photo."""
 
 
 def lift_veil(image: Image, verdict: Verdict) -> Image:
-    """Take away what a pane adds, the more of it the surer the net is; light is never added."""
+    """Subtract the added light, in proportion to the net's severity; no pixel becomes brighter."""
     found = veil(image)
     share = np.float32(REMOVED_SHARE * found.severity)
     light = cv2.resize(share * found.light, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
@@ -30,10 +29,10 @@ def lift_veil(image: Image, verdict: Verdict) -> Image:
     result = np.empty_like(image)
     for top in range(0, height, ROWS):
         rows = image[top : top + ROWS]
-        at = (np.arange(top, top + len(rows), dtype=np.float32) + 0.5) * SIDE / height - 0.5
-        above = np.clip(at, 0, SIDE - 2).astype(int)
-        below = np.clip(at - above, 0, 1)[:, None, None]
-        added = wide[above] + below * (wide[above + 1] - wide[above])
+        position = (np.arange(top, top + len(rows), dtype=np.float32) + 0.5) * SIDE / height - 0.5
+        upper = np.clip(position, 0, SIDE - 2).astype(int)
+        weight = np.clip(position - upper, 0, 1)[:, None, None]
+        added = wide[upper] + weight * (wide[upper + 1] - wide[upper])
         lifted = coded(linear(rows) - np.maximum(added, 0))
         result[top : top + ROWS] = np.minimum(rows, lifted)
     return result

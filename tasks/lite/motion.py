@@ -1,4 +1,4 @@
-"""Undo a movement of the camera: a straight one by its measured kernel, any other by a trained net."""
+"""Remove motion blur: a straight one by its measured kernel, any other by a trained net."""
 
 from storage.photos import Image
 from tasks.imaging.cepstrum import echoes
@@ -10,18 +10,18 @@ from tasks.lite.tiled_net import restored
 from tasks.verdict import Verdict
 
 MIN_STRAIGHT_DEPTH = 0.02
-"""The depth in the cepstrum from which on the whole image shares one straight movement. Of 30 spoilt
-photos 12 lie above: their kernels gain 3.3 dB, the net 0.2; below, kernels harm more than a third."""
+"""Smallest depth in the cepstrum of a straight movement of the whole image; chosen on 30 photos
+(`docs/experiments.md`)."""
 ROUNDS = 15
 LOW_SIGMA = 48.0
-"""Pixels from which on colours are the original's: beyond every movement that is undone."""
+"""Scale in pixels above which the original's colours are kept: longer than any movement."""
 
 
 def undo_movement(image: Image, verdict: Verdict) -> Image:
-    """Sharpen along the movement that the whole image shares, or else what has moved."""
+    """Deconvolve the straight movement that the whole image shares, else apply the net."""
     _, movement = echoes(luma(image))
     if movement.depth >= MIN_STRAIGHT_DEPTH:
-        kernel = streak(movement.length + 1, movement.angle)  # the echo is one pixel short of it
+        kernel = streak(movement.length + 1, movement.angle)  # the echo is one pixel shorter
         sharpened = deconvolve(image, kernel, ROUNDS)
     else:
         sharpened = restored(image, "motion")

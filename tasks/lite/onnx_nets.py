@@ -1,4 +1,4 @@
-"""The nets of the lite engine as the package ships them: ONNX files, each for tiles of one shape."""
+"""Run the nets of the lite engine: ONNX files of the package, each for tiles of one shape."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,17 +18,17 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def weights_path(name: str) -> Path:
-    """Return where the weights of a net lie."""
+    """Return the path of a net's weights."""
     return FOLDER / f"{name}.onnx"
 
 
 def side(name: str) -> int:
-    """Return the side of a net's tiles in pixels."""
+    """Return the side of a net's input tiles in pixels."""
     return int(_session(name).get_inputs()[0].shape[2])
 
 
 def run(name: str, tile: Image) -> Sequence[NDArray[np.float32]]:
-    """Give what a net makes of a tile, (side, side, 3), RGB in [0, 1]."""
+    """Return a net's outputs for a tile (side, side, C): RGB and conditions, or veil figures."""
     planes = np.ascontiguousarray(np.moveaxis(tile, -1, 0)[None], np.float32)
     outputs: Sequence[NDArray[np.float32]] = _session(name).run(None, {"tile": planes}, _options())
     return outputs
@@ -36,7 +36,7 @@ def run(name: str, tile: Image) -> Sequence[NDArray[np.float32]]:
 
 @cache
 def _options() -> "RunOptions":
-    """Give a tile's memory back after each run: kept, four restorers hold 250 MB, to gain a tenth."""
+    """Build options that free memory after each run: otherwise four restorers hold 250 MB."""
     import onnxruntime
 
     options = onnxruntime.RunOptions()

@@ -10,12 +10,12 @@ from tasks.imaging.tiles import by_tiles
 from tasks.lite import onnx_nets
 
 OVERLAP = 64
-"""Pixels that a tile sees of its neighbours: with 48 the net against noise, which had learnt to look
-further, left seams of up to five grey levels; with 56 they are below one, with this below 0.6."""
+"""Pixels of its neighbours on each side of a tile, wide enough for seams below 0.6 of 255
+(`docs/experiments.md`)."""
 
 
 def restored(image: Image, name: str, conditions: Sequence[float] = ()) -> Image:
-    """Give what the net `name` makes of an image; `conditions` is what it must know of the whole of it."""
+    """Return the image restored by the net `name`, with `conditions` as further input planes."""
     side = onnx_nets.side(name)
     planes = np.broadcast_to(np.array(conditions, np.float32), (side, side, len(conditions)))
 

@@ -1,6 +1,7 @@
-"""See what a pane lays over a photo, and how much of it: a small net on figures of its blocks.
+"""Estimate the light that a pane adds to a photo, by a small net on figures of its blocks.
 
-A net that sees these figures learns from a thousand scenes what one that sees pixels did not.
+From a thousand scenes, a net on these figures learns more than one on pixels
+(`docs/experiments.md`).
 """
 
 import math
@@ -15,21 +16,21 @@ from tasks.lite import onnx_nets
 
 
 class Veil(NamedTuple):
-    """What lies over a photo."""
+    """The reflection of a pane over a photo."""
 
     logit: float
-    """Of the severity."""
+    """Logit of the severity."""
     light: Image
-    """What the pane adds, linear RGB, (GRID, GRID, 3) over the whole photo."""
+    """The added light, linear RGB, (GRID, GRID, 3) over the whole photo."""
 
     @property
     def severity(self) -> float:
-        """How bad it is, in [0, 1]."""
+        """The severity, in [0, 1]."""
         return 1 / (1 + math.exp(-self.logit))
 
 
 def veil(image: Image) -> Veil:
-    """Tell what lies over an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
+    """Return the reflection over an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
     figures = figures_of(image)
     shares, logits = onnx_nets.run("reflection", figures)
     return Veil(
