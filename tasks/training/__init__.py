@@ -1,1 +1,1 @@
-"""How the figures and weights of the lite engine are made."""
+"""Fit, export and measure the nets of the lite engine."""

@@ -1,7 +1,7 @@
-"""Print what is measured of good photos, and of the same spoiled by a known amount.
+"""Print measurements of good photos, and of the same photos degraded by known amounts.
 
 `python -m tasks.training.calibrate FOLDER [EVERY]` reads every EVERYth photo of a folder of good
-ones; the bars of `tasks.guard` were read off its tables.
+ones. The limits of `tasks.guard` were chosen from its tables.
 """
 
 import sys
@@ -25,11 +25,11 @@ SHARES = (0, 2, 50, 98, 100)
 """The percentiles that are printed."""
 
 Logits = Mapping[Degradation, float]
-"""What the net says, as logits."""
+"""The classifier net's logits."""
 FIGURES: Mapping[str, Callable[[Logits, Evidence], float]] = {
-    "noise seen": lambda logits_of, _: logits_of[Degradation.NOISE],
-    "softness seen": lambda logits_of, _: logits_of[Degradation.SOFTNESS],
-    "motion seen": lambda logits_of, _: logits_of[Degradation.MOTION],
+    "noise logit": lambda logits_of, _: logits_of[Degradation.NOISE],
+    "softness logit": lambda logits_of, _: logits_of[Degradation.SOFTNESS],
+    "motion logit": lambda logits_of, _: logits_of[Degradation.MOTION],
     "step": lambda _, evidence: evidence.blockiness[0],
     "lone step": lambda _, evidence: evidence.blockiness[1],
     "softness": lambda _, evidence: evidence.edge_sigma,
@@ -55,14 +55,14 @@ DEGRADED: Mapping[str, Degrade] = {
 
 
 def photos(folder: Path, every: int) -> Iterator[Image]:
-    """Read every so many photos of a folder, as images."""
+    """Read every `every`th photo below a folder, as images."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file())[::every]:
         with Pictures.open(path) as picture:
             yield np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
 
 
 def main(folder: Path, every: int) -> None:
-    """Print a table of figures, one of verdicts and guard figures, for each way to spoil."""
+    """Print the measurements, verdicts and guard figures for each degradation."""
     classify = Lite()
     for name, apply in DEGRADED.items():
         rng = np.random.default_rng(0)

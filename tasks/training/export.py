@@ -1,8 +1,8 @@
-"""Turn a fitted net into the file that the package ships: `python -m tasks.training.export noise`.
+"""Export a fitted net to the package's ONNX file: `python -m tasks.training.export noise`.
 
-ONNX with one fixed tile shape. Weights are kept in half precision and cast when the file is loaded:
-half the bytes, and the arithmetic stays in single precision, as every CPU has it. The initialisers
-keep the names of the state dict, so that a fit can begin from a shipped file.
+The file has one fixed tile shape. Weights are stored in half precision and cast to single precision
+when the file is loaded, because all CPUs compute in single precision. The initialisers keep the
+names of the state dict, so that a fit can start with the weights of a shipped file.
 """
 
 import argparse
@@ -28,31 +28,32 @@ from tasks.training.objectives import CLASSIFIER, NAMES, REFLECTION
 
 OPSET = 17
 TILE, CROP = 512, 256
-"""The side in pixels of a restorer's tiles and of the classifier's crops."""
+"""Side in pixels of a restorer's tiles, and of the classifier's crops."""
 MAX_DIFFERENCE = 1e-2
-"""Of what a net gives, from the rounding of its weights."""
+"""Largest difference of an output between onnxruntime and torch, caused by the rounding of the
+weights."""
 
 
 def export(net: nn.Module, shape: tuple[int, int], facts: Mapping[str, str]) -> bytes:
-    """Give a net that takes tiles (1, C, side, side) as an ONNX file, `facts` its metadata.
+    """Return a net as an ONNX file with `facts` as its metadata.
 
-    `shape` is C and the side.
+    `shape` is C and the side of the tiles (1, C, side, side) that it takes.
 
     Raises:
-        ValueError: what onnxruntime makes of it is not what torch makes of the net.
+        ValueError: the outputs of onnxruntime differ from those of torch.
 
     """
     channels, side = shape
     tile = torch.rand((1, channels, side, side), generator=torch.Generator().manual_seed(1))
     net = net.cpu().eval()
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as made, warnings.catch_warnings():
-        # It is said to be outdated: the one that replaces it renames the weights.
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as temporary, warnings.catch_warnings():
+        # The deprecation warning is ignored: the newer exporter renames the weights.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            net, (tile,), made.name, opset_version=OPSET, dynamo=False, input_names=["tile"],
+            net, (tile,), temporary.name, opset_version=OPSET, dynamo=False, input_names=["tile"],
             do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
         )  # fmt: skip
-        graph = _in_half_precision(onnx.load(made.name))
+        graph = _in_half_precision(onnx.load(temporary.name))
     helper.set_model_props(graph, dict(facts))
     onnx.checker.check_model(graph)
     file = bytes(graph.SerializeToString())
@@ -68,7 +69,7 @@ def export(net: nn.Module, shape: tuple[int, int], facts: Mapping[str, str]) -> 
 
 
 def _in_half_precision(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Keep every weight as float16, with a cast before its use."""
+    """Store every convolution's weight as float16, with a cast before its use."""
     casts = []
     for weight in graph.graph.initializer:
         values = numpy_helper.to_array(weight)
@@ -89,7 +90,7 @@ def _in_half_precision(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _untrained(name: str) -> tuple[nn.Module, tuple[int, int]]:
-    """Return a net of this name, never fitted, and the channels and the side of its tiles."""
+    """Return an untrained net of this name, and the channels and the side of its tiles."""
     if name == REFLECTION:
         return ReflectionNet(), (FIGURES, GRID)
     if name == CLASSIFIER:
@@ -99,10 +100,10 @@ def _untrained(name: str) -> tuple[nn.Module, tuple[int, int]]:
 
 
 def main() -> None:
-    """Read the command line and export."""
+    """Read the command line, export the net, and write its file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="where the fit is kept")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="the folder of the fits")
     arguments = parser.parse_args()
     state = torch.load(
         arguments.out / f"{arguments.name}.pt", map_location="cpu", weights_only=True

@@ -23,7 +23,8 @@ INITIAL_FIT = {
     Recipe.COMPRESSION: Recipe.NOISE, Recipe.SOFTNESS: Recipe.NOISE,
     Recipe.MOTION: Recipe.SOFTNESS,
 }  # fmt: skip
-"""The fit whose weights another starts with, if it is in the output folder (`docs/lite.md`, Recipe)."""
+"""The fit whose weights another starts with, if it is in the output folder (`docs/lite.md`,
+Recipe)."""
 LAST_RATE = 1e-5
 """The learning rate of the last step."""
 WARM_UP = 0.03
@@ -146,7 +147,7 @@ def weights_of(file: Path) -> dict[str, Tensor]:
 
 
 def steps_of(file: Path, name: str) -> int:
-    """Return the training steps of a shipped net; 0 if it has another name, or is no shipped file."""
+    """Return the training steps of a shipped net; 0 for another net, or for a fit."""
     if file.suffix != ".onnx":
         return 0
     facts = {fact.key: fact.value for fact in onnx.load(file).metadata_props}

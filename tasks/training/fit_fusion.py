@@ -1,8 +1,8 @@
-"""Fit the weighing of the net's words and the measured figures: `python -m tasks.training.fit_fusion`.
+"""Fit the perceptron of `tasks.lite.fusion`: `python -m tasks.training.fit_fusion`.
 
-Whole photos are spoilt as for the classifier, looked at by the shipped net and measured. The
-perceptron is fitted in seconds; how sure it must be is read off the table that is printed, which
-comes from held-out photos.
+Whole photos are degraded as for the classifier, classified by the shipped nets and measured. The
+perceptron is fitted in seconds. The limits of the classifier are chosen from the table that is
+printed for held-out photos.
 """
 
 import argparse
@@ -26,16 +26,16 @@ from tasks.training.objectives import SEED
 from tasks.verdict import TREATED
 
 SIDE = 448
-"""Pixels of a photo: the largest that fits into a tile with its margin."""
+"""Side of a photo in pixels: the largest that fits into a tile with its margin."""
 HIDDEN, STEPS, DECAY = 24, 1000, 0.3
 MEMBERS = 6
-"""Perceptrons that differ by what they began with; what they agree on is learnt."""
+"""Perceptrons with different initial weights, whose mean is the result."""
 PRESENT_SEVERITY = 0.5
-"""From which on a degradation counts as one that is there."""
+"""Severity above which a degradation is present, for the AUC."""
 
 
 def examples(tiles: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Make photos; return their figures (N, F), and their true severities (N, 5)."""
+    """Make `count` photos; return their figures (N, F), and their true severities (N, 5)."""
     figures, severities = [], []
     for _ in track(range(count), "photos"):
         made = classifier_examples.labelled(tiles, 1, SIDE, rng)
@@ -47,7 +47,7 @@ def examples(tiles: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, T
 
 
 def shares_of(severities: Tensor) -> Tensor:
-    """Return what share each category has in photos of such severities, (N, 4)."""
+    """Return the shares of the categories in photos of such severities, (N, 4)."""
     worst = {
         category: severities[:, [list(Degradation).index(kind) for kind in kinds]].amax(1)
         for category, kinds in TREATED.items() if kinds
@@ -58,7 +58,7 @@ def shares_of(severities: Tensor) -> Tensor:
 
 
 def fitted(figures: Tensor, severities: Tensor) -> nn.Sequential:
-    """Fit perceptrons to standardised figures, and return them as one that gives their mean."""
+    """Fit `MEMBERS` perceptrons to standardised figures; return one that computes their mean."""
     members = [_fitted(figures, severities, SEED + number) for number in range(MEMBERS)]
     enter, leave = (cast("list[nn.Linear]", [each[at] for each in members]) for at in (0, 2))
     inputs, outputs = figures.shape[1], leave[0].out_features
@@ -75,7 +75,7 @@ def fitted(figures: Tensor, severities: Tensor) -> nn.Sequential:
 
 
 def _fitted(figures: Tensor, severities: Tensor, seed: int) -> nn.Sequential:
-    """Fit one perceptron, to which what is rare counts as much: each category, each degradation."""
+    """Fit one perceptron; rare categories and degradations get larger weights in the loss."""
     torch.manual_seed(seed)
     outputs = len(Degradation) + len(Category)
     net = nn.Sequential(nn.Linear(figures.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs))
@@ -98,7 +98,7 @@ def _fitted(figures: Tensor, severities: Tensor, seed: int) -> nn.Sequential:
 
 @torch.inference_mode()
 def report(net: nn.Sequential, figures: Tensor, severities: Tensor) -> str:
-    """Tell how well held-out photos are judged, and what each least severity would do."""
+    """Return a report on held-out photos: AUC, accuracy, calibration, and shares above limits."""
     logits, votes = net(figures).split([len(Degradation), len(Category)], 1)
     shares, truth = votes.softmax(1), shares_of(severities).argmax(1)
     sure, found = shares.max(1)
@@ -124,14 +124,14 @@ def report(net: nn.Sequential, figures: Tensor, severities: Tensor) -> str:
     for kind in weighed:
         touched |= logits[good, list(Degradation).index(kind)].sigmoid() >= MIN_SEVERITY[kind]
     lines.append(
-        f"  of {int(good.sum())} good photos, bad enough to be mended: {touched.float().mean():.3f}, reflections "
-        "aside: the net against them judges alone"
+        f"  share of {int(good.sum())} good photos that would be mended: "
+        f"{touched.float().mean():.3f}, without reflections, which the perceptron does not decide"
     )
     return "\n".join(lines)
 
 
 def save(net: nn.Sequential, mean: Tensor, spread: Tensor, file: Path) -> None:
-    """Write the layers as `tasks.lite.fusion` reads them."""
+    """Write the layers to the file that `tasks.lite.fusion` reads."""
     first, last = (net[at].state_dict() for at in (0, 2))
     layers = (mean, spread, first["weight"], first["bias"], last["weight"], last["bias"])
     named = zip(fusion.Layers._fields, layers, strict=True)
@@ -139,11 +139,11 @@ def save(net: nn.Sequential, mean: Tensor, spread: Tensor, file: Path) -> None:
 
 
 def main() -> None:
-    """Read the command line, make photos, fit, report and write."""
+    """Read the command line, make photos, fit, print the report and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
-    parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
-    parser.add_argument("--count", type=int, default=12_000, help="photos to learn from")
+    parser.add_argument("--good", type=Path, nargs="*", default=[], help="folders of good photos")
+    parser.add_argument("--count", type=int, default=12_000, help="photos to fit to")
     arguments = parser.parse_args()
     photos = photo_pool.with_good([arguments.photos], arguments.good)
     rng = torch.Generator().manual_seed(SEED)

@@ -30,9 +30,11 @@ GPU_BATCH = 6
 MIN_ERROR = dict.fromkeys(Recipe, 24 / 255) | {Recipe.NOISE: 6 / 255}
 """Root mean square error that is added to an input's own before the loss is divided by the sum."""
 REFLECTION_PHOTOS = 24_000
-"""Photos that the net against reflections learns from, 230 KB each; a tenth as many are held out."""
+"""Photos that the net against reflections learns from, 230 KB each; a tenth as many are held
+out."""
 MIN_CHANGE = 0.08
-"""Root mean square change by a pane that is added to an input's own before the loss is divided by it."""
+"""Root mean square change by a pane that is added to an input's own before the loss is divided by
+it."""
 MIN_SQUARED_ERROR = 1e-8
 """Smallest mean square error of which a root is taken: at 0 the root has no derivative."""
 
@@ -88,7 +90,7 @@ def restorer_objective(recipe: Recipe, photos: Pool, device: torch.device) -> Ob
 
 
 def classifier_objective(photos: Pool, device: torch.device) -> Objective:
-    """Build the classifier's objective; it reports the AUC of each degradation on held-out photos."""
+    """Build the classifier's objective; it reports the AUC per degradation on held-out photos."""
     tiles, batch_size = photos.fitted.to(device), _batch_size(8, device)
     rng = torch.Generator(device).manual_seed(SEED)
     held_out = classifier_examples.labelled(photos.held_out.to(device), 240, 192, rng)

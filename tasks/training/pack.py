@@ -1,8 +1,7 @@
-"""Pack photos for a machine that is lent for minutes: `python -m tasks.training.pack --photos FOLDER`.
+"""Copy a few photos for training elsewhere: `python -m tasks.training.pack --photos FOLDER`.
 
-Files are copied as they are, since what is compressed once more is no clean photo: one of each source,
-then a second one of each, until no more fit. There, one command fits one net whole:
-`python -m tasks.training.fit noise --photos out/packed --steps 30000`, which is meant to take ten minutes.
+Files are copied unchanged: first one of each source, then a second one of each, up to a total size.
+On the other machine, `python -m tasks.training.fit noise --photos out/packed` fits a net to them.
 """
 
 import argparse
@@ -14,10 +13,11 @@ from pathlib import Path
 from tasks.training.data.photo_pool import photos_of, source_of
 
 MEBIBYTES = 40
+"""The default size of all copies."""
 
 
 def packed(photos: Iterable[Path], max_bytes: int) -> Iterator[Path]:
-    """Yield the photos that fit, one of each source before the second of any."""
+    """Yield photos of at most `max_bytes` together, one of each source before a second of any."""
     counts: Counter[str] = Counter()
     ranked = []
     for path in photos:
@@ -32,14 +32,16 @@ def packed(photos: Iterable[Path], max_bytes: int) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Read the command line and copy."""
+    """Read the command line and copy the photos."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
     parser.add_argument("--out", type=Path, default=Path("out/packed"))
     parser.add_argument("--mebibytes", type=int, default=MEBIBYTES)
     arguments = parser.parse_args()
     if arguments.out.exists():
-        raise SystemExit(f"{arguments.out} is there already; remove it, or name another with --out")
+        raise SystemExit(
+            f"{arguments.out} exists already; remove it, or name another folder with --out"
+        )
     chosen = list(packed(photos_of([arguments.photos]), arguments.mebibytes * 2**20))
     for path in chosen:
         copy = arguments.out / path.relative_to(arguments.photos)

@@ -1,4 +1,4 @@
-"""Print how the lite engine does beside its bars: `python -m tasks.training.targets FOLDER`.
+"""Print the figures of the lite engine and its targets: `python -m tasks.training.targets FOLDER`.
 
 The folder holds `synthetic.json` and `real.json`, the figures of `photomend evaluate --json` on the
 manifests of `tasks.training.testset`.
@@ -19,7 +19,7 @@ from storage.enums import Degradation
 Figures = dict[str, Any]
 
 MIN_GAIN = {"noise": 5.5, "compression": 0.5, "softness": 0.8, "motion": 1.0, "reflection": 1.0}
-"""In dB, of photos of native size."""
+"""Smallest gains in dB."""
 MIN_AUC = {
     Degradation.NOISE: 0.99, Degradation.COMPRESSION: 0.99, Degradation.SOFTNESS: 0.97,
     Degradation.MOTION: 0.95, Degradation.REFLECTION: 0.92,
@@ -29,16 +29,16 @@ REAL_PAIRS = ("drealsr_pairs", "refl_real20", "refl_location")
 
 @dataclass(frozen=True)
 class Target:
-    """One thing that must be reached."""
+    """One figure and what it must reach."""
 
     what: str
-    bar: str
+    required: str
     measured: str
     reached: bool
 
 
 def compare(synthetic: Figures, real: Figures) -> Iterator[Target]:
-    """Compare the figures of both manifests with what must be reached."""
+    """Yield each target with its figure, from the figures of both manifests."""
     groups, every = synthetic["groups"], synthetic["all"]
     yield _at_least("right of four categories, balanced", every["forced_accuracy"], 0.9)
     for kind, minimum in MIN_AUC.items():
@@ -51,7 +51,7 @@ def compare(synthetic: Figures, real: Figures) -> Iterator[Target]:
     )
     yield _at_least("mixes, both found", found, 0.6)
     acted = [share for label, share in every["acted_on"].items() if label != "clean"]
-    yield _at_least("spoilt photos acted on", sum(acted) / len(acted), 0.8)
+    yield _at_least("degraded photos acted on", sum(acted) / len(acted), 0.8)
     yield _at_most("clean photos touched", groups["clean"]["clean_touch_rate"], 0.02)
     yield _at_most("hard negatives touched", groups["hard negatives"]["clean_touch_rate"], 0.05)
     for group, minimum in MIN_GAIN.items():
@@ -91,13 +91,14 @@ def _harm(what: str, figures: Figures, maximum: float) -> Target:
 
 
 def main(folder: Path) -> None:
-    """Print the table."""
+    """Print the targets as a table."""
     synthetic, real = (
         json.loads((folder / f"{name}.json").read_text()) for name in ("synthetic", "real")
     )
-    table = Table("what", "bar", "measured", "reached", box=None)
-    for bar in compare(synthetic, real):
-        table.add_row(bar.what, bar.bar, bar.measured, "yes" if bar.reached else "NO")
+    table = Table("what", "target", "measured", "reached", box=None)
+    for target in compare(synthetic, real):
+        reached = "yes" if target.reached else "NO"
+        table.add_row(target.what, target.required, target.measured, reached)
     Console(width=100).print(table)
 
 

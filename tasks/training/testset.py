@@ -1,8 +1,9 @@
-"""Make the photos that the engine is measured on: `python -m tasks.training.testset --photos FOLDER`.
+"""Make the photos of `make evaluate`: `python -m tasks.training.testset --photos FOLDER`.
 
-Held-out photos only, spoilt with fixed seeds in ways of which some were never trained on: straight
-movements, and reflections whose overflow is taken off (Zhang et al., "Single image reflection
-separation with perceptual losses", 2018). Real pairs are listed as they lie. Writes two manifests.
+Held-out photos are degraded with fixed seeds, also in ways that no net was trained on: straight
+movements, and reflections with clipped highlights (Zhang et al., "Single image reflection
+separation with perceptual losses", 2018). Writes one manifest of these photos, and one of real
+photos, which stay where they are.
 """
 
 import argparse
@@ -26,17 +27,17 @@ from tasks.training.data.noise import noise as grain
 
 SEED = 7
 COUNT = 90
-"""Photos of each group."""
+"""Photos of each group; a third as many of each mix."""
 SIDE = 512 - degradations.MARGIN
 TRUTHS = {
     "drealsr_pairs": ("test_LR", "test_HR"),
     "refl_real20": ("blended", "transmission_layer"),
     "refl_location": ("blend", "transmission"),
 }
-"""Of real pairs: the folder of the photos, and the one beside it with their truths."""
+"""For real pairs: the folder of the photos, and the folder beside it with their truths."""
 
 Degrade = Callable[[Tensor, Tensor, torch.Generator], Tensor]
-"""Takes images and others of the same shape to reflect in them."""
+"""Takes images, and others of the same shape that may be reflected in them."""
 
 
 def noise(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
@@ -52,7 +53,7 @@ def softness(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def motion(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
-    """Move by 8 to 28 pixels, every second image straight."""
+    """Move by 8 to 28 pixels; every second image in a straight line."""
     kernels = motion_kernels.kernels(len(images), 8, 28, rng)
     for at in range(0, len(images), 2):
         length, angle = (float(_between(1, *span, rng)) for span in ((8, 28), (0, 180)))
@@ -63,7 +64,7 @@ def motion(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def reflection(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
-    """Lay a blurred second scene over each image, and take its overflow off."""
+    """Add a blurred second scene to each image, less the mean excess over white."""
     share = _between(len(images), 0.3, 0.8, rng)[:, None, None, None]
     blurred = spread(others**GAMMA * share, gaussians(_between(len(images), 1, 5, rng)))
     light = images**GAMMA
@@ -73,7 +74,7 @@ def reflection(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def compression(images: Tensor, _others: Tensor, rng: torch.Generator) -> Tensor:
-    """Compress by qualities 30 to 80."""
+    """Compress as JPEG of qualities 30 to 80."""
     return jpeg(images.clamp(0, 1), _between(len(images), 30, 80, rng), rng)
 
 
@@ -81,14 +82,14 @@ DEGRADATIONS: dict[str, Degrade] = {
     "noise": noise, "softness": softness, "motion": motion, "reflection": reflection,
     "compression": compression,
 }  # fmt: skip
-GROUPS = {  # what is done, in its order, and the label
+GROUPS = {  # degradations in their order, and the label
     "noise": "A", "softness": "A", "motion": "C", "reflection": "B", "softness+noise": "A",
     "noise+compression": "A", "softness+compression": "A",
 }  # fmt: skip
 
 
 def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
-    """Write spoilt photos and their truths; yield a row for each."""
+    """Write degraded photos and their truths; yield a row of the manifest for each."""
     rng = torch.Generator().manual_seed(SEED)
     clean = _cut(degradations.crops(tiles, count, SIDE + degradations.MARGIN, rng))
     for number, image in enumerate(clean):
@@ -131,14 +132,14 @@ def synthetic(tiles: Tensor, out: Path, count: int) -> Iterator[dict[str, str]]:
 
 
 def _grain(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Add the strongest grain that is still fine: white, sigma 2.5 of 255, in each channel."""
+    """Add the strongest grain that is not to be removed: white, sigma 2.5 of 255."""
     return images + torch.randn(images.shape, generator=rng) * 2.5 / 255
 
 
 def real(research: Path, out: Path) -> Iterator[dict[str, str]]:
-    """Yield a row for each real photo, with its truth where there is one.
+    """Yield a row for each real photo, with its truth if there is one.
 
-    Their labels stand in `files.csv` beside the folder: A to D, ? for nobody knows, GT for a truth.
+    The labels are in `files.csv` beside the folder: A to D, ? for unknown, GT for a truth.
     """
     with (research.parent / "files.csv").open(newline="") as file:
         listed = [row for row in csv.DictReader(file) if row["path"].startswith("research/")]
@@ -157,7 +158,7 @@ def real(research: Path, out: Path) -> Iterator[dict[str, str]]:
 
 
 def good(folders: Sequence[Path], out: Path) -> Iterator[dict[str, str]]:
-    """Yield a row for each held-out photo as people keep them: it is its own truth."""
+    """Yield a row for each held-out good photo, which is its own truth."""
     for folder in folders:
         for path in sorted(folder.resolve().rglob("*")):
             if path.suffix.lower() in photo_pool.SUFFIXES and photo_pool.is_held_out(path):
@@ -169,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of clean photos")
     parser.add_argument("--research", type=Path, help="a folder of real pairs")
-    parser.add_argument("--good", type=Path, nargs="*", default=[], help="as for the classifier")
+    parser.add_argument("--good", type=Path, nargs="*", default=[], help="folders of good photos")
     parser.add_argument("--out", type=Path, default=Path("out/testset"))
     parser.add_argument("--count", type=int, default=COUNT, help="photos of each group")
     arguments = parser.parse_args()

@@ -1,8 +1,7 @@
-"""Vary clean photos in ways that are no degradation, and that a classifier takes for one.
+"""Vary clean photos in ways that a classifier could mistake for a degradation.
 
-What a photographer wants or the weather does: darkness, fog, a background out of focus or one that
-is panned past, light trails, drops on a window, fine grain, a page of a screen. Each function takes
-and returns float32 images (B, 3, H, W), RGB in [0, 1].
+Darkness, fog, a background out of focus or in motion, light trails, drops on a window, fine grain,
+screenshots. Each function takes and returns float32 images (B, 3, H, W), RGB in [0, 1].
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def augmented(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Vary a third of the images in one way, and a few more in colour and light."""
+    """Apply one augmentation to a third of the images; dim a fifth, and make a tenth monochrome."""
     varied = images.clone()
     which = torch.multinomial(
         torch.tensor([2.0 * len(AUGMENTATIONS)] + [1.0] * len(AUGMENTATIONS), device=images.device),
@@ -36,10 +35,10 @@ def augmented(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def toned(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Vary the tones of all images.
+    """Vary the tones of images.
 
-    Of a third also contrast, brightness and colour of light, of a third how strong their colours are,
-    and of a third how dark and how bright they get, as those of a faded print.
+    All get another gamma, a third another contrast, brightness and colour of light, a third another
+    saturation, and a third the black and white point of a faded print.
     """
     count = len(images)
     bent = images.clamp(0, 1) ** log_uniform((count, 1, 1, 1), 0.65, 1.5, rng, images)
@@ -59,24 +58,24 @@ def toned(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def monochrome(images: Tensor, _rng: torch.Generator) -> Tensor:
-    """Take the colours away."""
+    """Replace each colour by its mean."""
     return images.mean(1, keepdim=True).expand_as(images)
 
 
 def bokeh(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Put the background out of focus, and leave the subject sharp."""
+    """Blur the background as out of focus, and keep a subject sharp."""
     sigmas = uniform((len(images),), 2, 6, rng, images)
     return _blur_background(images, gaussians(sigmas), rng)
 
 
 def panning(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Follow a subject with the camera: the background is moved, the subject is sharp."""
+    """Blur the background by a movement of the camera, and keep a subject sharp."""
     kernels = motion_kernels.kernels(len(images), 8, 32, rng).to(images)
     return _blur_background(images, kernels, rng)
 
 
 def fog(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Lay a veil over the image, thicker in one part."""
+    """Mix the image with grey, more of it in some parts."""
     veil = uniform((len(images), 1, 1, 1), 0.6, 0.9, rng, images)
     thickness = uniform((len(images), 1, 1, 1), 0.3, 0.8, rng, images)
     share = thickness * (0.6 + 0.4 * patches(images, 2, rng))
@@ -84,7 +83,7 @@ def fog(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def light_trails(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Draw bright curves, as of cars at night, over a dark image."""
+    """Darken the image, and draw bright curves over it, as of cars at night."""
     drawn = motion_kernels.kernels(len(images), 24, 38, rng).to(images)[:, None]
     large = functional.interpolate(
         drawn / drawn.amax((2, 3), keepdim=True), images.shape[2:], mode="bicubic",
@@ -95,7 +94,7 @@ def light_trails(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def drops(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Look through a window with drops, each a small lens that turns the scene over."""
+    """Draw drops on a window: each shows the scene upside down."""
     count, _, height, width = images.shape
     down, across = torch.meshgrid(
         torch.linspace(-1, 1, height, device=images.device),
@@ -112,14 +111,14 @@ def drops(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def fine_grain(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Add the grain of a film, as fine as it may stay: sigma up to 2 of 255, weaker in the light."""
+    """Add fine film grain: sigma of 0.5 to 2 of 255, weaker in bright parts."""
     grain = torch.randn(images[:, :1].shape, generator=rng, device=images.device)
     sigma = uniform((len(images), 1, 1, 1), 0.5, 2, rng, images) / 255
     return images + grain * sigma * (1.3 - images.mean(1, keepdim=True))
 
 
 def screen(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Lay flat windows with lines like writing over the image."""
+    """Draw flat windows with lines of dots like text over the image."""
     count, _, height, width = images.shape
     made = images.clone()
     for number in range(count):

@@ -1,4 +1,4 @@
-"""Blur of lenses and of small pictures; images (B, 3, H, W) in [0, 1], convolutions go round."""
+"""Blur of lenses and of enlargement; images (B, 3, H, W) in [0, 1], convolutions are circular."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ REACH = 20
 
 
 def gaussians(sigmas: Tensor) -> Tensor:
-    """Draw kernels (B, K, K), K = 2 REACH + 1, of Gaussians whose sigmas are given in pixels."""
+    """Draw Gaussian kernels (B, K, K), K = 2 REACH + 1, of `sigmas` (B,) in pixels."""
     at = torch.arange(-REACH, REACH + 1, device=sigmas.device)
     line = torch.exp(-(at**2) / (2 * sigmas[:, None] ** 2))  # (B, K)
     kernels = line[:, :, None] * line[:, None]
@@ -20,7 +20,7 @@ def gaussians(sigmas: Tensor) -> Tensor:
 
 
 def soft(images: Tensor, low: float, high: float, rng: torch.Generator) -> Tensor:
-    """Blur by Gaussians, some of them longer in one direction than in the other."""
+    """Blur by Gaussians of sigma `low` to `high` pixels, one in four of them anisotropic."""
     sigmas = uniform((2, len(images)), low, high, rng, images)
     sigmas[1] = torch.where(one_in(4, images, rng).flatten(), sigmas[1], sigmas[0])
     at = torch.arange(-REACH, REACH + 1, device=images.device)
@@ -31,7 +31,7 @@ def soft(images: Tensor, low: float, high: float, rng: torch.Generator) -> Tenso
 
 
 def spread(planes: Tensor, kernels: Tensor) -> Tensor:
-    """Convolve the planes (B, C, H, W) of each image with its own kernel (B, K, K), going round."""
+    """Convolve the planes (B, C, H, W) of each image circularly with its own kernel (B, K, K)."""
     padded = functional.pad(
         kernels, (0, planes.shape[3] - kernels.shape[2], 0, planes.shape[2] - kernels.shape[1])
     )
@@ -42,7 +42,7 @@ def spread(planes: Tensor, kernels: Tensor) -> Tensor:
 
 
 def shrunk(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Shrink the batch by a factor and enlarge it again: the detail of a small picture."""
+    """Shrink the batch by a factor of 1.3 to 3, and enlarge it to its size again."""
     factor = float(uniform((), 1.3, 3, rng, images))
     size = [round(side / factor) for side in images.shape[2:]]
     small = functional.interpolate(images, size, mode="bicubic", antialias=True)

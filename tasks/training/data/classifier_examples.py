@@ -1,4 +1,4 @@
-"""Spoil clean photos in every way or two, and tell how severely: what the classifier learns from."""
+"""Make training examples of the classifier: degraded crops with their severities."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from tasks.training.data.random_draws import log_uniform, uniform
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images and the severity of each degradation in them, (B, 5), in the order of the kinds."""
+    """Images (B, 3, H, W), and severities (B, 5) in the order of `Degradation`."""
 
     images: Tensor
     severities: Tensor
@@ -31,14 +31,14 @@ SEVERITY_RAMPS: dict[Degradation, tuple[float, float]] = {
     Degradation.MOTION: (3.0, 6.0),
     Degradation.REFLECTION: (0.015, 0.05),
 }
-"""The amounts that mean a severity of 0 and of 1: sigma of 255, quality of the JPEG file, sigma in
-pixels, extent in pixels, and the root mean square of what a reflection changes."""
+"""The amounts of severity 0 and 1: noise as sigma of 255, JPEG quality, blur as sigma in pixels,
+extent of a movement in pixels, root mean square change by a reflection."""
 
 
 def labelled(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Labelled:
-    """Cut crops and spoil them in any way or two, in the order in which a camera does it.
+    """Cut crops, and apply none, one or two degradations, in the order in which they happen.
 
-    A quarter stay clean; of all, some are varied in ways that are no degradation (`scenes`).
+    A quarter stays clean; before, some of all are varied by `augmented`.
     """
     images = augmented(crops(tiles, count, side + MARGIN, rng), rng)
     others = crops(tiles, count, side + MARGIN, rng)
@@ -56,7 +56,7 @@ def labelled(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Labe
         at = torch.nonzero(chosen[:, column]).flatten()
         if len(at):
             images[at], severities[at, column] = _noisy_or_compressed(kind, images[at], rng)
-    uncompressed = torch.nonzero(~chosen[:, 1]).flatten()[::2]  # good files are compressed, too
+    uncompressed = torch.nonzero(~chosen[:, 1]).flatten()[::2]  # good files are compressed too
     if len(uncompressed):
         quality = uniform((len(uncompressed),), 88, 99, rng, images)
         images[uncompressed] = jpeg(images[uncompressed], quality, rng)
@@ -64,7 +64,7 @@ def labelled(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Labe
 
 
 def _chosen(count: int, rng: torch.Generator, device: torch.device) -> Tensor:
-    """Choose none, one or two degradations for each image, (B, 5); never both kinds of blur."""
+    """Choose up to two degradations for each image, (B, 5) bool; never softness and motion."""
     order = torch.rand((count, len(Degradation)), generator=rng, device=device).argsort(1)
     number = torch.multinomial(
         torch.tensor([0.25, 0.4, 0.35], device=device), count, True, generator=rng
@@ -77,7 +77,7 @@ def _chosen(count: int, rng: torch.Generator, device: torch.device) -> Tensor:
 def _blurred_or_reflected(
     kind: Degradation, images: Tensor, others: Tensor, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return images with one degradation of their light, and its severities (B,)."""
+    """Return images with a blur or a reflection, and their severities (B,)."""
     count = len(images)
     light = images**GAMMA
     match kind:
@@ -97,7 +97,7 @@ def _blurred_or_reflected(
 def _noisy_or_compressed(
     kind: Degradation, images: Tensor, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return images with noise or compression, and its severities (B,)."""
+    """Return images with noise or compression, and their severities (B,)."""
     if kind is Degradation.NOISE:
         sigma = log_uniform((len(images),), 1, 40, rng, images)
         noisy = images + noise(images, sigma[:, None, None, None] / 255, rng)
@@ -107,6 +107,6 @@ def _noisy_or_compressed(
 
 
 def severity(kind: Degradation, amount: Tensor) -> Tensor:
-    """Return how bad amounts of a degradation are, in the units of `SEVERITY_RAMPS`."""
+    """Return the severities of amounts of a degradation, in the units of `SEVERITY_RAMPS`."""
     zero, one = SEVERITY_RAMPS[kind]
     return ((amount - zero) / (one - zero)).clamp(0, 1)

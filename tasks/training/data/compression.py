@@ -1,4 +1,4 @@
-"""JPEG compression of a batch, without its entropy coder, which loses nothing."""
+"""Simulate JPEG compression of a batch, without the lossless entropy coding."""
 
 import torch
 from torch import Tensor
@@ -30,10 +30,9 @@ _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688
 
 
 def jpeg(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
-    """Pass images through JPEG files of the qualities (B,) from 1 to 100, blocks beginning at 0.
+    """Compress images as baseline JPEG (ITU T.81) of the qualities (B,), 1 to 100.
 
-    Baseline JPEG without its entropy coder, which loses nothing (ITU T.81); half of the images have
-    their colours at half the size. Sides must be multiples of 16.
+    Half of the images have subsampled colours. Sides must be multiples of 16.
     """
     turn = torch.tensor(_TO_YCBCR, device=images.device)
     planes = torch.einsum("dc,bchw->bdhw", turn, images * 255)
@@ -57,13 +56,13 @@ def jpeg(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def jpeg_elsewhere(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
-    """Compress like `jpeg`, but with blocks that begin in the middle of its blocks."""
+    """Compress like `jpeg`, with a grid of blocks that is shifted by 3 and 5 pixels."""
     shifted = images.roll((3, 5), (2, 3))
     return jpeg(shifted, quality, rng).roll((-3, -5), (2, 3))
 
 
 def _quantised(planes: Tensor, table: Tensor) -> Tensor:
-    """Round the cosine transform of each block of 8 by 8 to the steps (B, 1, 8, 8) of a table."""
+    """Quantise the cosine transform of each block of 8 by 8 pixels by a table (B, 1, 8, 8)."""
     batch, channels, height, width = planes.shape
     cosines = torch.from_numpy(COSINES).to(planes)
     blocks = planes.reshape(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
@@ -73,5 +72,5 @@ def _quantised(planes: Tensor, table: Tensor) -> Tensor:
 
 
 def in_8_bits(images: Tensor) -> Tensor:
-    """Round to the values that a file holds."""
+    """Round values to multiples of 1/255."""
     return (images.clamp(0, 1) * 255).round() / 255

@@ -1,7 +1,8 @@
-"""Spoil clean images by known amounts, a batch at a time, on whatever device they lie.
+"""Degrade batches of clean images by known amounts, on the device of the images.
 
-Light is blurred and reflected as light (`tasks.imaging.light`), noise and compression are those of a file.
-Images are float32 tensors (B, 3, H, W), RGB in [0, 1]; each of a batch is spoilt by another amount.
+Blur and reflections are applied to linear light (`tasks.imaging.light`), noise and compression to
+the values of a file. Images are float32 tensors (B, 3, H, W), RGB in [0, 1]; each image of a batch
+is degraded by its own amount.
 """
 
 from dataclasses import dataclass
@@ -19,14 +20,14 @@ from tasks.training.data.noise import noise
 from tasks.training.data.random_draws import log_uniform, one_in, patches, uniform
 
 MARGIN = 64
-"""Pixels that are made more than asked for: blur goes round at the border, and blocks of 8 by 8
-must begin anywhere in what is kept. `REACH` of them on each side are never kept."""
+"""Pixels that are cut from each side length at the end, at least `REACH` per side: blur is
+circular, and JPEG blocks must begin anywhere."""
 UNCHANGED_SHARE = 0.2
-"""Share of the images that stay as they are, or nearly."""
+"""Share of the images that stay unchanged, or nearly."""
 
 
 class Recipe(StrEnum):
-    """What a restorer learns to undo."""
+    """The degradations that restorers are trained on."""
 
     NOISE = "noise"
     COMPRESSION = "compression"
@@ -35,7 +36,7 @@ class Recipe(StrEnum):
 
     @property
     def channels(self) -> int:
-        """Those of the net: what was lost is told by a JPEG file, and by nothing else."""
+        """Input channels of the net: for compression the quality loss is a fourth one."""
         return 4 if self is Recipe.COMPRESSION else 3
 
 
@@ -46,11 +47,12 @@ class Batch:
     clean: Tensor
     degraded: Tensor
     quality_losses: Tensor | None = None
-    """What the net is told that compression took, (B,): 1 - quality / 100; 0 where it is not told."""
+    """1 - quality / 100 of each image, (B,), 0 where it is to be unknown; None for other
+    recipes."""
 
     @property
     def inputs(self) -> Tensor:
-        """What the net is given: the spoilt images, and what it is told as a fourth plane."""
+        """The inputs of the net: the degraded images, and the quality loss as a fourth plane."""
         if self.quality_losses is None:
             return self.degraded
         plane = self.quality_losses[:, None, None, None].expand(-1, 1, *self.degraded.shape[2:])
@@ -58,9 +60,9 @@ class Batch:
 
 
 def make(recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Batch:
-    """Cut `count` crops of `side` pixels out of uint8 tiles (N, 3, S, S), and spoil them.
+    """Cut `count` crops of `side` pixels out of uint8 tiles (N, 3, S, S), and degrade them.
 
-    About one in five stays as it is, or nearly: to leave a good image alone must be learnt, too.
+    `UNCHANGED_SHARE` of them stay nearly unchanged, so that a net learns to keep good images.
     """
     images = crops(tiles, count, side + MARGIN, rng)
     kept, quality_losses = uniform((count, 1, 1, 1), 0, 1, rng, images) > UNCHANGED_SHARE, None
@@ -80,7 +82,7 @@ def make(recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Genera
 
 
 def crops(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Tensor:
-    """Cut crops at random places, turned and mirrored at random."""
+    """Cut crops at random places, rotated and mirrored at random, as float32 in [0, 1]."""
     cut = []
     for _ in range(count):
         at, top, left, turns, mirrored = (
@@ -93,7 +95,7 @@ def crops(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Tensor:
 
 
 def cut(batch: Batch, side: int, rng: torch.Generator) -> Batch:
-    """Cut away what the margin is for, at another place in each batch."""
+    """Cut images to `side` pixels, at a random place inside the margin."""
     top, left = (
         int(torch.randint(REACH, MARGIN - REACH + 1, (1,), generator=rng, device=rng.device))
         for _ in range(2)
@@ -111,10 +113,10 @@ def _noised(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _compressed(images: Tensor, kept: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Compress photos, and tell of most what they lost.
+    """Compress photos; return them and their quality losses (B,), 0 where it is to be unknown.
 
-    Some are a little noisy, or compressed before, on another grid; of some it is not told, nor of those
-    whose file was saved again, and well: its quality says nothing.
+    Some are slightly noisy, or were compressed before, on another grid. The loss is unknown for
+    some, and for those that were saved again with high quality.
     """
     sigma = uniform((len(images), 1, 1, 1), 1, 5, rng, images) / 255
     degraded = torch.where(one_in(5, images, rng), images + noise(images, sigma, rng), images)
@@ -131,7 +133,7 @@ def _compressed(images: Tensor, kept: Tensor, rng: torch.Generator) -> tuple[Ten
 
 
 def _softened(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
-    """Blur photos, or enlarge small ones; most are then compressed, and a little noisy."""
+    """Blur photos, or enlarge small ones; many are then slightly noisy, or compressed."""
     small = torch.where(one_in(4, images, rng), shrunk(images, rng), images)
     blurred = torch.where(kept, soft(small, 0.4, 1.8, rng), images)
     sigma = uniform((len(images), 1, 1, 1), 0, 2.5, rng, images) / 255
@@ -150,7 +152,7 @@ def _shaken(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
     light = torch.where(one_in(3, images, rng), bright, light)
     moved = spread(light, kernels)
     turned = spread(light, motion_kernels.kernels(len(images), 6, 32, rng).to(images))
-    part = (2 * patches(images, 2, rng)).clamp(0, 1)  # an object moves, or the camera turns
+    part = (2 * patches(images, 2, rng)).clamp(0, 1)  # an object moves, or the camera rotates
     moved = torch.where(one_in(5, images, rng), moved + part * (turned - moved), moved)
     moved = torch.where(kept, moved.clamp(0, 1) ** (1 / GAMMA), images)
     sigma = uniform((len(images), 1, 1, 1), 0, 4, rng, images) / 255
@@ -160,18 +162,18 @@ def _shaken(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def reflected(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
-    """Lay a second scene over each image, and compress every second one."""
+    """Add a reflected scene to each image, and compress one in two."""
     seen, _ = behind_a_pane(images, others, rng)
     quality = uniform((len(images),), 75, 98, rng, images)
     return torch.where(one_in(2, images, rng), jpeg(seen, quality, rng), seen)
 
 
 def behind_a_pane(images: Tensor, others: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return each image with a second scene over it, and the same without: only dimmed by the pane.
+    """Return each image behind a pane, with a reflected scene and without it.
 
-    The second scene is added, screened, doubled by a thick pane, or in a part only. In light, as
-    DSRNet and ERRNet have it (Hu and Guo 2023; Wei et al. 2019), with the second scene out of focus
-    and under light of another colour.
+    In linear light, as for DSRNet and ERRNet (Hu and Guo 2023; Wei et al. 2019). The pane dims the
+    image; the reflected scene is out of focus, in light of another colour, added or screened, in
+    some images doubled by a thick pane or limited to a part.
     """
     count = len(images)
     tint = uniform((count, 3, 1, 1), 0.8, 1.2, rng, images)

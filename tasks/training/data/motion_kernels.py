@@ -1,7 +1,7 @@
-"""Draw the kernels of a camera that shakes, and of panes that mirror twice.
+"""Draw the kernels of camera shake, and of the double reflection of a thick pane.
 
 Trajectories as in Boracchi and Foi, "Modeling the performance of image restoration from motion
-blur", 2012: a point with inertia that is pulled back, pushed at random and now and then jolted.
+blur", 2012: a point with inertia, a pull to the origin, random pushes and rare jolts.
 """
 
 import math
@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 SIDE = 41
-"""Pixels of a kernel: the longest movement fits."""
+"""Side of a kernel in pixels, enough for the longest movement."""
 STEPS = 96
 
 
 def kernels(count: int, shortest: float, longest: float, rng: torch.Generator) -> Tensor:
-    """Draw (count, SIDE, SIDE) kernels, sum 1, whose longer extent is `shortest` to `longest` pixels."""
+    """Draw kernels (count, SIDE, SIDE), sum 1, whose extent is `shortest` to `longest` pixels."""
     return kernels_and_extents(count, shortest, longest, rng)[0]
 
 
 def kernels_and_extents(
     count: int, shortest: float, longest: float, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Draw kernels like `kernels`, and tell the extent of each in pixels, (count,)."""
+    """Draw kernels like `kernels`; return them and their extents in pixels, (count,)."""
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(shape, generator=rng, device=rng.device)
@@ -60,7 +60,7 @@ def ghosts(count: int, rng: torch.Generator) -> Tensor:
 
 
 def _splat(points: Tensor, weights: Tensor) -> Tensor:
-    """Add points (B, N, 2), x and y from the middle, to kernels, each to its four nearest pixels."""
+    """Draw points (B, N, 2), x and y from the middle, each over its four nearest pixels."""
     count = len(points)
     at = (points + SIDE // 2).clamp(0, SIDE - 1.001)
     low = at.floor()

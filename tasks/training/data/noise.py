@@ -1,4 +1,4 @@
-"""Noise: white, grey, correlated, and of a sensor after demosaicing; images (B, 3, H, W) in [0, 1]."""
+"""Draw noise: white, grey, correlated, or of a sensor; images (B, 3, H, W) in [0, 1]."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from tasks.training.data.random_draws import uniform
 
 
 def noise(images: Tensor, sigma: Tensor, rng: torch.Generator) -> Tensor:
-    """Draw noise of `sigma` (B, 1, 1, 1) of the values: white, grey, correlated or of a sensor."""
+    """Draw noise of `sigma` (B, 1, 1, 1), of one random kind for each image."""
     which = torch.multinomial(
         torch.tensor([0.35, 0.1, 0.25, 0.3], device=images.device), len(images), True,
         generator=rng,
@@ -24,10 +24,10 @@ def noise(images: Tensor, sigma: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def of_sensor(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Draw the noise of a sensor under a Bayer mosaic, as it looks after demosaicing.
+    """Draw the noise of a sensor with a Bayer mosaic after linear demosaicing.
 
-    Poisson and Gaussian noise of the light, each colour seen at its own pixels only and spread
-    linearly to the others; then the values' curve, which lifts it in the shadows.
+    Poisson and Gaussian noise of the light, interpolated from each colour's own pixels to the
+    others, and amplified in the shadows by the curve of the file's values.
     """
     light = images**GAMMA
     share = uniform((len(images), 1, 1, 1), 0.05, 1, rng, images)

@@ -87,7 +87,7 @@ def is_held_out(path: Path) -> bool:
 
 
 def source_of(path: Path) -> str:
-    """Return the part of a name that all tiles of a photo share: `beach__7` of `beach__7_s0.5_0_512`."""
+    """Return the common name of a photo's tiles: `beach__7` of `beach__7_s0.5_0_512`."""
     return path.stem.rpartition("_s")[0] or path.stem
 
 

@@ -1,7 +1,7 @@
-"""What the net against reflections learns from: the figures of photos, and the light that a pane added.
+"""Make training examples of the net against reflections: figures of photos, and the added light.
 
-Made once, since the figures take longer to measure than the net takes to learn from them; each time
-they are seen they are turned, mirrored and their colours exchanged.
+They are made once, because measuring the figures takes longer than a training step; each batch of
+them is rotated, mirrored and its colours are exchanged.
 """
 
 from dataclasses import dataclass, fields
@@ -26,38 +26,39 @@ from tasks.training.data.noise import noise
 from tasks.training.data.random_draws import one_in, uniform
 
 BATCH = 10
-"""Photos, of which a whole number of times must be asked for."""
+"""Photos that are made at once; counts must be multiples of it."""
 MIN_PROGRESS_COUNT = 1000
-"""Photos from which on progress is shown."""
+"""Smallest count of photos for which progress is shown."""
 CLEAR_SHARE = 0.45
-"""Share of the photos before which there is no pane."""
+"""Share of the photos without a reflection."""
 MIN_PART = 0.55
-"""The smallest part of a side that is taken for the whole: a thousand scenes are few."""
+"""Smallest side of an enlarged part of a photo, as a share of the photo's."""
 RGB_FIGURES = 6
-"""So many figures of a block come first that have a red, a green and a blue."""
+"""Number of figures, the first ones of a block, that have a red, a green and a blue value."""
 MIN_LIGHT = 2e-3
-"""Light below which the way back to the values of a file is too steep to learn from."""
+"""Smallest light that is converted to values of a file; below, the conversion is too steep to learn
+from."""
 
 
 @dataclass(frozen=True)
 class Veiled:
-    """Photos as the net sees them, and what lies over them."""
+    """The figures of photos, and their reflections."""
 
     figures: Tensor
     """(B, FIGURES, GRID, GRID)"""
     light: Tensor
-    """That the pane adds, linear RGB, (B, 3, GRID, GRID)."""
+    """The added light, linear RGB, (B, 3, GRID, GRID)."""
     severities: Tensor
     """(B,)"""
     changes: Tensor
-    """The root mean square of what the pane changes, (B,)."""
+    """The root mean square change by the reflection, (B,)."""
 
     def to(self, device: torch.device) -> "Veiled":
         """Return the same on a device."""
         return Veiled(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def at(self, which: Tensor, rng: torch.Generator) -> "Veiled":
-        """Pick some, turned and mirrored at random, their colours exchanged."""
+        """Return the photos `which`, rotated, mirrored and with exchanged colours at random."""
         turns, mirrored = (
             int(torch.randint(limit, (1,), generator=rng, device=rng.device)) for limit in (4, 2)
         )
@@ -73,8 +74,8 @@ class Veiled:
 
 
 def veiled(squares: Tensor, count: int, rng: torch.Generator) -> Veiled:
-    """Make photos of which half are taken through a pane, from uint8 squares (N, 3, S, S)."""
-    made = Veiled(  # whole from the start: kept in pieces, they leave the heap in pieces, too
+    """Make `count` photos, about half with a reflection, from uint8 squares (N, 3, S, S)."""
+    made = Veiled(  # allocated once: small pieces would fragment the heap
         torch.empty((count, FIGURES, GRID, GRID), dtype=torch.float16),
         torch.empty((count, 3, GRID, GRID), dtype=torch.float16),
         torch.empty(count),
@@ -92,7 +93,7 @@ def veiled(squares: Tensor, count: int, rng: torch.Generator) -> Veiled:
 
 
 def lifted(figures: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean colours of blocks without such shares of their darkest light, as in a file."""
+    """Return the mean colours of blocks, as in a file, without `shares` of their darkest light."""
     light = (
         figures[:, :3].clamp(min=0) ** GAMMA
         - shares * figures[:, DARKEST_FIGURES].clamp(min=0) ** GAMMA
@@ -101,7 +102,7 @@ def lifted(figures: Tensor, shares: Tensor) -> Tensor:
 
 
 def unveiled(veiled: Veiled) -> Tensor:
-    """Return the mean colours of blocks without what the pane adds, as in a file."""
+    """Return the mean colours of blocks, as in a file, without the added light."""
     return _coded(veiled.figures[:, :3].float().clamp(min=0) ** GAMMA - veiled.light)
 
 
@@ -110,13 +111,13 @@ def _coded(light: Tensor) -> Tensor:
 
 
 def _batch(squares: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Make photos, the light that was added to each, and by how much that changed them."""
+    """Return photos, the light that was added to each, and the root mean square change."""
     images, others = (_random_scenes(squares, rng) for _ in range(2))
     images, others = toned(augmented(images, rng), rng), toned(others, rng)
     there = uniform((BATCH, 1, 1, 1), 0, 1, rng, images) > CLEAR_SHARE
     both, scene = behind_a_pane(images, others, rng)
     both = torch.where(there, both, scene)
-    frame = (squares.shape[2] - SIDE) // 2  # blur goes round at the border
+    frame = (squares.shape[2] - SIDE) // 2  # blur is circular at the border
     inside = (..., slice(frame, frame + SIDE), slice(frame, frame + SIDE))
     added = (both**GAMMA - scene**GAMMA).clamp(min=0)[inside]
     changes = (both - scene)[inside].square().mean((1, 2, 3)).sqrt()
@@ -133,7 +134,7 @@ def _random_scenes(squares: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _part(image: Tensor, rng: torch.Generator) -> Tensor:
-    """Cut a smaller square anywhere, and enlarge it: as if taken from nearer."""
+    """Cut a smaller square at a random place, and enlarge it to the whole size."""
     whole = image.shape[2]
     side = int(uniform((), MIN_PART, 1, rng, image) * whole)
     top, left = torch.randint(whole - side + 1, (2,), generator=rng).tolist()
@@ -143,7 +144,7 @@ def _part(image: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _as_saved(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Make some photos noisy, some soft, and compress some."""
+    """Add noise, blur or compression to some photos."""
     sigma = uniform((BATCH, 1, 1, 1), 0, 5, rng, images) / 255
     images = torch.where(one_in(3, images, rng), images + noise(images, sigma, rng), images).clamp(
         0, 1

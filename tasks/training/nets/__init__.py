@@ -1,1 +1,1 @@
-"""The networks of the lite engine, as they are trained."""
+"""The networks of the lite engine in PyTorch, for training."""

@@ -1,7 +1,7 @@
-"""The net of the lite classifier: what each place of a crop tells of each degradation, and how much.
+"""The net of the lite classifier: weighted votes for each degradation from each place of a crop.
 
-A flat sky tells nothing of a movement, so every place votes with a weight of its own, and votes of
-all crops of a photo are added before they are divided: attention-based pooling, Ilse et al.,
+A flat sky contains no information about a movement, so each place has a weight, and the votes of
+all crops of a photo are added before the division: attention-based pooling, Ilse et al.,
 "Attention-based deep multiple instance learning", 2018.
 """
 
@@ -13,21 +13,23 @@ from storage.enums import Degradation
 from tasks.imaging.jpeg_dct import BLOCK, COSINES
 
 WIDTHS = (24, 48, 64, 96)
-"""Channels at a half, a quarter, an eighth and a sixteenth of the crop's size."""
+"""Channels at 1/2, 1/4, 1/8 and 1/16 of the crop's size."""
 EPSILON = 1 / 255
-"""What is weaker than a step of the file counts as nothing."""
+"""Added to the strength of a frequency before its logarithm is taken: one step of the file."""
 SHARPNESS = 16.0
-"""By which fine detail is multiplied, so that noise of a step or two is seen beside the scene."""
+"""Factor of fine detail before tanh, so that noise of one or two steps is visible beside the
+scene."""
 MIN_WEIGHT = 1e-3
-"""Of a place, so that a photo in which no place tells anything still has a verdict."""
+"""Smallest weight of a place, so that every photo has a verdict."""
 
 
 class EvidenceNet(nn.Module):
     """Takes crops (B, 3, H, W) and returns votes and weights, (B, 5) each.
 
-    Crops are RGB in [0, 1], H and W multiples of 16. The columns are the degradations in their order. A photo's severity is the sigmoid of the sum of
-    its crops' votes over the sum of their weights. The scene is much stronger than what is wrong
-    with it, so the net sees the fine detail alone, and how strong each frequency is in each block.
+    Crops are RGB in [0, 1], H and W multiples of 16; the columns are in the order of `Degradation`.
+    A photo's severity is the sigmoid of the sum of its crops' votes over the sum of their weights.
+    The scene is much stronger than a degradation, so the net gets only fine detail, and the
+    strength of each frequency in each block.
     """
 
     cosines: Tensor
@@ -51,7 +53,9 @@ class EvidenceNet(nn.Module):
         )  # fmt: skip
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(crops.device.type, enabled=False):  # a step of the file must be seen
+        with torch.autocast(
+            crops.device.type, enabled=False
+        ):  # bfloat16 would lose a step of the file
             framed = functional.pad(crops, (1, 1, 1, 1), mode="replicate")
             fine = torch.tanh(SHARPNESS * (crops - functional.avg_pool2d(framed, 3, 1)))
             grey = crops.mean(1, keepdim=True)
@@ -74,6 +78,6 @@ def _layer(entering: int, width: int, stride: int = 1, size: int = 3) -> tuple[n
 
 
 def _cosines() -> Tensor:
-    """Give the orthonormal cosine transform of a block as filters, (64, 1, 8, 8)."""
+    """Return the orthonormal cosine transform of a block as filters, (64, 1, 8, 8)."""
     rows = torch.from_numpy(COSINES)
     return (rows[:, None, :, None] * rows[None, :, None, :]).reshape(BLOCK**2, 1, BLOCK, BLOCK)

@@ -1,11 +1,11 @@
-"""The net of every lite restorer: a small U-Net that predicts what is wrong with an image.
+"""The net of every lite restorer: a small U-Net that predicts the residual of an image.
 
-The first layer halves the image by pixel-unshuffle, because on a CPU layers at full resolution cost
-more by their memory traffic than by their arithmetic; convolutions have no bias and no
-normalisation, so that the net scales with its input and has no statistics of a whole tile.
-After DRUNet: Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", 2021,
-section 4.1, which showed that bias-free residual U-Nets hold beyond the noise they were fitted on;
-how bad the image is, where that is known, is a fourth plane as its noise is there.
+The first layer halves the image by pixel-unshuffle, because on a CPU layers at full resolution are
+limited by memory traffic. Convolutions have no bias and no normalisation, so the net scales with
+its input and depends on no statistics of a tile. After DRUNet: Zhang et al., "Plug-and-Play Image
+Restoration with Deep Denoiser Prior", 2021, section 4.1, which shows that bias-free residual U-Nets
+generalise beyond the noise they were trained on. As the noise level there, a known quality loss is
+a fourth input plane.
 """
 
 from typing import cast
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 WIDTHS = (24, 48, 80)
-"""Channels at a half, a quarter and an eighth of the image's size."""
+"""Channels at 1/2, 1/4 and 1/8 of the image's size."""
 BLOCKS = (1, 2, 2)
-"""Residual blocks on each of these levels, on the way down and again on the way up."""
+"""Residual blocks on each of these levels, in the encoder and again in the decoder."""
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut."""
+    """Two convolutions with a skip connection."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -34,8 +34,8 @@ class Block(nn.Module):
 class ResidualNet(nn.Module):
     """Takes and returns images (B, 3, H, W), RGB in [0, 1], H and W multiples of 8.
 
-    A net of four channels also takes a plane that says how bad they are, from 0 to 1; 0 is unknown.
-    One that was never fitted returns its input: the last layer begins at zero.
+    A net of four channels also takes a plane with the quality loss, from 0 to 1; 0 is unknown.
+    An untrained net returns its input: the last layer is initialised with zeros.
     """
 
     def __init__(self, channels: int = 3) -> None:

@@ -1,4 +1,4 @@
-"""The net that sees what a pane lays over a photo, from what was measured of 56 by 56 blocks."""
+"""The net against reflections: it estimates the added light from figures of 56 by 56 blocks."""
 
 from typing import cast
 
@@ -9,17 +9,17 @@ from torch.nn import functional
 from tasks.imaging.veil_figures import FIGURES
 
 WIDTHS = (40, 64, 96, 128)
-"""Channels at one, two, four and eight blocks a place."""
+"""Channels at 1, 1/2, 1/4 and 1/8 of the grid of blocks."""
 DROPOUT, HIDDEN = 0.2, 32
 INITIAL_LOGIT = -1.0
-"""The logit of the share that an untaught net takes for the pane's light."""
+"""Added to the logits of the shares, so that an untrained net predicts small ones."""
 
 
 class ReflectionNet(nn.Module):
     """Takes figures (B, 33, 56, 56) and returns shares (B, 3, 56, 56) and logits (B, 1).
 
     The shares are of the darkest red, green and blue of each block, in linear light: a pane cannot
-    have added more than that. The sigmoid of a logit is the severity of the reflection.
+    have added more. The sigmoid of the logit is the severity of the reflection.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class ReflectionNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut."""
+    """Two convolutions with a skip connection and dropout."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

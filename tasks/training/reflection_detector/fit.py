@@ -1,7 +1,7 @@
-"""Fit what finds strong reflections, a YOLO and a YOSO, for nobody has published either.
+"""Fit the detectors of strong reflections, a YOLO and a YOSO; no weights of either are published.
 
-Both learn from clean photos in which `panes` lays reflections. A fit may be stopped at any moment and
-goes on where it was; what it keeps on the way lies beside what it makes.
+Both are fitted to clean photos with reflections of `strong_reflections`. A fit that was stopped
+continues; its intermediate files are in the output folder.
 """
 
 from collections.abc import Callable
@@ -24,93 +24,92 @@ from tasks.training.reflection_detector import yolo as detector
 from tasks.training.reflection_detector import yoso as segmenter
 
 DETECTOR, SEGMENTER = "reflection-detector.pt", "reflection-segmenter.safetensors"
-"""What a fit makes, for the settings of these names."""
+"""The files of the fitted detectors."""
 MIN_SIDE = 400
-"""Pixels of a photo's shorter side; one that had to be enlarged more is not sharp."""
+"""Smallest shorter side of a photo in pixels: enlarging a smaller one would blur it."""
 MAX_PHOTOS = 2000
-"""They are held in memory, 2 MB each."""
+"""Most photos, which are held in memory, 2 MB each."""
 IMAGES_OF_PHOTO = 2
-"""That are laid for the detector, which ultralytics varies further; the segmenter has new ones in
-each step."""
+"""Images that are made of each photo for the detector; the segmenter gets new ones in each step."""
 
 
 class TooFewPhotos(PhotomendError):
-    """Of a folder's photos too few are large enough, or none is left to try a fit on."""
+    """The folder has too few photos that are large enough, or none to hold out; use more photos."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is done in a fit, and to what."""
+    """The extent of a fit."""
 
     steps: int
-    """Batches that each net sees."""
+    """Batches that each net is fitted to."""
     batch: int
     photo_side: int
-    """Photos are squares of so many pixels."""
+    """Side in pixels of the squares that photos are cut to."""
     crop_side: int
-    """What the segmenter is fitted on; the detector sees all of a photo but `MARGIN`."""
+    """Side in pixels of the segmenter's crops; the detector's images are `MARGIN` smaller than a
+    photo."""
     net: Net
     rate: float
-    """AdamW's highest, for the segmenter."""
+    """The segmenter's highest learning rate."""
     detector: str
-    """The architecture, if the user names none."""
+    """The default architecture of the YOLO."""
 
 
 FULL = Size(20_000, 16, 800, 448, Net(classes=1), 1e-4, "yolov9c-seg")
-"""YOSO sees the shorter side of a photo in 800 pixels and was fitted with this rate (section 4.2). The paper cites YOLOv9: of those
-that segment, this is ultralytics' smaller one."""
+"""YOSO's side and learning rate (its section 4.2), and the smaller of ultralytics' YOLOv9 that
+segment."""
 SMOKE = Size(80, 8, 192, 128, Net(16, 8, 32, 32, 16, 1), 1e-3, "yolov8n-seg")
-"""Shows on a CPU in a minute or two that all parts work; what it makes is of no use."""
+"""A test of all parts on a CPU in one or two minutes; its detectors are of no use."""
 
 
 def fit(
     folder: Path, out: Path, size: Size, report: Callable[[str], None], *,
     yolo: str | None = None, yoso: Path | None = None,
 ) -> tuple[Path, Path]:  # fmt: skip
-    """Fit both to the photos below a folder; return what the settings take.
+    """Fit both to the photos below a folder; return the files of the detector and the segmenter.
 
-    They begin from nothing, or from the weights in `yolo`, which may name an architecture, and `yoso`.
+    They start with random weights, or with the weights of `yolo`, which may also name an
+    architecture, and `yoso`. Files that exist in `out` are kept. `report` gets lines of progress.
 
     Raises:
-        TooFewPhotos: there are too few.
-        WeightsMissing, WeightsWrong: there is nothing of this name to begin with, or it is no YOSO.
+        TooFewPhotos: there are too few photos.
+        WeightsMissing, WeightsWrong: the initial weights do not exist, or are no YOSO's.
 
     """
     device = best_device()
     out.mkdir(parents=True, exist_ok=True)
-    made = out / DETECTOR, out / SEGMENTER
-    if all(file.is_file() for file in made):
-        return made
+    files = detector_file, segmenter_file = out / DETECTOR, out / SEGMENTER
+    if all(file.is_file() for file in files):
+        return files
     pool = photos(folder, size.photo_side)
     report(f"{len(pool.fitted)} photos to fit to, {len(pool.held_out)} held out, on {device}")
-    if not made[1].is_file():
-        work = segmenter.segmenter_objective(
+    if not segmenter_file.is_file():
+        objective = segmenter.segmenter_objective(
             pool, size.crop_side, size.batch, size.net, size.rate, yoso, device
         )
-        _write(
-            segmenter.fit(
-                work, size.steps, out / "yoso.pt", device, _prefixed("segmenter", report)
-            ),
-            made[1],
+        weights = segmenter.fit(
+            objective, size.steps, out / "yoso.pt", device, _prefixed("segmenter", report)
         )
-    if not made[0].is_file():
+        _write(weights, segmenter_file)
+    if not detector_file.is_file():
         side, images_seen = size.photo_side - MARGIN, size.steps * size.batch
         images = min(IMAGES_OF_PHOTO * len(pool.fitted), images_seen)
         data = detector.write_images(pool, out / "images", images, side)
         fitted = detector.fit(
-            yolo or size.detector, data, max(1, round(images_seen / images)), side, size.batch, device,
-            _prefixed("detector", report),
+            yolo or size.detector, data, max(1, round(images_seen / images)), side, size.batch,
+            device, _prefixed("detector", report),
         )  # fmt: skip
         atomic_files.sync(fitted)
-        atomic_files.rename(fitted, made[0])
-    return made
+        atomic_files.rename(fitted, detector_file)
+    return files
 
 
 def photos(folder: Path, side: int) -> Pool:
-    """Read the photos below a folder, upright, as squares of their middle of so many pixels.
+    """Read the photos below a folder, upright, as squares of `side` pixels of their middle.
 
     Raises:
-        TooFewPhotos: none is large enough, or chance holds out all or none of them.
+        TooFewPhotos: none is large enough, or all or none of them are held out.
 
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
@@ -121,8 +120,8 @@ def photos(folder: Path, side: int) -> Pool:
     if not all(parts):
         found = sum(map(len, parts))
         raise TooFewPhotos(
-            f"{folder}: {found} of {len(paths)} photos can be used, and a tenth of them is held out: "
-            "some dozens are needed"
+            f"{folder}: {found} of {len(paths)} photos can be used, and a tenth of them is held out; "
+            "use a folder with some dozens of photos"
         )
     return Pool(torch.stack(parts[0]), torch.stack(parts[1]))
 
@@ -133,7 +132,7 @@ def _square(path: Path, side: int) -> Tensor | None:
         with Pictures.open(path) as picture:
             if min(picture.size) < min(MIN_SIDE, side):
                 return None
-            picture.draft("RGB", (2 * side, 2 * side))  # a JPEG file is shrunk while it is read
+            picture.draft("RGB", (2 * side, 2 * side))  # JPEG files are shrunk while decoding
             upright = ImageOps.exif_transpose(picture).convert("RGB")
     except (OSError, SyntaxError, ValueError, Pictures.DecompressionBombError):
         return None

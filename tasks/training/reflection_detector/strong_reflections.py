@@ -1,7 +1,7 @@
-"""Lay strong, local reflections over clean photos, and tell where they hide the scene.
+"""Make images with strong, local reflections, and masks of where they hide the scene.
 
-Nobody has published photos with such masks, so these are made: a lamp, a bright window or a part of
-another scene, in light, as `synthesis.reflected` lays weak ones over the whole image.
+No such photos with masks are published. The reflections are lamps, bright windows or parts of
+another scene, added in linear light.
 """
 
 import math
@@ -19,17 +19,18 @@ from tasks.training.data.noise import noise
 from tasks.training.data.random_draws import log_uniform, one_in, patches, uniform
 
 HIDING_SHARE = 0.6
-"""Of the light: where a reflection gives more of it, the scene behind has less than 0.7 times its
-light and contrast, and is taken to be hidden."""
+"""Share of the light above which a reflection hides the scene, whose contrast in the values of the
+file then falls below 0.7."""
 WHITE_LIGHT = 1.1
-"""Times the brightest light that a file holds: where scene and reflection together give more, both
-are white."""
+"""Light of scene and reflection together, relative to white, above which both are white."""
 MIN_ADDED = 0.02, 0.3
-"""Of that light: a reflection's where it may drown the scene, and where it may burn it."""
+"""Smallest light of a reflection, relative to white, that hides the scene by its share, and by
+white."""
 BLUR_SIGMA = 4
-"""Pixels (sigma) over which both are told: a dark leaf in a bright sky is hidden, too."""
+"""Sigma in pixels of the blur of both before they are compared, so that small dark details count as
+hidden."""
 MAX_SHAPES = 4
-"""Ellipses and rectangles in an image."""
+"""Most ellipses and rectangles in an image."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ class Scenes:
 
 
 def make(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Scenes:
-    """Cut `count` crops of `side` pixels out of uint8 tiles (N, 3, S, S), and reflect in them.
+    """Cut `count` crops of `side` pixels out of uint8 tiles (N, 3, S, S), and add reflections.
 
-    About one in five has no strong reflection, and half of all have a weak one that is no part of
-    the mask: what can be seen through must not be painted over.
+    About one in five has no strong reflection. Half of all have a weak one that is not in the mask,
+    because a scene that is visible through it must not be inpainted.
     """
     images, others = (crops(tiles, count, side + MARGIN, rng) for _ in range(2))
     weak = reflected(images, crops(tiles, count, side + MARGIN, rng), rng)
@@ -65,7 +66,7 @@ def make(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Scenes:
 
 
 def _reflected_light(others: Tensor, rng: torch.Generator) -> Tensor:
-    """Give the light that is reflected: of a lamp or the sky, nearly even, or of a bright scene."""
+    """Return reflected light: uniform, as of a lamp or the sky, or of a bright scene."""
     count = len(others)
     colour = uniform((count, 3, 1, 1), 0.7, 1, rng, others)
     even = colour * log_uniform((count, 1, 1, 1), 0.5, 4, rng, others)
@@ -78,7 +79,7 @@ def _reflected_light(others: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _shapes(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Give where light is reflected, (B, 1, H, W) in [0, 1]: some shapes, or patches of any form."""
+    """Draw where light is reflected, (B, 1, H, W) in [0, 1]: shapes or smooth patches."""
     formless = (8 * (patches(images, 4, rng) - 0.7)).clamp(0, 1)
     shapes = torch.zeros_like(formless)
     for number in range(MAX_SHAPES):
@@ -90,7 +91,7 @@ def _shapes(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _ellipse_or_rectangle(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Draw an ellipse or a rectangle in each image, turned, with a soft border, (B, 1, H, W)."""
+    """Draw a rotated, soft ellipse or rectangle per image, (B, 1, H, W) in [0, 1]."""
     count, _, height, width = images.shape
     down, across = torch.meshgrid(
         torch.linspace(-1, 1, height, device=images.device),
@@ -109,7 +110,7 @@ def _ellipse_or_rectangle(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _hidden(scene: Tensor, light: Tensor) -> Tensor:
-    """Tell where reflected light leaves nothing to be seen of the scene's, (B, 1, H, W) bool."""
+    """Return where the reflected light hides the scene, (B, 1, H, W) bool."""
     sigmas = torch.full((len(scene),), float(BLUR_SIGMA), device=scene.device)
     own, added = (
         spread(planes.mean(1, keepdim=True), gaussians(sigmas)).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Fit a YOLO to strong reflections with ultralytics: what it makes is under the AGPL-3.0."""
+"""Fit a YOLO to strong reflections by ultralytics; the fitted weights are under the AGPL-3.0."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,13 +19,13 @@ from tasks.training.objectives import SEED
 from tasks.training.reflection_detector import strong_reflections
 
 NAME = "reflection"
-"""What the detector calls them, as the settings expect it."""
+"""The detector's class, as the settings name it."""
 TOLERANCE = 1.0
-"""Pixels by which a polygon may leave the outline of its reflection."""
+"""Largest distance in pixels between a polygon and the outline of its reflection."""
 MIN_AREA = 20
-"""Pixels of a reflection that a detector is asked to find."""
+"""Smallest area in pixels of a reflection that is labelled."""
 MIN_HELD_OUT = 8
-"""Images on which a fit is reported."""
+"""Fewest held-out images."""
 LOADER_PROCESSES = 8
 """Processes that read images for a GPU."""
 
@@ -34,10 +34,10 @@ def fit(
     weights: str, data: Path, epochs: int, side: int, batch: int, device: torch.device,
     report: Callable[[str], None],
 ) -> Path:  # fmt: skip
-    """Fit a YOLO to what `write_images` laid, in the folder `yolo` beside it; return its file.
+    """Fit a YOLO to the images of `write_images`, in the folder `yolo`; return its file.
 
-    Begins with an architecture that ultralytics knows by this name or a file, or with weights; if
-    it was stopped, goes on from there.
+    `weights` is a file of weights or of an architecture, or the name of an architecture in
+    ultralytics. A fit that was stopped continues.
 
     Raises:
         WeightsMissing: there is neither a file nor an architecture of this name.
@@ -69,20 +69,20 @@ def _net(weights: str) -> Any:
     if file.is_file():
         return yolo.library().YOLO(str(file.absolute()))
     try:
-        if file.suffix:  # or it would be fetched
+        if file.suffix:  # ultralytics would download it
             raise FileNotFoundError
         return yolo.library().YOLO(f"{weights}.yaml")
     except FileNotFoundError as error:
         raise WeightsMissing(
-            f"{weights} is no file, and ultralytics has no architecture of this name"
+            f"{weights} is neither a file nor the name of an architecture in ultralytics"
         ) from error
 
 
 def write_images(pool: Pool, folder: Path, count: int, side: int) -> Path:
-    """Write `count` images and their labels as ultralytics reads them; return the file that names them.
+    """Write `count` images and labels for ultralytics; return the file that names the folders.
 
-    A line of a label is a class and a polygon, in shares of width and height. What was laid before
-    is kept.
+    A line of a label is a class and a polygon, in shares of width and height. If the file exists,
+    nothing is written.
     """
     data = folder / "data.yaml"
     if data.is_file():
@@ -114,7 +114,7 @@ def _line(outline: NDArray[np.float64]) -> str:
 
 
 def outlines(mask: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
-    """Give the outline of each reflection in a mask (H, W): x and y as shares of its sides, (N, 2)."""
+    """Yield the outlines in a mask (H, W), (N, 2): x and y as shares of its sides."""
     found, _ = cv2.findContours(
         (mask > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
     )

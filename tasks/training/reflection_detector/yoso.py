@@ -20,9 +20,9 @@ from tasks.training.reflection_detector import strong_reflections
 from tasks.training.reflection_detector.strong_reflections import Scenes
 
 REPORT_IMAGES = 32
-"""Held-out images on which a fit is reported."""
+"""Held-out images of a report."""
 REPORTS = 20
-"""In a fit; after each of them, it may be stopped and goes on from there."""
+"""Reports of a fit; its state is saved with each."""
 
 
 def fit(
@@ -32,7 +32,7 @@ def fit(
     device: torch.device,
     report: Callable[[str], None],
 ) -> dict[str, Tensor]:
-    """Fit for so many steps, going on from the file `state_file` if it is there; return the weights."""
+    """Fit for `steps` steps, continuing from `state_file` if it exists; return the weights."""
     fit = Fit(objective, device)
     if state_file.is_file():
         fit.load(state_file)
@@ -40,7 +40,7 @@ def fit(
         fit.take_step(steps)
         if fit.step % -(-steps // REPORTS) == 0 or fit.step == steps:
             fit.save(state_file)
-            report(f"step {fit.step} of {steps}, {fit.report()} on photos that were held out")
+            report(f"step {fit.step} of {steps}, {fit.report()} on held-out photos")
     return inference_weights(fit.average)
 
 
@@ -48,9 +48,10 @@ def segmenter_objective(
     pool: Pool, side: int, count: int, net: Net, rate: float, weights: Path | None,
     device: torch.device,
 ) -> Objective:  # fmt: skip
-    """Learn which pixels are hidden, on crops of `side` pixels, a multiple of 32.
+    """Build the objective of the segmenter, on crops of `side` pixels, a multiple of 32.
 
-    Begins from nothing, or from a file: then its sizes count, and `net` only gives the classes.
+    The net starts with random weights, or with those of a file, which also determines all its sizes
+    except the classes.
     """
     tiles = pool.fitted.to(device)
     rng = torch.Generator(device).manual_seed(SEED)
@@ -66,10 +67,9 @@ def segmenter_objective(
 
 
 def loss(net: nn.Module, scenes: Scenes) -> Tensor:
-    """Judge each round's masks by their union, and its classes by what the masks drew.
+    """Return the loss of the masks' union and of the classes, as the mean of all rounds.
 
-    What is painted over is the union, so proposals need not be told apart, and none is matched to a
-    reflection of its own, as YOSO does it after DETR.
+    The union is inpainted, so proposals are not matched to single reflections as in YOSO and DETR.
     """
     assert isinstance(net, YosoNet)
     targets = functional.avg_pool2d(scenes.masks, 4)  # (B, 1, H/4, W/4)
@@ -80,9 +80,9 @@ def loss(net: nn.Module, scenes: Scenes) -> Tensor:
 
 
 def _mask_loss(made: Proposals, targets: Tensor) -> Tensor:
-    """Compare the union with the target: cross-entropy, and Dice, for which size does not matter.
+    """Return the cross-entropy and the Dice loss, which is independent of size, of the union.
 
-    In the union a pixel is what the proposal says of it that is surest to have it.
+    A pixel of the union has the largest logit of all proposals.
     """
     union = made.masks.amax(1, keepdim=True)  # logits, (B, 1, H/4, W/4)
     entropy = functional.binary_cross_entropy_with_logits(union, targets)
@@ -92,10 +92,10 @@ def _mask_loss(made: Proposals, targets: Tensor) -> Tensor:
 
 
 def _class_loss(made: Proposals, targets: Tensor) -> Tensor:
-    """Ask of each proposal whether most of what it drew is reflection; drawing nothing is not.
+    """Return the loss of the classes: reflection where most of a proposal's mask is reflection.
 
-    The loss counts as much as if the logits were not divided by the temperature, which makes its
-    slope 20 times as steep as that of the masks.
+    An empty mask is none. The loss is multiplied by the temperature that the logits are divided by,
+    which would make its gradient 20 times that of the masks.
     """
     drawn = (made.masks.detach() > 0).to(targets)
     right = (drawn * targets).sum((2, 3)) > drawn.sum((2, 3)) / 2  # (B, N)
@@ -104,7 +104,7 @@ def _class_loss(made: Proposals, targets: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def overlap(net: nn.Module, scenes: Scenes) -> float:
-    """Give the intersection over union of found and true pixels, of all images together."""
+    """Return the intersection over union of found and true pixels, of all images together."""
     both = either = 0
     for image, mask in zip(torch.split(scenes.images, 1), scenes.masks[:, 0] > 0.5, strict=True):
         logits, masks = net(image)
@@ -117,7 +117,7 @@ def initial_net(net: Net, weights: Path | None) -> YosoNet:
     """Build a net with random weights, or with those of a file that do not depend on its classes.
 
     Raises:
-        WeightsMissing, WeightsWrong: the file is not there, or holds no YOSO.
+        WeightsMissing, WeightsWrong: the file does not exist, or has no weights of a YOSO.
 
     """
     if weights is None:
@@ -134,9 +134,9 @@ def initial_net(net: Net, weights: Path | None) -> YosoNet:
 
 
 def with_batch_norm(net: YosoNet) -> YosoNet:
-    """Let a net that begins from nothing learn the statistics of its normalisations.
+    """Replace a net's fixed normalisations by batch normalisations, whose statistics are learnt.
 
-    They are named and used alike in both, so that `inference_weights` finds them.
+    Their weights have the same names, so `inference_weights` can return them.
     """
     for module in net.modules():
         if isinstance(module, Normed):
@@ -145,7 +145,7 @@ def with_batch_norm(net: YosoNet) -> YosoNet:
 
 
 def inference_weights(net: nn.Module) -> dict[str, Tensor]:
-    """Give the weights as YOSO's files have them, with the statistics as they were learnt."""
+    """Return the weights with the names of YOSO's files, with the learnt statistics."""
     counts = {
         f"{name}.norm.num_batches_tracked"
         for name, module in net.named_modules()

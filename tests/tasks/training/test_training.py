@@ -162,7 +162,7 @@ def test_packing_never_empties_a_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["pack", "--photos", str(photos), "--out", str(out)])
     pack.main()
     assert (out / "album" / "a.png").read_bytes() == b"a photo"
-    with pytest.raises(SystemExit, match="there already"):
+    with pytest.raises(SystemExit, match="exists already"):
         pack.main()
     assert (out / "album" / "a.png").exists()
 
@@ -387,9 +387,9 @@ def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
     told = fit_fusion.report(net, figures, severities)
     assert "AUC of noise: 0.9" in told or "AUC of noise: 1.0" in told
     good = int((severities.amax(1) == 0).sum())
-    assert f"of {good} good photos, bad enough to be mended: 0.000" in told
+    assert f"share of {good} good photos that would be mended: 0.000" in told
     all_bad = fit_fusion.report(net, figures + 4, severities)
-    assert f"of {good} good photos, bad enough to be mended: 1.000" in all_bad
+    assert f"share of {good} good photos that would be mended: 1.000" in all_bad
     monkeypatch.setattr(fusion, "FILE", tmp_path / "fusion.npz")
     fit_fusion.save(net, torch.zeros(13), torch.ones(13), fusion.FILE)
     fusion._layers.cache_clear()
@@ -415,7 +415,7 @@ def test_the_testset_is_the_same_each_time_and_its_rows_have_what_they_name(tile
 
 
 def figures(**changed):
-    """What `photomend evaluate --json` prints, as far as the bars read it."""
+    """What `photomend evaluate --json` prints, as far as the targets use it."""
     return {
         "photos": 10, "pairs": 10, "forced_accuracy": 0.95, "all_found": 0.7,
         "acted_on": {"super-resolution": 0.9, "clean": 0.0}, "clean_touch_rate": 0.0,
@@ -425,13 +425,13 @@ def figures(**changed):
     } | changed  # fmt: skip
 
 
-def test_each_bar_is_reached_or_not():
+def test_each_target_is_reached_or_not():
     names = (*targets.MIN_GAIN, "clean", "hard negatives", "softness+noise", "12 megapixels")
     synthetic = {"all": figures(), "groups": {name: figures() for name in names}}
     real = {"all": figures(), "groups": {"drealsr_pairs": figures()}}
-    assert all(bar.reached for bar in targets.compare(synthetic, real))
+    assert all(target.reached for target in targets.compare(synthetic, real))
     synthetic["groups"]["motion"] = figures(psnr_out=30.5)
     synthetic["groups"]["clean"] = figures(clean_touch_rate=0.05)
     synthetic["all"] = figures(harm_rate=0.5)
-    missed = [bar.what for bar in targets.compare(synthetic, real) if not bar.reached]
+    missed = [target.what for target in targets.compare(synthetic, real) if not target.reached]
     assert missed == ["clean photos touched", "gain, motion", "harmed, synthetic"]
