@@ -68,7 +68,7 @@ train: .venv/networks
 	$(BIN)/python -m tasks.training.fit_fusion --photos "$(PHOTOS)" --good $(GOOD)
 
 # Measures the lite engine on photos that it was not fitted to, and on real ones where there are
-# any; then says which bars are reached.
+# any; then prints which targets are reached.
 evaluate: .venv/networks
 	$(BIN)/python -m tasks.training.testset --photos "$(PHOTOS)" --good $(GOOD) \
 	  $(if $(RESEARCH),--research "$(RESEARCH)")
