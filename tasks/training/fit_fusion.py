@@ -38,11 +38,11 @@ def examples(tiles: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, T
     """Make `count` photos; return their figures (N, F), and their true severities (N, 5)."""
     figures, severities = [], []
     for _ in track(range(count), "photos"):
-        made = classifier_examples.labelled(tiles, 1, SIDE, rng)
-        image = np.ascontiguousarray(made.images[0].permute(1, 2, 0).numpy())
+        example = classifier_examples.labelled(tiles, 1, SIDE, rng)
+        image = np.ascontiguousarray(example.images[0].permute(1, 2, 0).numpy())
         measured = fusion.figures_of(logits(image), veil(image).logit, measure(image))
         figures.append(torch.from_numpy(measured))
-        severities.append(made.severities[0])
+        severities.append(example.severities[0])
     return torch.stack(figures), torch.stack(severities)
 
 

@@ -1,4 +1,4 @@
-"""The lite chains bring spoiled photos nearer to what they were, and the guard keeps that."""
+"""The lite chains bring degraded photos closer to the truth, and the guard keeps the results."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ GAIN_DB = {
     Degradation.MOTION: 2.0,
     Degradation.REFLECTION: 6.0,
 }
-"""The least of what was measured on these photos and on Kodak's, with a margin."""
+"""The smallest gains on these photos and on Kodak's, with a margin."""
 
 
 def verdict_of(category, **severities):
@@ -41,7 +41,7 @@ def as_saved(image):
 
 
 @pytest.mark.parametrize("kind", list(Degradation))
-def test_a_spoiled_photo_is_mended_and_kept(kind):
+def test_a_degraded_photo_is_mended_and_kept(kind):
     for seed, photo in enumerate(PHOTOS):
         truth = photo().astype(np.float32) / 255
         degraded = as_saved(degrade.degrade(truth, kind, seed))
@@ -54,18 +54,19 @@ def test_a_spoiled_photo_is_mended_and_kept(kind):
         assert judgement.kept, judgement.reason
 
 
-def test_what_a_file_lost_is_told_unless_it_is_too_good_to_have_lost_it():
+def test_a_low_quality_of_the_file_improves_the_cleaning():
     truth = skimage.data.coffee().astype(np.float32) / 255
     degraded = degrade.compressed(truth, 30)
-    known = verdict_of(Category.SUPER_RESOLUTION, compression=1.0)
-    made = {
-        quality: clean(degraded, replace(known, jpeg_quality=quality)) for quality in (30, 95, None)
+    verdict = verdict_of(Category.SUPER_RESOLUTION, compression=1.0)
+    cleaned = {
+        quality: clean(degraded, replace(verdict, jpeg_quality=quality))
+        for quality in (30, 95, None)
     }
-    assert psnr(made[30], truth) > psnr(made[None], truth) + 0.02
-    assert np.array_equal(made[95], made[None])  # saved again, and well: the blocks are older
+    assert psnr(cleaned[30], truth) > psnr(cleaned[None], truth) + 0.02
+    assert np.array_equal(cleaned[95], cleaned[None])  # a high quality, so the blocks are older
 
 
-def test_what_is_likely_beside_what_is_sure_is_taken_out_too():
+def test_a_likely_degradation_beside_a_certain_one_is_removed():
     truth = skimage.data.coffee().astype(np.float32) / 255
     noisy = degrade.noisy(truth, 10, np.random.default_rng(0))
     soft, both = (
@@ -87,7 +88,7 @@ def test_beside_blocks_a_photo_is_sharpened_by_half():
     assert 0.2 * alone < change < 0.8 * alone
 
 
-def test_a_ghost_is_taken_out_on_the_side_where_it_lies():
+def test_a_ghost_is_removed_on_its_side():
     truth = skimage.data.coffee().astype(np.float32) / 255
     for shift in ((9, 5), (-9, -5)):
         degraded = degrade.ghosted(truth, shift, 0.5)
@@ -96,12 +97,12 @@ def test_a_ghost_is_taken_out_on_the_side_where_it_lies():
         assert psnr(mended, truth) > psnr(degraded, truth) + 6
 
 
-def test_a_ghost_that_is_too_faint_to_be_sure_of_stays():
+def test_a_faint_ghost_is_kept():
     faint = degrade.ghosted(skimage.data.coffee().astype(np.float32) / 255, (9, 5), 0.15)
     assert np.array_equal(remove_ghost(faint, verdict_of(Category.REFLECTION)), faint)
 
 
-def test_where_nothing_is_reflected_little_changes():
+def test_a_photo_without_a_reflection_hardly_changes():
     clear = skimage.data.coffee().astype(np.float32) / 255
     verdict = verdict_of(Category.REFLECTION, reflection=0.9)
     assert psnr(lite_chain(Category.REFLECTION)(clear, verdict, Receipt()), clear) > 34
@@ -126,7 +127,7 @@ def test_each_step_is_on_the_receipt():
     assert [step["step"] for step in receipt.steps] == ["restore the whole image", "find text"]
 
 
-def test_text_is_restored_apart_and_laid_over_the_rest():
+def test_text_is_restored_separately():
     def left_half(image):
         mask = np.zeros(image.shape[:2], np.float32)
         mask[:, : image.shape[1] // 2] = 1

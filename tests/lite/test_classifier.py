@@ -1,4 +1,4 @@
-"""What the lite classifier says of good photos, of spoiled ones and of images that are neither."""
+"""The lite classifier's verdicts on good photos, degraded photos and artificial images."""
 
 from pathlib import Path
 
@@ -34,25 +34,25 @@ def _photos():
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Degradation if kind != "compression"])
-def test_a_spoiled_photo_is_recognised_without_being_told(kind):
+def test_a_degraded_photo_is_recognised_by_its_pixels(kind):
     for seed, photo in enumerate(_photos()):
         verdict = classify(degrade.degrade(photo, kind, seed))
         assert (verdict.category, verdict.confident) == (CATEGORIES[kind], True)
         assert max(verdict.severities, key=verdict.severities.__getitem__) is kind
 
 
-def test_compression_is_read_from_the_tables_even_of_a_photo_without_visible_blocks():
+def test_compression_is_recognised_by_the_quality_of_the_file():
     for seed, photo in enumerate(_photos()):
         degraded = degrade.degrade(photo, Degradation.COMPRESSION, seed)
         verdict = classify(degraded, jpeg_quality=15)
         assert (verdict.category, verdict.confident) == (Category.SUPER_RESOLUTION, True)
 
 
-def test_compression_is_seen_in_a_file_that_was_saved_again():
-    seen = [
+def test_compression_is_recognised_by_the_pixels():
+    severities = [
         classify(degrade.compressed(photo, 15)).severities["compression"] for photo in _photos()
     ]
-    assert sum(severity >= 0.6 for severity in seen) >= 3
+    assert sum(severity >= 0.6 for severity in severities) >= 3
 
 
 def test_a_photo_is_recognised_through_a_good_jpeg_file():
@@ -67,7 +67,7 @@ def test_a_photo_is_recognised_through_a_good_jpeg_file():
 
 
 def touched(group, every=1):
-    """Return which photos of a shared group would be mended, and how many were judged."""
+    """Return the names of a shared group's photos that would be mended, and the group's size."""
     files = sorted(path for path in (CLEAR / group).rglob("*") if path.is_file())[::every]
     if not files:
         pytest.skip("the shared photographs are not beside this checkout")
@@ -86,18 +86,17 @@ def test_good_photos_are_left_alone():
     assert sum(len(names) for names, _ in found) <= 0.02 * sum(number for _, number in found)
 
 
-def test_of_photos_that_nobody_judged_few_are_touched():
-    """The shop's are of a phone, and a third of them soft: by eye, those six of the touched that were
-    looked at come out better."""
+def test_few_unlabelled_photos_are_touched():
+    """The shop's photos were taken by a phone, and a third of them are soft."""
     for group, every, most in (("grocery", 4, 0.4), ("text", 2, 0.12)):
         names, number = touched(group, every)
         assert len(names) <= most * number
 
 
-def test_a_photo_of_twelve_megapixels_is_judged_by_its_own_pixels():
+def test_a_large_photo_is_classified_at_native_resolution():
     photo = cv2.resize(skimage.data.astronaut(), (4000, 3000), interpolation=cv2.INTER_CUBIC)
     verdict = classify(photo.astype(np.float32) / 255)
-    # Enlarged eightfold: whether a lens or a movement did that, nobody could tell.
+    # Enlarged eightfold: the blur could be of a lens or of a movement.
     assert verdict.category in (Category.SUPER_RESOLUTION, Category.MOTION_BLUR)
     assert verdict.severities[Degradation.SOFTNESS] > 0.6
 
@@ -134,12 +133,12 @@ def test_an_image_too_small_to_be_measured_is_never_acted_on(name):
 
 
 @pytest.mark.parametrize("name", ["black", "white", "grey", "chequered", "stripes", "slope"])
-def test_an_artificial_image_is_not_taken_for_a_spoiled_photo(name):
+def test_an_artificial_image_is_not_taken_for_a_degraded_photo(name):
     verdict = classify(HOSTILE[name].astype(np.float32))
     assert not (verdict.confident and verdict.category is not Category.CLEAN)
 
 
-def test_noise_is_told_from_the_grain_of_a_film():
+def test_film_grain_is_not_taken_for_noise():
     for photo in _photos()[:2]:
         rng = np.random.default_rng(1)
         assert (
@@ -152,14 +151,14 @@ def test_noise_is_told_from_the_grain_of_a_film():
         )
 
 
-def test_noise_that_neighbouring_pixels_share_is_seen():
+def test_correlated_noise_is_recognised():
     photo = _photos()[0]
     grain = cv2.GaussianBlur(np.random.default_rng(2).standard_normal(photo.shape), (0, 0), 0.8)
     degraded = np.clip(photo + 15 / 255 * grain / grain.std(), 0, 1).astype(np.float32)
     assert classify(degraded).severities[Degradation.NOISE] >= MIN_SEVERITY[Degradation.NOISE]
 
 
-def test_what_is_told_of_a_photo_does_not_depend_on_its_borders():
+def test_logits_do_not_depend_on_the_borders():
     degraded = degrade.noisy(np.tile(_photos()[0], (2, 2, 1)), 12, np.random.default_rng(3))
     whole, part = logits(degraded), logits(degraded[: 512 + 64, : 512 + 64])
     for kind in Degradation:

@@ -1,4 +1,4 @@
-"""The trained nets: their files are sound, tiles leave no seam, and no memory is kept."""
+"""The trained nets: their files are valid, tiles leave no seam, and memory is freed."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ PHOTO = skimage.data.coffee().astype(np.float32) / 255
 
 
 def conditions(name):
-    """Return what a net must be told: what its file lost, which is unknown."""
+    """Return the conditions of a net, whose quality loss is unknown."""
     return (0.0,) if name == "compression" else ()
 
 
@@ -33,7 +33,7 @@ def test_all_weights_together_stay_small():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_each_file_says_how_it_was_made(file):
+def test_each_file_records_its_recipe(file):
     session = onnxruntime.InferenceSession(file)
     facts = session.get_modelmeta().custom_metadata_map
     channels = FIGURES if file.stem == "reflection" else 3 + len(conditions(file.stem))
@@ -51,7 +51,7 @@ def test_a_net_leaves_a_good_photo_nearly_as_it_is(name):
 
 @pytest.mark.parametrize("name", RESTORERS)
 def test_tiles_leave_no_seam(name):
-    """Cut elsewhere, the same comes out: no pixel tells where a tile ended."""
+    """An image that is cut elsewhere gets the same result."""
     image = noisy(np.tile(PHOTO, (2, 2, 1))[:800, :800])
     shift = 8 * (side(name) // 32)
     whole, cut = (
@@ -62,15 +62,15 @@ def test_tiles_leave_no_seam(name):
     assert np.abs(whole - cut)[inside, inside].max() < 1 / 255
 
 
-def test_noise_is_taken_out():
+def test_noise_is_removed():
     mended = restored(noisy(), "noise")
     gain = -10 * np.log10(np.square(mended - PHOTO).mean() / np.square(noisy() - PHOTO).mean())
     assert gain > 4  # the photo's own grain goes, too
 
 
 @pytest.mark.parametrize("quality", [30, 50, 70])
-def test_blocks_are_taken_out_better_where_it_is_told_what_was_lost(quality):
-    """Of a photo that never was a JPEG file, shrunk so that nothing else is wrong with it."""
+def test_a_known_quality_improves_the_removal_of_blocks(quality):
+    """Of a photo that was shrunk, so that it has no other degradation."""
     clean = skimage.data.astronaut()[::2, ::2].astype(np.float32) / 255
     file = degrade.compressed(clean, quality)
 
@@ -97,8 +97,8 @@ print(resident() - loaded)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how much memory is resident")
-def test_a_worker_keeps_no_memory_of_the_tiles_that_it_mended():
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the resident memory from /proc")
+def test_the_memory_of_a_tile_is_freed():
     result = subprocess.run(
         [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""What finds reflections can be fitted: the images made for it are right, and both nets learn."""
+"""The detectors of reflections can be fitted: their examples are right, and both learn."""
 
 import cv2
 import numpy as np
@@ -41,7 +41,7 @@ def tiles():
 
 @pytest.fixture
 def gallery(tmp_path):
-    """Some photos, of which chance holds out at least one."""
+    """Some photos, of which at least one is held out."""
     (folder := tmp_path / "photos").mkdir()
     names = [folder / f"photo {number}.jpg" for number in range(60)]
     kept = [name for name in names if not photo_pool.is_held_out(name)][:4]
@@ -54,7 +54,7 @@ def rng(seed=1):
     return torch.Generator().manual_seed(seed)
 
 
-def test_what_is_masked_is_brighter_than_the_scene_and_the_rest_may_be_seen(tiles):
+def test_masked_pixels_are_bright_and_the_rest_is_visible(tiles):
     black = torch.zeros_like(tiles)
     scenes = strong_reflections.make(tiles, 16, 128, rng())
     assert scenes.images.shape == (16, 3, 128, 128)
@@ -62,7 +62,7 @@ def test_what_is_masked_is_brighter_than_the_scene_and_the_rest_may_be_seen(tile
     assert 0 <= scenes.images.min() <= scenes.images.max() <= 1
     assert set(scenes.masks.unique().tolist()) == {0.0, 1.0}
     shares = scenes.masks.mean((1, 2, 3))
-    assert 0 < (shares == 0).sum() < 12  # some have none, most do
+    assert 0 < (shares == 0).sum() < 12  # some have none, most have some
     assert shares.max() < 0.9
     dark = strong_reflections.make(
         black, 16, 128, rng()
@@ -104,13 +104,13 @@ def test_a_segmenter_learns_a_batch(tiles):
         optimiser.step()
     assert losses[-1] < losses[0] / 2
     found = yoso.overlap(net.eval(), scenes)
-    assert found > 0.35, found  # to call everything a reflection gives at most 0.3
+    assert found > 0.35, found  # calling everything a reflection gives at most 0.3
 
 
-def test_what_was_learnt_without_frozen_statistics_is_the_same_with_them(tiles):
+def test_inference_weights_give_the_same_results(tiles):
     torch.manual_seed(0)
     net = yoso.initial_net(TINY, None)
-    for _ in range(3):  # statistics are learnt
+    for _ in range(3):  # learns the statistics
         net.train()(tiles[..., :64, :96] / 255)
     same = YosoNet.of(yoso.inference_weights(net))
     with torch.inference_mode():
@@ -119,7 +119,7 @@ def test_what_was_learnt_without_frozen_statistics_is_the_same_with_them(tiles):
     assert torch.allclose(seen.logits, expected.logits, atol=1e-3)  # they are divided by 0.05
 
 
-def test_a_fit_may_begin_from_a_net_of_other_classes(tmp_path):
+def test_a_fit_can_start_with_a_net_of_other_classes(tmp_path):
     torch.manual_seed(0)
     given = YosoNet(TINY._replace(classes=133)).state_dict()
     torch.save({"model": given}, tmp_path / "coco.pth")
@@ -131,55 +131,57 @@ def test_a_fit_may_begin_from_a_net_of_other_classes(tmp_path):
     YosoNet.of(yoso.inference_weights(net))
 
 
-def test_a_fit_that_was_stopped_goes_on(tiles, tmp_path):
+def test_a_stopped_fit_continues(tiles, tmp_path):
     def run(steps, of):
-        work = yoso.segmenter_objective(photo_pool.Pool(tiles, tiles), 64, 2, TINY, 1e-3, None, CPU)
-        told = []
-        made = yoso.fit(work, steps, tmp_path / of, CPU, told.append)
-        return made, told
+        objective = yoso.segmenter_objective(
+            photo_pool.Pool(tiles, tiles), 64, 2, TINY, 1e-3, None, CPU
+        )
+        lines = []
+        fitted = yoso.fit(objective, steps, tmp_path / of, CPU, lines.append)
+        return fitted, lines
 
     run(4, "stopped.pt")
-    _, told = run(6, "stopped.pt")
-    assert [words.split(",")[0] for words in told] == ["step 5 of 6", "step 6 of 6"]
+    _, lines = run(6, "stopped.pt")
+    assert [line.split(",")[0] for line in lines] == ["step 5 of 6", "step 6 of 6"]
     assert run(6, "stopped.pt")[1] == []
 
 
-def test_a_detector_that_was_stopped_goes_on(tiles, tiny_yolo, tmp_path):
+def test_a_stopped_detector_fit_continues(tiles, tiny_yolo, tmp_path):
     class Stopped(Exception):
         pass
 
-    told = []
+    lines = []
 
-    def stop(words):
-        told.append(words)
+    def stop(line):
+        lines.append(line)
         raise Stopped
 
-    laid = detector.write_images(photo_pool.Pool(tiles, tiles), tmp_path / "images", 4, 64)
-    words = str(tiny_yolo), laid, 2, 64, 4, CPU
+    dataset = detector.write_images(photo_pool.Pool(tiles, tiles), tmp_path / "images", 4, 64)
+    arguments = str(tiny_yolo), dataset, 2, 64, 4, CPU
     with pytest.raises(Stopped):
-        detector.fit(*words, stop)
-    made = detector.fit(*words, told.append)
-    assert [words.split(",")[0] for words in told] == ["epoch 1 of 2", "epoch 2 of 2"]
-    assert made.is_file()
+        detector.fit(*arguments, stop)
+    fitted = detector.fit(*arguments, lines.append)
+    assert [line.split(",")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert fitted.is_file()
 
 
-def test_what_ultralytics_does_not_know_is_not_fetched(ultralytics):
+def test_an_unknown_architecture_is_not_downloaded(ultralytics):
     for name in ("nothing-seg", "yolov9c-seg.pt"):
         with pytest.raises(WeightsMissing, match=name):
             detector._net(name)
 
 
-def test_too_few_photos_are_told(tmp_path):
+def test_too_few_photos_are_an_error(tmp_path):
     Image.fromarray(data.coffee()[:100]).save(tmp_path / "small.jpg")
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     with pytest.raises(TooFewPhotos, match="0 of 2 photos"):
         photos(tmp_path, 192)
 
 
-def test_the_command_makes_what_the_settings_take(gallery, tiny_yolo, tmp_path, synced):
+def test_the_command_writes_the_files_for_the_settings(gallery, tiny_yolo, tmp_path, synced):
     out = tmp_path / "fit"
-    words = ["train", "reflection-detector", str(gallery), "--out", str(out), "--smoke"]
-    done = CliRunner().invoke(app, [*words, "--steps", "1", "--yolo", str(tiny_yolo)])
+    command = ["train", "reflection-detector", str(gallery), "--out", str(out), "--smoke"]
+    done = CliRunner().invoke(app, [*command, "--steps", "1", "--yolo", str(tiny_yolo)])
     assert done.exit_code == 0, done.output
     assert synced.count(str(out)) >= 2  # each of both was renamed
     assert f'reflection_segmenter = "{out / SEGMENTER}"' in done.output
@@ -187,5 +189,5 @@ def test_the_command_makes_what_the_settings_take(gallery, tiny_yolo, tmp_path, 
     image = data.coffee()[:200, :300].astype(np.float32) / 255
     assert reflections.segmenter(out / SEGMENTER, CPU)(image).shape == (200, 300)
     yolo.load(out / DETECTOR, ("reflection",), CPU)(image)
-    again = fit(tmp_path / "nowhere", out, SMOKE, print)  # all is there
+    again = fit(tmp_path / "nowhere", out, SMOKE, print)  # both files exist
     assert again == (out / DETECTOR, out / SEGMENTER)

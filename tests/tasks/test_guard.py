@@ -110,13 +110,13 @@ def test_smoothing_a_sharp_photo_with_its_noise_is_refused(scene, grain):
 def test_a_hidden_reflection_may_appear_but_none_may_be_added(scene, other):
     behind, before = (getattr(skimage.data, name)()[:300, :400] / 255 for name in (scene, other))
     blurred = linear(cv2.GaussianBlur(before.astype(np.float32), (0, 0), 3))
-    seen = coded(linear(behind.astype(np.float32)) + 0.2 * blurred)
-    noisy = degrade.noisy(seen, 20, np.random.default_rng(0))
-    judgement = judge(noisy, seen, classify(noisy), classify)
+    veiled = coded(linear(behind.astype(np.float32)) + 0.2 * blurred)
+    noisy = degrade.noisy(veiled, 20, np.random.default_rng(0))
+    judgement = judge(noisy, veiled, classify(noisy), classify)
     assert judgement.kept
     assert judgement.figures["reflection_after"] > judgement.figures["reflection_before"] + 0.25
     alone = degrade.noisy(behind.astype(np.float32), 20, np.random.default_rng(0))
-    added = judge(alone, seen, classify(alone), classify)
+    added = judge(alone, veiled, classify(alone), classify)
     assert added.reason.startswith("the mean colour moved by ")
 
 

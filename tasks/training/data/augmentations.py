@@ -100,14 +100,14 @@ def drops(images: Tensor, rng: torch.Generator) -> Tensor:
         torch.linspace(-1, 1, height, device=images.device),
         torch.linspace(-1, 1, width, device=images.device), indexing="ij",
     )  # fmt: skip
-    seen = torch.stack([across, down], -1).expand(count, -1, -1, -1).clone()  # (B, H, W, 2)
+    sources = torch.stack([across, down], -1).expand(count, -1, -1, -1).clone()  # (B, H, W, 2)
     for _ in range(12):
         middle = uniform((count, 1, 1, 2), -1, 1, rng, images)
         radius = log_uniform((count, 1, 1, 1), 0.03, 0.15, rng, images)
         away = torch.stack([across, down], -1) - middle
         inside = away.norm(dim=-1, keepdim=True) < radius
-        seen = torch.where(inside, middle - 3 * away, seen)
-    return functional.grid_sample(images, seen, padding_mode="reflection", align_corners=True)
+        sources = torch.where(inside, middle - 3 * away, sources)
+    return functional.grid_sample(images, sources, padding_mode="reflection", align_corners=True)
 
 
 def fine_grain(images: Tensor, rng: torch.Generator) -> Tensor:
@@ -120,13 +120,13 @@ def fine_grain(images: Tensor, rng: torch.Generator) -> Tensor:
 def screen(images: Tensor, rng: torch.Generator) -> Tensor:
     """Draw flat windows with lines of dots like text over the image."""
     count, _, height, width = images.shape
-    made = images.clone()
+    screens = images.clone()
     for number in range(count):
         for _ in range(6):
             spans = torch.rand(8, generator=rng, device=images.device).tolist()
             top, left = int(0.8 * spans[0] * height), int(0.8 * spans[1] * width)
             bottom, right = top + 24 + int(spans[2] * height), left + 32 + int(spans[3] * width)
-            paper = made[number, :, top:bottom, left:right]
+            paper = screens[number, :, top:bottom, left:right]
             paper[:] = torch.tensor(spans[4:7], device=images.device)[:, None, None].round(
                 decimals=1
             )
@@ -135,7 +135,7 @@ def screen(images: Tensor, rng: torch.Generator) -> Tensor:
             lines = torch.arange(paper.shape[1], device=images.device) % 12 < 6
             lines = lines[:, None] & (spans[7] < 0.7)
             paper[:] = torch.where(dots & lines, ink, paper)
-    return made
+    return screens
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {

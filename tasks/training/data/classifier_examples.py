@@ -88,9 +88,9 @@ def _blurred_or_reflected(
             kernels, amount = motion_kernels.kernels_and_extents(count, 3, 32, rng)
             light = spread(light, kernels.to(images))
         case _:
-            seen = reflected(images, others, rng)
-            amount = (seen - images).square().mean((1, 2, 3)).sqrt()
-            return seen, severity(kind, amount)
+            degraded = reflected(images, others, rng)
+            amount = (degraded - images).square().mean((1, 2, 3)).sqrt()
+            return degraded, severity(kind, amount)
     return light.clamp(0, 1) ** (1 / GAMMA), severity(kind, amount)
 
 

@@ -163,9 +163,9 @@ def _shaken(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
 
 def reflected(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
     """Add a reflected scene to each image, and compress one in two."""
-    seen, _ = behind_a_pane(images, others, rng)
+    degraded, _ = behind_a_pane(images, others, rng)
     quality = uniform((len(images),), 75, 98, rng, images)
-    return torch.where(one_in(2, images, rng), jpeg(seen, quality, rng), seen)
+    return torch.where(one_in(2, images, rng), jpeg(degraded, quality, rng), degraded)
 
 
 def behind_a_pane(images: Tensor, others: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -75,7 +75,7 @@ class Veiled:
 
 def veiled(squares: Tensor, count: int, rng: torch.Generator) -> Veiled:
     """Make `count` photos, about half with a reflection, from uint8 squares (N, 3, S, S)."""
-    made = Veiled(  # allocated once: small pieces would fragment the heap
+    examples = Veiled(  # allocated once: small pieces would fragment the heap
         torch.empty((count, FIGURES, GRID, GRID), dtype=torch.float16),
         torch.empty((count, 3, GRID, GRID), dtype=torch.float16),
         torch.empty(count),
@@ -84,12 +84,12 @@ def veiled(squares: Tensor, count: int, rng: torch.Generator) -> Veiled:
     for at in track(range(0, count, BATCH), "photos", disable=count < MIN_PROGRESS_COUNT):
         photos, added, changes = _batch(squares, rng)
         for number, (photo, light) in enumerate(zip(photos, added, strict=True), at):
-            made.figures[number] = _planes(figures_of(_pixels(photo)))
+            examples.figures[number] = _planes(figures_of(_pixels(photo)))
             small = cv2.resize(_pixels(light), (GRID, GRID), interpolation=cv2.INTER_AREA)
-            made.light[number] = _planes(np.asarray(small, np.float32))
-        made.changes[at : at + BATCH] = changes
-    made.severities[:] = severity(Degradation.REFLECTION, made.changes)
-    return made
+            examples.light[number] = _planes(np.asarray(small, np.float32))
+        examples.changes[at : at + BATCH] = changes
+    examples.severities[:] = severity(Degradation.REFLECTION, examples.changes)
+    return examples
 
 
 def lifted(figures: Tensor, shares: Tensor) -> Tensor:
@@ -114,9 +114,9 @@ def _batch(squares: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tenso
     """Return photos, the light that was added to each, and the root mean square change."""
     images, others = (_random_scenes(squares, rng) for _ in range(2))
     images, others = toned(augmented(images, rng), rng), toned(others, rng)
-    there = uniform((BATCH, 1, 1, 1), 0, 1, rng, images) > CLEAR_SHARE
+    is_veiled = uniform((BATCH, 1, 1, 1), 0, 1, rng, images) > CLEAR_SHARE
     both, scene = behind_a_pane(images, others, rng)
-    both = torch.where(there, both, scene)
+    both = torch.where(is_veiled, both, scene)
     frame = (squares.shape[2] - SIDE) // 2  # blur is circular at the border
     inside = (..., slice(frame, frame + SIDE), slice(frame, frame + SIDE))
     added = (both**GAMMA - scene**GAMMA).clamp(min=0)[inside]

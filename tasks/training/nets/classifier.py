@@ -61,8 +61,9 @@ class EvidenceNet(nn.Module):
             grey = crops.mean(1, keepdim=True)
             blocks = functional.conv2d(grey, self.cosines, stride=BLOCK)  # (B, 64, H/8, W/8)
             strengths = torch.log(blocks.abs() + EPSILON)
-        seen = torch.cat([self.detail(fine), self.frequencies(strengths)], 1)  # (B, 128, H/8, W/8)
-        votes, importance = self.together(seen).chunk(2, 1)
+        parts = [self.detail(fine), self.frequencies(strengths)]
+        features = torch.cat(parts, 1)  # (B, 128, H/8, W/8)
+        votes, importance = self.together(features).chunk(2, 1)
         weights = functional.softplus(importance.float()) + MIN_WEIGHT
         return (weights * votes.float()).mean((2, 3)), weights.mean((2, 3))
 

@@ -54,8 +54,9 @@ class ReflectionNet(nn.Module):
         fine = self.up_fine(torch.relu(fine + _enlarged(self.from_middle(middle))))
         finest = torch.relu(finest + _enlarged(self.from_fine(fine)))
         shares = torch.sigmoid(self.leave(finest) + INITIAL_LOGIT)
-        seen = [pool for each in (coarse, fine) for pool in (each.mean((2, 3)), each.amax((2, 3)))]
-        return shares, self.say(torch.cat(seen, 1))
+        levels = (coarse, fine)
+        pooled = [pool for each in levels for pool in (each.mean((2, 3)), each.amax((2, 3)))]
+        return shares, self.say(torch.cat(pooled, 1))
 
 
 class Block(nn.Module):

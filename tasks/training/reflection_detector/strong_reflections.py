@@ -60,8 +60,8 @@ def make(tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Scenes:
     sigma = uniform((count, 1, 1, 1), 0, 4, rng, images) / 255
     degraded = (degraded + noise(degraded, sigma, rng)).clamp(0, 1)
     coded = jpeg(degraded, uniform((count,), 70, 98, rng, images), rng)
-    made = torch.where(one_in(2, images, rng), coded, in_8_bits(degraded))
-    inside = cut(Batch(masks, made), side, rng)
+    saved = torch.where(one_in(2, images, rng), coded, in_8_bits(degraded))
+    inside = cut(Batch(masks, saved), side, rng)
     return Scenes(inside.degraded, inside.clean)
 
 

@@ -74,32 +74,33 @@ def loss(net: nn.Module, scenes: Scenes) -> Tensor:
     assert isinstance(net, YosoNet)
     targets = functional.avg_pool2d(scenes.masks, 4)  # (B, 1, H/4, W/4)
     rounds = [
-        _mask_loss(made, targets) + _class_loss(made, targets) for made in net.rounds(scenes.images)
+        _mask_loss(proposals, targets) + _class_loss(proposals, targets)
+        for proposals in net.rounds(scenes.images)
     ]
     return torch.stack(rounds).mean()
 
 
-def _mask_loss(made: Proposals, targets: Tensor) -> Tensor:
+def _mask_loss(proposals: Proposals, targets: Tensor) -> Tensor:
     """Return the cross-entropy and the Dice loss, which is independent of size, of the union.
 
     A pixel of the union has the largest logit of all proposals.
     """
-    union = made.masks.amax(1, keepdim=True)  # logits, (B, 1, H/4, W/4)
+    union = proposals.masks.amax(1, keepdim=True)  # logits, (B, 1, H/4, W/4)
     entropy = functional.binary_cross_entropy_with_logits(union, targets)
     inside = union.sigmoid()
     both, all_ = (planes.sum((1, 2, 3)) for planes in (inside * targets, inside + targets))
     return entropy + (1 - (2 * both + 1) / (all_ + 1)).mean()
 
 
-def _class_loss(made: Proposals, targets: Tensor) -> Tensor:
+def _class_loss(proposals: Proposals, targets: Tensor) -> Tensor:
     """Return the loss of the classes: reflection where most of a proposal's mask is reflection.
 
     An empty mask is none. The loss is multiplied by the temperature that the logits are divided by,
     which would make its gradient 20 times that of the masks.
     """
-    drawn = (made.masks.detach() > 0).to(targets)
+    drawn = (proposals.masks.detach() > 0).to(targets)
     right = (drawn * targets).sum((2, 3)) > drawn.sum((2, 3)) / 2  # (B, N)
-    return TEMPERATURE * functional.cross_entropy(made.logits.transpose(1, 2), (~right).long())
+    return TEMPERATURE * functional.cross_entropy(proposals.logits.transpose(1, 2), (~right).long())
 
 
 @torch.inference_mode()
@@ -124,13 +125,13 @@ def initial_net(net: Net, weights: Path | None) -> YosoNet:
         return with_batch_norm(YosoNet(net))
     state = opened(weights)
     try:
-        made = YosoNet(sizes(state)._replace(classes=net.classes))
-        own = made.state_dict()
+        initial = YosoNet(sizes(state)._replace(classes=net.classes))
+        own = initial.state_dict()
         alike = {name: v for name, v in state.items() if own[name].shape == v.shape}
     except KeyError as error:
         raise WeightsWrong(f"{weights} holds no YOSO: {error}") from error
-    made.load_state_dict(own | alike)
-    return made
+    initial.load_state_dict(own | alike)
+    return initial
 
 
 def with_batch_norm(net: YosoNet) -> YosoNet:

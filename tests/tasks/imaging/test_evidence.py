@@ -1,4 +1,4 @@
-"""What is measured of photos that were spoiled by a known amount."""
+"""The measurements of photos that were degraded by a known amount."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_texture_is_no_noise():
 
 
 @pytest.mark.parametrize("sigma", [2.0, 3.0])
-def test_the_sharpest_edges_tell_the_blur(cat, sigma):
+def test_the_blur_is_measured_at_the_sharpest_edges(cat, sigma):
     assert measure(degrade.softened(cat, sigma)).edge_sigma == pytest.approx(sigma, rel=0.25)
 
 
@@ -67,7 +67,7 @@ def test_a_ghost_is_found_with_its_shift_and_weight(astronaut, shift):
     assert ghost_weight(plane, ghost) == pytest.approx(0.5, abs=0.12)
 
 
-def test_a_ghost_is_weighed_through_compression(astronaut):
+def test_the_weight_of_a_ghost_is_measured_in_a_compressed_photo(astronaut):
     plane = luma(degrade.compressed(degrade.ghosted(astronaut, (9, 5), 0.5), 85))
     ghost, _ = echoes(plane)
     assert ghost_weight(plane, ghost) == pytest.approx(0.5, abs=0.15)
@@ -86,6 +86,6 @@ def test_views_are_bounded_and_begin_at_blocks():
 
 
 @pytest.mark.parametrize("kernel", [streak(15.4, 33), ghost_kernel(-7, 4, 0.4), gaussian(2.2)])
-def test_kernels_keep_the_light(kernel):
+def test_kernels_sum_to_one(kernel):
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
     assert kernel.shape[0] % 2 == kernel.shape[1] % 2 == 1

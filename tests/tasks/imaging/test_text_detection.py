@@ -21,7 +21,7 @@ def test_a_drawn_line_is_masked_and_the_rest_is_not():
     assert mask.dtype == np.float32
     assert mask[170:205, 80:500].min() > 0.9
     assert mask[:100].max() == mask[300:].max() == 0
-    assert 0 < np.unique(mask)[1] < 1  # it fades out
+    assert 0 < np.unique(mask)[1] < 1  # its border fades
 
 
 def test_a_photographed_sign_is_found():

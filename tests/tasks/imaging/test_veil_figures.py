@@ -1,4 +1,4 @@
-"""What a pane lays over a photo shows in the figures of its blocks."""
+"""A reflection shows in the figures of the blocks."""
 
 import cv2
 import numpy as np

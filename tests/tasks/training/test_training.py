@@ -1,4 +1,4 @@
-"""How the nets are made: amounts are as asked for, and a fit goes on where it was stopped."""
+"""Training: examples have the requested amounts, and a stopped fit continues."""
 
 import io
 
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def tiles():
-    """Photographs that a library ships, as the pool holds them."""
+    """Tiles of the photographs of scikit-image."""
     photos = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
     cut = [np.pad(p, ((0, 512), (0, 512), (0, 0)), mode="reflect")[:512, :512] for p in photos]
     return torch.from_numpy(np.stack(cut).transpose(0, 3, 1, 2).copy())
@@ -58,27 +58,27 @@ def test_a_batch_is_in_range_and_the_same_for_the_same_seed(tiles, recipe):
 @pytest.mark.parametrize("recipe", list(Recipe))
 def test_some_images_stay_nearly_as_they_are(tiles, recipe):
     batch = degradations.make(recipe, tiles, 64, 96, rng())
-    like = [psnr(*pair) for pair in zip(batch.degraded, batch.clean, strict=True)]
-    assert sum(each > 32 for each in like) >= 9  # a photo that was not moved may be noisy
-    assert sum(each < 36 for each in like) >= 24
+    similarity = [psnr(*pair) for pair in zip(batch.degraded, batch.clean, strict=True)]
+    assert sum(each > 32 for each in similarity) >= 9  # an unmoved photo may be noisy
+    assert sum(each < 36 for each in similarity) >= 24
 
 
-def test_of_most_compressed_images_it_is_told_what_was_lost_and_of_no_good_one(tiles):
+def test_the_quality_loss_is_given_for_most_compressed_images_and_no_good_one(tiles):
     batch = degradations.make(Recipe.COMPRESSION, tiles, 64, 96, rng())
     assert batch.inputs.shape == (64, 4, 96, 96)
-    told = batch.inputs[:, 3].amax((1, 2))
-    assert torch.equal(told, batch.inputs[:, 3].amin((1, 2)))
-    like = torch.tensor([psnr(*pair) for pair in zip(batch.degraded, batch.clean, strict=True)])
-    assert not told[like > 46].any()
-    assert 0.4 < (told > 0).float().mean() < 0.75
-    known = told > 0
-    ranks = [each[known].argsort().argsort().float() for each in (told, -like)]
-    assert (
-        torch.corrcoef(torch.stack(ranks))[0, 1] > 0.4
-    )  # photos differ by how much there is to lose
+    losses = batch.inputs[:, 3].amax((1, 2))
+    assert torch.equal(losses, batch.inputs[:, 3].amin((1, 2)))
+    similarity = torch.tensor(
+        [psnr(*pair) for pair in zip(batch.degraded, batch.clean, strict=True)]
+    )
+    assert not losses[similarity > 46].any()
+    assert 0.4 < (losses > 0).float().mean() < 0.75
+    given = losses > 0
+    ranks = [each[given].argsort().argsort().float() for each in (losses, -similarity)]
+    assert torch.corrcoef(torch.stack(ranks))[0, 1] > 0.4  # the loss also depends on the photo
 
 
-def test_noise_has_the_sigma_that_was_asked_for(tiles):
+def test_noise_has_the_requested_sigma(tiles):
     images = tiles.float() / 255
     drawn = noise.noise(images, torch.tensor([5, 15, 25]).view(3, 1, 1, 1) / 255, rng())
     assert (255 * drawn.std((1, 2, 3))).tolist() == pytest.approx([5, 15, 25], rel=0.02)
@@ -111,8 +111,8 @@ def test_compression_is_that_of_a_jpeg_file(tiles, quality):
 def test_blocks_may_begin_elsewhere(tiles):
     image, quality = tiles[:1].float() / 255, torch.tensor([8.0])
 
-    def border(made):
-        steps = (made[..., 1:] - made[..., :-1]).abs().mean((0, 1, 2))
+    def border(examples):
+        steps = (examples[..., 1:] - examples[..., :-1]).abs().mean((0, 1, 2))
         return max(range(8), key=lambda phase: float(steps[phase::8].mean()))
 
     here = border(compression.jpeg(image, quality, rng()))
@@ -120,7 +120,7 @@ def test_blocks_may_begin_elsewhere(tiles):
     assert border(compression.jpeg_elsewhere(image, quality, rng())) == (here - 5) % 8
 
 
-def test_kernels_keep_the_light_and_have_the_extent_that_was_asked_for():
+def test_kernels_sum_to_one_and_have_the_requested_extent():
     kernels = motion_kernels.kernels(40, 8, 28, rng())
     assert kernels.sum((1, 2)).tolist() == pytest.approx([1] * 40, abs=1e-4)
     extents = []
@@ -146,7 +146,7 @@ def test_tiles_of_one_source_are_never_on_both_sides(tmp_path):
     assert not fitted & held_out
 
 
-def test_photos_are_packed_up_to_a_size_each_source_before_a_second_tile_of_any(tmp_path):
+def test_packing_takes_one_tile_of_each_source_before_a_second(tmp_path):
     for name, size in {
         "a_s1_0": 40, "a_s1_1": 30, "a_s1_2": 10, "b": 40, "c_s1_0": 500, "d": 5,
     }.items():  # fmt: skip
@@ -167,32 +167,32 @@ def test_packing_never_empties_a_folder(tmp_path, monkeypatch):
     assert (out / "album" / "a.png").exists()
 
 
-def test_a_net_that_was_never_fitted_changes_nothing():
+def test_an_untrained_net_changes_nothing():
     image = torch.rand((1, 3, 64, 40), generator=rng())
     assert torch.equal(ResidualNet()(image), image)
 
 
-def begin(tiles, steps, name=Recipe.NOISE):
-    """Take so many steps of a fit of 60."""
+def fitting_of(tiles, steps, name=Recipe.NOISE):
+    """Return a fit of 60 steps after so many of them."""
     photos = Pool(tiles, tiles)
     if name == objectives.CLASSIFIER:
-        work = objectives.classifier_objective(photos, CPU)
+        objective = objectives.classifier_objective(photos, CPU)
     elif name == objectives.REFLECTION:
-        work = objectives.reflection_objective(photos, CPU, 20)
+        objective = objectives.reflection_objective(photos, CPU, 20)
     else:
-        work = objectives.restorer_objective(name, photos, CPU)
-    begun = fit.Fit(work, CPU)
+        objective = objectives.restorer_objective(name, photos, CPU)
+    fitting = fit.Fit(objective, CPU)
     for _ in range(steps):
-        begun.take_step(60)
-    return begun
+        fitting.take_step(60)
+    return fitting
 
 
 @pytest.mark.parametrize("name", [Recipe.NOISE, objectives.CLASSIFIER, objectives.REFLECTION])
-def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name, synced):
-    whole = begin(tiles, 4, name)
-    begin(tiles, 2, name).save(tmp_path / "half.pt")
+def test_a_continued_fit_equals_an_uninterrupted_one(tiles, tmp_path, name, synced):
+    whole = fitting_of(tiles, 4, name)
+    fitting_of(tiles, 2, name).save(tmp_path / "half.pt")
     assert len(synced) == 2 and synced[1] == str(tmp_path)
-    resumed = begin(tiles, 0, name)
+    resumed = fitting_of(tiles, 0, name)
     resumed.load(tmp_path / "half.pt")
     for _ in range(2):
         resumed.take_step(60)
@@ -200,12 +200,12 @@ def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(tiles, tmp_path, name
         assert torch.allclose(value, resumed.average.state_dict()[key], atol=1e-6), key
 
 
-def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
-    begun = begin(tiles, 60)
+def test_a_short_fit_removes_noise_and_reports_it(tiles):
+    fitting = fitting_of(tiles, 60)
     batch = degradations.make(Recipe.NOISE, tiles, 12, 96, rng(99))
-    before, after = objectives.gains(begun.net.eval(), batch)
+    before, after = objectives.gains(fitting.net.eval(), batch)
     assert (after - before)[before < 26].min() > 0.02
-    assert "from 0-26 dB: +" in begun.report()
+    assert "from 0-26 dB: +" in fitting.report()
 
 
 @pytest.mark.parametrize(
@@ -217,47 +217,45 @@ def test_a_short_fit_already_takes_noise_out_and_tells_it(tiles):
         (objectives.REFLECTION, (FIGURES, GRID)),
     ],
 )
-def test_what_is_shipped_is_what_was_fitted_and_a_fit_may_begin_from_it(
-    tiles, tmp_path, name, shape
-):
-    begun = begin(tiles, 2, name)
-    (tmp_path / "net.onnx").write_bytes(export.export(begun.average, shape, {"recipe": "noise"}))
-    parameters = sum(weight.numel() for weight in begun.average.parameters())
+def test_an_exported_net_equals_the_fitted_one_and_can_start_a_fit(tiles, tmp_path, name, shape):
+    fitting = fitting_of(tiles, 2, name)
+    (tmp_path / "net.onnx").write_bytes(export.export(fitting.average, shape, {"recipe": "noise"}))
+    parameters = sum(weight.numel() for weight in fitting.average.parameters())
     assert (tmp_path / "net.onnx").stat().st_size < 2.5 * parameters  # half precision
-    again = begin(tiles, 0, name).net
+    again = fitting_of(tiles, 0, name).net
     again.load_state_dict(fit.weights_of(tmp_path / "net.onnx"), strict=False)
     tile = torch.rand((1, shape[0], shape[1], shape[1]), generator=rng())
     with torch.inference_mode():
-        expected, found = (net.eval()(tile) for net in (begun.average, again))
+        expected, found = (net.eval()(tile) for net in (fitting.average, again))
     for one, other in zip([*expected], [*found], strict=True):
         assert torch.allclose(one, other, atol=1e-2)
 
 
-def test_a_pane_adds_light_to_half_of_the_photos_and_the_rest_has_none(tiles):
-    made = veil_examples.veiled(tiles, 60, rng())
-    there = made.severities > 0
+def test_half_of_the_examples_have_added_light_and_the_rest_has_none(tiles):
+    examples = veil_examples.veiled(tiles, 60, rng())
+    there = examples.severities > 0
     assert 0.2 < there.float().mean() < 0.8
-    assert made.light.min() >= 0
-    assert not made.light[~there].mean((1, 2, 3)).gt(0.01).any()
-    assert made.light[made.changes > 0.1].mean((1, 2, 3)).min() > 0.01
-    unveiled, veiled = veil_examples.unveiled(made), made.figures[:, :3].float()
-    assert (unveiled <= veiled + 0.06).all()  # which is the least light of all
+    assert examples.light.min() >= 0
+    assert not examples.light[~there].mean((1, 2, 3)).gt(0.01).any()
+    assert examples.light[examples.changes > 0.1].mean((1, 2, 3)).min() > 0.01
+    unveiled, veiled = veil_examples.unveiled(examples), examples.figures[:, :3].float()
+    assert (unveiled <= veiled + 0.06).all()  # the darkest light
 
 
-def test_photos_are_turned_and_their_colours_exchanged_as_the_light_on_them(tiles):
-    made = veil_examples.veiled(tiles, 10, rng())
-    turned = made.at(torch.arange(10), rng(3))
-    assert not torch.equal(turned.light, made.light)
+def test_examples_and_their_light_are_rotated_alike(tiles):
+    examples = veil_examples.veiled(tiles, 10, rng())
+    turned = examples.at(torch.arange(10), rng(3))
+    assert not torch.equal(turned.light, examples.light)
     before, after = (
-        (veil_examples.unveiled(each)).flatten(1).sort(1)[0] for each in (made, turned)
+        (veil_examples.unveiled(each)).flatten(1).sort(1)[0] for each in (examples, turned)
     )
     assert torch.allclose(before, after, atol=5e-3)  # the figures are of half precision
 
 
-def test_photos_with_black_everywhere_do_not_spoil_a_fit_against_reflections(tiles):
+def test_photos_with_black_in_every_block_keep_the_weights_finite(tiles):
     striped = tiles.clone()
-    striped[:, :, ::4] = 0  # so no share of the darkest light is any, and nothing is wrong with it
-    fitted = begin(striped, 3, objectives.REFLECTION)
+    striped[:, :, ::4] = 0  # so every error is 0
+    fitted = fitting_of(striped, 3, objectives.REFLECTION)
     assert all(weight.isfinite().all() for weight in fitted.net.parameters())
 
 
@@ -267,24 +265,28 @@ def test_whole_photos_are_cut_into_squares_of_one_size(tmp_path):
     squares = photo_pool.squares([tmp_path])
     both = torch.cat([squares.fitted, squares.held_out])
     assert both.shape[1:] == (3, photo_pool.SIDE, photo_pool.SIDE)
-    assert sorted(both[:, 0, 0, 0].tolist())[:3] == [0, 1, 1]  # the wide one twice, the low one not
+    assert sorted(both[:, 0, 0, 0].tolist())[:3] == [
+        0,
+        1,
+        1,
+    ]  # the wide one twice, the small one not
     assert len(both) == 33
 
 
-def test_labels_say_what_was_done(tiles):
-    made = classifier_examples.labelled(tiles, 96, 96, rng())
-    assert made.images.shape == (96, 3, 96, 96)
-    assert 0 <= made.severities.min() <= made.severities.max() <= 1
-    number = (made.severities > 0).sum(1)
-    assert (number == 0).float().mean() > 0.1  # a quarter is asked for
+def test_labels_match_the_degradations(tiles):
+    examples = classifier_examples.labelled(tiles, 96, 96, rng())
+    assert examples.images.shape == (96, 3, 96, 96)
+    assert 0 <= examples.severities.min() <= examples.severities.max() <= 1
+    number = (examples.severities > 0).sum(1)
+    assert (number == 0).float().mean() > 0.1  # a quarter is requested
     assert number.max() == 2
-    both_blurs = (made.severities[:, 2] > 0) & (made.severities[:, 3] > 0)
+    both_blurs = (examples.severities[:, 2] > 0) & (examples.severities[:, 3] > 0)
     assert not both_blurs.any()
-    assert ((made.severities > 0.5).sum(0) > 4).all()
+    assert ((examples.severities > 0.5).sum(0) > 4).all()
 
 
 @pytest.mark.parametrize("name", augmentations.AUGMENTATIONS)
-def test_what_is_no_degradation_leaves_most_of_a_photo_sharp(tiles, name):
+def test_augmentations_keep_most_of_a_photo_sharp(tiles, name):
     images = tiles.float() / 255
     varied = augmentations.AUGMENTATIONS[name](images, rng()).clamp(0, 1)
     assert varied.shape == images.shape
@@ -294,11 +296,11 @@ def test_what_is_no_degradation_leaves_most_of_a_photo_sharp(tiles, name):
     assert (after > 0.15 * before).all()  # a fog is the faintest
 
 
-def test_many_scenes_that_a_pane_is_laid_over_are_parts_of_photos():
+def test_many_scenes_behind_a_pane_are_parts_of_photos():
     whole = torch.linspace(0, 255, 512).byte().expand(1, 3, 512, 512)  # from black to white
     spans = torch.cat([
-        (made.amax((1, 2, 3)) - made.amin((1, 2, 3)))
-        for made in (veil_examples._random_scenes(whole, rng(seed)) for seed in range(4))
+        (examples.amax((1, 2, 3)) - examples.amin((1, 2, 3)))
+        for examples in (veil_examples._random_scenes(whole, rng(seed)) for seed in range(4))
     ])  # fmt: skip
     assert 8 < (spans < 0.97).sum() < 36
     assert spans.min() > veil_examples.MIN_PART - 0.03
@@ -306,33 +308,33 @@ def test_many_scenes_that_a_pane_is_laid_over_are_parts_of_photos():
 
 def test_some_photos_are_toned_like_faded_prints_and_some_lose_their_colours(tiles):
     images = (tiles[:1].float() / 255).expand(60, -1, -1, -1)
-    images = (images - images.amin()) / (images.amax() - images.amin())  # black is there, and white
-    made = augmentations.toned(images, rng())
-    assert 0 <= made.min() <= made.max() <= 1
-    darkest = torch.quantile(made.flatten(1)[:, ::97], 0.002, dim=1)
+    images = (images - images.amin()) / (images.amax() - images.amin())  # from black to white
+    examples = augmentations.toned(images, rng())
+    assert 0 <= examples.min() <= examples.max() <= 1
+    darkest = torch.quantile(examples.flatten(1)[:, ::97], 0.002, dim=1)
     assert 8 < (darkest > 0.08).sum() < 30
-    colours = (made.amax(1) - made.amin(1)).mean((1, 2))
+    colours = (examples.amax(1) - examples.amin(1)).mean((1, 2))
     assert colours.min() < 0.5 * colours.median()
 
 
-def test_the_same_seed_takes_the_same_photos(tiles):
+def test_the_same_seed_gives_the_same_augmentations(tiles):
     images = tiles.float() / 255
     taken = [augmentations.augmented(images, rng(5)) for _ in range(2)]
     assert torch.equal(*taken)
     assert 0 <= taken[0].min() <= taken[0].max() <= 1
 
 
-def test_a_fit_may_begin_with_the_weights_of_another(tiles, tmp_path):
-    begin(tiles, 3).save(tmp_path / "noise.pt")
-    begun = begin(tiles, 0, Recipe.SOFTNESS)
-    begun.load_weights(tmp_path / "noise.pt")
+def test_a_fit_can_start_with_the_weights_of_another(tiles, tmp_path):
+    fitting_of(tiles, 3).save(tmp_path / "noise.pt")
+    fitting = fitting_of(tiles, 0, Recipe.SOFTNESS)
+    fitting.load_weights(tmp_path / "noise.pt")
     weights = torch.load(tmp_path / "noise.pt", weights_only=True)["average"]
-    for key, value in begun.net.state_dict().items():
+    for key, value in fitting.net.state_dict().items():
         assert torch.equal(value, weights[key])
-    assert begun.step == 0
+    assert fitting.step == 0
 
 
-def test_a_fit_that_goes_on_from_a_shipped_net_counts_its_steps_and_sees_other_images(
+def test_a_fit_from_a_shipped_net_counts_its_steps_and_uses_other_images(
     tiles, tmp_path, monkeypatch
 ):
     photos, shipped = tmp_path / "photos", tmp_path / "noise.onnx"
@@ -340,11 +342,11 @@ def test_a_fit_that_goes_on_from_a_shipped_net_counts_its_steps_and_sees_other_i
     for number, tile in enumerate(tiles[[*range(3)] * 10]):
         Image.fromarray(tile.permute(1, 2, 0).numpy()).save(photos / f"{number}.png")
     seeds = []
-    made = degradations.make
+    examples = degradations.make
     monkeypatch.setattr(
-        degradations, "make", lambda *what: seeds.append(what[-1].initial_seed()) or made(*what)
+        degradations, "make", lambda *what: seeds.append(what[-1].initial_seed()) or examples(*what)
     )
-    monkeypatch.setattr(export, "file_of", lambda _: shipped)
+    monkeypatch.setattr(export, "weights_path", lambda _: shipped)
     for name, also in (("first", ()), ("second", ("--initial", str(shipped)))):
         out = ["--out", str(tmp_path / name)]
         arguments = ["fit", "noise", "--photos", str(photos), "--steps", "2", *out, *also]
@@ -358,17 +360,19 @@ def test_a_fit_that_goes_on_from_a_shipped_net_counts_its_steps_and_sees_other_i
     assert sorted(set(seeds)) == [objectives.SEED + number for number in range(5)]  # 0: held out
 
 
-def test_a_net_that_is_told_more_begins_as_one_that_does_not_listen(tiles, tmp_path):
-    noise_net = begin(tiles, 3)
+def test_a_further_input_channel_is_ignored_at_first(tiles, tmp_path):
+    noise_net = fitting_of(tiles, 3)
     noise_net.save(tmp_path / "noise.pt")
-    begun = begin(tiles, 0, Recipe.COMPRESSION)
-    begun.load_weights(tmp_path / "noise.pt")
+    fitting = fitting_of(tiles, 0, Recipe.COMPRESSION)
+    fitting.load_weights(tmp_path / "noise.pt")
     image = torch.rand((1, 3, 64, 64), generator=rng())
     with torch.inference_mode():
         expected = noise_net.average(image)
-        for told in (0.0, 0.8):
-            plane = torch.full((1, 1, 64, 64), told)
-            assert torch.allclose(begun.average(torch.cat([image, plane], 1)), expected, atol=1e-6)
+        for loss in (0.0, 0.8):
+            plane = torch.full((1, 1, 64, 64), loss)
+            assert torch.allclose(
+                fitting.average(torch.cat([image, plane], 1)), expected, atol=1e-6
+            )
 
 
 def test_severities_become_shares_of_the_categories():
@@ -380,14 +384,14 @@ def test_severities_become_shares_of_the_categories():
     assert shares[2].tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
 
 
-def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
+def test_the_fusion_is_fitted_written_and_read(tmp_path, monkeypatch):
     figures = torch.randn(400, 13, generator=rng())
     severities = (figures[:, :5] > 0.3).float()
     net = fit_fusion.fitted(figures, severities)
-    told = fit_fusion.report(net, figures, severities)
-    assert "AUC of noise: 0.9" in told or "AUC of noise: 1.0" in told
+    text = fit_fusion.report(net, figures, severities)
+    assert "AUC of noise: 0.9" in text or "AUC of noise: 1.0" in text
     good = int((severities.amax(1) == 0).sum())
-    assert f"share of {good} good photos that would be mended: 0.000" in told
+    assert f"share of {good} good photos that would be mended: 0.000" in text
     all_bad = fit_fusion.report(net, figures + 4, severities)
     assert f"share of {good} good photos that would be mended: 1.000" in all_bad
     monkeypatch.setattr(fusion, "FILE", tmp_path / "fusion.npz")
@@ -403,7 +407,7 @@ def test_the_weighing_is_learnt_written_and_read_back(tmp_path, monkeypatch):
     assert list(scores.values()) == pytest.approx(expected[5:].softmax(0).tolist(), abs=1e-5)
 
 
-def test_the_testset_is_the_same_each_time_and_its_rows_have_what_they_name(tiles, tmp_path):
+def test_the_testset_is_reproducible_and_its_files_exist(tiles, tmp_path):
     rows = [list(testset.synthetic(tiles, tmp_path / name, 9)) for name in "ab"]
     assert rows[0] == rows[1]
     groups = {row["group"] for row in rows[0]}
@@ -415,7 +419,7 @@ def test_the_testset_is_the_same_each_time_and_its_rows_have_what_they_name(tile
 
 
 def figures(**changed):
-    """What `photomend evaluate --json` prints, as far as the targets use it."""
+    """Return the figures of `photomend evaluate --json` that the targets use."""
     return {
         "photos": 10, "pairs": 10, "forced_accuracy": 0.95, "all_found": 0.7,
         "acted_on": {"super-resolution": 0.9, "clean": 0.0}, "clean_touch_rate": 0.0,
