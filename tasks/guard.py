@@ -125,13 +125,13 @@ def _colour_fault(
 
 def _scene_fault(before: Image, after: Image, figures: dict[str, float]) -> str | None:
     """Return why more than a reflection was removed, if so: too much light, or edges."""
-    had, has = luma(before), luma(after)
-    figures["light_left"] = float(has.mean()) / max(float(had.mean()), 1e-6)
+    old, new = luma(before), luma(after)
+    figures["light_left"] = float(new.mean()) / max(float(old.mean()), 1e-6)
     if figures["light_left"] < MIN_LIGHT_LEFT:
         return (
             f"{figures['light_left']:.2f} of the light is left, at least {MIN_LIGHT_LEFT} required"
         )
-    figures["edges_alike"] = _correlation(_edges(had), _edges(has))
+    figures["edges_alike"] = _correlation(_edges(old), _edges(new))
     if figures["edges_alike"] < MIN_EDGE_CORRELATION:
         return (
             f"the edges correlate by {figures['edges_alike']:.2f}, "
@@ -169,28 +169,28 @@ def _severity_fault(
     Both images are classified by their pixels alone: the JPEG quality of the original's file is
     ignored.
     """
-    had, has = classifier(before).severities, classifier(after).severities
+    old, new = classifier(before).severities, classifier(after).severities
     treated = TREATED[verdict.category]
     for kind in Degradation:
-        figures[f"{kind.value}_before"], figures[f"{kind.value}_after"] = had[kind], has[kind]
-    worst = max(treated, key=lambda kind: had[kind], default=None)
+        figures[f"{kind.value}_before"], figures[f"{kind.value}_after"] = old[kind], new[kind]
+    worst = max(treated, key=lambda kind: old[kind], default=None)
     if worst is None:
         return "a clean photo needs no restoration"
     if cv2.norm(after, before, cv2.NORM_INF) < MIN_CHANGE:  # makes no copy
-        return _sentence(worst, had, has, "nothing changed")
-    if _log_odds(has[worst]) - _log_odds(had[worst]) > MAX_LOG_ODDS_RISE:
-        return _sentence(worst, had, has, f"its log odds may rise by at most {MAX_LOG_ODDS_RISE}")
+        return _sentence(worst, old, new, "nothing changed")
+    if _log_odds(new[worst]) - _log_odds(old[worst]) > MAX_LOG_ODDS_RISE:
+        return _sentence(worst, old, new, f"its log odds may rise by at most {MAX_LOG_ODDS_RISE}")
     for kind in Degradation:
-        risen = has[kind] > IGNORED_SEVERITY and has[kind] - had[kind] > MAX_RISE
-        if risen and not _was_hidden(kind, worst, had):
-            return _sentence(kind, had, has, f"it may rise by at most {MAX_RISE}")
+        risen = new[kind] > IGNORED_SEVERITY and new[kind] - old[kind] > MAX_RISE
+        if risen and not _was_hidden(kind, worst, old):
+            return _sentence(kind, old, new, f"it may rise by at most {MAX_RISE}")
     return None
 
 
-def _was_hidden(kind: Degradation, treated: Degradation, had: Severities) -> bool:
+def _was_hidden(kind: Degradation, treated: Degradation, old: Severities) -> bool:
     """Return whether a degradation may have been there before, hidden by the treated one."""
     under_noise = kind is Degradation.SOFTNESS and treated is Degradation.NOISE
-    return kind is UNCOVERED or (under_noise and had[kind] >= MIN_HIDDEN_SOFTNESS)
+    return kind is UNCOVERED or (under_noise and old[kind] >= MIN_HIDDEN_SOFTNESS)
 
 
 def _log_odds(severity: float) -> float:
@@ -198,5 +198,5 @@ def _log_odds(severity: float) -> float:
     return math.log(bounded / (1 - bounded))
 
 
-def _sentence(kind: Degradation, had: Severities, has: Severities, rule: str) -> str:
-    return f"{kind.value} went from {had[kind]:.2f} to {has[kind]:.2f}, {rule}"
+def _sentence(kind: Degradation, old: Severities, new: Severities, rule: str) -> str:
+    return f"{kind.value} went from {old[kind]:.2f} to {new[kind]:.2f}, {rule}"

@@ -130,6 +130,7 @@ def blockiness(views: list[Plane]) -> tuple[float, float]:
 
 
 def _stripes(views: list[Plane]) -> tuple[float, float]:
+    """Return the excess of the step between every eighth pair of columns, as `blockiness` does."""
     steps = np.mean([_steps(view).mean(0) for view in views], axis=0)
     outstanding = steps[1:-1] - (steps[:-2] + steps[2:]) / 2
     second, first = sorted(float(outstanding[phase::8].mean()) for phase in range(8))[-2:]

@@ -77,24 +77,12 @@ class Lite:
             severities[Degradation.NOISE] = 0.0
         if _is_smooth(evidence):
             severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
-        measured = {
-            Degradation.NOISE: (evidence.noise_sigma, NOISE),
-            Degradation.REFLECTION: (_ghost(evidence), GHOST),
-        }
-        if jpeg_quality is not None:
-            measured[Degradation.COMPRESSION] = (jpeg_quality, QUALITY)
-        measured_severities = {kind: _severity(kind, *figure) for kind, figure in measured.items()}
-        for kind, severity in measured_severities.items():
+        measured = _measured_severities(evidence, jpeg_quality)
+        for kind, severity in measured.items():
             if severity > severities[kind]:
                 severities[kind] = severity
                 scores = _raised(scores, CATEGORY[kind], severity)
-        bad = [kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]]
-        others = [severities[kind] for kind in Degradation if kind is not Degradation.REFLECTION]
-        is_ghost = (
-            measured_severities[Degradation.REFLECTION] >= MIN_SEVERITY[Degradation.REFLECTION]
-        )
-        if Degradation.REFLECTION in bad and not is_ghost and max(others) > MAX_OTHER_SEVERITY:
-            bad.remove(Degradation.REFLECTION)
+        bad = _bad(severities, measured[Degradation.REFLECTION])
         scores = _preferring_treated(scores, severities, bad)
         is_measurable = min(image.shape[:2]) >= SMALLEST and _levels(image) >= MIN_LEVELS
         return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
@@ -112,6 +100,27 @@ def logits(image: Image) -> dict[Degradation, float]:
         totals += np.concatenate(onnx_nets.run("classifier", crop))
     votes, weights = totals
     return dict(zip(Degradation, map(float, votes / weights), strict=True))
+
+
+def _measured_severities(evidence: Evidence, jpeg_quality: int | None) -> dict[Degradation, float]:
+    """Return the severities that follow from measurements: of noise, ghosts and JPEG quality."""
+    measured = {
+        Degradation.NOISE: (evidence.noise_sigma, NOISE),
+        Degradation.REFLECTION: (_ghost(evidence), GHOST),
+    }
+    if jpeg_quality is not None:
+        measured[Degradation.COMPRESSION] = (jpeg_quality, QUALITY)
+    return {kind: _severity(kind, *figure) for kind, figure in measured.items()}
+
+
+def _bad(severities: Severities, ghost_severity: float) -> list[Degradation]:
+    """Return the degradations that are severe enough to be mended."""
+    bad = [kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]]
+    others = [severities[kind] for kind in Degradation if kind is not Degradation.REFLECTION]
+    is_ghost = ghost_severity >= MIN_SEVERITY[Degradation.REFLECTION]
+    if Degradation.REFLECTION in bad and not is_ghost and max(others) > MAX_OTHER_SEVERITY:
+        bad.remove(Degradation.REFLECTION)
+    return bad
 
 
 def _is_smooth(evidence: Evidence) -> bool:

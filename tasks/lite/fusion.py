@@ -19,9 +19,9 @@ Figures = NDArray[np.float32]
 FILE = onnx_nets.FOLDER / "fusion.npz"
 CATEGORIES = tuple(Category)
 MAX_LOGIT = 12.0
+"""Largest magnitude of a logit that is weighed; larger ones are clipped."""
 MIN_VEIL_LOGIT = -3.5
-"""Smallest logit of a veil that is weighed: a lower one says nothing more, but would lower the
-severity of noise."""
+"""Smallest logit of a veil that is weighed: lower ones would also lower the severity of noise."""
 DEPTH_EPSILON = 1e-3
 """Added to the depth of an echo before its logarithm is taken."""
 
@@ -43,11 +43,11 @@ def figures_of(
     logits: Mapping[Degradation, float], veil_logit: float, evidence: Evidence
 ) -> Figures:
     """Return the inputs of the perceptron, (13,)."""
-    step, lone_step = evidence.blockiness
+    step, relative_step = evidence.blockiness
     measured = (
         np.log1p(evidence.noise_sigma),
         np.clip(step, -1, 6),
-        np.clip(lone_step, -0.2, 2),
+        np.clip(relative_step, -0.2, 2),
         evidence.edge_sigma,
         np.log(evidence.ghost.depth + DEPTH_EPSILON),
         np.log(evidence.movement.depth + DEPTH_EPSILON),

@@ -27,11 +27,11 @@ SHARES = (0, 2, 50, 98, 100)
 Logits = Mapping[Degradation, float]
 """The classifier net's logits."""
 FIGURES: Mapping[str, Callable[[Logits, Evidence], float]] = {
-    "noise logit": lambda logits_of, _: logits_of[Degradation.NOISE],
-    "softness logit": lambda logits_of, _: logits_of[Degradation.SOFTNESS],
-    "motion logit": lambda logits_of, _: logits_of[Degradation.MOTION],
+    "noise logit": lambda values, _: values[Degradation.NOISE],
+    "softness logit": lambda values, _: values[Degradation.SOFTNESS],
+    "motion logit": lambda values, _: values[Degradation.MOTION],
     "step": lambda _, evidence: evidence.blockiness[0],
-    "lone step": lambda _, evidence: evidence.blockiness[1],
+    "relative step": lambda _, evidence: evidence.blockiness[1],
     "softness": lambda _, evidence: evidence.edge_sigma,
     "movement": lambda _, evidence: evidence.movement.depth,
     "moved edges": lambda _, evidence: evidence.movement_sigma,

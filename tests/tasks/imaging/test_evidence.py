@@ -46,9 +46,9 @@ def test_one_sharp_subject_before_a_blurred_background_is_sharp(astronaut):
 def test_blocks_are_found_wherever_their_grid_begins(cat):
     pressed = degrade.compressed(cat, 12)
     for top, left in ((0, 0), (3, 5)):
-        step, lone_step = measure(np.ascontiguousarray(pressed[top:, left:])).blockiness
+        step, relative_step = measure(np.ascontiguousarray(pressed[top:, left:])).blockiness
         assert step > 1.4
-        assert lone_step > 0.2
+        assert relative_step > 0.2
     assert measure(cat).blockiness[0] < 0.7
 
 
