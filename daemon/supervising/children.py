@@ -1,11 +1,11 @@
-"""How a Python process of ours is started."""
+"""The command line that starts a Python process of photomend."""
 
 import sys
 
 
 def python_command(module: str, *words: str) -> list[str]:
-    """Return the command line that runs a module of ours with these arguments.
+    """Return the command line that runs a module of photomend with these arguments.
 
-    Nothing in the current folder is imported (-P): it may hold a tasks.py of somebody else.
+    With -P nothing is imported from the current folder, which may hold an unrelated tasks.py.
     """
     return [sys.executable, "-P", "-m", module, *words]

@@ -1,11 +1,10 @@
-"""The processes that `photomend up` starts: kept alive, written down, ended in order.
+"""The processes that `photomend up` starts: started again when they end, and stopped in order.
 
-Each runs in a session of its own. Their ids are written down, so that the next `up` can end what
-is left of one that was killed.
+Each runs in a session of its own. Their ids are in a file, so that the next `up` can stop what a
+killed one left running.
 """
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -21,76 +20,82 @@ from daemon.console.output import span
 from storage import atomic_files
 from storage.text import printable
 
-log = logging.getLogger(__name__)
-
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 60.0
-"""A process that dies soon is started again after a pause that doubles from the first to this."""
-STEADY_SECONDS = 60.0
-"""After a life of so many seconds the first pause is taken again."""
-LINE_BYTES = 4000
-"""So much of the end of a log is searched for its last line."""
-LOG_BYTES = 5_000_000
-"""A log that is longer is put aside at the next start."""
+"""Half the pause before the first restart; each restart doubles the pause."""
+MAX_PAUSE_SECONDS = 60.0
+"""Longest pause before a restart."""
+STABLE_SECONDS = 60.0
+"""A process that ran for longer is restarted after FIRST_PAUSE_SECONDS."""
+LAST_LINE_BYTES = 4000
+"""Number of bytes at the end of a log in which its last line is searched."""
+MAX_LOG_BYTES = 5_000_000
+"""A longer log is renamed to `.old` at the next start."""
 
 Start = Callable[[IO[bytes]], subprocess.Popen[bytes]]
 
 
 @dataclass
-class Member:
-    """One process, started again when it dies."""
+class SupervisedProcess:
+    """A process that is started again when it ends."""
 
     name: str
     start: Start
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
+    started_at: float = 0.0
     log_start: int = 0
-    pause: float = FIRST_PAUSE_SECONDS
+    """Position in the log at which the output of the current process begins."""
+    pause_seconds: float = FIRST_PAUSE_SECONDS
     next_start: float = 0.0
 
-    def care(self) -> str | None:
-        """Start the process if it does not run; return what happened, None if nothing did."""
+    def ensure_running(self) -> str | None:
+        """Start the process unless it runs or pauses; return a sentence if it has just ended."""
         now = time.monotonic()
-        if self.process is not None and self.process.poll() is not None:
-            code, self.process = self.process.returncode, None
-            steady = now - self.started > STEADY_SECONDS
-            self.pause = (
-                FIRST_PAUSE_SECONDS if steady else min(2 * self.pause, LONGEST_PAUSE_SECONDS)
-            )
-            self.next_start = now + self.pause
-            told = f"{self.name} ended with code {code} and is started again in {span(self.pause)}"
-            return f"{told}; it wrote last: {line}" if (line := self.last_line()) else told
+        if self.process is not None and not self.is_running():
+            return self._schedule_restart(self.process.returncode, now)
         if self.process is None and now >= self.next_start:
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+            if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
                 self.log.replace(self.log.with_suffix(".old"))
             with self.log.open("ab") as log:
                 self.log_start = log.tell()
                 self.process = self.start(log)
-            self.started = now
+            self.started_at = now
         return None
+
+    def _schedule_restart(self, code: int, now: float) -> str:
+        self.process = None
+        stable = now - self.started_at > STABLE_SECONDS
+        self.pause_seconds = (
+            FIRST_PAUSE_SECONDS if stable else min(2 * self.pause_seconds, MAX_PAUSE_SECONDS)
+        )
+        self.next_start = now + self.pause_seconds
+        sentence = (
+            f"{self.name} ended with code {code} and is started again in {span(self.pause_seconds)}"
+        )
+        line = self.last_line()
+        return f"{sentence}; last line of its log: {line}" if line else sentence
 
     def last_line(self) -> str:
         """Return the last line that the process wrote into its log, "" if it wrote none."""
         with self.log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(self.log_start, end - LINE_BYTES))
+            log.seek(max(self.log_start, end - LAST_LINE_BYTES))
             lines = log.read().decode(errors="replace").split("\n")
         return next((printable(line.strip()) for line in reversed(lines) if line.strip()), "")
 
-    def lives(self) -> bool:
+    def is_running(self) -> bool:
         """Return whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def end(self, seconds: float) -> None:
-        """Ask the process to stop and kill it if it has not after `seconds`."""
-        self.ask()
+    def stop(self, seconds: float) -> None:
+        """Send SIGTERM to the process, wait for its end, and kill it after `seconds`."""
+        self.terminate()
         self.wait(seconds)
 
-    def ask(self) -> None:
-        """Ask the process to stop."""
-        if self.process is not None and self.lives():
+    def terminate(self) -> None:
+        """Send SIGTERM to the process if it runs."""
+        if self.process is not None and self.is_running():
             self.process.send_signal(signal.SIGTERM)
 
     def wait(self, seconds: float) -> None:
@@ -104,46 +109,50 @@ class Member:
 
 
 @dataclass
-class Register:
-    """The file that names the processes of this `up`."""
+class ProcessFile:
+    """The file with the ids and start times of the processes of a `photomend up`."""
 
-    file: Path
+    path: Path
     written: list[list[float]] = field(default_factory=list)
+    """The content that was last written."""
 
-    def write(self, members: list[Member]) -> None:
-        """Write down who runs, if that has changed."""
+    def write(self, processes: list[SupervisedProcess]) -> None:
+        """Write which processes run, if that has changed."""
         running = [
-            [float(member.process.pid), created]
-            for member in members
-            if member.process is not None and (created := _created(member.process.pid))
+            [float(each.process.pid), created_at]
+            for each in processes
+            if each.process is not None and (created_at := _created_at(each.process.pid))
         ]
         if running != self.written:
-            atomic_files.write(self.file, json.dumps(running).encode())
+            atomic_files.write(self.path, json.dumps(running).encode())
             self.written = running
 
-    def end_left(self, seconds: float) -> int:
-        """End what an `up` that was killed left behind; return how many processes that were."""
+    def stop_leftovers(self, seconds: float) -> int:
+        """Stop the processes of an earlier `up`, and kill them after `seconds`; return their number.
+
+        All their child processes are killed.
+        """
         try:
-            noted = json.loads(self.file.read_text())
+            recorded = json.loads(self.path.read_text())
         except (FileNotFoundError, ValueError):
             return 0
-        left = [
+        leftovers = [
             process
-            for pid, created in noted
-            if _created(int(pid)) == created and (process := _process(int(pid)))
+            for pid, created_at in recorded
+            if _created_at(int(pid)) == created_at and (process := _process(int(pid)))
         ]
-        family = {child for process in left for child in _below(process)} | set(left)
-        for process in left:
+        trees = {child for process in leftovers for child in _children(process)} | set(leftovers)
+        for process in leftovers:
             _send(process, signal.SIGTERM)
-        _, alive = psutil.wait_procs(left, timeout=seconds)
-        for process in [*alive, *family]:
+        _, alive = psutil.wait_procs(leftovers, timeout=seconds)
+        for process in [*alive, *trees]:
             _send(process, signal.SIGKILL)
-        psutil.wait_procs(family, timeout=5)
-        self.file.unlink(missing_ok=True)
-        return len(left)
+        psutil.wait_procs(trees, timeout=5)
+        self.path.unlink(missing_ok=True)
+        return len(leftovers)
 
 
-def _created(pid: int) -> float | None:
+def _created_at(pid: int) -> float | None:
     process = _process(pid)
     try:
         return None if process is None else float(process.create_time())
@@ -158,7 +167,7 @@ def _process(pid: int) -> psutil.Process | None:
         return None
 
 
-def _below(process: psutil.Process) -> list[psutil.Process]:
+def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
         return list(process.children(recursive=True))
     except psutil.NoSuchProcess:

@@ -6,7 +6,7 @@ from typing import Self
 
 import sqlalchemy as sa
 from rich.console import Console, Group
-from rich.live import Live as RichLive
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -16,23 +16,23 @@ from storage.enums import Decision, Status
 from storage.settings import settings
 from storage.text import printable
 
-LINES = 12
-"""Number of lines above which the panel drops the oldest."""
+PANEL_LINES = 12
+"""Number of lines that the panel shows: the newest."""
 
 
-class Live:
-    """Print each job when it ends, and keep counts for the panel and the summary."""
+class Progress:
+    """Print each job when it ends, and count them for the panel and the summary."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._console = Console(highlight=False)
-        self._lines: deque[Text] = deque(maxlen=LINES)
-        self._panel = RichLive(console=self._console, auto_refresh=False)
-        self._since = self._begun = status.clock(engine)
+        self._lines: deque[Text] = deque(maxlen=PANEL_LINES)
+        self._panel = Live(console=self._console, auto_refresh=False)
+        self._since = self._begun_at = status.clock(engine)
         self._shown: set[tuple[int, int, Status]] = set()
-        self._decided: Counter[str] = Counter()
-        self._started = self._quiet_since = time.monotonic()
-        self._complaint = ""
+        self._counts: Counter[str] = Counter()
+        self._started = self._last_active = time.monotonic()
+        self._problem = ""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -43,46 +43,46 @@ class Live:
         if self._console.is_terminal:
             self._panel.stop()
 
-    def say(self, sentence: str) -> None:
+    def print(self, sentence: str) -> None:
         """Print a sentence about the processes."""
-        self._line(Text(sentence, style="yellow"))
+        self._print_line(Text(sentence, style="yellow"))
 
-    def complain(self, sentence: str) -> None:
-        """Print a problem, unless it was the last one that was printed."""
-        if sentence != self._complaint:
-            self.say(sentence)
-        self._complaint = sentence
+    def print_problem(self, sentence: str) -> None:
+        """Print a problem, unless it is the one printed last."""
+        if sentence != self._problem:
+            self.print(sentence)
+        self._problem = sentence
 
-    def show(self) -> None:
+    def update(self) -> None:
         """Print the jobs that ended since the last call, and redraw the panel."""
         for job in self._ended():
             self._shown.add((job.id, job.claims, job.status))
-            self._decided[_word(job)] += 1
-            self._line(_line_of(job))
+            self._counts[_word(job)] += 1
+            self._print_line(_line_of(job))
         if self._console.is_terminal:
-            self._panel.update(Group(self._table(), *self._lines), refresh=True)
-        self._complaint = ""
+            self._panel.update(Group(self._status_table(), *self._lines), refresh=True)
+        self._problem = ""
 
     def all_done(self) -> bool:
         """Return whether all galleries were scanned and no job has been under way for a while."""
-        if status.under_way(self._engine, list(settings().galleries), since=self._begun):
-            self._quiet_since = time.monotonic()
-        return time.monotonic() - self._quiet_since > settings().settle_seconds + 2
+        if status.under_way(self._engine, list(settings().galleries), since=self._begun_at):
+            self._last_active = time.monotonic()
+        return time.monotonic() - self._last_active > settings().settle_seconds + 2
 
-    def _left_waiting(self) -> list[str]:
-        """Return a sentence for each reason why something still waits."""
+    def _unfinished(self) -> list[str]:
+        """Return a sentence for each reason why photos still wait."""
         offline, waiting = status.left_waiting(self._engine, list(settings().galleries))
         return [f"{name} is offline: {reason}" for name, reason in offline] + [
-            f"{count} photos still wait" + (f", such as: {error}" if error else "")
+            f"{count} photos still wait" + (f"; one of them: {error}" if error else "")
             for count, error in waiting
         ]
 
-    def summarise(self) -> None:
+    def print_summary(self) -> None:
         """Print the number of photos by decision, and what still waits."""
-        for sentence in self._left_waiting():
+        for sentence in self._unfinished():
             self._console.print(Text(printable(sentence), style="yellow"), soft_wrap=True)
         total = Table("decision", "photos")
-        for word, number in self._decided.most_common():
+        for word, number in self._counts.most_common():
             total.add_row(word, str(number))
         self._console.print(total)
 
@@ -98,20 +98,20 @@ class Live:
             and (job.id, job.claims, job.status) not in self._shown
         ]
 
-    def _line(self, line: Text) -> None:
+    def _print_line(self, line: Text) -> None:
         if self._console.is_terminal:
             self._lines.append(line)
         else:
             self._console.print(line, soft_wrap=True)
 
-    def _table(self) -> Table:
+    def _status_table(self) -> Table:
         counts, running = status.progress(self._engine)
         shown = Table(show_header=False, box=None)
         shown.add_row("jobs", ", ".join(f"{count} {word}" for word, count in counts.items()))
         minutes = (time.monotonic() - self._started) / 60
-        shown.add_row("ended", f"{sum(self._decided.values())} photos in {minutes:.1f} min")
+        shown.add_row("finished", f"{sum(self._counts.values())} photos in {minutes:.1f} min")
         for source in running:
-            shown.add_row("now", Text(printable(source)))
+            shown.add_row("running", Text(printable(source)))
         return shown
 
 

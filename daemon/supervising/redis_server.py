@@ -1,6 +1,6 @@
-"""A Redis of our own, where the owner has not set one: on a unix socket, with an append-only file.
+"""Start a Redis if the settings name none: on a unix socket, with an append-only file.
 
-Losing it costs seconds, because the database is the queue and Redis only its doorbell.
+No photo is lost with its data: it holds notifications only, and maintenance sends them again.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from storage.settings import settings
 
 
 def executable() -> str:
-    """Return the Redis that can be started here.
+    """Return the program to start as Redis.
 
     Raises:
         RedisMissing: there is none.
@@ -28,8 +28,8 @@ def executable() -> str:
     if bundled := _bundled():
         return str(bundled)
     raise RedisMissing(
-        "there is no Redis: install redis-server or valkey-server (apt install redis-server), "
-        "or set redis_url to one that runs elsewhere"
+        "no Redis is installed: install redis-server or valkey-server (apt install redis-server), "
+        "or set redis_url to one that is running"
     )
 
 
@@ -42,7 +42,7 @@ def _bundled() -> Path | None:
 
 
 def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start it in a session of its own, so that a Ctrl-C in the terminal does not reach it."""
+    """Start Redis in a session of its own, so that a Ctrl-C in the terminal does not stop it."""
     socket, folder = settings().redis_socket, settings().state_dir / "redis"
     folder.mkdir(parents=True, exist_ok=True)
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,6 +70,6 @@ def answers() -> bool:
     return True
 
 
-def discard(folder: Path) -> None:
-    """Remove what a Redis left that does not start any more: it only held bells."""
+def remove_data(folder: Path) -> None:
+    """Remove the data of a Redis that does not start: notifications only."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Everything on this machine with one command: Redis, database, watcher and workers."""
+"""`photomend up`: run Redis, the watcher and the workers, and start again those that end."""
 
 import dataclasses
 import os
@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.supervising import redis_server
 from daemon.supervising.children import python_command
-from daemon.supervising.processes import Member, Register, Start
-from daemon.supervising.progress import Live
+from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
+from daemon.supervising.progress import Progress
 from storage import database
 from storage.atomic_files import locked
 from storage.enums import QUEUES, EngineChoice
@@ -28,78 +28,81 @@ from storage.settings_gallery import GallerySettings
 from storage.text import printable
 from storage.urls import without_password
 
-TICK_SECONDS = 0.5
-REDIS_SECONDS = 20.0
-"""So long a Redis of our own may take to answer …"""
-ELSEWHERE_SECONDS = 3.0
-"""… and one that is said to run."""
+CHECK_SECONDS = 0.5
+"""Pause between two checks of the processes."""
+REDIS_START_SECONDS = 20.0
+"""Longest wait for the first answer of a Redis that was started here."""
+REDIS_ANSWER_SECONDS = 3.0
+"""Longest wait for the first answer of the Redis in the settings."""
 STOP_SECONDS = 35.0
+"""A process that runs this many seconds after SIGTERM is killed."""
 
 
 def run(
     gallery: Path | None = None, output: Path | None = None, *, backlog: str | None = None,
     once: bool = False,
 ) -> int:  # fmt: skip
-    """Run everything until a signal comes or, with `once`, until what is there is mended.
+    """Run all processes until a signal arrives or, with `once`, until all photos are processed.
 
-    A gallery that is named here is mended whole unless `backlog` says otherwise.
+    All photos of `gallery` are processed, unless `backlog` selects fewer. Returns the exit code.
 
     Raises:
-        AlreadyRunning: another one lives with the same state folder.
+        AlreadyRunning: another one uses the same state folder.
         RedisMissing: no Redis answers or can be started.
-        SettingsError: there is no gallery, or the one that is named cannot be.
+        SettingsError: there is no gallery, or `gallery` is not a folder.
 
     """
     _use(_with_gallery(settings(), gallery, output, backlog))
     stop = Event()
 
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+    def stop_on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, ask_to_stop)
-    known = settings()
-    known.state_dir.mkdir(parents=True, exist_ok=True)
-    with _alone(known.state_dir / "up.lock"):
-        register = Register(known.state_dir / "processes.json")
-        if left := register.end_left(known.stop_seconds):
-            print(f"ended {left} processes of an earlier photomend up that was killed", flush=True)
-        database.migrate(known.database)
-        engine = database.open_engine(known.database)
+        signal.signal(number, stop_on_signal)
+    config = settings()
+    config.state_dir.mkdir(parents=True, exist_ok=True)
+    with _locked_state(config.state_dir / "up.lock"):
+        process_file = ProcessFile(config.state_dir / "processes.json")
+        if count := process_file.stop_leftovers(config.stop_seconds):
+            print(f"stopped {count} processes of a photomend up that was killed", flush=True)
+        database.migrate(config.database)
+        engine = database.open_engine(config.database)
         try:
-            _keep(engine, register, stop, once=once)
+            _supervise(engine, process_file, stop, once=once)
         finally:
             engine.dispose()
-            register.file.unlink(missing_ok=True)
+            process_file.path.unlink(missing_ok=True)
     return 0
 
 
 def _with_gallery(
-    known: Settings, path: Path | None, output: Path | None, backlog: str | None
+    config: Settings, path: Path | None, output: Path | None, backlog: str | None
 ) -> Settings:
     """Return the settings with the gallery of the command line as the only one."""
     if path is None:
-        if not known.galleries:
+        if not config.galleries:
             raise SettingsError(
-                "name a folder: photomend up ~/Photos (or add a gallery to the settings)"
+                "there is no gallery; name a folder (photomend up ~/Photos) "
+                "or add one to the settings"
             )
-        return known
+        return config
     folder = path.expanduser().resolve()
     if not folder.is_dir():
-        raise SettingsError(f"{path} is no folder")
+        raise SettingsError(f"{path} is not a folder")
     name, gallery = next(
-        ((n, g) for n, g in known.galleries.items() if g.path.resolve() == folder),
+        ((n, g) for n, g in config.galleries.items() if g.path.resolve() == folder),
         (printable(folder), GallerySettings(folder)),
     )
-    wishes = {"backlog": backlog or "all"}
+    values = {"path": str(folder)} | _changed_values(gallery) | {"backlog": backlog or "all"}
     if output is not None:
-        wishes["output"] = str(output.expanduser().resolve())
-    values = {"path": str(folder)} | _values(gallery) | wishes
+        values["output"] = str(output.expanduser().resolve())
     checked = make({"galleries": {name: values}}, "the command line")
-    return dataclasses.replace(known, galleries=checked.galleries)
+    return dataclasses.replace(config, galleries=checked.galleries)
 
 
-def _values(gallery: GallerySettings) -> dict[str, object]:
+def _changed_values(gallery: GallerySettings) -> dict[str, object]:
+    """Return the settings of a gallery that differ from their defaults."""
     default = GallerySettings(gallery.path)
     return {
         item.name: value
@@ -108,20 +111,20 @@ def _values(gallery: GallerySettings) -> dict[str, object]:
     }
 
 
-def _use(known: Settings) -> None:
-    """Make these the settings of this process and of those that it starts."""
+def _use(config: Settings) -> None:
+    """Make these the settings of this process and of the processes that it starts."""
     os.environ[PREFIX + "CONFIG"] = os.devnull
-    os.environ |= known.to_environment()
+    os.environ |= config.to_environment()
     settings.cache_clear()
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold the lock of the state folder; the kernel lets it go however this process ends."""
+def _locked_state(lock: Path) -> Iterator[None]:
+    """Hold the lock of the state folder; the kernel releases it when this process ends."""
     with locked(lock, wait=False) as file:
         if file is None:
             raise AlreadyRunning(
-                f"photomend up runs already (process {lock.read_text() or 'unknown'}, "
+                f"photomend up is already running (process {lock.read_text() or 'unknown'}, "
                 f"state folder {lock.parent}); stop it first, or set another state_dir"
             )
         file.truncate(0)
@@ -129,81 +132,98 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _keep(engine: sa.Engine, register: Register, stop: Event, *, once: bool) -> None:
-    """Start the processes, start again what dies, and stop them all in the end."""
-    redis = None if settings().redis_url else _member("redis", redis_server.start)
-    workers = [_member(f"worker-{n + 1}", _command("work", *QUEUES)) for n in range(_workers())]
-    watcher = _member("watcher", _command("watch"))
-    members = [*([redis] if redis else []), *workers, watcher]
-    with Live(engine) as live:
+def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, once: bool) -> None:
+    """Start the processes, start again those that end, and stop all when `stop` is set."""
+    redis = None if settings().redis_url else _process("redis", redis_server.start)
+    workers = [
+        _process(f"worker-{n + 1}", _photomend("work", *QUEUES)) for n in range(_worker_count())
+    ]
+    watcher = _process("watcher", _photomend("watch"))
+    processes = [*([redis] if redis else []), *workers, watcher]
+    with Progress(engine) as progress:
         try:
             if redis is not None:
-                redis.care()
-                register.write(members)
-            _await_redis(redis, stop)
+                redis.ensure_running()
+                process_file.write(processes)
+            _wait_for_redis(redis, stop)
             while not stop.is_set():
                 try:
-                    _care(members, register, live)
-                    if once and live.all_done():
+                    _ensure_running(processes, process_file, progress)
+                    if once and progress.all_done():
                         break
-                except (OSError, SQLAlchemyError) as error:  # a full disk, a database that is away
-                    live.complain(f"{error}".partition("\n")[0])
-                stop.wait(TICK_SECONDS)
-            live.say("stopping: watcher, workers, Redis")
+                except (OSError, SQLAlchemyError) as error:  # such as a full disk
+                    progress.print_problem(f"{error}".partition("\n")[0])
+                stop.wait(CHECK_SECONDS)
+            progress.print("stopping: watcher, workers, Redis")
         finally:
-            _end(watcher, workers, redis)
+            _stop(watcher, workers, redis)
         with suppress(SQLAlchemyError):
-            live.show()
+            progress.update()
     with suppress(SQLAlchemyError):
-        live.summarise()
+        progress.print_summary()
 
 
-def _care(members: list[Member], register: Register, live: Live) -> None:
-    for member in members:
-        if happened := member.care():
-            live.say(happened)
-        register.write(members)  # at once: who is not written down is not found
-    live.show()
+def _ensure_running(
+    processes: list[SupervisedProcess], process_file: ProcessFile, progress: Progress
+) -> None:
+    for process in processes:
+        if sentence := process.ensure_running():
+            progress.print(sentence)
+        process_file.write(processes)  # after each start, since this process may be killed
+    progress.update()
 
 
-def _end(watcher: Member, workers: list[Member], redis: Member | None) -> None:
-    """End all, the ones that need others first."""
-    watcher.end(STOP_SECONDS)
+def _stop(
+    watcher: SupervisedProcess, workers: list[SupervisedProcess], redis: SupervisedProcess | None
+) -> None:
+    """Stop all processes: Redis last, because the others use it."""
+    watcher.stop(STOP_SECONDS)
     for worker in workers:
-        worker.ask()
+        worker.terminate()
     for worker in workers:
         worker.wait(STOP_SECONDS)
     if redis is not None:
-        redis.end(STOP_SECONDS)
+        redis.stop(STOP_SECONDS)
 
 
-def _await_redis(member: Member | None, stop: Event) -> None:
-    deadline = time.monotonic() + (REDIS_SECONDS if member else ELSEWHERE_SECONDS)
+def _wait_for_redis(own: SupervisedProcess | None, stop: Event) -> None:
+    """Wait until Redis answers; `own` is the one started here, if any.
+
+    If `own` ends, it is started again with an empty folder.
+
+    Raises:
+        RedisMissing: it does not answer in time.
+
+    """
+    deadline = time.monotonic() + (REDIS_START_SECONDS if own else REDIS_ANSWER_SECONDS)
     while not stop.is_set() and not redis_server.answers():
         if time.monotonic() > deadline:
             where = without_password(settings().broker)
-            look = f"; look into {member.log}" if member else ""
-            raise RedisMissing(f"no Redis answers at {where}{look}")
-        if member is not None and member.process is not None and not member.lives():
-            redis_server.discard(settings().state_dir / "redis")
-            member.care()
-        if member is not None:
-            member.care()
+            reason = f"its log is {own.log}" if own else "start it, or correct redis_url"
+            raise RedisMissing(f"no Redis answers at {where}; {reason}")
+        if own is not None and own.process is not None and not own.is_running():
+            redis_server.remove_data(settings().state_dir / "redis")
+            own.ensure_running()
+        if own is not None:
+            own.ensure_running()
         time.sleep(0.1)
 
 
-def _workers() -> int:
-    """Return how many workers to start; the paper's networks take the memory of all of them."""
-    known = settings()
-    wanted = 1 if known.engine != EngineChoice.LITE else max(1, (os.cpu_count() or 1) // 2)
-    return known.workers or wanted
+def _worker_count() -> int:
+    """Return how many workers to start: one for the paper engine, whose networks fill the memory."""
+    config = settings()
+    if config.engine != EngineChoice.LITE:
+        return config.workers or 1
+    return config.workers or max(1, (os.cpu_count() or 1) // 2)
 
 
-def _member(name: str, start: Start) -> Member:
-    return Member(name, start, settings().state_dir / "logs" / f"{name}.log")
+def _process(name: str, start: Start) -> SupervisedProcess:
+    return SupervisedProcess(name, start, settings().state_dir / "logs" / f"{name}.log")
 
 
-def _command(*words: str) -> Start:
+def _photomend(*words: str) -> Start:
+    """Return a function that starts the photomend command with these arguments."""
+
     def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             python_command("daemon.cli", *words), stdin=subprocess.DEVNULL,

