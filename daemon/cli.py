@@ -1,4 +1,4 @@
-"""The `photomend` command; what is heavy is imported only by the command that needs it."""
+"""The command `photomend`; each command imports heavy libraries only when it runs."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from storage.text import printable
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one line and an exit code."""
+    """Run the command line; print an expected error as one line, and exit with its code."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -24,42 +24,44 @@ def main() -> None:
             _run(sys.argv[1:])
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except PhotomendError as error:
-        _end(str(error), exit_codes.of(error))
+        _exit_with(str(error), exit_codes.of(error))
     except DatabaseError as error:
-        if type(error) not in (DatabaseError, OperationalError):  # those below are mistakes of ours
+        if type(error) not in (DatabaseError, OperationalError):  # subclasses are bugs
             raise
-        _end(f"the database cannot be used: {error.orig}", Exit.DATABASE)
+        _exit_with(f"the database cannot be used: {error.orig}", Exit.DATABASE)
     except ImportError as error:
         from storage import installation
 
-        _end(f"a library cannot be used ({error}); {installation.advice(error)}", Exit.PROBLEM)
+        _exit_with(
+            f"a library cannot be imported ({error}); {installation.advice(error)}", Exit.PROBLEM
+        )
     except OSError as error:
-        _end(f"{error.filename or 'photomend'}: {error.strerror or error}", Exit.PROBLEM)
+        _exit_with(f"{error.filename or 'photomend'}: {error.strerror or error}", Exit.PROBLEM)
 
 
-def _run(words: list[str]) -> None:
-    """Do what the words say.
+def _run(arguments: list[str]) -> None:
+    """Run the command that the arguments name.
 
-    `photomend status` is asked again and again, and typer alone would take a third of its time: it
-    imports pydantic to check that `--config` was not given.
+    `photomend status` without `--config` does not load typer's application, which imports pydantic:
+    this saves a third of its time, and scripts call it often.
     """
-    if words[:1] == ["status"] and {*words[1:]} <= {"--check", "--json"}:
+    if arguments[:1] == ["status"] and {*arguments[1:]} <= {"--check", "--json"}:
         try:
-            status(check="--check" in words, json="--json" in words)
-        except typer.Exit as end:
-            sys.exit(end.exit_code)
+            status(check="--check" in arguments, json="--json" in arguments)
+        except typer.Exit as result:
+            sys.exit(result.exit_code)
     else:
         from daemon.commands.app import app
 
         app()
 
 
-def _end(sentence: str, code: Exit) -> None:
+def _exit_with(sentence: str, code: Exit) -> None:
     typer.echo(f"photomend: {printable(sentence)}", err=True)
     sys.exit(code)
 

@@ -1,7 +1,7 @@
-"""`make try`: mend real photographs in a scratch gallery, or one's own, and show before and after.
+"""`make try`: mend sample photos or a gallery of the user, and draw them before and after.
 
-The photographs come with scikit-image, under free licences; the program spoils copies of them and
-names them so that nothing tells the classifier how.
+The sample photos are part of scikit-image, under free licences. Copies of them are degraded; their
+names do not reveal how.
 """
 
 import os
@@ -31,48 +31,49 @@ from tasks.imaging.degrade import degrade
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 KINDS = (None, *Degradation)
-PAIRS = 12
+MAX_PAIRS = 12
+"""Maximum number of photos that are drawn before and after."""
 LINE = "{:<13} {:<24} {:<17} {:<14} {}"
 SEED = 2
 
 
 @dataclass(frozen=True)
-class Spoilt:
-    """What a photo of the scratch gallery is in truth."""
+class Sample:
+    """A photo of the sample gallery: its original and its degradation, None if clean."""
 
     photograph: str
     kind: Degradation | None
-    truth: Image
+    original: Image
 
 
 def run(gallery: Path | None, folder: Path) -> int:
-    """Try photomend out on one's own gallery, or on a scratch one; return the exit code."""
+    """Run photomend on a gallery, or on sample photos if it is None; return the exit code."""
     for variable in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[variable]
     os.environ[PREFIX + "CONFIG"] = os.devnull
     folder = folder.resolve()
     if gallery is None:
-        return _on_photographs(folder)
+        return _run_on_samples(folder)
     gallery = gallery.expanduser().resolve()
-    return _on_own(gallery, folder / "own" / gallery.name)
+    return _run_on_gallery(gallery, folder / "own" / gallery.name)
 
 
-def _on_photographs(folder: Path) -> int:
+def _run_on_samples(folder: Path) -> int:
     for name in ("gallery", "mended", "state"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    spoilt = _spoil(folder / "gallery")
+    samples = _write_samples(folder / "gallery")
     os.environ |= {PREFIX + "SETTLE_SECONDS": "0.5", PREFIX + "MIN_FREE_MEGABYTES": "50"}
-    print(f"{len(spoilt)} photos lie in {folder / 'gallery'}; photomend is not told what they lack")
+    print(f"{len(samples)} sample photos are in {folder / 'gallery'}")
     code = _mend(folder / "gallery", folder)
-    _report(spoilt, folder / "mended")
+    _report(samples, folder / "mended")
     _show_pairs(folder)
     return code
 
 
-def _on_own(gallery: Path, folder: Path) -> int:
-    """Mend one's own photos, with results and records in the scratch folder."""
+def _run_on_gallery(gallery: Path, folder: Path) -> int:
+    """Mend the photos of a gallery, with results and state in `folder`."""
     code = _mend(gallery, folder)
-    print(f"the mended copies lie in {folder / 'mended'}; nothing was written into {gallery}")
+    print(f"the mended copies are in {folder / 'mended'}; {gallery} was not changed")
     _show_pairs(folder)
     return code
 
@@ -83,54 +84,54 @@ def _mend(gallery: Path, folder: Path) -> int:
     return up.run(gallery, folder / "mended", once=True)
 
 
-def _spoil(gallery: Path) -> dict[str, Spoilt]:
-    """Fill the scratch gallery: each photograph clean and in three ways spoilt, in no order."""
+def _write_samples(gallery: Path) -> dict[str, Sample]:
+    """Write each photograph clean and with three degradations; return the samples by file name."""
     gallery.mkdir(parents=True)
-    wanted = [
+    pairs = [
         (photograph, KINDS[number])
         for turn, photograph in enumerate(PHOTOGRAPHS)
         for number in sorted({0, *((turn + step) % len(Degradation) + 1 for step in (0, 2, 3))})
     ]
-    random.Random(SEED).shuffle(wanted)
-    made = {}
-    for number, (photograph, kind) in enumerate(wanted, 1):
-        truth = getattr(data, photograph)().astype(np.float32) / np.float32(255)
+    random.Random(SEED).shuffle(pairs)
+    samples = {}
+    for number, (photograph, kind) in enumerate(pairs, 1):
+        original = getattr(data, photograph)().astype(np.float32) / np.float32(255)
         name = f"photo-{number:02}.jpg"
-        image = truth if kind is None else degrade(truth, kind, number)
+        image = original if kind is None else degrade(original, kind, number)
         coded = np.rint(image * 255).astype(np.uint8)
         Picture.fromarray(coded).save(gallery / name, quality=95)
-        made[name] = Spoilt(photograph, kind, truth)
-    return made
+        samples[name] = Sample(photograph, kind, original)
+    return samples
 
 
-def _report(spoilt: dict[str, Spoilt], mended: Path) -> None:
-    """Print what was done to each photo, what was found and how near it came to the truth."""
-    print(LINE.format("photo", "truth", "found", "decided", "PSNR in dB"))
+def _report(samples: dict[str, Sample], mended: Path) -> None:
+    """Print what was found in each photo, what was decided, and the PSNR against the original."""
+    print(LINE.format("photo", "degradation", "category", "decision", "PSNR in dB"))
     for job in _jobs():
-        truth = spoilt[str(job.source)]
+        sample = samples[str(job.source)]
         print(
             LINE.format(
-                str(job.source), f"{truth.photograph}, {truth.kind or 'not spoilt'}",
-                job.category or "-", job.decision or job.status, _gain(job, truth.truth, mended),
+                str(job.source), f"{sample.photograph}, {sample.kind or 'none'}",
+                job.category or "-", job.decision or job.status, _gain(job, sample.original, mended),
             )
         )  # fmt: skip
 
 
-def _gain(job: Job, truth: Image, mended: Path) -> str:
+def _gain(job: Job, original: Image, mended: Path) -> str:
     if job.output is None:
         return ""
-    before = psnr(_image(settings().gallery(job.gallery).path / job.source), truth)
-    return f"{before:.1f} -> {psnr(_image(mended / job.output), truth):.1f}"
+    before = psnr(_image(settings().gallery(job.gallery).path / job.source), original)
+    return f"{before:.1f} -> {psnr(_image(mended / job.output), original):.1f}"
 
 
 def _show_pairs(folder: Path) -> None:
-    pairs = list(islice(_pairs(folder / "mended"), PAIRS))
+    pairs = list(islice(_pairs(folder / "mended"), MAX_PAIRS))
     if pairs:
         contact_sheet.write(pairs, folder / "sheet.jpg")
         print(f"before (left) and after (right): {folder / 'sheet.jpg'}")
     else:
-        print("no photo needed mending, or none could be: photomend says why with `make try`'s")
-        print(f"records: PHOTOMEND_STATE_DIR={folder / 'state'} .venv/bin/photomend jobs")
+        print("no photo was mended; this shows why:")
+        print(f"PHOTOMEND_STATE_DIR={folder / 'state'} .venv/bin/photomend jobs")
 
 
 def _pairs(mended: Path) -> Iterator[contact_sheet.Strip]:
@@ -147,7 +148,7 @@ def _image(path: Path) -> Image:
 
 
 def _jobs() -> list[Job]:
-    """Return the jobs of this trial by the names of their photos."""
+    """Return the jobs, sorted by the paths of their photos."""
     engine = database.open_engine(settings().database)
     found = [job for job in search.jobs(engine, Filter()) if job.gone_at is None]
     engine.dispose()

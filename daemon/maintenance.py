@@ -1,4 +1,4 @@
-"""Release lost claims, renew notifications and remove left temporary files."""
+"""Release jobs of lost workers, renew notifications, remove temporary files of ended claims."""
 
 import logging
 import time
@@ -19,7 +19,7 @@ from tasks.worker import notify
 log = logging.getLogger(__name__)
 
 CLEANUP_SECONDS = 3600.0
-"""Pause in seconds between two cleanups of the output trees."""
+"""Pause between two cleanups of the output folders."""
 
 
 def run(jobs: Jobs, stop: Event) -> None:
@@ -35,18 +35,18 @@ def run(jobs: Jobs, stop: Event) -> None:
             )
             last = present
             try:
-                if not late:  # after a suspend, workers need time for a heartbeat
+                if not late:  # after a suspend, workers need time to send a heartbeat
                     release(jobs)
                 renew_notifications(jobs)
             except (SQLAlchemyError, OperationalError, RedisError) as error:
-                log.warning("maintenance failed and is tried again: %s", error)
+                log.warning("maintenance failed and is retried: %s", error)
             if present >= next_cleanup and not cleanup.is_alive():
-                # A share can hang, so this is a thread that the process can abandon.
+                # In a thread, which the process can abandon if a share hangs.
                 cleanup = Thread(target=clean_up, args=(jobs,), name="cleanup", daemon=True)
                 cleanup.start()
                 next_cleanup = present + CLEANUP_SECONDS
     finally:
-        stop.set()  # without maintenance, the watcher must end, too
+        stop.set()  # the watcher must not run without maintenance
 
 
 def release(jobs: Jobs) -> None:

@@ -1,4 +1,4 @@
-"""All commands of `photomend`, as typer shows and reads them."""
+"""The commands of `photomend`, as a typer application."""
 
 import os
 from pathlib import Path
@@ -14,8 +14,8 @@ from daemon.console.exit_codes import Exit
 
 PANELS = {
     "Run": (run.up, run.watch, run.work, run.migrate),
-    "Look": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
-    "Decide": (
+    "Inspect": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
+    "Change": (
         change.retry, change.reject, change.cancel, change.pause, change.resume, change.add,
     ),
 }  # fmt: skip
@@ -23,10 +23,10 @@ _EPILOG = "Exit codes: " + ", ".join(
     f"{code.value} {words}"
     for code, words in {
         Exit.OK: "done",
-        Exit.PROBLEM: "a check found something, or what was named is not there or cannot be had",
-        Exit.USAGE: "usage",
-        Exit.SETTINGS: "settings",
-        Exit.DATABASE: "database",
+        Exit.PROBLEM: "a problem was found, or something is missing",
+        Exit.USAGE: "wrong usage",
+        Exit.SETTINGS: "wrong settings",
+        Exit.DATABASE: "database not usable",
         Exit.REDIS: "no Redis",
         Exit.RUNNING: "already running",
     }.items()
@@ -35,8 +35,8 @@ _EPILOG = "Exit codes: " + ", ".join(
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"photomend {version('photomend')}")
@@ -46,7 +46,7 @@ def _version(wanted: bool) -> None:
 @app.callback(epilog=_EPILOG)
 def photomend(
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The settings file.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Settings file.", show_default=False)
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -54,7 +54,7 @@ def photomend(
 ) -> None:
     """Watch photo galleries and mend a copy of each photo that needs it.
 
-    Begin with: photomend up ~/Photos
+    Example: photomend up ~/Photos
     """
     if config is not None:
         os.environ["PHOTOMEND_CONFIG"] = str(config.absolute())
@@ -63,6 +63,6 @@ def photomend(
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.command(hidden=True)(run.demo)  # it needs what only a checkout has
+app.command(hidden=True)(run.demo)  # it needs packages that only a checkout installs
 app.add_typer(weights.app, name="weights", rich_help_panel="Run")
 app.add_typer(train.app, name="train", rich_help_panel="Run")

@@ -1,4 +1,4 @@
-"""Commands by which the owner changes what becomes of a photo."""
+"""Commands that change jobs: `retry`, `reject`, `cancel`, `pause`, `resume` and `add`."""
 
 import logging
 from collections.abc import Iterable
@@ -21,27 +21,28 @@ from storage.settings_gallery import BESIDE
 from storage.text import printable
 
 NOTIFY_SECONDS = 3.0
-"""Seconds to wait for Redis; after that, maintenance sends the notifications."""
+"""Longest wait for Redis; after that, maintenance sends the notifications."""
 
 
 def retry(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="ID|PATH", help="Jobs, photos or folders.")
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="All that failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="All failed jobs.")] = False,
     category: Annotated[Category | None, typer.Option(help="All jobs of this category.")] = None,
     kind: Annotated[
-        ErrorKind | None, typer.Option(help="All that failed with this error, or wait after it.")
+        ErrorKind | None,
+        typer.Option(help="All jobs that failed with this kind of error, or wait after it."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All jobs.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All finished jobs.")] = False,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Classify again, too.")
+        bool, typer.Option("--from-scratch", help="Classify the photos again.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Queue again what has ended, and try at once what waits after an error.
+    """Queue finished jobs again, and retry jobs that wait after an error now.
 
-    What waits for its turn or runs stays as it is. Options narrow each other: --failed --category motion-blur takes what is both.
+    Other waiting jobs and running jobs do not change. A job must match all options given.
 
     Examples: photomend retry 7 ~/Photos/2024
 
@@ -49,20 +50,20 @@ def retry(
     """
     if not (names or failed or category or kind or everything):
         raise typer.BadParameter(
-            "name jobs or photos, or say --failed, --category, --kind or --all"
+            "name jobs, photos or folders, or use --failed, --category, --kind or --all"
         )
-    wanted = Filter(status=_retried(failed, kind), category=category, kind=kind)
+    wanted = Filter(status=_retry_statuses(failed, kind), category=category, kind=kind)
     if not names or failed or category or kind:
-        among = set(search.ids(session.engine(), wanted))
-        ids = [i for i in targets.all_of(names) if i in among] if names else sorted(among)
+        matching = set(search.ids(session.engine(), wanted))
+        ids = [i for i in targets.job_ids(names) if i in matching] if names else sorted(matching)
     else:
-        ids = targets.all_of(names)
-    again = session.jobs().retry(ids, from_scratch=from_scratch)
-    _notify(again)
+        ids = targets.job_ids(names)
+    retried = session.jobs().retry(ids, from_scratch=from_scratch)
+    _notify(retried)
     if json:
-        return as_json([job.to_json() for job in again])
-    due = [job for job in again if job.error_kind is not None]
-    queued = [job for job in again if job.error_kind is None]
+        return as_json([job.to_json() for job in retried])
+    due = [job for job in retried if job.error_kind is not None]
+    queued = [job for job in retried if job.error_kind is None]
     if due:
         _report(due, "due now", json=False)
     if queued or not due:
@@ -70,8 +71,8 @@ def retry(
     return None
 
 
-def _retried(failed: bool, kind: ErrorKind | None) -> tuple[Status, ...]:
-    """Return the statuses of jobs that a retry takes; of those queued, only what saw an error."""
+def _retry_statuses(failed: bool, kind: ErrorKind | None) -> tuple[Status, ...]:
+    """Return the statuses of jobs to retry; of the queued ones only those with an error are."""
     if failed:
         return (Status.FAILED,)
     if kind is not None:
@@ -85,9 +86,9 @@ def reject(
     ],
     json: Json = False,
 ) -> None:
-    """Remove results you do not like; they are never made again unless you ask.
+    """Remove results that you do not want; only a retry makes them again.
 
-    A result that was changed since it was made stays where it is.
+    A result that was changed after photomend wrote it is not removed.
 
     Example: photomend reject ~/Photos-mended/2024/cat.jpg
     """
@@ -99,16 +100,14 @@ def reject(
 
 
 def _remove(job: Job) -> None:
-    """Remove the result of a job, if nobody changed it."""
+    """Remove the result of a job, unless it was changed."""
     gallery = targets.gallery(job.gallery)
     root = gallery.output_root
     if gallery.name not in BESIDE and not (root / publishing.MARKER).exists():
-        raise Unknown(f"{printable(root)} holds no results now; is its disk or share mounted?")
+        raise Unknown(f"{printable(root)} holds no results; is its disk or share mounted?")
     assert job.output is not None
     if not publishing.remove(root / job.output, job.sha256):
-        typer.echo(
-            f"{printable(root / job.output)} was changed since it was made: it stays", err=True
-        )
+        typer.echo(f"{printable(root / job.output)} was changed, so it is not removed", err=True)
 
 
 def _result(name: str) -> Job:
@@ -124,17 +123,19 @@ def cancel(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="ID|PATH", help="Jobs, photos or folders.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that wait or run.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All waiting and running jobs.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Take back jobs that wait or run; `photomend retry` queues them again.
+    """Cancel waiting and running jobs; `photomend retry` queues them again.
 
     Example: photomend cancel 7 8
     """
     if not (names or everything):
-        raise typer.BadParameter("name jobs or photos, or say --all")
+        raise typer.BadParameter("name jobs, photos or folders, or use --all")
     wanted = Filter(status=(Status.QUEUED, Status.RUNNING))
-    ids = targets.all_of(names) if names else search.ids(session.engine(), wanted)
+    ids = targets.job_ids(names) if names else search.ids(session.engine(), wanted)
     _report(session.jobs().cancel(ids), "cancelled", json=json)
 
 
@@ -144,12 +145,17 @@ GalleryScope = Annotated[str | None, typer.Option(help="Only this gallery.")]
 
 def pause(
     span: Annotated[
-        str | None, typer.Option("--for", metavar="SPAN", help="For so long: 90s, 15m, 2h, 7d.")
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="SPAN",
+            help="Length of the pause: 90s, 15m, 2h, 7d. Default: until resumed.",
+        ),
     ] = None,
     category: CategoryScope = None,
     gallery: GalleryScope = None,
 ) -> None:
-    """Begin no further photo, across restarts, too; the photo in hand is finished.
+    """Start no further jobs, also after a restart; running jobs are finished.
 
     Examples: photomend pause --for 2h
 
@@ -162,24 +168,24 @@ def pause(
 
 
 def resume(category: CategoryScope = None, gallery: GalleryScope = None) -> None:
-    """End a pause; all pauses, if none is named.
+    """End a pause, or all pauses if no option is given.
 
     Example: photomend resume
     """
     scope, name = _scope(category, gallery)
-    what = "is" if session.jobs().resume(scope, name) else "was not paused and is"
-    typer.echo(f"{_scoped(scope, name)} {what} in work")
+    ended = session.jobs().resume(scope, name)
+    typer.echo(f"{_scoped(scope, name)} {'is resumed' if ended else 'was not paused'}")
 
 
 def _scope(category: str | None, gallery: str | None) -> tuple[str, str]:
     from storage.enums import QUEUES
 
     if category and gallery:
-        raise typer.BadParameter("a pause has one scope: --category or --gallery")
+        raise typer.BadParameter("use either --category or --gallery")
     if category and category not in QUEUES:
         raise typer.BadParameter(f"there is no queue {category!r}; there are {', '.join(QUEUES)}")
-    if gallery and gallery not in (known := [root.gallery for root in targets.roots()]):
-        raise typer.BadParameter(f"there is no gallery {gallery!r}; there are {', '.join(known)}")
+    if gallery and gallery not in (names := [root.gallery for root in targets.roots()]):
+        raise typer.BadParameter(f"there is no gallery {gallery!r}; there are {', '.join(names)}")
     if category:
         return "category", category
     return ("gallery", gallery) if gallery else ("all", "")
@@ -190,10 +196,12 @@ def _scoped(scope: str, name: str) -> str:
 
 
 def add(
-    paths: Annotated[list[Path], typer.Argument(help="Photos or folders in a gallery.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Photos or folders in a gallery.")
+    ],
     json: Json = False,
 ) -> None:
-    """Mend these photos before all others, also those from before photomend's time.
+    """Mend photos before all others, also those that a gallery's backlog setting excludes.
 
     Example: photomend add ~/Photos/2019/wedding
     """
@@ -207,11 +215,11 @@ def add(
         typer.echo("there is no photo to add; `photomend explain PATH` says why", err=True)
         raise typer.Exit(Exit.PROBLEM)
     _notify(added)
-    _report(added, "asked for", json=json)
+    _report(added, "queued first", json=json)
 
 
 def _notify(jobs: Iterable[Job]) -> None:
-    """Notify workers of queued jobs, if Redis answers soon; if not, maintenance does it."""
+    """Notify workers of queued jobs; wait at most NOTIFY_SECONDS for Redis."""
     queued = [job for job in jobs if job.status is Status.QUEUED]
     if queued:
         sender = Thread(target=_notify_all, args=(queued,), daemon=True)

@@ -1,4 +1,4 @@
-"""Compare engines on one's own photos."""
+"""The command `compare`."""
 
 import dataclasses
 from pathlib import Path
@@ -13,46 +13,46 @@ from storage.enums import EngineName
 from storage.errors import PhotomendError
 from storage.text import printable
 
-PICTURES = (".jpg", ".png", ".webp", ".jpeg")
+SHEET_SUFFIXES = (".jpg", ".png", ".webp", ".jpeg")
 
 
 def compare(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to look at.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos to compare.")],
     engine: Annotated[
         list[EngineName] | None,
-        typer.Option(help="An engine; may be given again. Without it, all that can work here."),
+        typer.Option(help="An engine; may be given several times. Default: all available."),
     ] = None,
-    sheet: Annotated[Path, typer.Option(help="The picture to draw.")] = Path("compare.jpg"),
+    sheet: Annotated[Path, typer.Option(help="The picture to write.")] = Path("compare.jpg"),
     json: Json = False,
 ) -> None:
-    """Draw what each engine would make of photos, before and after; nothing else is written.
+    """Draw photos before and after each engine; write nothing else.
 
     Example: photomend compare cat.jpg dog.jpg --engine lite --engine paper --sheet pets.jpg
     """
-    if sheet.suffix.lower() not in PICTURES:
-        raise typer.BadParameter(f"--sheet is a file like compare{PICTURES[0]}, not {sheet}")
+    if sheet.suffix.lower() not in SHEET_SUFFIXES:
+        raise typer.BadParameter(f"--sheet must be a file such as compare.jpg, not {sheet}")
     from daemon.reports import comparison
 
-    found, failed = [], False
+    compared, failed = [], False
     engines = engine or comparison.engines()
     for path in photos:
         try:
-            found.append(comparison.compare(path, engines))
+            compared.append(comparison.compare(path, engines))
         except (PhotomendError, OSError) as error:
             failed = True
             reason = getattr(error, "strerror", None) or str(error)
-            typer.echo(f"{printable(str(path))}: left out: {printable(reason)}", err=True)
-    if found:
-        comparison.draw(found, sheet)
+            typer.echo(f"{printable(str(path))}: skipped: {printable(reason)}", err=True)
+    if compared:
+        comparison.draw(compared, sheet)
     if json:
-        as_json([dataclasses.asdict(shown) for each in found for shown in each.shown])
-    elif found:
+        as_json([dataclasses.asdict(result) for each in compared for result in each.results])
+    elif compared:
         table(
-            ["photo", "engine", "found", "score", "decision", "seconds", "reason"],
+            ["photo", "engine", "category", "score", "decision", "seconds", "reason"],
             [
-                (printable(s.path), s.engine, s.category, f"{s.score:.2f}", s.decision,
-                 f"{s.seconds:.1f}", s.reason)
-                for each in found for s in each.shown
+                (printable(r.path), r.engine, r.category, f"{r.score:.2f}", r.decision,
+                 f"{r.seconds:.1f}", r.reason)
+                for each in compared for r in each.results
             ],
         )  # fmt: skip
         typer.echo(f"before and after: {printable(str(sheet))}")

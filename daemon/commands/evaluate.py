@@ -1,4 +1,4 @@
-"""Measure an engine on labelled photos."""
+"""The command `evaluate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,16 +16,16 @@ def evaluate(
         Path, typer.Argument(help="A CSV file with the columns path, label, truth, group.")
     ],
     sheet: Annotated[
-        Path | None, typer.Option(help="Folder for pictures: the best, the worst, the curve.")
+        Path | None, typer.Option(help="Folder for pictures of the best and worst results.")
     ] = None,
     engine: Annotated[EngineName, typer.Option(help="The engine to measure.")] = EngineName.LITE,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Evaluate only this many rows.")] = None,
     json: Json = False,
 ) -> None:
-    """Measure what an engine makes of labelled photos, with and without a true picture.
+    """Measure how well an engine classifies and mends labelled photos.
 
-    A label is a letter of the paper: A super-resolution, B reflection, C motion blur, D clean, or ?.
-    The truth is the ground truth's path, or empty; if it is larger, copies are enlarged to it.
+    A label is A (super-resolution), B (reflection), C (motion blur), D (clean) or ? (unknown). The
+    truth is the path of the undamaged photo, or empty. If it is larger, results are enlarged to it.
 
     Example: photomend evaluate photos.csv --sheet report
     """
@@ -38,8 +38,8 @@ def evaluate(
         evaluation.show(report)
     if sheet is not None and report.evaluated:
         for file in evaluation.draw(report, sheet):
-            typer.echo(f"drawn: {file}", err=True)
+            typer.echo(f"written: {file}", err=True)
     if not report.evaluated:
         raise Unknown(f"no photo of {manifest} could be evaluated")
-    if report.bad:
+    if report.errors:
         raise typer.Exit(Exit.PROBLEM)

@@ -1,4 +1,4 @@
-"""Commands that only read; each takes --json for scripts."""
+"""Commands that only read: `jobs`, `show`, `explain` and `doctor`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +16,8 @@ from storage.database.search import Filter
 from storage.enums import Category, Decision, ErrorKind, Status
 from storage.text import printable
 
-SHOWN = 50
-"""So many jobs are listed on a screen if no limit is given."""
+SCREEN_LIMIT = 50
+"""Maximum number of jobs that are listed as text if no limit is given."""
 
 
 def jobs(
@@ -25,21 +25,29 @@ def jobs(
         list[str] | None,
         typer.Argument(metavar="PATH|GLOB", help="Photos, folders, or globs like '*/IMG_*'."),
     ] = None,
-    status: Annotated[list[Status] | None, typer.Option(help="May be given several times.")] = None,
-    category: Annotated[Category | None, typer.Option()] = None,
-    decision: Annotated[Decision | None, typer.Option()] = None,
-    kind: Annotated[
-        ErrorKind | None, typer.Option(help="Of the error, or what it waits for.")
+    status: Annotated[
+        list[Status] | None,
+        typer.Option(help="Only jobs with this status; may be given several times."),
     ] = None,
-    gallery: Annotated[str | None, typer.Option(help="Its name in the settings.")] = None,
+    category: Annotated[Category | None, typer.Option(help="Only jobs of this category.")] = None,
+    decision: Annotated[Decision | None, typer.Option(help="Only jobs with this decision.")] = None,
+    kind: Annotated[
+        ErrorKind | None, typer.Option(help="Only jobs with this kind of error.")
+    ] = None,
+    gallery: Annotated[str | None, typer.Option(help="Only jobs of this gallery.")] = None,
     younger: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Recorded within: 90s, 15m, 2h, 7d.")
+        str | None,
+        typer.Option(metavar="SPAN", help="Only jobs recorded within this time: 90s, 15m, 2h, 7d."),
     ] = None,
     older: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Recorded longer ago than that.")
+        str | None,
+        typer.Option(metavar="SPAN", help="Only jobs recorded before this time: 90s, 15m, 2h, 7d."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help=f"So many; {SHOWN} on a screen, all as JSON.")
+        int | None,
+        typer.Option(
+            min=1, help=f"Maximum number of jobs. Default: {SCREEN_LIMIT}, with --json all."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -54,19 +62,19 @@ def jobs(
         younger_seconds=seconds(younger) if younger else None,
         older_seconds=seconds(older) if older else None,
     )  # fmt: skip
-    most = limit if limit or json else SHOWN + 1
+    maximum = limit if limit or json else SCREEN_LIMIT + 1
     found: dict[int, Job] = {}
     for wanted in targets.filters(common, paths or []):
-        found |= {job.id: job for job in search.jobs(session.engine(), wanted, most)}
-    listed = sorted(found.values(), key=lambda job: -job.id)[:most]
+        found |= {job.id: job for job in search.jobs(session.engine(), wanted, maximum)}
+    listed = sorted(found.values(), key=lambda job: -job.id)[:maximum]
     if json:
         return as_json([job.to_json() for job in listed])
     table(
         ["id", "status", "category", "decision", "photo", ""],
-        [_line(job) for job in (listed if limit else listed[:SHOWN])],
+        [_line(job) for job in (listed if limit else listed[:SCREEN_LIMIT])],
     )
-    if not limit and len(listed) > SHOWN:
-        typer.echo(f"… and more; --limit {20 * SHOWN} shows them")
+    if not limit and len(listed) > SCREEN_LIMIT:
+        typer.echo(f"there are more; --limit {20 * SCREEN_LIMIT} lists up to {20 * SCREEN_LIMIT}")
     return None
 
 
@@ -75,22 +83,21 @@ def _line(job: Job) -> tuple[object, ...]:
 
 
 def show(
-    photo: Annotated[str, typer.Argument(metavar="ID|PATH", help="A job, a photo or its result.")],
+    photo: Annotated[str, typer.Argument(metavar="ID|PATH", help="A job, a photo or a result.")],
     json: Json = False,
 ) -> None:
-    """Tell the story of a photo: its history, scores and what was done.
+    """Show the jobs of a photo: decision, result, scores and history.
 
     Examples: photomend show 7
 
     photomend show ~/Photos/2024/cat.jpg
     """
-    found = targets.jobs(photo)
-    stories = [(job, search.events(session.engine(), job.id)) for job in found]
+    histories = [(job, search.events(session.engine(), job.id)) for job in targets.jobs(photo)]
     if json:
         return as_json(
-            [job.to_json() | {"history": [asdict(e) for e in events]} for job, events in stories]
+            [job.to_json() | {"history": [asdict(e) for e in events]} for job, events in histories]
         )
-    for number, (job, events) in enumerate(stories):
+    for number, (job, events) in enumerate(histories):
         if number:
             typer.echo()
         _show(job)
@@ -106,7 +113,7 @@ def _show(job: Job) -> None:
     section("decision", [_decision(job)] if job.decision else [])
     section("result", [printable(job.output)] if job.output else [])
     section("error", [_error(job)] if job.error else [])
-    section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} together"])
+    section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} in total"])
     section("scores", _facts(job.scores or {}))
     section("receipt", _facts(job.receipt or {}))
 
@@ -135,32 +142,32 @@ def _fact(value: object) -> str:
 
 
 def explain(
-    path: Annotated[Path, typer.Argument(help="A photo, or what should be one.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file in or outside a gallery.")],
     json: Json = False,
 ) -> None:
-    """Say why a file was or was not mended, by which rule, and what would happen now.
+    """Show why a file was or was not mended, and what happens to it next.
 
     Example: photomend explain ~/Photos/2024/cat.jpg
     """
     from daemon.reports.explain import explain
 
-    story = explain(path)
+    explanation = explain(path)
     if json:
-        return as_json(asdict(story))
-    for line in story.facts:
+        return as_json(asdict(explanation))
+    for line in explanation.facts:
         typer.echo(printable(line))
-    typer.echo(f"now: {printable(story.now)}")
+    typer.echo(f"now: {printable(explanation.now)}")
     return None
 
 
 def doctor(json: Json = False) -> None:
-    """Look whether everything that photomend needs is there, and say what to do.
+    """Check everything that photomend needs, and show how to correct problems.
 
     Example: photomend doctor
     """
-    from daemon.reports.doctor import examine
+    from daemon.reports.doctor import run_checks
 
-    findings = list(examine())
+    findings = list(run_checks())
     if json:
         as_json([asdict(finding) for finding in findings])
     else:

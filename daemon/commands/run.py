@@ -1,4 +1,4 @@
-"""Commands that stay: everything at once, the watcher, a worker. And the migration before them."""
+"""Commands that run photomend: `up`, `watch`, `work` and `migrate`; and `demo` for `make try`."""
 
 import logging
 import os
@@ -16,22 +16,30 @@ from storage.enums import QUEUES
 from storage.settings import settings
 
 LOG_FORMAT = "%(levelname)s %(message)s"
-"""Without the time: systemd adds it."""
+"""It has no time, because systemd adds it."""
 
 
 def up(
     gallery: Annotated[
-        Path | None, typer.Argument(help="The folder to watch; the settings' galleries if none.")
+        Path | None,
+        typer.Argument(
+            metavar="GALLERY", help="Folder to watch. Default: the galleries of the settings."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for results; beside GALLERY if not set.")
+        Path | None, typer.Option(help="Folder for results. Default: GALLERY-mended.")
     ] = None,
     backlog: Annotated[
-        str | None, typer.Option(help='What is there already: new (none), all, "since 2024-05-01".')
+        str | None,
+        typer.Option(
+            help='Which existing photos to mend: all, new (none), "since 2024-05-01". Default: all.'
+        ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Mend what is there, then end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Mend the existing photos, then exit.")
+    ] = False,
 ) -> None:
-    """Do everything on this machine: Redis, database, watcher and workers.
+    """Watch galleries and mend their photos: run Redis, watcher and workers.
 
     Examples: photomend up ~/Photos
 
@@ -43,17 +51,20 @@ def up(
 
 
 def demo(
-    gallery: Annotated[Path | None, typer.Option(help="Photos of your own.")] = None,
-    folder: Annotated[Path, typer.Option(help="Folder for all that is made.")] = Path("try"),
+    gallery: Annotated[Path | None, typer.Option(help="Folder with your own photos.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder for all results.")] = Path("try"),
 ) -> None:
-    """Mend copies of real photos, or photos of your own, and draw before and after: `make try`."""
+    """Mend copies of sample photos, or of your own, and draw before and after.
+
+    Example: photomend demo --gallery ~/Photos
+    """
     from daemon.demo import run
 
     raise typer.Exit(run(gallery, folder))
 
 
 def watch() -> None:
-    """Watch the galleries, queue each new photo and keep the queues in order.
+    """Watch the galleries of the settings, and queue each new photo.
 
     Example: photomend --config /etc/photomend/config.toml watch
     """
@@ -63,25 +74,27 @@ def watch() -> None:
 
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     if not settings().galleries:
-        typer.echo("there is no gallery in the settings; add [galleries.family]", err=True)
+        typer.echo(
+            "there is no gallery in the settings; add one, such as [galleries.family]", err=True
+        )
         raise typer.Exit(Exit.SETTINGS)
-    jobs, stop, asked = runtime.jobs(), Event(), Event()
+    jobs, stop, stop_requested = runtime.jobs(), Event(), Event()
 
-    def end(*_: object) -> None:
-        asked.set()
-        # Not here: the signal may come while this very thread holds the lock of the event.
+    def stop_on_signal(*_: object) -> None:
+        stop_requested.set()
+        # In a thread, since the interrupted one may hold the lock of the event.
         Thread(target=stop.set).start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    beside = Thread(target=maintenance.run, args=(jobs, stop), name="maintenance", daemon=True)
-    beside.start()
+        signal.signal(number, stop_on_signal)
+    upkeep = Thread(target=maintenance.run, args=(jobs, stop), name="maintenance", daemon=True)
+    upkeep.start()
     try:
         watch_galleries(stop, notify.send)
     finally:
         stop.set()
-    beside.join(settings().stop_seconds)
-    raise typer.Exit(Exit.OK if asked.is_set() else Exit.PROBLEM)
+    upkeep.join(settings().stop_seconds)
+    raise typer.Exit(Exit.OK if stop_requested.is_set() else Exit.PROBLEM)
 
 
 def _queues(names: list[str]) -> list[str]:
@@ -95,16 +108,18 @@ def work(
     queues: Annotated[
         list[str], typer.Argument(callback=_queues, metavar="QUEUE", help=", ".join(QUEUES))
     ],
-    gpu: Annotated[int | None, typer.Option(min=0, help="Compute on this GPU only.")] = None,
+    gpu: Annotated[
+        int | None, typer.Option(min=0, help="Use only the GPU with this number.")
+    ] = None,
 ) -> None:
-    """Serve one queue, or several on a small machine.
+    """Process the jobs of one queue, or of several on a small machine.
 
     Examples: photomend work classify
 
     photomend work motion-blur --gpu 1
     """
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)  # before anything can import CUDA
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)  # before CUDA is imported
     from tasks.worker.process import serve
 
     code = serve(queues, gpu)
@@ -113,7 +128,7 @@ def work(
 
 
 def migrate() -> None:
-    """Make the database, or bring it to the schema of this photomend.
+    """Create the database, or update its tables to this version of photomend.
 
     Example: photomend migrate
     """

@@ -1,4 +1,4 @@
-"""The command `status`: it must start fast, so it imports only what it needs."""
+"""The command `status`; it imports little, so that it starts fast."""
 
 from typing import Annotated
 
@@ -11,30 +11,30 @@ from daemon.reports.status import NOTHING, problems, show, to_json
 from storage.database.status import summary
 from storage.text import printable
 
-Json = Annotated[bool, typer.Option("--json", help="For scripts: JSON, in ASCII.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, in ASCII.")]
 
 
 def status(
     check: Annotated[
         bool,
-        typer.Option("--check", help="For monitoring: exit code 1 and why, if all is not well."),
+        typer.Option("--check", help="Show problems, and exit with code 1 if there are any."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show what is done, what runs, what waits and how long it will take.
+    """Show finished, running and waiting jobs, and the time that is left.
 
     Examples: photomend status
 
-    photomend status --check > /dev/null || echo "look after photomend"
+    photomend status --check > /dev/null || echo "photomend has a problem"
     """
     if not session.exists():
         return _not_started(check=check, json=json)
-    seen = summary(session.engine())
-    found = problems(session.engine(), seen) if check else []
+    state = summary(session.engine())
+    found = problems(session.engine(), state) if check else []
     if json:
-        as_json(to_json(seen) | ({"problems": found} if check else {}))
+        as_json(to_json(state) | ({"problems": found} if check else {}))
     else:
-        show(seen)
+        show(state)
         section("PROBLEMS", map(printable, found))
     if found:
         raise typer.Exit(Exit.PROBLEM)
@@ -42,7 +42,7 @@ def status(
 
 
 def _not_started(*, check: bool, json: bool) -> None:
-    sentence = "photomend has not run here yet; begin with: photomend up ~/Photos"
+    sentence = "photomend has not run here yet; start it: photomend up ~/Photos"
     if json:
         as_json(NOTHING | ({"problems": [sentence]} if check else {}))
     else:

@@ -1,4 +1,4 @@
-"""Commands that fit nets to photos of the owner's, for which no weights are published."""
+"""The command `train`, for networks whose weights are not published."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def train() -> None:
-    """Fit nets to your own photos; it takes a GPU some hours.
+    """Train networks on your own photos; it takes hours on a GPU.
 
     Example: photomend train reflection-detector ~/Photos --out ~/fit
     """
@@ -21,25 +21,27 @@ def reflection_detector(
     photos: Annotated[
         Path, typer.Argument(exists=True, file_okay=False, help="A folder of clean photos.")
     ],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where all is kept that is made.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for all files of the training.")
+    ],
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Batches that each net sees; 20000 if not given.")
+        int | None, typer.Option(min=1, help="Number of batches for each network. Default: 20000.")
     ] = None,
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="Only show on a CPU, in minutes, that all parts work.")
+        bool, typer.Option("--smoke", help="Test all parts on a CPU, in minutes.")
     ] = False,
     yolo: Annotated[
         str | None,
-        typer.Option(metavar="FILE|NAME", help="A YOLO, or an architecture, to begin with."),
+        typer.Option(metavar="FILE|NAME", help="YOLO weights, or an architecture, to start from."),
     ] = None,
     yoso: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A YOSO to begin with.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="YOSO weights to start from.")
     ] = None,
 ) -> None:
-    """Fit a YOLO and a YOSO to strong reflections, which are laid over clean photos.
+    """Train a YOLO and a YOSO on clean photos with synthetic strong reflections.
 
-    It may be stopped, and goes on if it is called again. What ultralytics makes, the YOLO, is under
-    the AGPL-3.0.
+    A training that was stopped continues when it is called again. The YOLO is made by ultralytics,
+    and therefore under the AGPL-3.0.
 
     Examples: photomend train reflection-detector ~/Photos --out ~/fit
 
@@ -51,18 +53,18 @@ def reflection_detector(
 
     size = SMOKE if smoke else FULL
     size = replace(size, steps=steps or size.steps)
-    detector, segmenter = fit(photos, out, size, _tell, yolo=yolo, yoso=yoso)
-    typer.echo("For the settings:\n\n[paper]")
+    detector, segmenter = fit(photos, out, size, _print, yolo=yolo, yoso=yoso)
+    typer.echo("Add this to the settings:\n\n[paper]")
     for name, file in (("detector", detector), ("segmenter", segmenter)):
         typer.echo(f"reflection_{name} = {_quoted(file.absolute())}")
 
 
-def _tell(words: str) -> None:
-    typer.echo(words, err=True)
+def _print(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _quoted(file: Path) -> str:
-    """Give a path as TOML has it."""
+    """Return a path as a TOML string."""
     import json
 
     return json.dumps(str(file))

@@ -1,1 +1,1 @@
-"""What the commands share: output, exit codes, how jobs are named on the command line."""
+"""Parts that the commands share: output, exit codes, and how arguments name jobs and photos."""

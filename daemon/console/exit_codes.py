@@ -13,26 +13,26 @@ from storage.errors import (
 
 
 class Exit(IntEnum):
-    """What the exit code says."""
+    """The exit code of a command."""
 
     OK = 0
-    """Done; single photos may have failed."""
+    """The command succeeded; some photos may have failed."""
     PROBLEM = 1
-    """A check found something, or what was named is not there or cannot be had."""
+    """A check found a problem, or something that was named is missing."""
     USAGE = 2
-    """The command line cannot be understood."""
+    """The arguments are wrong."""
     SETTINGS = 3
-    """A setting is unknown or cannot be."""
+    """A setting is unknown or has a wrong value."""
     DATABASE = 4
     """The database is older or newer than the program, or does not answer."""
     REDIS = 5
-    """There is no Redis, and none can be started."""
+    """No Redis answers, and none can be started."""
     RUNNING = 6
-    """Another `photomend up` lives with the same state folder."""
+    """Another `photomend up` uses the same state folder."""
 
 
 class Unknown(PhotomendError):
-    """What was named on the command line is no job, photo or gallery that photomend knows."""
+    """An argument names no job, photo or gallery that photomend has recorded."""
 
 
 _CODES: dict[type[PhotomendError], Exit] = {

@@ -1,4 +1,4 @@
-"""The photos that the owner adds by path: files, and all photos below folders."""
+"""Find the photos that `photomend add` names: files, and all photos below folders."""
 
 import os
 import time
@@ -18,35 +18,35 @@ def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
     """Yield the place and the fingerprint of each photo.
 
     Raises:
-        Unknown: a path is in no gallery, is not there, is ignored or is no photo.
+        Unknown: a path is in no gallery, does not exist, is ignored or is not a photo.
 
     """
     for path in paths:
-        here = targets.place(path)
-        if here is None:
+        place = targets.place(path)
+        if place is None:
             raise Unknown(
-                f"{printable(path)} lies in no gallery; see `photomend explain {printable(path)}`"
+                f"{printable(path)} is in no gallery; see `photomend explain {printable(path)}`"
             )
-        gallery = targets.gallery(here.gallery)
-        found = Path(os.path.realpath(gallery.path)) / here.source
+        gallery = targets.gallery(place.gallery)
+        found = Path(os.path.realpath(gallery.path)) / place.source
         if not found.exists():
-            raise Unknown(f"{printable(path)} is not there")
-        if reason := ignore_rules.why_ignored(gallery, here.source):
+            raise Unknown(f"{printable(path)} does not exist")
+        if reason := ignore_rules.why_ignored(gallery, place.source):
             raise Unknown(f"{printable(path)} is ignored: {printable(reason)}")
         if found.is_dir():
-            yield from _below(here)
+            yield from _below(place)
         elif reason := ignore_rules.why_no_photo(found):
             raise Unknown(f"{printable(path)} is {reason}")
         else:
-            yield here, fingerprints.of(found.stat())
+            yield place, fingerprints.of(found.stat())
 
 
-def _below(here: Place) -> Iterator[tuple[Place, str]]:
-    """Yield the photos in a folder and below it, as the scanner of the watcher finds them."""
-    gallery = targets.gallery(here.gallery)
+def _below(folder: Place) -> Iterator[tuple[Place, str]]:
+    """Yield the photos in a folder and below it, as the watcher's scanner finds them."""
+    gallery = targets.gallery(folder.gallery)
     rules = ignore_rules.gallery_rules(gallery)
     scanner = Scanner(os.path.realpath(gallery.path), rules, lambda _: {}, settle_seconds=0)
-    scanner.full_scan = FullScan(to_visit=["/".join(here.source.parts)])
+    scanner.full_scan = FullScan(to_visit=["/".join(folder.source.parts)])
     for found in scanner.scan(time.monotonic()):
         for name, photo in sorted(found.settled.items()):
-            yield Place(here.gallery, Path(found.folder, name)), photo.fingerprint
+            yield Place(folder.gallery, Path(found.folder, name)), photo.fingerprint

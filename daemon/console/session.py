@@ -1,4 +1,4 @@
-"""The database of this command, opened at its first use."""
+"""The database of a command, opened when it is first used."""
 
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ def engine() -> sa.Engine:
     """Return the database of this process.
 
     Raises:
-        DatabaseOlder, DatabaseNewer: its schema is not this code's.
+        DatabaseOlder, DatabaseNewer: its schema is not that of this version.
 
     """
     opened = database.open_engine(settings().database)
@@ -27,7 +27,7 @@ def engine() -> sa.Engine:
 
 
 def exists() -> bool:
-    """Return whether the database exists; that of a server is assumed to."""
+    """Return whether the database exists; always True for a database server."""
     url = database.parse(settings().database)
     return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
@@ -37,7 +37,7 @@ def jobs() -> "Jobs":
     """Return the jobs table, for commands that change it.
 
     Raises:
-        DatabaseOlder, DatabaseNewer: its schema is not this code's.
+        DatabaseOlder, DatabaseNewer: its schema is not that of this version.
 
     """
     from storage.database.jobs import open_jobs

@@ -1,4 +1,4 @@
-"""What the owner names on the command line: ids of jobs, paths of photos and of results."""
+"""Find the jobs, photos and galleries that arguments name, by id or by path."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 class Roots(NamedTuple):
-    """Where a gallery and its results lie on this machine."""
+    """The folders of a gallery and its results on this machine."""
 
     gallery: str
     root: Path
@@ -34,22 +34,22 @@ class Roots(NamedTuple):
 
 
 def roots() -> list[Roots]:
-    """Return the galleries of this machine: those of the settings and those watched without."""
-    known = {
+    """Return the galleries of this machine: those of the settings and those that `up` recorded."""
+    found = {
         row.name: Roots(row.name, row.root, row.output)
         for row in status.galleries_known(engine())
         if row.host == socket.gethostname()
     }
     for name, gallery in settings().galleries.items():
-        known[name] = Roots(name, gallery.path, gallery.output_root)
-    return list(known.values())
+        found[name] = Roots(name, gallery.path, gallery.output_root)
+    return list(found.values())
 
 
 def gallery(name: str) -> GallerySettings:
-    """Return the settings of a gallery; for one that `up` watches without any, the defaults.
+    """Return the settings of a gallery: the defaults for one that only `up` has recorded.
 
     Raises:
-        Unknown: this machine does not have it.
+        Unknown: there is no such gallery on this machine.
 
     """
     if name in settings().galleries:
@@ -57,12 +57,12 @@ def gallery(name: str) -> GallerySettings:
     for root in roots():
         if root.gallery == name:
             return GallerySettings(path=root.root, output=root.output)
-    raise Unknown(f"the gallery {name} is on another machine, or in settings that are not in use")
+    raise Unknown(f"the gallery {name} is not on this machine, or not in these settings")
 
 
 def place(path: Path) -> Place | None:
-    """Return the gallery that `path` really lies in, None if in none; it need not exist."""
-    # The last part is the entry itself: who names a symbolic link does not mean its target.
+    """Return the gallery that contains `path`, which may be missing; None if there is none."""
+    # First without resolving the last part: a symbolic link means itself, not its target.
     found = Path(os.path.realpath(path.parent), path.name) if path.name else path.resolve()
     for gallery, root, _ in roots():
         real = Path(os.path.realpath(root))
@@ -73,27 +73,27 @@ def place(path: Path) -> Place | None:
 
 
 def jobs(name: str) -> list[Job]:
-    """Return what `name` names: a job by id, or the jobs of a photo or result, newest first.
+    """Return a job by id, or the jobs of a photo or result by path, the newest first.
 
     Raises:
-        Unknown: nothing.
+        Unknown: there is none.
 
     """
     if name.isascii() and name.isdecimal():
         if job := search.get(engine(), int(name)):
             return [job]
         if not os.path.lexists(name):
-            raise Unknown(f"there is no job {name}; `photomend jobs` lists them")
+            raise Unknown(f"there is no job {name}; `photomend jobs` lists all")
     for found in _jobs_at(Path(name)):
         if found:
             return found
     raise Unknown(
-        f"no job of {printable(name)} is known; `photomend explain {printable(name)}` says why"
+        f"there is no job of {printable(name)}; `photomend explain {printable(name)}` shows why"
     )
 
 
-def all_of(names: list[str]) -> list[int]:
-    """Return the ids of the jobs that are named: the newest of a photo, all below a folder."""
+def job_ids(names: list[str]) -> list[int]:
+    """Return ids of jobs: the newest job of each photo, and all jobs below each folder."""
     found: dict[int, None] = {}
     for name in names:
         path = Path(name)
@@ -121,7 +121,7 @@ def _filter(common: Filter, name: str) -> Filter:
     if here := place(path):
         return replace(common, gallery=here.gallery, below=here.source)
     if path.is_absolute():
-        raise Unknown(f"{printable(path)} lies in no gallery")
+        raise Unknown(f"{printable(path)} is in no gallery")
     return replace(common, below=path)
 
 
@@ -137,7 +137,7 @@ def _jobs_at(path: Path) -> Iterator[list[Job]]:
 
 
 def _below(path: Path, root: Path) -> Iterator[Path]:
-    """Yield `path` relative to `root` as it is written, then as it really lies."""
+    """Yield `path` relative to `root`, as it is written and then with links resolved."""
     absolute = Path.cwd() / path
     if ".." not in absolute.parts and absolute.is_relative_to(root):
         yield absolute.relative_to(root)

@@ -1,1 +1,1 @@
-"""What commands print or draw."""
+"""The reports that commands print or draw."""

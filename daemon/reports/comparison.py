@@ -1,4 +1,4 @@
-"""`photomend compare`: what each engine makes of photos, side by side, as in figure 5 of the paper."""
+"""Compare the results of engines side by side, as figure 5 of the paper does."""
 
 import time
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from tasks.mend import Mended, mend
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What an engine found and did, as it is printed."""
+class EngineResult:
+    """What an engine found and did, as `photomend compare` prints it."""
 
     path: str
     engine: EngineName
@@ -32,56 +32,57 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A photo and what the engines made of it."""
+class Comparison:
+    """A photo and the results of the engines."""
 
     before: Image
     after: Sequence[Image]
-    """At the photo's own size, whatever an engine was asked for."""
-    shown: Sequence[Shown]
+    """One image of each engine, at the photo's own size."""
+    results: Sequence[EngineResult]
 
 
 def engines() -> list[EngineName]:
-    """Return the engines that have all that they need."""
-    known = settings().paper
-    ready = not any(missing(step, known) for step in QUEUES)
-    return [EngineName.LITE, *([EngineName.PAPER] if ready else [])]
+    """Return the engines whose weights are available."""
+    paper_ready = not any(missing(step, settings().paper) for step in QUEUES)
+    return [EngineName.LITE, *([EngineName.PAPER] if paper_ready else [])]
 
 
-def compare(path: Path, names: Sequence[EngineName]) -> Compared:
-    """Let each engine do with a photo as a worker would; nothing is written.
+def compare(path: Path, names: Sequence[EngineName]) -> Comparison:
+    """Mend a photo with each engine as a worker would; write nothing.
 
     Raises:
         UnreadablePhoto, TooLarge, OSError: the photo cannot be read.
-        WeightsMissing, WeightsWrong, ClassifierAway: an engine cannot work.
+        WeightsMissing, WeightsWrong, ClassifierAway: an engine cannot be loaded.
 
     """
     photo = photos.read(path, Limits.of(settings()))
-    after, shown = [], []
+    after, results = [], []
     for name in names:
-        engine, begun = _loaded(name), time.perf_counter()
+        engine, started = _loaded(name), time.perf_counter()
         mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality)
         after.append(of_size(mended.image, photo.image))
-        seconds = round(time.perf_counter() - begun, 2)
-        shown.append(_shown(path, name, mended, seconds))
-    return Compared(photo.image, after, shown)
+        seconds = round(time.perf_counter() - started, 2)
+        results.append(_result(path, name, mended, seconds))
+    return Comparison(photo.image, after, results)
 
 
-def _shown(path: Path, name: EngineName, mended: Mended, seconds: float) -> Shown:
+def _result(path: Path, name: EngineName, mended: Mended, seconds: float) -> EngineResult:
     category = mended.verdict.category
     score = round(mended.verdict.scores[category], 3)
-    return Shown(str(path), name, category, score, mended.decision, mended.reason or "", seconds)
+    return EngineResult(
+        str(path), name, category, score, mended.decision, mended.reason or "", seconds
+    )
 
 
 _loaded = cache(loading.engine)
 
 
-def draw(compared: Sequence[Compared], file: Path) -> None:
+def draw(compared: Sequence[Comparison], file: Path) -> None:
     """Draw before and after, a row for each photo and a column for each engine."""
     contact_sheet.write([_strip(each) for each in compared], file)
 
 
-def _strip(each: Compared) -> contact_sheet.Strip:
-    told = ", ".join(f"{one.engine} {one.decision}" for one in each.shown)
-    title = f"{Path(each.shown[0].path).name}: before, {told}"
+def _strip(each: Comparison) -> contact_sheet.Strip:
+    decisions = ", ".join(f"{result.engine} {result.decision}" for result in each.results)
+    title = f"{Path(each.results[0].path).name}: before, {decisions}"
     return contact_sheet.Strip(title, (each.before, *each.after), results=len(each.after))

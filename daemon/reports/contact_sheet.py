@@ -1,4 +1,4 @@
-"""A sheet of before and after, for an owner who wants to see at a glance what was done."""
+"""Draw photos before and after side by side in one picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,29 +11,34 @@ from PIL import ImageDraw, ImageFont
 from storage.photos import Image
 
 CELL = 320
-"""Pixels of the photo in a cell: at its own size, as scaling down would hide what was mended."""
-GAP, LINE, ACROSS = 8, 26, 2
+"""Width and height of a cell, in pixels of the photo; scaling down would hide the changes."""
+GAP = 8
+"""Pixels between two cells."""
+LINE = 26
+"""Height of a title, in pixels."""
+COLUMNS = 2
+"""Number of strips side by side."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A photo, its mended copy, and what else is shown beside them; all of one size."""
+    """A photo, its results and other images of the same size, drawn side by side."""
 
     title: str
     images: Sequence[Image]
-    """The first is before, the second after."""
+    """The first is the photo before, the second after."""
     results: int = 1
-    """So many images after the first are results: what changed most in them is shown."""
+    """Number of results after the first image; the cell shows where they differ most from it."""
 
 
 def write(strips: Sequence[Strip], file: Path) -> None:
-    """Draw the part of each photo that changed most, as a JPEG or WebP file."""
-    rows = -(-len(strips) // ACROSS)
+    """Write a picture with the part of each photo that changed most."""
+    rows = -(-len(strips) // COLUMNS)
     strip_width = max(len(strip.images) for strip in strips) * (CELL + GAP) + GAP
-    sheet = Picture.new("RGB", (ACROSS * strip_width, rows * (CELL + LINE + GAP) + GAP), "white")
+    sheet = Picture.new("RGB", (COLUMNS * strip_width, rows * (CELL + LINE + GAP) + GAP), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     for number, strip in enumerate(strips):
-        row, column = divmod(number, ACROSS)
+        row, column = divmod(number, COLUMNS)
         left, top = GAP + column * strip_width, GAP + row * (CELL + LINE + GAP)
         draw.text((left, top), ascii(strip.title)[1:-1], "black", font)
         y, x = most_changed(*strip.images[: 1 + strip.results])

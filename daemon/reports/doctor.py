@@ -1,4 +1,4 @@
-"""Look whether everything that photomend needs is there, and say what to do where it is not."""
+"""Check that everything photomend needs is available, and find what to do if it is not."""
 
 import os
 import shutil
@@ -25,48 +25,48 @@ from storage.settings_gallery import GallerySettings
 from storage.urls import without_password
 from tasks import engines
 
-WORKER = (
+WORKER_MODULES = (
     "tasks.steps.run_step", "tasks.lite.engine", "tasks.lite.classifier", "onnxruntime", "pillow_heif",
     "rapidocr",
 )  # fmt: skip
-"""What every worker imports, sooner or later."""
+"""The modules that every worker imports."""
 LIBRARIES = ("torch", "transformers", "diffusers", "spandrel")
-"""Of the paper engine."""
-PATIENCE_SECONDS = 10.0
-"""A share that says nothing for so long hangs."""
+"""The libraries of the paper engine."""
+CHECK_SECONDS = 10.0
+"""A check of a share that takes longer fails, because the share hangs."""
 IMPORT_SECONDS = 120.0
-"""The libraries may take so long to import from a slow disk."""
+"""Longest time for the import of all libraries, from a slow disk."""
 CLOCK_SECONDS = 2.0
-"""Clocks that differ by more make photos look younger or older than they are."""
+"""Largest difference between two clocks; a larger one makes the age of photos wrong."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether it is well, and what it is or what to do."""
+    """The result of a check; the text says what was found and what to do."""
 
     subject: str
     well: bool
     text: str
 
 
-def examine() -> Iterator[Finding]:
-    """Look at everything, one thing after the other."""
-    ready = _database()
-    yield ready
-    if ready.well:
+def run_checks() -> Iterator[Finding]:
+    """Run all checks, one after the other."""
+    found = _database()
+    yield found
+    if found.well:
         yield _clock()
     yield _redis()
-    yield _room("state folder", settings().state_dir)
-    known = _galleries(ready.well)
-    if not known:
-        yield Finding("galleries", False, "there is none; try: photomend up ~/Photos")
-    for name, gallery in known.items():
-        for subject, look in (
-            (f"gallery {name}", lambda g=gallery, n=name: _gallery(n, g, known=ready.well)),
+    yield _space("state folder", settings().state_dir)
+    watched = _galleries(from_database=found.well)
+    if not watched:
+        yield Finding("galleries", False, "there is none; start with: photomend up ~/Photos")
+    for name, gallery in watched.items():
+        for subject, check in (
+            (f"gallery {name}", lambda g=gallery, n=name: _gallery(n, g, recorded=found.well)),
             (f"events in {name}", lambda g=gallery: _events(g)),
             (f"output of {name}", lambda g=gallery: _output(g)),
         ):
-            yield _in_time(subject, look)
+            yield _within_time(subject, check)
     yield _libraries()
     yield _engine()
     yield Finding("devices", True, _devices())
@@ -79,16 +79,18 @@ def _database() -> Finding:
     except PhotomendError as error:
         return Finding("database", False, str(error))
     except sa.exc.DatabaseError as error:
-        return Finding("database", False, f"it cannot be used: {error.orig}; is its server up?")
-    return Finding("database", True, f"{database.named(engine)} has the schema of this photomend")
+        return Finding(
+            "database", False, f"it cannot be used: {error.orig}; is its server running?"
+        )
+    return Finding("database", True, f"{database.named(engine)} has the current schema")
 
 
 def _clock() -> Finding:
     apart = abs(status.clock(session.engine()) - time.time())
     if apart > CLOCK_SECONDS:
-        text = f"it differs from the database's by {span(apart)}; let both follow a time server"
+        text = f"it differs from the database's clock by {span(apart)}; synchronise both"
         return Finding("clock", False, text)
-    return Finding("clock", True, "it agrees with the database's")
+    return Finding("clock", True, "it agrees with the database's clock")
 
 
 def _redis() -> Finding:
@@ -101,116 +103,120 @@ def _redis() -> Finding:
         notify.waiting("classify")
     except (RedisError, OSError) as error:
         own = "" if settings().redis_url else "; `photomend up` starts one, or set redis_url"
-        return Finding("Redis", False, f"none answers at {where} ({error}){own}")
+        return Finding("Redis", False, f"no answer at {where} ({error}){own}")
     return Finding("Redis", True, f"it answers at {where}")
 
 
-def _room(subject: str, folder: Path) -> Finding:
-    there = _nearest(folder)
-    free = shutil.disk_usage(there).free // 1_000_000
-    least = settings().min_free_megabytes
-    if free < least:
+def _space(subject: str, folder: Path) -> Finding:
+    existing = _nearest_existing(folder)
+    free = shutil.disk_usage(existing).free // 1_000_000
+    required = settings().min_free_megabytes
+    if free < required:
         return Finding(
-            subject, False, f"{folder} has {free:,} MB free, needed {least:,}; make room"
+            subject, False, f"{folder} has {free:,} MB free and needs {required:,}; make room"
         )
-    if not os.access(there, os.W_OK):
-        return Finding(subject, False, f"{there} cannot be written; give its owner's rights to us")
+    if not os.access(existing, os.W_OK):
+        text = f"this user may not write to {existing}; change its owner or mode"
+        return Finding(subject, False, text)
     return Finding(subject, True, f"{folder} has {free:,} MB free")
 
 
-def _galleries(known: bool) -> dict[str, GallerySettings]:
-    if known:
+def _galleries(*, from_database: bool) -> dict[str, GallerySettings]:
+    if from_database:
         return {root.gallery: targets.gallery(root.gallery) for root in targets.roots()}
     return dict(settings().galleries)
 
 
-def _in_time(subject: str, look: Callable[[], Finding]) -> Finding:
-    """Look in a thread that can be left behind."""
+def _within_time(subject: str, check: Callable[[], Finding]) -> Finding:
+    """Run a check in a thread, which is abandoned after CHECK_SECONDS."""
     found: list[Finding] = []
 
     def run() -> None:
         try:
-            found.append(look())
+            found.append(check())
         except OSError as error:
             found.append(Finding(subject, False, f"{error.filename or ''}: {error.strerror}"))
 
     thread = Thread(target=run, daemon=True)
     thread.start()
-    thread.join(PATIENCE_SECONDS)
-    silent = f"it says nothing for {span(PATIENCE_SECONDS)}; is its server up?"
-    return found[0] if found else Finding(subject, False, silent)
+    thread.join(CHECK_SECONDS)
+    text = f"no answer after {span(CHECK_SECONDS)}; is its server running?"
+    return found[0] if found else Finding(subject, False, text)
 
 
-def _gallery(name: str, gallery: GallerySettings, *, known: bool) -> Finding:
+def _gallery(name: str, gallery: GallerySettings, *, recorded: bool) -> Finding:
     subject = f"gallery {name}"
-    row = galleries.get(session.engine(), name) if known else None
+    row = galleries.get(session.engine(), name) if recorded else None
     reason = availability.why_offline(
         gallery.path, gallery.mount_point, row.identity if row else None,
-        lambda count: galleries.sample(session.engine(), name, count) if known else [],
+        lambda count: galleries.sample(session.engine(), name, count) if recorded else [],
     )  # fmt: skip
     if reason is not None:
         return Finding(subject, False, reason)
     if not os.access(gallery.path, os.R_OK | os.X_OK):
-        return Finding(subject, False, f"{gallery.path} may not be read; let us: chmod, or a group")
+        text = f"this user may not read {gallery.path}; change its owner or mode"
+        return Finding(subject, False, text)
     kind = filesystems.mount_of(os.path.realpath(gallery.path)).kind
-    return Finding(subject, True, f"{gallery.path} is there ({kind})")
+    return Finding(subject, True, f"{gallery.path} is available ({kind})")
 
 
 def _events(gallery: GallerySettings) -> Finding:
     subject, root = f"events in {gallery.path}", os.path.realpath(gallery.path)
     mount, budget = filesystems.mount_of(root), filesystems.watch_budget()
     if gallery.watch == WatchMode.POLLING or not mount.tells_events:
-        return Finding(subject, True, f"it is walked every {span(gallery.rescan_seconds)}")
+        return Finding(subject, True, f"it is scanned every {span(gallery.rescan_seconds)}")
     count = filesystems.folders(root, budget)
     if count > budget:
         text = (
-            f"it has more than {budget:,} folders; sysctl fs.inotify.max_user_watches={4 * budget}"
+            f"it has more folders than the {budget:,} that can be watched; raise the limit: "
+            f"sysctl fs.inotify.max_user_watches={4 * budget}"
         )
         return Finding(subject, False, text)
-    return Finding(subject, True, f"{count:,} folders, of {budget:,} that may be watched")
+    return Finding(subject, True, f"{count:,} folders; up to {budget:,} can be watched")
 
 
 def _output(gallery: GallerySettings) -> Finding:
-    """Write, sync and rename a file as a result would be."""
+    """Write, sync and rename a file as for a result."""
     root = gallery.output_root
-    subject, folder = f"output {root}", _nearest(root)
+    subject, folder = f"output {root}", _nearest_existing(root)
     if immich := next((p for p in (root, *root.parents) if (p / ".immich").exists()), None):
-        text = f"it lies in immich's own folder {immich}, which only immich may write; set output"
+        text = f"it is in {immich}, where only immich may write; set another output"
         return Finding(subject, False, text)
     trial = folder / f".photomend-doctor-{socket.gethostname()}-{os.getpid()}"
     try:
         atomic_files.write(trial, b"photomend doctor")
         written_at = trial.stat().st_mtime
     except OSError as error:
-        return Finding(subject, False, f"{folder} does not take a file: {error.strerror}")
+        return Finding(subject, False, f"no file can be written to {folder}: {error.strerror}")
     finally:
         trial.unlink(missing_ok=True)
     if (apart := abs(written_at - time.time())) > CLOCK_SECONDS:
-        return Finding(subject, False, f"its server's clock differs by {span(apart)}; set it right")
-    room = _room(subject, root)
-    return room if not room.well else Finding(subject, True, f"takes files; {room.text}")
+        text = f"the clock of its server differs by {span(apart)}; synchronise it"
+        return Finding(subject, False, text)
+    space = _space(subject, root)
+    return space if not space.well else Finding(subject, True, f"it is writable; {space.text}")
 
 
-def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
+def _nearest_existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if path.is_dir())
 
 
 def _libraries() -> Finding:
-    """Import what a worker needs, in a process that may crash."""
+    """Import the modules of a worker in another process, since a library may crash."""
     try:
-        ended = subprocess.run(
-            [sys.executable, "-P", "-c", f"import {', '.join(WORKER)}"],
+        imported = subprocess.run(
+            [sys.executable, "-P", "-c", f"import {', '.join(WORKER_MODULES)}"],
             check=False, capture_output=True, text=True, errors="replace",
             timeout=IMPORT_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        text = f"to import what a worker needs takes more than {span(IMPORT_SECONDS)}"
+        text = f"importing those of a worker takes more than {span(IMPORT_SECONDS)}"
         return Finding("libraries", False, text)
-    if ended.returncode:
-        why = (ended.stderr.strip() or f"code {ended.returncode}").splitlines()[-1]
-        mend = installation.mend_opencv() if "cv2" in ended.stderr else installation.mend()
-        return Finding("libraries", False, f"no worker can start: {why}; {mend}")
+    if imported.returncode:
+        reason = (imported.stderr.strip() or f"code {imported.returncode}").splitlines()[-1]
+        advice = installation.mend_opencv() if "cv2" in imported.stderr else installation.mend()
+        return Finding("libraries", False, f"no worker can start: {reason}; {advice}")
     if others := " and ".join(installation.other_opencv()):
         text = f"{others} may overwrite opencv-python-headless; {installation.mend_opencv()}"
         return Finding("libraries", False, text)
@@ -218,18 +224,20 @@ def _libraries() -> Finding:
 
 
 def _engine() -> Finding:
-    """Look whether the engine that is wanted has its libraries and weights; none is loaded."""
-    wanted, paper = settings().engine, settings().paper
-    if wanted == EngineChoice.LITE:
-        return Finding("engine", True, "lite, which has all that it needs")
-    if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
-        text = f"{wanted}: {', '.join(lacking)} not installed; {installation.get_libraries()}"
+    """Check that the libraries and weights of the chosen engine exist, without loading them."""
+    choice, paper = settings().engine, settings().paper
+    if choice == EngineChoice.LITE:
+        return Finding("engine", True, "lite; it needs no other libraries or weights")
+    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+        text = f"{choice}: {', '.join(missing)} not installed; {installation.get_libraries()}"
         return Finding("engine", False, text)
-    if lacking := [name for step in paper.steps for name in engines.missing(step, paper)]:
-        text = f"{wanted}: weights are missing; photomend weights pull {' '.join(lacking)}"
-        return Finding("engine", wanted == EngineChoice.AUTO, text)
-    taken = ", ".join(f"{step} by {engines.engine_of(step)}" for step in QUEUES)
-    return Finding("engine", True, f"{wanted}: {taken}")
+    if missing := [name for step in paper.steps for name in engines.missing(step, paper)]:
+        text = (
+            f"{choice}: weights are missing; fetch them: photomend weights pull {' '.join(missing)}"
+        )
+        return Finding("engine", choice == EngineChoice.AUTO, text)
+    used = ", ".join(f"{step} by {engines.engine_of(step)}" for step in QUEUES)
+    return Finding("engine", True, f"{choice}: {used}")
 
 
 def _devices() -> str:
@@ -237,9 +245,11 @@ def _devices() -> str:
     if (tool := shutil.which("nvidia-smi")) is None:
         return f"{cores}, no NVIDIA GPU; the lite engine needs none"
     try:
-        told = subprocess.run(
-            [tool, "-L"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+        listed = subprocess.run(
+            [tool, "-L"], capture_output=True, text=True, timeout=CHECK_SECONDS, check=True
         )
     except (subprocess.SubprocessError, OSError):
-        return f"{cores}; nvidia-smi fails, so its driver may be broken; the lite engine goes on"
-    return f"{cores}; " + "; ".join(line.split(" (UUID")[0] for line in told.stdout.splitlines())
+        return (
+            f"{cores}; nvidia-smi fails, so the driver may be broken; the lite engine needs no GPU"
+        )
+    return f"{cores}; " + "; ".join(line.split(" (UUID")[0] for line in listed.stdout.splitlines())

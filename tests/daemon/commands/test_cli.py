@@ -173,7 +173,7 @@ def test_the_check_finds_what_is_wrong_and_says_why(run, read, jobs, claim):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1000")
-    assert "nobody claims" in run("status", "--check", code=1).stdout
+    assert "no worker claims them" in run("status", "--check", code=1).stdout
     run("status")
 
 
@@ -304,7 +304,7 @@ def test_a_rejected_result_is_removed_and_noted(run, jobs, home, mended):
 
 def test_a_result_that_its_owner_changed_stays(run, jobs, home, mended):
     (home / "output/cat.jpg").write_bytes(b"painted over")
-    assert "it stays" in run("reject", 1).stderr
+    assert "is not removed" in run("reject", 1).stderr
     assert (home / "output/cat.jpg").read_bytes() == b"painted over"
     assert search.get(jobs.engine, 1).reason == REJECTED
 

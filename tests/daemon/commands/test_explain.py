@@ -76,7 +76,7 @@ def test_a_new_photo_is_taken_when_it_has_settled(story, take_photo):
     os.utime(old, (0, 0))
     rule, facts, now = story("gallery/old.jpg")
     assert rule == "new"
-    assert "not known yet" in facts
+    assert "not recorded yet" in facts
     assert "next scan" in now
 
 
@@ -96,7 +96,7 @@ def test_a_photo_with_a_job_tells_its_decision_and_what_would_happen(story, jobs
     assert "paused" in story("gallery/a.jpg")[2]
     jobs.resume("all")
     claim = jobs.claim("w", [CLASSIFY], child=1)
-    assert "a worker has it" in story("gallery/a.jpg")[2]
+    assert "a worker is processing it" in story("gallery/a.jpg")[2]
     jobs.finish(claim, Decision.UNSURE, "perhaps motion-blur")
     rule, facts, now = story("gallery/a.jpg")
     assert rule == "job"
@@ -181,7 +181,7 @@ def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, 
     away = "redis://me:sesam@127.0.0.1:1/0"
     found = doctor(PHOTOMEND_REDIS_URL=away)["Redis"]
     assert not found["well"]
-    assert "none answers at redis://me:***@127.0.0.1:1/0 (Error 111" in found["text"]
+    assert "no answer at redis://me:***@127.0.0.1:1/0 (Error 111" in found["text"]
     assert photomend("up", PHOTOMEND_REDIS_URL=away).wait(60) == 5
     photomend("work", "classify", PHOTOMEND_REDIS_URL=away)
     eventually(lambda: "Cannot connect to redis://me:**@" in (home / "log").read_text())

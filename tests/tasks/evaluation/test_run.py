@@ -130,7 +130,7 @@ def evaluated(tmp_path_factory):
 
 def test_an_evaluation_tells_what_scripts_rely_on(evaluated):
     ran, _ = evaluated
-    assert ran.returncode == 1  # rows were left out
+    assert ran.returncode == 1  # rows were skipped
     found = json.loads(ran.stdout)
     assert set(found["groups"]) == {"good", "spoilt", "small"}
     assert set(found["all"]) == {
