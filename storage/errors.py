@@ -45,6 +45,10 @@ class AlreadyRunning(PhotomendError):
     """Another `photomend up` runs with the same state folder."""
 
 
+class NoWorker(PhotomendError):
+    """Every worker ends soon after its start, so no photo can be mended."""
+
+
 class WeightsUnknown(PhotomendError):
     """No weights have this name; the message names the most similar one."""
 

@@ -22,7 +22,7 @@ from daemon.supervising.progress import Progress
 from storage import database
 from storage.atomic_files import locked
 from storage.enums import QUEUES, EngineChoice
-from storage.errors import AlreadyRunning, RedisMissing, SettingsError
+from storage.errors import AlreadyRunning, NoWorker, RedisMissing, SettingsError
 from storage.settings import PREFIX, Settings, make, settings
 from storage.settings_gallery import GallerySettings
 from storage.text import printable
@@ -34,6 +34,8 @@ REDIS_START_SECONDS = 20.0
 """Longest wait for the first answer of a Redis that was started here."""
 REDIS_ANSWER_SECONDS = 3.0
 """Longest wait for the first answer of the Redis in the settings."""
+GIVE_UP_PAUSE_SECONDS = 8.0
+"""With `--once`, end when all workers have reached this pause before their next start."""
 STOP_SECONDS = 35.0
 """A process that runs this many seconds after SIGTERM is killed."""
 
@@ -49,6 +51,7 @@ def run(
     Raises:
         AlreadyRunning: another one uses the same state folder.
         RedisMissing: no Redis answers or can be started.
+        NoWorker: with `once`, every worker ends soon after its start.
         SettingsError: there is no gallery, or `gallery` is not a folder.
 
     """
@@ -151,6 +154,8 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
                     _ensure_running(processes, process_file, progress)
                     if once and progress.all_done():
                         break
+                    if once:
+                        _check_workers(workers)
                 except (OSError, SQLAlchemyError) as error:  # such as a full disk
                     progress.print_problem(f"{error}".partition("\n")[0])
                 stop.wait(CHECK_SECONDS)
@@ -171,6 +176,18 @@ def _ensure_running(
             progress.print(sentence)
         process_file.write(processes)  # after each start, since this process may be killed
     progress.update()
+
+
+def _check_workers(workers: list[SupervisedProcess]) -> None:
+    """Raise if every worker has ended soon after its start again and again.
+
+    Raises:
+        NoWorker: so it is.
+
+    """
+    if all(worker.pause_seconds >= GIVE_UP_PAUSE_SECONDS for worker in workers):
+        line = workers[0].last_line() or f"see {workers[0].log}"
+        raise NoWorker(f"no worker keeps running ({line}); `photomend doctor` looks for the cause")
 
 
 def _stop(

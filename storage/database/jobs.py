@@ -204,7 +204,7 @@ class Jobs:
     ) -> None:
         """End the claim without a result: the job fails, counts an attempt or waits.
 
-        `kind` decides which; `retry_pause_seconds` replaces the set pause of a job that waits.
+        `kind` decides which; `pause_seconds` replaces the set pause of a job that waits.
         """
         pause = self._pause_seconds if pause_seconds is None else pause_seconds
         match kind.outcome:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.console.exit_codes import Exit
 from storage.database import status
 from storage.enums import QUEUES, Decision, Degradation, Status
 from storage.settings import settings
@@ -131,6 +132,14 @@ def test_a_worker_that_fails_at_its_start_is_printed_with_its_last_line_and_rest
     assert "OpenCV" in printed[0] or "libraries" in printed[0]
     pauses = [re.search(r"started again in ([\d.]+) s", line)[1] for line in printed[:3]]
     assert pauses == ["1.0", "2.0", "4.0"]
+
+
+def test_once_ends_with_a_sentence_if_no_worker_keeps_running(up, take_photo, without_opencv):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    one = up("--once")
+    assert one.process.wait(90) == Exit.PROBLEM
+    last = one.output().strip().splitlines()[-1]
+    assert last.startswith("photomend: no worker keeps running (") and "photomend doctor" in last
 
 
 def test_the_next_up_stops_the_processes_that_a_killed_one_left(home, up, take_photo, eventually):
