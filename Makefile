@@ -41,6 +41,7 @@ paper: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv/networks
 	$(BIN)/mypy
