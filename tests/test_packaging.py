@@ -59,13 +59,6 @@ def test_the_lock_names_the_public_index_only():
     assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}
 
 
-def test_the_command_starts_without_what_only_workers_need():
-    heavy = ["torch", "cv2", "onnxruntime", "celery", "numpy", "PIL", "sqlalchemy.orm"]
-    look = f"import daemon.cli, sys; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
-
-
 def test_the_readme_names_every_command():
     command = Path(sys.executable).parent / "photomend"
     environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}

@@ -79,6 +79,17 @@ def test_importing_the_command_line_imports_nothing_heavy():
     assert not HEAVY & set(done.stdout.split())
 
 
+def test_status_imports_nothing_heavy(home):
+    program = (
+        "import sys\nfrom daemon.cli import main\nsys.argv = ['photomend', 'status', '--json']\n"
+        f"main()\nprint(sorted({HEAVY} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
+
+
 def test_each_command_helps_with_an_example(run):
     overview = run("--help").stdout
     assert "6 already running" in " ".join(overview.split())
