@@ -7,18 +7,20 @@ import os
 import uuid
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
 from storage.enums import CLASSIFY, Category
 from storage.settings import settings
-from tasks import loading
-from tasks.chains import Chain
 from tasks.engines import engine_of
-from tasks.verdict import Classifier
+
+if TYPE_CHECKING:  # the parent, the watcher and the command line need no image library
+    from tasks.chains import Chain
+    from tasks.verdict import Classifier
 
 _NAME, _QUEUES, _DEVICE = "_PHOTOMEND_WORKER", "_PHOTOMEND_QUEUES", "_PHOTOMEND_DEVICE"
-_loaded: dict[tuple[Category, bool], Chain] = {}
+_loaded: "dict[tuple[Category, bool], Chain]" = {}
 
 
 @cache
@@ -70,7 +72,7 @@ def loaded() -> bool:
 
 
 @cache
-def classifier() -> Classifier:
+def classifier() -> "Classifier":
     """Load the classifier of the engine in use.
 
     Raises:
@@ -78,22 +80,28 @@ def classifier() -> Classifier:
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
+    from tasks import loading
+
     return loading.classifier(engine_of(CLASSIFY))
 
 
 @cache
-def measuring() -> Classifier:
+def measuring() -> "Classifier":
     """Load the guard's classifier, which measures severities; it is the same for every engine."""
+    from tasks import loading
+
     return loading.measuring()
 
 
-def chain(category: Category, *, faces: bool = True) -> Chain:
+def chain(category: Category, *, faces: bool = True) -> "Chain":
     """Load the chain of a category and unload any other; without `faces` it changes no face.
 
     Raises:
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
+    from tasks import loading
+
     wanted = category, faces
     if wanted not in _loaded:
         _loaded.clear()

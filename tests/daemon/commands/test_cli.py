@@ -79,6 +79,12 @@ def test_importing_the_command_line_imports_nothing_heavy():
     assert not HEAVY & set(done.stdout.split())
 
 
+def test_sending_notifications_imports_no_image_library():
+    code = "import tasks.worker.notify, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not (HEAVY - {"celery"}) & set(done.stdout.split())
+
+
 def test_status_imports_nothing_heavy(home):
     program = (
         "import sys\nfrom daemon.cli import main\nsys.argv = ['photomend', 'status', '--json']\n"
