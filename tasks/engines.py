@@ -40,7 +40,7 @@ def engine_of(step: str) -> EngineName:
 
 def missing(step: str, paper: PaperSettings) -> list[str]:
     """Return the weights that the paper engine lacks for a step, by their names."""
-    return [name for name in needs(step, paper) if not weights.is_here(name)]
+    return [name for name in needs(step, paper) if not weights.is_present(name)]
 
 
 def needs(step: str, paper: PaperSettings) -> list[str]:
@@ -106,4 +106,4 @@ def own_classifier(paper: PaperSettings) -> Path | None:
 def deblurring() -> str:
     """Name the first NAFNet of the table of weights that is here; if none is, the first of all."""
     nets = [entry.name for entry in TABLE if entry.name.startswith("NAFNet-")]
-    return next((name for name in nets if weights.is_here(name)), nets[0])
+    return next((name for name in nets if weights.is_present(name)), nets[0])

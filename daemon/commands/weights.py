@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storage.weights.catalogue import File, Weights
-    from storage.weights.hashes import Pin
+    from storage.weights.hashes import RecordedHash
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NAME", help="Weights, or a queue that needs them, as listed."),
+    typer.Argument(metavar="NAME", help="Names of weights, or of queues that need them."),
 ]
 
 app = typer.Typer(no_args_is_help=True)
@@ -33,7 +33,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def weights() -> None:
-    """List, fetch and check the weights of the paper engine.
+    """List, download and check the weights of the paper engine.
 
     Example: photomend weights pull super-resolution --accept
     """
@@ -41,21 +41,21 @@ def weights() -> None:
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """List all weights: size, whether they are here, what needs them, and their licence.
+    """List all weights: size, whether they are here, which steps need them, and their licence.
 
-    "needed by" follows the settings: a step alone needs them, a step with a condition would.
+    A step in "needed by" needs them with your settings, or with the setting that follows it.
 
-    With --json also addresses and hashes of each file, to fetch them on another machine.
+    --json adds the addresses and hashes of all files, to download them on another machine.
 
     Example: photomend weights list
     """
     from storage.weights.catalogue import TABLE
-    from storage.weights.folder import look
+    from storage.weights.folder import state
 
     folder = settings().weights_root
-    states = [(weights, look(weights, folder)) for weights in TABLE]
+    states = [(weights, state(weights, folder)) for weights in TABLE]
     if json:
-        return as_json([asdict(w) | {"state": state} | _needed(w) for w, state in states])
+        return as_json([asdict(w) | {"state": found} | _needed(w) for w, found in states])
     if settings().engine is EngineChoice.LITE:
         typer.echo(
             'lite, the engine of your settings, needs none of these; "paper" or "auto" does:'
@@ -63,7 +63,7 @@ def list_(json: Json = False) -> None:
     table(
         ["name", "size", "state", "needed by", "licence", "purpose"],
         [
-            (w.name, _size(w), state, _steps(w), _licence(w), w.purpose) for w, state in states
+            (w.name, _size(w), found, _steps(w), _licence(w), w.purpose) for w, found in states
         ],
     )  # fmt: skip
     return None
@@ -75,7 +75,7 @@ def _size(weights: "Weights") -> str:
 
 
 def _needed(weights: "Weights") -> dict[str, Any]:
-    """Return the steps that need some weights, and else when one would."""
+    """Return the steps that need some weights, or else the setting with which one would."""
     from tasks import engines
 
     paper = settings().paper
@@ -97,44 +97,44 @@ def _licence(weights: "Weights") -> str:
 def pull(
     names: Names = None,
     accept: Annotated[
-        bool, typer.Option("--accept", help="You accept the licences that are shown.")
+        bool, typer.Option("--accept", help="Accept the licences that are shown.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Fetch weights, going on where an earlier pull stopped, and check them.
+    """Download weights, resume what an earlier pull began, and check them.
 
-    A queue's name fetches all that it needs with your settings.
+    The name of a queue stands for all weights that it needs with your settings.
 
     Examples: photomend weights pull super-resolution --accept
 
     photomend weights pull RealESRGAN_x4plus
     """
-    from storage.weights.folder import ask
+    from storage.weights.folder import require_licences
 
     if not names:
         raise typer.BadParameter("name weights, or a queue; `photomend weights list` shows both")
     wanted = _chosen(names)
-    ask(wanted, settings().weights_root, accepted=accept)
-    told, failed = [], False
+    require_licences(wanted, settings().weights_root, accepted=accept)
+    rows, failed = [], False
     for weights in wanted:
         typer.echo(f"{weights.name}: {weights.purpose}; licence: {weights.licence}", err=json)
         files, error = _pull(weights, accept=accept, quiet=json)
         failed = failed or error is not None
-        told.append(_terms(weights) | {"files": files, "error": error})
+        rows.append(_terms(weights) | {"files": files, "error": error})
     if json:
-        as_json(told)
+        as_json(rows)
     if failed:
         raise typer.Exit(Exit.PROBLEM)
 
 
 def _chosen(names: Iterable[str]) -> "list[Weights]":
-    """Return the weights that are named, and those that a queue needs if it is named itself.
+    """Return the weights with these names, and those that the queues with these names need.
 
     Raises:
         WeightsUnknown: a name is neither.
 
     """
-    from storage.weights.folder import named
+    from storage.weights.folder import find
     from tasks.engines import needs
 
     found: dict[str, Weights] = {}
@@ -142,7 +142,7 @@ def _chosen(names: Iterable[str]) -> "list[Weights]":
         needed = needs(name, settings().paper) if name in QUEUES else [name]
         if not needed:
             typer.echo(f"{name} needs no weights with your settings", err=True)
-        for weights in (named(name, QUEUES) for name in needed):
+        for weights in (find(name, QUEUES) for name in needed):
             found[weights.name] = weights
     return list(found.values())
 
@@ -154,46 +154,46 @@ def _terms(weights: "Weights") -> dict[str, Any]:
 
 
 def _pull(weights: "Weights", *, accept: bool, quiet: bool) -> tuple[list[object], str | None]:
-    """Fetch the files of some weights; return what came of each, and what was in the way."""
+    """Download the files of some weights; return a row for each, and the error that ended it."""
     from storage.weights import hashes
     from storage.weights.folder import pull
 
     known, files = settings(), list[object]()
     folder = known.weights_root
     try:
-        with _progress() as tell:
+        with _progress_bars() as progress:
             for file, origin in pull(
                 weights, folder, accepted=accept, mirror=known.weights_mirror,
-                least_free_bytes=known.min_free_megabytes * 1_000_000, tell=tell,
+                min_free_bytes=known.min_free_megabytes * 1_000_000, progress=progress,
             ):  # fmt: skip
-                pin = hashes.read(folder).get(file.path)
-                files.append(_file(file, pin) | {"fetched_from": origin})
-                typer.echo(f"  {_arrival(file, origin)}", err=quiet)
+                recorded = hashes.read(folder).get(file.path)
+                files.append(_file(file, recorded) | {"downloaded_from": origin})
+                typer.echo(f"  {_result(file, origin)}", err=quiet)
     except PhotomendError as error:
         typer.echo(f"photomend: {printable(error)}", err=True)
         return files, str(error)
     return files, None
 
 
-def _file(file: "File", pin: "Pin | None") -> dict[str, Any]:
+def _file(file: "File", recorded: "RecordedHash | None") -> dict[str, Any]:
     return {
         "path": str(settings().weights_root / file.path), "published_hash": file.sha256 is not None,
-        "sha256": pin.sha256 if pin else file.sha256,
+        "sha256": recorded.sha256 if recorded else file.sha256,
     }  # fmt: skip
 
 
-def _arrival(file: "File", origin: str | None) -> str:
+def _result(file: "File", origin: str | None) -> str:
     if origin is None:
         return f"{file.path} was here and is right"
-    where = f"{file.path} was fetched from {urlsplit(origin).hostname}"
+    where = f"{file.path} was downloaded from {urlsplit(origin).hostname}"
     if file.sha256 is not None:
         return f"{where} and has the published hash"
-    return f"{where}; no hash of it is published, so this one is recorded and must stay"
+    return f"{where}; its hash is not published, so it is recorded and checked from now on"
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[File, int, int | None], None]]":
-    """Show on a terminal how far each file has come; elsewhere, nothing."""
+def _progress_bars() -> "Iterator[Callable[[File, int, int | None], None]]":
+    """Show a bar for each file on a terminal, and nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
@@ -202,65 +202,68 @@ def _progress() -> "Iterator[Callable[[File, int, int | None], None]]":
         bars.disable = not console.is_terminal
         tasks: dict[str, Any] = {}
 
-        def tell(file: "File", done: int, total: int | None) -> None:
+        def show(file: "File", done: int, total: int | None) -> None:
             if file.path not in tasks:
                 tasks[file.path] = bars.add_task(file.path, total=total)
             bars.update(tasks[file.path], completed=done, total=total)
 
-        yield tell
+        yield show
 
 
 @app.command()
 def verify(
     names: Names = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="You replaced a file on purpose: record it anew.")
+        bool,
+        typer.Option("--trust", help="Record the hashes of files that you replaced on purpose."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Read all files that are here, or those named, and compare their hashes.
+    """Read the files of all weights that are here, or of the given ones, and check their hashes.
 
-    A file whose hash is not published is recorded when it is first seen, and must stay the same.
+    A hash that is not published is recorded when the file is first seen, and must stay the same.
 
     Examples: photomend weights verify
 
     photomend weights verify InvSR
     """
     from storage.weights.catalogue import TABLE
-    from storage.weights.folder import State, look
+    from storage.weights.folder import State, state
     from storage.weights.folder import verify as check
 
     if trust and not names:
-        raise typer.BadParameter("--trust wants the names of what you replaced")
+        raise typer.BadParameter("--trust needs the names of the weights that you replaced")
     folder = settings().weights_root
-    here = (weights for weights in TABLE if look(weights, folder) is not State.MISSING)
-    wanted = _chosen(names) if names else [*here]
+    present = (weights for weights in TABLE if state(weights, folder) is not State.MISSING)
+    wanted = _chosen(names) if names else [*present]
     if not wanted and not names:
         raise Unknown(f"there are no weights in {folder}; `photomend weights list` names them")
-    told, failed = [], False
+    rows, failed = [], False
     for weights in wanted:
         files, error = list[object](), None
         try:
-            found = check(weights, folder, again=True, trust=trust)
+            found = check(weights, folder, reread=True, trust=trust)
             files = [_file(*pair) for pair in zip(weights.files, found, strict=True)]
         except PhotomendError as problem:
             error, failed = str(problem), True
-        told.append(_terms(weights) | {"files": files, "error": error})
+        rows.append(_terms(weights) | {"files": files, "error": error})
         if not json:
             typer.echo(f"{'✗' if error else '✓'} {weights.name}: {printable(error or 'is right')}")
     if json:
-        as_json(told)
+        as_json(rows)
     if failed:
         raise typer.Exit(Exit.PROBLEM)
 
 
 @app.command()
 def path(
-    name: Annotated[str | None, typer.Argument(help="Weights; the folder of all if none.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of weights; without it, their folder.")
+    ] = None,
 ) -> None:
-    """Print the folder for weights, or where some lie if they are right.
+    """Print the folder of all weights, or the path of some after checking them.
 
-    On a machine without a network, put the files there under the names that `list --json` gives.
+    On a machine without a network, put the files there under the paths that `list --json` shows.
 
     Examples: photomend weights path
 

@@ -1,23 +1,23 @@
-"""Weights of the paper engine: which there are, where they lie, how they are fetched."""
+"""The weights of the paper engine: which there are, where they are, how they are downloaded."""
 
 from storage.weights.folder import (
     State,
-    is_here,
-    look,
-    named,
+    description,
+    find,
+    is_present,
     path,
     pull,
-    told,
+    state,
     verify,
 )
 
 __all__ = [
     "State",
-    "is_here",
-    "look",
-    "named",
+    "description",
+    "find",
+    "is_present",
     "path",
     "pull",
-    "told",
+    "state",
     "verify",
 ]

@@ -1,16 +1,16 @@
-"""Every checkpoint that the paper engine can use: its files, where they are, sizes, hashes, licence.
+"""All weights of the paper engine: their files, addresses, sizes, hashes and licences.
 
-Where no size or hash is published it is None: then the hash is recorded when the file is first seen.
+A size or hash that is not published is None. Such a hash is recorded when the file is first seen.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 MB = 1_000_000
-SLACK = 1.5
-"""A file whose size is known only roughly may be so many times as large, and no larger."""
+MAX_SIZE_FACTOR = 1.5
+"""Largest accepted size of a file, relative to `about_bytes`."""
 TEXT_BYTES = 10 * MB
-"""Of a file with settings or tokens, at most: their sizes are not published."""
+"""Assumed size of a file of settings or tokens; none is published."""
 
 
 @dataclass(frozen=True)
@@ -18,45 +18,45 @@ class File:
     """One file of some weights."""
 
     path: str
-    """Below the weights folder, with slashes."""
+    """Path below the weights folder, with slashes."""
     origins: tuple[str, ...]
-    """Addresses, the best one first."""
+    """Addresses, the preferred one first."""
     bytes: int | None = None
     sha256: str | None = None
     about_bytes: int = 0
-    """Its size as its source rounds it or as its parameters make it, if `bytes` is None."""
+    """Approximate size, from its web page or its number of parameters, if `bytes` is None."""
 
     @property
     def likely_bytes(self) -> int:
-        """Its size, rounded if that is all that is known."""
+        """The exact size, or the approximate one if that is unknown."""
         return self.about_bytes if self.bytes is None else self.bytes
 
     @property
-    def most_bytes(self) -> int:
-        """No file of more bytes can be this one."""
-        return int(self.about_bytes * SLACK) if self.bytes is None else self.bytes
+    def max_bytes(self) -> int:
+        """The largest size that is accepted."""
+        return int(self.about_bytes * MAX_SIZE_FACTOR) if self.bytes is None else self.bytes
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What one network needs, and on which terms."""
+    """The files of one network, and the terms of their use."""
 
     name: str
     purpose: str
     files: tuple[File, ...]
     licence: str
     commercial: bool
-    """False where the licence forbids commercial use, limits it, or where none is stated."""
+    """False if the licence forbids or limits commercial use, or if there is none."""
 
     @property
     def place(self) -> str:
-        """Its file, or the folder of its files, below the weights folder."""
+        """Name of its file, or of the folder of its files, in the weights folder."""
         only = self.files[0].path
         return only.partition("/")[0] if "/" in only else only
 
     @property
     def likely_bytes(self) -> int:
-        """All its files together, rounded where that is all that is known."""
+        """The size of all files, approximate where the exact one is unknown."""
         return sum(file.likely_bytes for file in self.files)
 
 
@@ -69,7 +69,7 @@ OPENCV_ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models/{}"
 def _folder(
     name: str, repository: str, large: Iterable[tuple[str, int]], small: Iterable[str]
 ) -> tuple[File, ...]:
-    """Return the files of a repository; `large` ones with their rounded sizes in bytes."""
+    """Return the files of a repository; `large` has names and approximate sizes in bytes."""
     return tuple(
         File(f"{name}/{path}", (HUB.format(repository, path),), about_bytes=size)
         for path, size in (*large, *((path, TEXT_BYTES) for path in small))
@@ -77,7 +77,7 @@ def _folder(
 
 
 def _shards(count: int, total_bytes: int) -> list[tuple[str, int]]:
-    """Return the files of a network in `count` parts that are about as large as each other."""
+    """Return the files of a network that is stored in `count` parts of about equal size."""
     names = (f"model-{n:05}-of-{count:05}.safetensors" for n in range(1, count + 1))
     return [(name, total_bytes // count) for name in names]
 
@@ -113,7 +113,7 @@ TABLE = (
         _APACHE, True,
     ),
     Weights(
-        "sd-turbo", "diffusion network that InvSR steers: UNet and VAE, fp16",
+        "sd-turbo", "diffusion network of InvSR: UNet and VAE, fp16",
         _folder(
             "sd-turbo", "stabilityai/sd-turbo",
             [
@@ -125,7 +125,7 @@ TABLE = (
         _STABILITY, False,
     ),
     Weights(
-        "sd-turbo-text", "text encoder of sd-turbo, fp16, for the one prompt of InvSR",
+        "sd-turbo-text", "text encoder of sd-turbo, fp16, for the prompt of InvSR",
         _folder(
             "sd-turbo-text", "stabilityai/sd-turbo",
             [("text_encoder/model.fp16.safetensors", 681 * MB)],
@@ -170,7 +170,7 @@ TABLE = (
         _BSD, True,
     ),
     Weights(
-        "YOSO-coco", "to begin `photomend train reflection-detector --yoso` with",
+        "YOSO-coco", "initial weights of `photomend train reflection-detector --yoso`",
         (
             File(
                 "yoso_res50_coco.pth",
@@ -181,7 +181,7 @@ TABLE = (
         _MIT, True,
     ),
     Weights(
-        "big-lama", "fills what a strong reflection hides",
+        "big-lama", "fills the areas that strong reflections hide",
         (
             File(
                 "big-lama.pt",
@@ -204,7 +204,7 @@ TABLE = (
         "none stated; ask the authors (Zhu et al., CVPR 2024)", False,
     ),
     Weights(
-        "NAFNet-REDS-width64", "takes away motion blur, of compressed photos too",
+        "NAFNet-REDS-width64", "removes motion blur, also from compressed photos",
         _nafnet(
             "NAFNet-REDS-width64", 271_756_689,
             "175fe8b3cdf3abedfbc87769779c3d9f491e05bb2e73ea9d627883f90a4b2df3",
@@ -212,7 +212,7 @@ TABLE = (
         _MIT, True,
     ),
     Weights(
-        "NAFNet-GoPro-width64", "takes away motion blur, as in the paper's tables; used if the one above is not here",
+        "NAFNet-GoPro-width64", "removes motion blur, as in the paper's tables; used if the one above is missing",
         _nafnet(
             "NAFNet-GoPro-width64", 271_778_961,
             "329d3ab4077b8d6b7ff61de376e483714667960bf85be027bf4335cda701196f",
@@ -220,7 +220,7 @@ TABLE = (
         _MIT, True,
     ),
     Weights(
-        "NAFNet-GoPro-width32", "takes away motion blur, smaller; used if both above are not here",
+        "NAFNet-GoPro-width32", "removes motion blur, smaller; used if both above are missing",
         _nafnet(
             "NAFNet-GoPro-width32", 68_671_121,
             "19394e6155d12ef6371d1d57496f87f0ec88f92bdffa27c0792690722d5d1a5c",
@@ -239,7 +239,7 @@ TABLE = (
         _S_LAB, False,
     ),
     Weights(
-        "GFPGANv1.4", "restores faces, for commercial use, too",
+        "GFPGANv1.4", "restores faces, also for commercial use",
         (
             File(
                 "GFPGANv1.4.pth",
@@ -250,7 +250,7 @@ TABLE = (
         _APACHE, True,
     ),
     Weights(
-        "YuNet", "finds faces",
+        "YuNet", "detects faces",
         (
             File(
                 "face_detection_yunet_2023mar.onnx",

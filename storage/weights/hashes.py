@@ -1,8 +1,8 @@
-"""Whether the files in the weights folder are the right ones.
+"""Check whether the files in the weights folder are the expected ones.
 
-A file whose hash is published must have it. One whose hash is not is recorded when it is first seen,
-in a small file beside it, and must stay the same from then on. What was checked is not read again
-until it changes, since some files take half a minute.
+A file whose hash is published must have it. The hash of any other file is recorded when the file is
+first seen, in a small file beside it, and must stay the same. A checked file is not read again until
+it changes, since reading some files takes half a minute.
 """
 
 import errno
@@ -11,166 +11,182 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 
 from storage import atomic_files, fingerprints
 from storage.errors import WeightsWrong
 from storage.weights.catalogue import File
 
-PINS = "pins.json"
-"""In the weights folder: the hash of each file, since when, and the file that was checked."""
-HERE = "found in the folder"
-"""Where a file came from that its owner put there."""
+RECORD = "hashes.json"
+"""Name of the file of recorded hashes, in the weights folder."""
+ADDED_BY_HAND = "found in the folder"
+"""Origin of a file that was not downloaded."""
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
-class Pin:
-    """What is recorded of one file."""
+class RecordedHash:
+    """What is recorded of a file that was checked."""
 
     sha256: str
-    seen: str
-    """The file's fingerprint when it was checked."""
+    fingerprint: str
+    """Fingerprint of the file when it was checked."""
     origin: str
-    since: str
-    """Date and time, UTC."""
+    recorded: str
+    """Date and time of the record, UTC."""
 
 
-def read(folder: Path) -> dict[str, Pin]:
-    """Return what is recorded, by the path below the folder.
+def read(folder: Path) -> dict[str, RecordedHash]:
+    """Return the recorded hashes, by path below the folder.
 
     Raises:
         WeightsWrong: the record is damaged.
 
     """
-    path = folder / PINS
+    path = folder / RECORD
     try:
-        recorded = json.loads(path.read_text())
-        return {name: Pin(**pin) for name, pin in recorded["files"].items()}
+        files = json.loads(path.read_text())["files"]
+        return {name: RecordedHash(**recorded) for name, recorded in files.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsWrong(
-            f"{path}, which records hashes, cannot be understood ({error}); remove it, "
+            f"{path}, the record of hashes, cannot be read ({error}); remove it, "
             "then `photomend weights verify` records the files that are there"
         ) from error
 
 
-def check(folder: Path, file: File, *, again: bool = False, trust: bool = False) -> Pin:
-    """Return the pin of a file that is right; if it has none yet, record it.
+def check(folder: Path, file: File, *, reread: bool = False, trust: bool = False) -> RecordedHash:
+    """Check a file and return its recorded hash; record it if there is none.
 
-    `again` reads it though it has not changed since it was checked; `trust` records what is there
-    in place of an earlier record, but never in place of a published hash.
+    `reread` reads the file even if it has not changed since it was checked. `trust` replaces the
+    recorded hash by that of the file, but never a published hash.
 
     Raises:
-        WeightsWrong: it is another file, a damaged one, or cannot be recorded.
-        FileNotFoundError: it is not there.
+        WeightsWrong: it is damaged or another file, or its hash cannot be recorded.
+        FileNotFoundError: it does not exist.
 
     """
     path = folder / file.path
     with path.open("rb") as opened:
-        found = os.fstat(opened.fileno())
-        seen = fingerprints.of(found)
-        pin = read(folder).get(file.path)
-        expected = file.sha256 or (pin.sha256 if pin and not trust else None)
-        if pin and not again and not trust and (pin.seen, pin.sha256) == (seen, expected):
-            return pin
-        if file.bytes not in (None, found.st_size):
-            raise WeightsWrong(
-                f"{path} has {found.st_size:,} bytes and not {file.bytes:,}: "
-                "it is incomplete, or another file"
-            )
-        if wrong := unlike(path, file):
-            raise WeightsWrong(f"{path} {wrong}")
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-    if expected is not None and sha256 != expected:
-        raise WeightsWrong(_other(path, sha256, expected, None if file.sha256 else pin))
-    made = Pin(sha256, seen, pin.origin if pin else HERE, pin.since if pin else _now())
-    if trust and pin and pin.sha256 != sha256:
-        made = Pin(sha256, seen, HERE, _now())
-    _record(folder, file, made, needed=expected is None)
+        fingerprint = fingerprints.of(os.fstat(opened.fileno()))
+        recorded = read(folder).get(file.path)
+        expected = file.sha256 or (recorded.sha256 if recorded and not trust else None)
+        if recorded and not (reread or trust) and _matches(recorded, file, fingerprint):
+            return recorded
+        try:
+            sha256 = compute(opened, file, expected)
+        except WeightsWrong as error:
+            raise WeightsWrong(f"{path} {error}: {_advice(file, recorded)}") from error
+    if recorded and recorded.sha256 == sha256:
+        made = RecordedHash(sha256, fingerprint, recorded.origin, recorded.recorded)
+    else:
+        made = RecordedHash(sha256, fingerprint, ADDED_BY_HAND, _now())
+    _record(folder, file, made, required=expected is None)
     return made
 
 
-def stands(folder: Path, file: File, pin: Pin | None) -> bool:
-    """Say whether a file has not changed since it was found right, by a look at its size and times.
+def is_unchanged(folder: Path, file: File, recorded: RecordedHash | None) -> bool:
+    """Return True if a file has the fingerprint that it had when it was checked.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: it does not exist.
 
     """
-    expected = file.sha256 or (pin and pin.sha256)
-    seen = fingerprints.of((folder / file.path).stat())
-    return pin is not None and (pin.seen, pin.sha256) == (seen, expected)
+    fingerprint = fingerprints.of((folder / file.path).stat())
+    return recorded is not None and _matches(recorded, file, fingerprint)
 
 
-def arrived(folder: Path, file: File, part: Path, sha256: str, origin: str) -> None:
-    """Record a file that was fetched and is right, before it gets its name.
+def _matches(recorded: RecordedHash, file: File, fingerprint: str) -> bool:
+    return recorded.fingerprint == fingerprint and file.sha256 in (None, recorded.sha256)
+
+
+def record_download(folder: Path, file: File, part: Path, sha256: str, origin: str) -> None:
+    """Record the hash of a downloaded file before it is renamed.
 
     Raises:
         WeightsWrong: it cannot be recorded.
 
     """
-    pin = Pin(sha256, fingerprints.of(part.stat()), origin, _now())
-    _record(folder, file, pin, needed=file.sha256 is None)
+    made = RecordedHash(sha256, fingerprints.of(part.stat()), origin, _now())
+    _record(folder, file, made, required=file.sha256 is None)
 
 
-def unlike(path: Path, file: File) -> str | None:
-    """Say why the contents cannot be of the kind that the file's name tells, None if they can.
+def compute(opened: BufferedReader, file: File, expected: str | None) -> str:
+    """Return the SHA-256 of the contents of a file.
 
-    Not a proof: it keeps error pages and cut files from being recorded as first seen.
+    Raises:
+        WeightsWrong: its size, kind or hash is not the expected one; the message is a predicate.
+
     """
-    size = path.stat().st_size
-    with path.open("rb") as opened:
-        head = opened.read(16)
-    if not head:
-        return "is empty"
-    match Path(file.path).suffix:
+    size = os.fstat(opened.fileno()).st_size
+    if file.bytes not in (None, size):
+        raise WeightsWrong(f"has {size:,} bytes and not {file.bytes:,}")
+    if not size:
+        raise WeightsWrong("is empty")
+    right, kind = _kind(opened, size, Path(file.path).suffix)
+    if not right:
+        raise WeightsWrong(f"is not {kind}")
+    opened.seek(0)
+    sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    if expected not in (None, sha256):
+        raise WeightsWrong(f"has the SHA-256 {sha256} and not {expected}")
+    return sha256
+
+
+def _kind(opened: BufferedReader, size: int, suffix: str) -> tuple[bool, str]:
+    """Return whether the contents can be of the kind of the suffix, and that kind.
+
+    This is no proof. It keeps error pages and truncated files from being recorded.
+    """
+    head = opened.read(16)
+    match suffix:
         case ".safetensors":
-            header = int.from_bytes(head[:8], "little")
-            if head[8:9] != b"{" or size < header + 8:
-                return "is no safetensors file, or an incomplete one"
+            complete = size >= int.from_bytes(head[:8], "little") + 8
+            return head[8:9] == b"{" and complete, "a complete safetensors file"
         case ".pth" | ".pt":
-            if not head.startswith((b"PK\x03\x04", b"\x80")):
-                return "is no file that torch writes"
-        case ".onnx":
-            if head[:1] != b"\x08":  # the first field, ir_version, of the message ModelProto
-                return "is no ONNX file"
+            return head.startswith((b"PK\x03\x04", b"\x80")), "a PyTorch file"
+        case ".onnx":  # The first field of the message ModelProto is ir_version.
+            return head[:1] == b"\x08", "an ONNX file"
         case ".json":
-            try:
-                json.loads(path.read_bytes())
-            except ValueError:
-                return "is no JSON file"
+            return _is_json(head + opened.read()), "a JSON file"
         case _:
-            if b"\0" in head or head.lstrip().lower().startswith((b"<!doctype", b"<html")):
-                return "is no plain text"
-    return None
+            page = head.lstrip().lower().startswith((b"<!doctype", b"<html"))
+            return b"\0" not in head and not page, "plain text"
 
 
-def _other(path: Path, sha256: str, expected: str, pin: Pin | None) -> str:
-    sentence = f"{path} has the SHA-256 {sha256} and not {expected}"
-    if pin is None:
-        return f"{sentence}: it is damaged, or another file; fetch it again, or remove it"
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _advice(file: File, recorded: RecordedHash | None) -> str:
+    if file.sha256 or recorded is None:
+        return "it is damaged, incomplete or another file; pull it again, or remove it"
     return (
-        f"{sentence}, which was recorded {pin.since} ({pin.origin}): it was changed since. "
+        f"it was changed since its hash was recorded {recorded.recorded} ({recorded.origin}). "
         "If you replaced it on purpose: photomend weights verify --trust NAME"
     )
 
 
-def _record(folder: Path, file: File, pin: Pin, *, needed: bool) -> None:
-    """Write a pin; where nothing can be written, one that is not needed is left out."""
+def _record(folder: Path, file: File, made: RecordedHash, *, required: bool) -> None:
+    """Write a recorded hash; in a read-only folder, skip one that is not required."""
     try:
-        with atomic_files.locked(folder / f".{PINS}.lock"):
-            pins = read(folder) | {file.path: pin}
-            whole = {"files": {name: asdict(pins[name]) for name in sorted(pins)}}
-            atomic_files.write(folder / PINS, json.dumps(whole, indent=1).encode())
+        with atomic_files.locked(folder / f".{RECORD}.lock"):
+            files = read(folder) | {file.path: made}
+            content = {"files": {name: asdict(files[name]) for name in sorted(files)}}
+            atomic_files.write(folder / RECORD, json.dumps(content, indent=1).encode())
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise
-        if needed:
+        if required:
             raise WeightsWrong(
                 f"the hash of {folder / file.path} is not published and cannot be recorded "
-                f"({error.strerror}); who may write there runs: photomend weights verify"
+                f"({error.strerror}); a user who may write there runs: photomend weights verify"
             ) from error
 
 

@@ -1,105 +1,105 @@
-"""The file that arrives: `.part` beside its target, locked, with a note of which version it is."""
+"""The `.part` file of a download: locked, and with a note beside it of the ETag that it came with."""
 
 import errno
-import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-from storage.atomic_files import locked, sync
+from storage import atomic_files
 from storage.errors import NoRoom, WeightsBusy
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def part_of(target: Path) -> Path:
-    """Return where a file lies while it arrives."""
+def part_path(target: Path) -> Path:
+    """Return where a file is while it is downloaded."""
     return target.with_name(target.name + ".part")
 
 
-class Part:
-    """What has arrived of one file."""
+def require_space(folder: Path, name: str, needed_bytes: int, min_free_bytes: int) -> None:
+    """Raise NoRoom if less than `min_free_bytes` would be free afterwards."""
+    free = shutil.disk_usage(folder).free
+    if free - needed_bytes < min_free_bytes:
+        raise NoRoom(
+            f"{folder} has {free:,} bytes free; {name} needs {needed_bytes:,} more, "
+            f"and {min_free_bytes:,} must stay free"
+        )
 
-    def __init__(self, path: Path, opened: FileIO) -> None:
+
+class Part:
+    """The beginning of a file that is downloaded."""
+
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
-        self._opened = opened
-        self._note = path.with_name(path.name + ".from")
-        self.pieces = 1 if self.size else 0
-        """Of how many answers it consists."""
+        self._file = file
+        self._note = path.with_name(path.name + ".etag")
 
     @classmethod
     @contextmanager
-    def held(cls, path: Path) -> Iterator["Part"]:
-        """Open and lock it; the kernel lets the lock go however this process ends."""
-        with locked(path, wait=False) as opened:
-            # It may also have been finished, and renamed, before we had the lock.
-            if opened is None or not _is_at(opened, path):
-                raise WeightsBusy(f"another process fetches {path.name.removesuffix('.part')}")
-            part = cls(path, opened)
+    def locked(cls, target: Path) -> Iterator["Part"]:
+        """Open and lock the part of a file; at the end, remove it if it is empty.
+
+        Raises:
+            WeightsBusy: another process holds the lock, or has just renamed the part.
+
+        """
+        path = part_path(target)
+        with atomic_files.locked(path, wait=False) as file:
+            if file is None or not _is_at(file, path):
+                raise WeightsBusy(f"another process is downloading {target.name}")
+            part = cls(path, file)
             try:
                 yield part
             finally:
                 if not part.size:
-                    part.discard()
+                    path.unlink(missing_ok=True)
+                if not path.exists():
+                    part.note(None)
 
     @property
     def size(self) -> int:
         """Its bytes so far."""
-        return os.fstat(self._opened.fileno()).st_size
+        return os.fstat(self._file.fileno()).st_size
 
-    def version(self, url: str) -> str | None:
-        """Return the ETag under which this address gave what is there, None if it did not."""
-        with suppress(FileNotFoundError, ValueError, AttributeError):
-            noted = json.loads(self._note.read_text())
-            if noted.get("url") == url and isinstance(noted.get("etag"), str):
-                return str(noted["etag"])
-        return None
+    @property
+    def etag(self) -> str | None:
+        """The ETag that the bytes came with, None if there was none."""
+        return self._note.read_text(errors="replace") if self._note.is_file() else None
 
-    def begin(self, url: str, etag: str | None) -> None:
-        """Note from where the next bytes come."""
-        self._note.write_text(json.dumps({"url": url, "etag": etag}))
-        self.pieces += 1
+    def note(self, etag: str | None) -> None:
+        """Write the ETag that the next bytes come with."""
+        self._note.write_text(etag) if etag else self._note.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget all that has arrived."""
-        self._opened.truncate(0)
-        self._note.unlink(missing_ok=True)
-        self.pieces = 0
+        """Remove all bytes."""
+        self._file.truncate(0)
+        self.note(None)
 
-    def write(self, block: bytes) -> None:
-        """Append.
+    def append(self, block: bytes) -> None:
+        """Append bytes.
 
         Raises:
             NoRoom: the disk is full.
 
         """
-        left = memoryview(block)
+        rest = memoryview(block)
         try:
-            while left:
-                left = left[self._opened.write(left) :]
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             if error.errno not in _FULL:
                 raise
             raise NoRoom(
                 f"the disk is full at {self.path.parent}; {self.size:,} bytes of "
-                f"{self.path.name.removesuffix('.part')} are kept: make room and pull again"
+                f"{self.path.stem} are kept: free some space and pull again"
             ) from error
 
-    def sync(self) -> None:
-        """Write it from memory to the disk and remove its note."""
-        sync(self.path)
-        self._note.unlink(missing_ok=True)
 
-    def discard(self) -> None:
-        """Remove it and its note."""
-        self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-
-
-def _is_at(opened: FileIO, path: Path) -> bool:
+def _is_at(file: FileIO, path: Path) -> bool:
     try:
-        return os.fstat(opened.fileno()).st_ino == path.stat().st_ino
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False

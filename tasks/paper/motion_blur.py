@@ -26,9 +26,11 @@ def motion_blur(known: PaperSettings, *, faces: bool) -> MotionBlur:
     name = deblurring()
     deblur = nafnet.load(weights.path(name), device)
     if not (faces and known.faces):
-        return MotionBlur(deblur, nets=weights.told(name))
+        return MotionBlur(deblur, nets=weights.description(name))
     mend_faces = _mend_faces(known, device)
-    return MotionBlur(deblur, mend_faces, weights.told(name), weights.told(known.face_net))
+    return MotionBlur(
+        deblur, mend_faces, weights.description(name), weights.description(known.face_net)
+    )
 
 
 def _mend_faces(known: PaperSettings, device: torch.device) -> MendFaces:

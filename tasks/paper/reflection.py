@@ -35,7 +35,7 @@ def reflection(known: PaperSettings) -> Reflection:
     return Reflection(
         _strong(known, device),
         inpainting.load(weights.path("big-lama"), device),
-        _against_weak(device) if weights.is_here("RRW") else None,
+        _against_weak(device) if weights.is_present("RRW") else None,
         strength,
         tuple(file.name for file in files),
     )
@@ -43,7 +43,7 @@ def reflection(known: PaperSettings) -> Reflection:
 
 def _strong(known: PaperSettings, device: torch.device) -> Callable[[Image], Plane]:
     spared = [find_text]
-    if weights.is_here("YuNet"):
+    if weights.is_present("YuNet"):
         spared.append(partial(reflections.on_faces, FindFaces(weights.path("YuNet"))))
     detector, segmenter = known.reflection_detector, known.reflection_segmenter
     return reflections.FindReflections(

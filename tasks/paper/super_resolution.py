@@ -95,7 +95,7 @@ def super_resolution(known: PaperSettings, clean: Restorer) -> Enlargement:
         return np.clip(by_wavelets(made, image), 0, 1)
 
     scale = NETS_SCALE if known.faithful else known.enlarge
-    nets = ", ".join(map(weights.told, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
+    nets = ", ".join(map(weights.description, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
     return Enlargement(
         enlarge, find_polygons, text_net, text_gate.faithful, clean, scale, nets, known.faithful
     )

@@ -87,7 +87,7 @@ def without_hash(file):
 
 
 def file_of(name):
-    return weights.named(name).files[0].path
+    return weights.find(name).files[0].path
 
 
 def put_nafnet(folder, name):

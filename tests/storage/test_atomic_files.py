@@ -135,7 +135,7 @@ def _write_marker(folder: Path) -> Path:
 def _record_hash(folder: Path) -> Path:
     (folder / "net.txt").write_text("weights")
     hashes.check(folder, File("net.txt", (), about_bytes=7))
-    return folder / hashes.PINS
+    return folder / hashes.RECORD
 
 
 def _write_process_file(folder: Path) -> Path:

@@ -72,7 +72,7 @@ def test_what_the_steps_need_and_what_weights_are_needed_by_is_one_rule(use, kno
     use("paper")
     for step in QUEUES:
         for name in needs(step, known):
-            weights.named(name)
+            weights.find(name)
     for each in TABLE:
         here = [s for s in known.steps if each.name.lower() in map(str.lower, needs(s, known))]
         assert needed_by(each.name, known) == here

@@ -20,7 +20,17 @@ from storage.weights.catalogue import TABLE
 
 PHOTOMEND = Path(sys.executable).with_name("photomend")
 YOSO = b"PK\x03\x04" + bytes(range(256)) * 2000
-HEAVY = {"torch", "numpy", "cv2", "onnxruntime", "safetensors", "celery", "PIL", "pydantic"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "cv2",
+    "onnxruntime",
+    "safetensors",
+    "celery",
+    "PIL",
+    "pydantic",
+    "requests",
+}
 
 
 @pytest.fixture
@@ -140,7 +150,7 @@ def test_a_queue_that_needs_nothing_says_so(run):
 def test_weights_are_pulled_and_found(run, folder):
     said = run("pull", "yoso-coco").stdout
     assert "licence: MIT" in said
-    assert "yoso_res50_coco.pth was fetched from 127.0.0.1; no hash of it is published" in said
+    assert "yoso_res50_coco.pth was downloaded from 127.0.0.1; its hash is not published" in said
     assert (folder / "yoso_res50_coco.pth").read_bytes() == YOSO
     assert "was here and is right" in run("pull", "YOSO-coco").stdout
     assert run("path", "YOSO-coco").stdout == f"{folder}/yoso_res50_coco.pth\n"
@@ -153,7 +163,7 @@ def test_a_script_reads_what_was_pulled(run, folder, file_server):
     assert told["licence"] == "MIT"
     [file] = told["files"]
     assert file["path"] == str(folder / "yoso_res50_coco.pth")
-    assert file["fetched_from"] == f"{file_server.url}/yoso_res50_coco.pth"
+    assert file["downloaded_from"] == f"{file_server.url}/yoso_res50_coco.pth"
     assert file["published_hash"] is False
     [told] = json.loads(run("verify", "--json").stdout)
     assert told["files"][0]["sha256"] == file["sha256"]
@@ -183,7 +193,7 @@ def test_a_name_that_is_none_gets_a_hint(run):
 def test_wrong_bytes_are_one_sentence_and_nothing_is_kept(run, folder, file_server):
     file_server.files["/face_detection_yunet_2023mar.onnx"] = bytes(232_589)
     said = run("pull", "YuNet", code=1).stderr
-    assert "is no ONNX file" in said
+    assert "is not an ONNX file" in said
     file_server.files["/face_detection_yunet_2023mar.onnx"] = b"\x08" + bytes(232_588)
     said = run("pull", "YuNet", code=1).stderr
     assert said.count("\n") == 1
@@ -201,14 +211,14 @@ def test_one_that_fails_does_not_stop_the_others(run, folder):
 
 def test_without_a_network_it_is_one_sentence(run, folder):
     away = run("pull", "YOSO-coco", code=1, PHOTOMEND_WEIGHTS_MIRROR="http://127.0.0.1:1")
-    assert "127.0.0.1 cannot be reached (connection refused)" in away.stderr
+    assert "127.0.0.1 does not answer (connection refused)" in away.stderr
     assert f"put it into {folder} by hand" in away.stderr
     assert away.stderr.count("\n") == 1
 
 
 def test_a_full_disk_is_one_sentence(run, file_server):
     said = run("pull", "YOSO-coco", code=1, PHOTOMEND_MIN_FREE_MEGABYTES=str(10**9)).stderr
-    assert "shall stay free" in said
+    assert "must stay free" in said
     assert said.count("\n") == 1
     assert file_server.asked == []
 
@@ -277,7 +287,7 @@ def test_a_file_that_was_changed_is_refused_until_its_owner_says_so(run, folder)
     told = json.loads(run("verify", "--json", code=1).stdout)
     assert "it was changed since" in told[0]["error"]
     assert "✗ YOSO-coco" in run("verify", code=1).stdout
-    assert "--trust wants" in run("verify", "--trust", code=2).stderr
+    assert "--trust needs the names" in run("verify", "--trust", code=2).stderr
     run("verify", "--trust", "YOSO-coco")
     run("path", "YOSO-coco")
 

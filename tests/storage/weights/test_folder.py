@@ -32,13 +32,13 @@ from storage.errors import (
 from storage.settings import settings
 from storage.weights import hashes
 from storage.weights.catalogue import TABLE, File, Weights
-from storage.weights.download import Patience
+from storage.weights.download import NetworkLimits
 
 CONTENT = b"PK\x03\x04" + random.Random(7).randbytes(400_000)
 OTHER = b"PK\x03\x04" + random.Random(8).randbytes(400_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HALF = 200_000
-FAST = Patience(stall_seconds=20, attempts=3, pause_seconds=0.01)
+FAST = NetworkLimits(stall_seconds=20, attempts=3, pause_seconds=0.01)
 HASTY = replace(FAST, stall_seconds=1.0)
 """For servers that are silent; others may be slow on a busy machine."""
 
@@ -63,12 +63,12 @@ def unknown(net):
     return partial(net, bytes=None, sha256=None, about_bytes=len(CONTENT))
 
 
-def pull(wanted: Weights, folder: Path, patience: Patience = FAST, **options):
-    return list(weights.pull(wanted, folder, patience=patience, **options))
+def pull(wanted: Weights, folder: Path, limits: NetworkLimits = FAST, **options):
+    return list(weights.pull(wanted, folder, limits=limits, **options))
 
 
 def leftovers(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {"pins.json", ".pins.json.lock"}
+    return {path.name for path in folder.iterdir()} - {"hashes.json", ".hashes.json.lock"}
 
 
 # Ways in which a server answers.
@@ -95,6 +95,16 @@ def ignores_ranges_and_breaks_off(answer):
 def gives_another_range(answer):
     answer.head(206, {"Content-Range": f"bytes 7-{len(answer.content) - 1}/{len(answer.content)}"})
     answer.wfile.write(answer.content[7:])
+
+
+def compresses(answer):
+    answer.head(200, {"Content-Length": len(answer.content), "Content-Encoding": "gzip"})
+    answer.wfile.write(answer.content)
+
+
+def gives_a_range_of_absurd_length(answer):
+    span = f"bytes {HALF}-{HALF + 9}/{'9' * 5000}"
+    answer.head(206, {"Content-Range": span, "ETag": answer.etag})
 
 
 def promises_more(answer):
@@ -163,7 +173,9 @@ def redirects(to):
 
 def test_a_file_is_fetched_checked_and_named(net, tmp_path, file_server, synced):
     heard = []
-    [(file, origin)] = pull(net(), tmp_path / "deep/weights", tell=lambda *all: heard.append(all))
+    [(file, origin)] = pull(
+        net(), tmp_path / "deep/weights", progress=lambda *all: heard.append(all)
+    )
     assert (tmp_path / "deep/weights/net.pth").read_bytes() == CONTENT
     assert origin == f"{file_server.url}/net.pth"
     assert heard[-1] == (file, len(CONTENT), len(CONTENT))
@@ -208,6 +220,21 @@ def test_a_version_that_changed_meanwhile_is_not_joined(unknown, tmp_path, file_
     assert (tmp_path / "net.pth").read_bytes() == OTHER
 
 
+@pytest.mark.parametrize("etag", [{}, {"ETag": '"another"'}])
+def test_a_range_of_unknown_hash_is_joined_only_under_the_same_etag(
+    unknown, tmp_path, file_server, etag
+):
+    def ignores_if_range(answer):
+        span = f"bytes {HALF}-{len(OTHER) - 1}/{len(OTHER)}"
+        answer.head(206, {"Content-Range": span, "Content-Length": HALF + 4} | etag)
+        answer.wfile.write(OTHER[HALF:])
+
+    file_server.ways = [breaks_off, ignores_if_range]
+    pull(unknown(), tmp_path)
+    assert (tmp_path / "net.pth").read_bytes() == CONTENT
+    assert [span for _, span in file_server.asked] == [None, f"bytes={HALF}-", None]
+
+
 def test_joined_pieces_with_a_wrong_hash_are_fetched_once_more_from_the_start(
     net, tmp_path, file_server
 ):
@@ -217,7 +244,9 @@ def test_joined_pieces_with_a_wrong_hash_are_fetched_once_more_from_the_start(
     assert file_server.asked == [("/net.pth", f"bytes={HALF}-"), ("/net.pth", None)]
 
 
-@pytest.mark.parametrize("way", [ignores_ranges, gives_another_range])
+@pytest.mark.parametrize(
+    "way", [ignores_ranges, gives_another_range, gives_a_range_of_absurd_length]
+)
 def test_a_server_that_gives_another_range_than_asked_for_harms_nothing(
     net, tmp_path, file_server, way
 ):
@@ -259,12 +288,13 @@ def test_a_part_that_is_longer_than_the_file_is_thrown_away(net, tmp_path, file_
         (says(403), "answers 403"),
         (promises_less, "bytes and not 400,004"),
         (promises_more, "bytes and not 400,004"),
-        (gives_other_bytes, f"gave a file with the SHA-256 {hashlib.sha256(OTHER).hexdigest()}"),
+        (gives_other_bytes, f"sent a file that has the SHA-256 {hashlib.sha256(OTHER).hexdigest()}"),
         (never_ends, "sends more than 400,004 bytes"),
         (shows_a_login, "login"),
-        (redirects("ftp://example.invalid/net.pth"), "sends us to example.invalid by ftp"),
-        (redirects("file:///etc/passwd"), "answers 302 and leads nowhere"),
-        (lambda answer: answer.head(302, {"Content-Length": 0}), "302 and leads nowhere"),
+        (compresses, "compresses the file"),
+        (redirects("ftp://example.invalid/net.pth"), "redirects to example.invalid by ftp"),
+        (redirects("file:///etc/passwd"), "by file, which is not safe"),
+        (lambda answer: answer.head(302, {"Content-Length": 0}), "answers 302 Found"),
         (lambda answer: answer.head(204, {}), "answers 204"),
     ],
 )  # fmt: skip
@@ -329,7 +359,7 @@ def test_pauses_grow(net, tmp_path, file_server, monkeypatch):
     pauses = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     file_server.ways = [says(500)] * 3
-    list(weights.pull(net(), tmp_path, patience=Patience(pause_seconds=1)))
+    list(weights.pull(net(), tmp_path, limits=NetworkLimits(pause_seconds=1)))
     assert pauses == [1, 2, 4]
 
 
@@ -343,7 +373,7 @@ def test_redirects_are_followed_with_the_range(net, tmp_path, file_server):
 
 def test_redirects_in_a_circle_end(net, tmp_path, file_server):
     file_server.ways = [redirects("/net.pth")] * 50
-    with pytest.raises(WeightsWrong, match="leads nowhere"):
+    with pytest.raises(WeightsWrong, match="redirects more than 10 times"):
         pull(net(), tmp_path)
     assert len(file_server.asked) < 30
 
@@ -352,8 +382,8 @@ def test_without_a_network_it_is_one_sentence_and_nothing_is_left(net, tmp_path)
     away = net(origins=("http://127.0.0.1:1/net.pth", "https://nowhere.invalid/net.pth"))
     with pytest.raises(WeightsUnreachable) as raised:
         pull(away, tmp_path)
-    assert "127.0.0.1 cannot be reached (connection refused)" in str(raised.value)
-    assert "nowhere.invalid cannot be reached" in str(raised.value)
+    assert "127.0.0.1 does not answer (connection refused)" in str(raised.value)
+    assert "nowhere.invalid does not answer" in str(raised.value)
     assert f"put it into {tmp_path} by hand" in str(raised.value)
     assert leftovers(tmp_path) == set()
 
@@ -363,7 +393,7 @@ def test_what_arrived_is_kept_and_said(net, tmp_path, file_server):
     with pytest.raises(WeightsUnreachable, match="200,000 bytes are kept"):
         pull(net(), tmp_path)
     assert (tmp_path / "net.pth.part").read_bytes() == CONTENT[:HALF]
-    assert weights.look(net(), tmp_path) is weights.State.PARTLY
+    assert weights.state(net(), tmp_path) is weights.State.PARTIAL
 
 
 def test_a_size_that_is_only_roughly_known_is_a_limit_all_the_same(net, tmp_path, file_server):
@@ -386,8 +416,8 @@ def test_a_file_of_unknown_length_and_hash_is_not_taken_from_who_does_not_tell_i
 
 def test_a_full_disk_is_said_before_the_first_byte(net, tmp_path, file_server):
     free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(NoRoom, match="shall stay free"):
-        pull(net(), tmp_path, least_free_bytes=free)
+    with pytest.raises(NoRoom, match="must stay free"):
+        pull(net(), tmp_path, min_free_bytes=free)
     assert file_server.asked == []
 
 
@@ -395,8 +425,8 @@ def test_a_server_cannot_promise_more_than_fits(unknown, tmp_path, monkeypatch, 
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(len(CONTENT) + 99_000))
     half = unknown(about_bytes=300_000)  # so it seems to fit, until the server tells its length
-    with pytest.raises(NoRoom, match=r"net.pth needs 400,004 more, and 100,000 shall stay free"):
-        pull(half, tmp_path, least_free_bytes=100_000)
+    with pytest.raises(NoRoom, match=r"net.pth needs 400,004 more, and 100,000 must stay free"):
+        pull(half, tmp_path, min_free_bytes=100_000)
     assert leftovers(tmp_path) == set()
 
 
@@ -415,14 +445,14 @@ def test_no_space_left_is_one_sentence(net, tmp_path, monkeypatch):
     from storage.weights.partial_file import Part
 
     class Full:
-        def __init__(self, opened):
-            self.fileno, self.truncate = opened.fileno, opened.truncate
+        def __init__(self, file):
+            self.fileno, self.truncate = file.fileno, file.truncate
 
         def write(self, _):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     made = Part.__init__
-    monkeypatch.setattr(Part, "__init__", lambda self, path, opened: made(self, path, Full(opened)))
+    monkeypatch.setattr(Part, "__init__", lambda self, path, file: made(self, path, Full(file)))
     with pytest.raises(NoRoom, match="the disk is full"):
         pull(net(), tmp_path)
 
@@ -461,7 +491,7 @@ def test_two_processes_do_not_write_one_file(net, tmp_path, file_server, eventua
     eventually((tmp_path / "net.pth.part").exists)
     eventually(lambda: (tmp_path / "net.pth.part").stat().st_size == HALF)
     try:
-        with pytest.raises(WeightsBusy, match="another process fetches net"):
+        with pytest.raises(WeightsBusy, match="another process is downloading net"):
             pull(net(), tmp_path)
     finally:
         process.kill()
@@ -492,7 +522,9 @@ def test_a_mirror_is_the_only_origin(net, tmp_path, file_server):
 
 def test_a_hash_that_nobody_published_is_recorded_and_then_enforced(unknown, tmp_path, file_server):
     pull(unknown(), tmp_path)
-    assert json.loads((tmp_path / "pins.json").read_text())["files"]["net.pth"]["sha256"] == SHA256
+    assert (
+        json.loads((tmp_path / "hashes.json").read_text())["files"]["net.pth"]["sha256"] == SHA256
+    )
     (tmp_path / "net.pth").unlink()
     file_server.files = dict.fromkeys(file_server.files, OTHER)
     with pytest.raises(WeightsWrong, match=f"and not {SHA256}"):
@@ -503,13 +535,13 @@ def test_a_hash_that_nobody_published_is_recorded_and_then_enforced(unknown, tmp
 def test_a_file_that_was_put_there_is_recorded_and_a_change_refused(unknown, tmp_path):
     wanted, file = unknown(), tmp_path / "net.pth"
     file.write_bytes(CONTENT)
-    [pin] = weights.verify(wanted, tmp_path)
-    assert (pin.sha256, pin.origin) == (SHA256, hashes.HERE)
+    [recorded] = weights.verify(wanted, tmp_path)
+    assert (recorded.sha256, recorded.origin) == (SHA256, hashes.ADDED_BY_HAND)
     file.write_bytes(OTHER)
     with pytest.raises(WeightsWrong, match="it was changed since"):
         weights.verify(wanted, tmp_path)
     weights.verify(wanted, tmp_path, trust=True)
-    weights.verify(wanted, tmp_path, again=True)
+    weights.verify(wanted, tmp_path, reread=True)
     file.write_bytes(CONTENT)
     with pytest.raises(WeightsWrong):
         weights.verify(wanted, tmp_path)
@@ -517,7 +549,7 @@ def test_a_file_that_was_put_there_is_recorded_and_a_change_refused(unknown, tmp
 
 def test_a_published_hash_cannot_be_trusted_away(net, tmp_path):
     (tmp_path / "net.pth").write_bytes(OTHER)
-    with pytest.raises(WeightsWrong, match="damaged, or another file"):
+    with pytest.raises(WeightsWrong, match="damaged, incomplete or another file"):
         weights.verify(net(), tmp_path, trust=True)
     (tmp_path / "net.pth").write_bytes(CONTENT[:-1])
     with pytest.raises(WeightsWrong, match="400,003 bytes and not 400,004"):
@@ -533,13 +565,13 @@ def test_a_wrong_file_is_replaced_by_a_pull(net, tmp_path):
 def test_a_file_is_read_again_only_when_it_changed_or_by_request(net, tmp_path):
     pull(net(), tmp_path)
     file, found = tmp_path / "net.pth", (tmp_path / "net.pth").stat()
-    assert weights.look(net(), tmp_path) is weights.State.CHECKED
+    assert weights.state(net(), tmp_path) is weights.State.CHECKED
     file.write_bytes(OTHER)
-    assert weights.look(net(), tmp_path) is weights.State.THERE
+    assert weights.state(net(), tmp_path) is weights.State.UNCHECKED
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))  # as a failing disk would
     weights.verify(net(), tmp_path)
     with pytest.raises(WeightsWrong):
-        weights.verify(net(), tmp_path, again=True)
+        weights.verify(net(), tmp_path, reread=True)
 
 
 def test_a_read_only_folder_serves_what_is_published_or_recorded(net, unknown, tmp_path):
@@ -577,8 +609,8 @@ def test_a_record_that_cannot_be_written_stops_only_what_needs_it(
 @pytest.mark.parametrize("text", ["{", "[]", '{"files": {"net.pth": {"hash": 1}}}', '{"files": 3}'])
 def test_a_damaged_record_is_one_sentence(unknown, tmp_path, text):
     (tmp_path / "net.pth").write_bytes(CONTENT)
-    (tmp_path / "pins.json").write_text(text)
-    with pytest.raises(WeightsWrong, match=r"pins.json.*remove it"):
+    (tmp_path / "hashes.json").write_text(text)
+    with pytest.raises(WeightsWrong, match=r"hashes.json.*remove it"):
         weights.verify(unknown(), tmp_path)
 
 
@@ -598,12 +630,12 @@ def test_many_processes_may_record_at_once(unknown, tmp_path):
     ("name", "content", "why"),
     [
         ("a.txt", b"", "empty"),
-        ("a.pth", b"<html>404</html>", "no file that torch writes"),
-        ("a.onnx", b"version https://git-lfs.github.com/spec/v1", "no ONNX file"),
-        ("a.json", b"{", "no JSON"),
-        ("a.txt", b"<!DOCTYPE html>", "no plain text"),
-        ("a.safetensors", b"<html>" * 10, "no safetensors"),
-        ("a.safetensors", (10**6).to_bytes(8, "little") + b"{}", "incomplete"),
+        ("a.pth", b"<html>404</html>", "not a PyTorch file"),
+        ("a.onnx", b"version https://git-lfs.github.com/spec/v1", "not an ONNX file"),
+        ("a.json", b"{", "not a JSON"),
+        ("a.txt", b"<!DOCTYPE html>", "not plain text"),
+        ("a.safetensors", b"<html>" * 10, "not a complete safetensors"),
+        ("a.safetensors", (10**6).to_bytes(8, "little") + b"{}", "not a complete safetensors"),
     ],
 )
 def test_what_cannot_be_of_its_kind_is_not_recorded(tmp_path, name, content, why):
@@ -616,7 +648,7 @@ def test_what_cannot_be_of_its_kind_is_not_recorded(tmp_path, name, content, why
 def test_an_error_page_is_not_recorded_as_first_seen(unknown, tmp_path, file_server):
     page = b"<html>gone</html>"
     file_server.files = {"/net.pth": page}
-    with pytest.raises(WeightsWrong, match="no file that torch writes"):
+    with pytest.raises(WeightsWrong, match="not a PyTorch file"):
         pull(unknown(), tmp_path)
     assert hashes.read(tmp_path) == {}
 
@@ -640,11 +672,11 @@ def test_each_row_of_the_table_can_be_used():
 
 def test_a_name_that_is_none_gets_the_nearest_one():
     with pytest.raises(WeightsUnknown, match="did you mean CodeFormer"):
-        weights.named("codeforme")
+        weights.find("codeforme")
     with pytest.raises(WeightsUnknown, match="did you mean motion-blur"):
-        weights.named("motionblur", QUEUES)
+        weights.find("motionblur", QUEUES)
     with pytest.raises(WeightsUnknown, match="weights list"):
-        weights.named("xyzzy")
+        weights.find("xyzzy")
 
 
 def test_weights_are_found_by_name_below_the_state_folder_or_where_the_settings_say(
@@ -661,7 +693,7 @@ def test_weights_are_found_by_name_below_the_state_folder_or_where_the_settings_
         folder.mkdir(parents=True)
         (folder / "yoso_res50_coco.pth").write_bytes(CONTENT)
         assert weights.path("YOSO-coco") == folder / "yoso_res50_coco.pth"
-        for file in weights.named("RRW").files:
+        for file in weights.find("RRW").files:
             (folder / file.path).parent.mkdir(exist_ok=True)
             (folder / file.path).write_bytes(CONTENT)
         assert weights.path("RRW") == folder / "RRW"
