@@ -50,9 +50,9 @@ def tiny_noise_predictor():
 
 
 if "TINY_WEIGHTS" in os.environ:
-    from storage.weights import catalogue
+    from storage.weights import catalogue, folder  # the package itself takes it from there
 
-    catalogue.TABLE = without_hashes(catalogue.TABLE)  # before anything takes it from there
+    catalogue.TABLE = folder.TABLE = without_hashes(catalogue.TABLE)
     from tasks.paper.nets import noise_predictor
 
     _sizes = tiny_noise_predictor()
