@@ -10,7 +10,7 @@ import typer
 
 from daemon.commands.status import Json
 from daemon.console import output, session, targets
-from daemon.console.exit_codes import Exit, Unknown
+from daemon.console.exit_codes import Unknown
 from daemon.console.output import as_json
 from storage import publishing
 from storage.database import search
@@ -173,8 +173,12 @@ def resume(category: CategoryScope = None, gallery: GalleryScope = None) -> None
     Example: photomend resume
     """
     scope, name = _scope(category, gallery)
-    ended = session.jobs().resume(scope, name)
-    typer.echo(f"{_scoped(scope, name)} {'is resumed' if ended else 'was not paused'}")
+    if session.jobs().resume(scope, name):
+        typer.echo(f"{_scoped(scope, name)} is resumed")
+    else:
+        typer.echo(
+            "nothing was paused" if scope == "all" else f"{_scoped(scope, name)} was not paused"
+        )
 
 
 def _scope(category: str | None, gallery: str | None) -> tuple[str, str]:
@@ -212,8 +216,7 @@ def add(
         name = Path(place.source.name)
         added.append(table.ask(place.gallery, place.source.parent, name, fingerprint))
     if not added:
-        typer.echo("there is no photo to add; `photomend explain PATH` says why", err=True)
-        raise typer.Exit(Exit.PROBLEM)
+        raise Unknown("there is no photo to add; `photomend explain PATH` shows why")
     _notify(added)
     _report(added, "queued first", json=json)
 

@@ -13,6 +13,7 @@ import typer
 from daemon.console.exit_codes import Exit
 from storage import database
 from storage.enums import QUEUES
+from storage.errors import SettingsError
 from storage.settings import settings
 
 LOG_FORMAT = "%(levelname)s %(message)s"
@@ -74,10 +75,9 @@ def watch() -> None:
 
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     if not settings().galleries:
-        typer.echo(
-            "there is no gallery in the settings; add one, such as [galleries.family]", err=True
+        raise SettingsError(
+            "there is no gallery in the settings; add one, such as [galleries.family]"
         )
-        raise typer.Exit(Exit.SETTINGS)
     jobs, stop, stop_requested = runtime.jobs(), Event(), Event()
 
     def stop_on_signal(*_: object) -> None:

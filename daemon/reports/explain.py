@@ -100,12 +100,8 @@ def _decide(place: Place, facts: list[str]) -> tuple[Rule, str]:
 
 
 def _version(job: Job) -> str:
-    line = f"job {job.id}, for {job.fingerprint}, is {job.status}"
-    if job.decision is not None:
-        line += f": {job.decision}" + (f", {job.reason}" if job.reason else "")
-    if job.error is not None:
-        line += f": {job.error}"
-    return line
+    parts = [str(job.status), job.decision, job.reason, job.error]
+    return f"job {job.id}, for version {job.fingerprint}: {', '.join(filter(None, parts))}"
 
 
 def _next_step(job: Job, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""`photomend explain` and `photomend doctor`, as the console script tells them."""
+"""`photomend explain` and `photomend doctor`, as the console script prints them."""
 
 import json
 import os
@@ -17,14 +17,14 @@ PHOTOMEND = Path(sys.executable).with_name("photomend")
 
 
 @pytest.fixture
-def story(home):
+def explanation(home):
     """Explain a path, relative to the test's folder."""
 
     def explain(path: object):
         command = [PHOTOMEND, "explain", home / str(path), "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        told = json.loads(done.stdout)
-        return told["rule"], " ".join(told["facts"]), told["now"]
+        printed = json.loads(done.stdout)
+        return printed["rule"], " ".join(printed["facts"]), printed["now"]
 
     return explain
 
@@ -33,7 +33,7 @@ def story(home):
 def doctor(home):
     """Return the findings by subject, and whether all is well."""
 
-    def examine(**environment: str):
+    def run_checks(**environment: str):
         done = subprocess.run(  # noqa: PLW1510  the code is compared below
             [PHOTOMEND, "doctor", "--json"], capture_output=True, text=True,
             env=os.environ | environment,
@@ -42,95 +42,95 @@ def doctor(home):
         assert done.returncode == (0 if all(f["well"] for f in findings.values()) else 1)
         return findings
 
-    return examine
+    return run_checks
 
 
-def test_a_file_outside_is_in_no_gallery(story):
-    rule, facts, _ = story("/etc/passwd")
+def test_a_file_outside_is_in_no_gallery(explanation):
+    rule, facts, _ = explanation("/etc/passwd")
     assert rule == "no gallery"
     assert "g (" in facts
 
 
-def test_ignored_files_name_the_rule(story, home, take_photo):
+def test_ignored_files_name_the_rule(explanation, home, take_photo):
     take_photo("2024/@eaDir/a.jpg")
     take_photo("2024/drafts/b.jpg")
     take_photo("2024/.hidden.jpg")
     (home / "gallery/2024/.photomendignore").write_text("# mine\ndrafts/\n")
-    assert story("gallery/2024/@eaDir/a.jpg")[0] == "ignored"
-    rule, facts, _ = story("gallery/2024/drafts/b.jpg")
+    assert explanation("gallery/2024/@eaDir/a.jpg")[0] == "ignored"
+    rule, facts, _ = explanation("gallery/2024/drafts/b.jpg")
     assert rule == "ignored"
     assert '"drafts/" in 2024/.photomendignore' in facts
-    assert story("gallery/2024/.hidden.jpg")[0] == "ignored"
+    assert explanation("gallery/2024/.hidden.jpg")[0] == "ignored"
 
 
-def test_what_is_no_photo_says_so(story, home):
+def test_a_file_that_is_not_a_photo_is_explained(explanation, home):
     (home / "gallery/notes.txt").write_text("hello")
     (home / "gallery/link.jpg").symlink_to("notes.txt")
-    assert story("gallery/notes.txt")[0] == "no photo"
-    assert "symbolic link" in story("gallery/link.jpg")[1]
-    assert story("gallery/none.jpg")[0] == "gone"
+    assert explanation("gallery/notes.txt")[0] == "no photo"
+    assert "symbolic link" in explanation("gallery/link.jpg")[1]
+    assert explanation("gallery/none.jpg")[0] == "gone"
 
 
-def test_a_new_photo_is_taken_when_it_has_settled(story, take_photo):
+def test_a_new_photo_is_queued_by_the_next_scan(explanation, take_photo):
     old = take_photo("old.jpg")
     os.utime(old, (0, 0))
-    rule, facts, now = story("gallery/old.jpg")
+    rule, facts, now = explanation("gallery/old.jpg")
     assert rule == "new"
     assert "not recorded yet" in facts
     assert "next scan" in now
 
 
-def test_a_raw_photo_is_left_alone(story, home):
+def test_a_raw_photo_is_left_alone(explanation, home):
     (home / "gallery/a.nef").write_bytes(b"raw")
-    rule, facts, now = story("gallery/a.nef")
+    rule, facts, now = explanation("gallery/a.nef")
     assert rule == "new"
     assert "RAW" in facts
     assert "left alone" in now
 
 
-def test_a_photo_with_a_job_tells_its_decision_and_what_would_happen(story, jobs, take_photo):
+def test_a_photo_with_a_job_is_explained_by_its_status_and_decision(explanation, jobs, take_photo):
     found = take_photo("a.jpg").stat()
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": fingerprints.of(found)})
-    assert "no worker serves classify" in story("gallery/a.jpg")[2]
+    assert "no worker serves classify" in explanation("gallery/a.jpg")[2]
     jobs.pause("all")
-    assert "paused" in story("gallery/a.jpg")[2]
+    assert "paused" in explanation("gallery/a.jpg")[2]
     jobs.resume("all")
     claim = jobs.claim("w", [CLASSIFY], child=1)
-    assert "a worker is processing it" in story("gallery/a.jpg")[2]
+    assert "a worker is processing it" in explanation("gallery/a.jpg")[2]
     jobs.finish(claim, Decision.UNSURE, "perhaps motion-blur")
-    rule, facts, now = story("gallery/a.jpg")
+    rule, facts, now = explanation("gallery/a.jpg")
     assert rule == "job"
     assert "unsure, perhaps motion-blur" in facts
     assert "--from-scratch" in now
 
 
-def test_a_photo_of_the_backlog_is_mended_when_it_is_added(story, jobs, take_photo):
+def test_a_photo_of_the_backlog_is_mended_when_it_is_added(explanation, jobs, take_photo):
     found = take_photo("a.jpg").stat()
     galleries.note_backlog(jobs.engine, "g", Path(), {"a.jpg": fingerprints.of(found)})
-    assert "photomend add" in story("gallery/a.jpg")[2]
+    assert "photomend add" in explanation("gallery/a.jpg")[2]
 
 
-def test_a_result_names_the_job_that_made_it(story, jobs, home):
+def test_a_result_names_the_job_that_made_it(explanation, jobs, home):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     jobs.record(jobs.claim("w", [CLASSIFY], child=1), Path("a.jpg"), "hash", {})
     (home / "output").mkdir()
     (home / "output/a.jpg").write_text("result")
-    rule, facts, _ = story("output/a.jpg")
+    rule, facts, _ = explanation("output/a.jpg")
     assert rule == "result"
     assert "job 1" in facts
 
 
-def test_an_offline_gallery_explains_itself(story, jobs, home):
+def test_a_photo_in_an_offline_gallery_is_explained_by_the_reason(explanation, jobs, home):
     galleries.note(
         jobs.engine, "g", host="here", root=home / "gallery", output=home / "output", filesystem="nfs4",
         watching="polling", online=False, reason="not mounted",
     )  # fmt: skip
-    rule, facts, _ = story("gallery/a.jpg")
+    rule, facts, _ = explanation("gallery/a.jpg")
     assert rule == "offline"
     assert "not mounted" in facts
 
 
-def test_the_doctor_finds_a_sound_house_well(doctor, redis_server, home):
+def test_the_doctor_finds_no_problem_in_a_working_installation(doctor, redis_server, home):
     findings = doctor(PHOTOMEND_REDIS_URL=redis_server.url)
     assert {subject for subject, finding in findings.items() if not finding["well"]} == set()
     assert not list((home / "output").glob("*")) if (home / "output").exists() else True
@@ -170,7 +170,7 @@ def test_the_doctor_finds_wheels_that_overwrite_the_headless_opencv(doctor, tmp_
     assert "opencv-python may overwrite opencv-python-headless" in finding["text"]
 
 
-def test_the_doctor_examines_a_machine_where_nothing_has_run(doctor, tmp_path):
+def test_the_doctor_works_where_nothing_has_run(doctor, tmp_path):
     findings = doctor(PHOTOMEND_STATE_DIR=str(tmp_path / "fresh"), PHOTOMEND_GALLERIES="{}")
     assert "photomend migrate" in findings["database"]["text"]
     assert "photomend up" in findings["galleries"]["text"]
@@ -185,9 +185,9 @@ def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, 
     assert photomend("up", PHOTOMEND_REDIS_URL=away).wait(60) == 5
     photomend("work", "classify", PHOTOMEND_REDIS_URL=away)
     eventually(lambda: "Cannot connect to redis://me:**@" in (home / "log").read_text())
-    said = (home / "log").read_text()
-    assert "no Redis answers at redis://me:***@127.0.0.1:1/0" in said
-    assert "sesam" not in said
+    output = (home / "log").read_text()
+    assert "no Redis answers at redis://me:***@127.0.0.1:1/0" in output
+    assert "sesam" not in output
 
 
 def test_a_redis_that_answers_is_named_without_its_password(doctor, redis_server):
