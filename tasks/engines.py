@@ -52,9 +52,10 @@ def needs(step: str, paper: PaperSettings) -> list[str]:
             return [paper.classifier]
         case Category.SUPER_RESOLUTION:
             return ["sd-turbo", "sd-turbo-text", "InvSR", "RealESRGAN_x4plus"]
-        case Category.REFLECTION:  # nothing is painted over unless something finds it
-            found = paper.reflection_detector or paper.reflection_segmenter
-            return ["big-lama"] if found else ["RRW"]
+        case Category.REFLECTION if _has_detector(paper):  # YuNet: no face is painted over
+            return ["big-lama", "YuNet"]
+        case Category.REFLECTION:
+            return ["RRW"]
         case Category.MOTION_BLUR:
             faces = ["YuNet", paper.face_net] if paper.faces else []
             return [deblurring(), *faces]
@@ -64,8 +65,7 @@ def needs(step: str, paper: PaperSettings) -> list[str]:
 
 def uses_if_here(step: str, paper: PaperSettings) -> list[str]:
     """Return the weights without which a step works, but which it uses if they are here."""
-    finds = paper.reflection_detector or paper.reflection_segmenter
-    return ["RRW", "YuNet"] if step == Category.REFLECTION and finds else []
+    return ["RRW"] if step == Category.REFLECTION and _has_detector(paper) else []
 
 
 def needed_by(name: str, paper: PaperSettings) -> list[str]:
@@ -85,6 +85,10 @@ def needed_if(name: str, paper: PaperSettings) -> str:
         if by := [step for step in QUEUES if _has(needs(step, changed), name)]:
             return f"{by[0]}, with {_as_toml(change, paper)}"
     return ""
+
+
+def _has_detector(paper: PaperSettings) -> bool:
+    return bool(paper.reflection_detector or paper.reflection_segmenter)
 
 
 def _has(names: list[str], name: str) -> bool:

@@ -42,14 +42,12 @@ def reflection(known: PaperSettings) -> Reflection:
 
 
 def _strong(known: PaperSettings, device: torch.device) -> Callable[[Image], Plane]:
-    spared = [find_text]
-    if weights.is_present("YuNet"):
-        spared.append(partial(reflections.on_faces, FindFaces(weights.path("YuNet"))))
+    on_faces = partial(reflections.on_faces, FindFaces(weights.path("YuNet")))
     detector, segmenter = known.reflection_detector, known.reflection_segmenter
     return reflections.FindReflections(
         yolo.load(detector, known.reflection_classes, device) if detector else None,
         reflections.segmenter(segmenter, device) if segmenter else None,
-        spared,
+        [find_text, on_faces],
     )
 
 

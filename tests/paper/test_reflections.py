@@ -1,6 +1,7 @@
 """Strong reflections are found by whichever detectors there are, and painted over with care."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ from tasks.paper.reflection import reflection
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
+SHARED = Path(__file__).parents[2] / "../shared"
 CPU = torch.device("cpu")
 PHOTO = data.astronaut().astype(np.float32) / 255
 SIZE = PHOTO.shape[:2]
@@ -226,7 +228,16 @@ def sure_yoso(file):
     return file
 
 
-def test_the_papers_chain_is_built_from_files(lama, folder, monkeypatch):
+@pytest.fixture
+def yunet(folder):
+    """The file of YuNet in the weights folder."""
+    source = SHARED / "weights/yunet_n_640.onnx"
+    if not source.is_file():
+        pytest.skip("the weights of YuNet are not beside this checkout")
+    return shutil.copy(source, folder / "face_detection_yunet_2023mar.onnx")
+
+
+def test_the_papers_chain_is_built_from_files(lama, folder, yunet, monkeypatch):
     torch.save(lama, folder / "big-lama.pt")
     monkeypatch.setattr(reflections, "MOST_PAINTED", 1.0)  # it sees reflections at random
     image = np.ascontiguousarray(PHOTO[:200, 150:400])
@@ -251,9 +262,20 @@ def test_the_papers_chain_is_built_from_files(lama, folder, monkeypatch):
     assert (result[mask >= 0.5] != image[mask >= 0.5]).any()
 
 
+def test_the_chain_does_not_paint_without_the_detector_of_faces(lama, folder, yunet):
+    torch.save(lama, folder / "big-lama.pt")
+    with_segmenter = PaperSettings(reflection_segmenter=sure_yoso(folder / "own.pth"))
+    reflection(with_segmenter)
+    yunet.unlink()
+    with pytest.raises(WeightsMissing, match="photomend weights pull YuNet"):
+        reflection(with_segmenter)
+
+
 def test_without_a_detector_nothing_is_painted_and_rrw_must_be_there(folder):
     assert needs(Category.REFLECTION, PaperSettings()) == ["RRW"]
-    assert needs(Category.REFLECTION, PaperSettings(reflection_detector=folder)) == ["big-lama"]
+    assert needs(Category.REFLECTION, PaperSettings(reflection_detector=folder)) == [
+        "big-lama", "YuNet",
+    ]  # fmt: skip
     receipt = Receipt()
     reflection(PaperSettings())(PHOTO[:90, :70], VERDICT, receipt)
     assert not receipt.generative

@@ -92,8 +92,21 @@ def test_what_paints_over_reflections_is_only_needed_beside_what_finds_them():
     assert needed_by("big-lama", PaperSettings()) == []
     assert needed_if("big-lama", PaperSettings()) == 'reflection, with reflection_detector = "FILE"'
     assert needed_by("big-lama", known) == ["reflection"]
+    assert needed_by("YuNet", known) == ["reflection"]
     assert needed_if("RRW", known) == "reflection, if it is here"
     assert needed_if("YOSO-coco", known) == ""
+
+
+@pytest.mark.parametrize("setting", ["reflection_detector", "reflection_segmenter"])
+def test_nothing_is_painted_over_without_the_detector_of_faces(use, setting):
+    folder = use("auto", gpu=True, paper=f'{{"{setting}": "/own.pt"}}')
+    folder.mkdir(parents=True)
+    (folder / "big-lama.pt").write_bytes(b"weights")
+    assert missing("reflection", settings().paper) == ["YuNet"]
+    assert engine_of("reflection") is LITE
+    (folder / "face_detection_yunet_2023mar.onnx").write_bytes(b"weights")
+    engine_of.cache_clear()
+    assert engine_of("reflection") is PAPER
 
 
 def test_a_step_that_lite_takes_needs_nothing():
