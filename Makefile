@@ -1,5 +1,5 @@
 # From a bare machine (python3 >= 3.11, pip, make, git; no root): `make try` mends photos,
-# `make test` passes the tests. Both set up everything they need in .venv first.
+# `make test` passes the tests. All targets set up what they need in .venv first.
 
 # No Python started here imports modules from the current folder.
 export PYTHONSAFEPATH := 1
@@ -10,6 +10,7 @@ UV := PYTHONPATH=.boot $(PYTHON) -m uv
 SYNC := $(UV) sync --frozen --compile-bytecode --reinstall-package opencv-python-headless \
   --python $(PYTHON)
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest $(if $(COVERAGE),--cov --cov-append --cov-report=)
 GALLERY ?=
 NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 aiohttp==3.14.5 \
   diffusers==0.42.1 imagesize==2.0.1 paddlex==3.7.2 polars==2.1.0 pypdfium2==5.15.2 \
@@ -26,51 +27,70 @@ SCENES ?= $(GOOD) $(wildcard ../shared/photos/clear/grocery)
 NETS := noise compression softness motion classifier reflection
 STEPS ?= 10000
 
-.PHONY: try test lint types check paper bench bench-networks chaos train evaluate clean
+.PHONY: help try test test-fast lint format types check map paper bench bench-networks chaos \
+  train evaluate clean
+.NOTPARALLEL:
 
-try: .venv/ready
+help: ## Show these targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+
+try: .venv/ready ## Mend a scratch gallery; with GALLERY=~/Photos, these photos.
 	$(BIN)/photomend demo $(if $(GALLERY),--gallery "$(GALLERY)")
 
-test: .venv/networks
-	$(BIN)/pytest
+ifdef T
+test: .venv/ready
+	$(PYTEST) $(T)
+else
+test: test-fast .venv/networks ## Run all tests; with T=tests/storage/test_settings.py, these only.
+	$(PYTEST) -m "slow or paper"
+endif
 
-# The libraries of the paper's engine: some gigabytes, as torch comes with CUDA.
-paper: .venv/ready
-	$(SYNC) --extra paper
+test-fast: .venv/ready ## Run the tests that need no torch and take no long time.
+	$(PYTEST) -m "not slow and not paper" -n 2 --dist loadfile
 
-lint: .venv/ready
+lint: .venv/ready ## Check style, and which modules import which.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache --no-logo
 
-types: .venv/networks
+format: .venv/ready ## Format the code and sort its imports.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: .venv/networks ## Check the types.
 	$(BIN)/mypy
 
-check: .venv/ready
+check: .venv/ready ## Check that the migrations make the tables that the code names.
 	rm -rf .venv/check && PHOTOMEND_STATE_DIR=$(CURDIR)/.venv/check $(BIN)/python -m daemon.cli migrate
 	PHOTOMEND_STATE_DIR=$(CURDIR)/.venv/check $(BIN)/alembic check
 
-bench: .venv/ready
+map: .venv/ready ## Write the source map in ARCHITECTURE.md from the docstrings.
+	$(BIN)/python tests/source_map.py --write
+
+# Some gigabytes, as torch comes with CUDA.
+paper: .venv/ready ## Install the libraries of the paper engine.
+	$(SYNC) --extra paper
+
+bench: .venv/ready ## Measure what photomend costs beside the mending.
 	$(BIN)/python tests/bench.py
 
-bench-networks: .venv/networks
+bench-networks: .venv/networks ## Measure the networks of the paper engine.
 	$(BIN)/python tests/bench_networks.py
 
-chaos: .venv/ready
+chaos: .venv/ready ## Kill processes at random while photos pass; count what was lost.
 	$(BIN)/python tests/chaos.py
 
-# Fits the lite engine's nets to a folder of clean photos, and puts them into the package. GOOD are
-# folders of photos as people keep them, which must not be blamed; SCENES may be small or noisy.
-train: .venv/networks
+# GOOD are folders of photos as people keep them, which must not be blamed; SCENES may be small or
+# noisy. The nets are put into the package.
+train: .venv/networks ## Fit the nets of the lite engine to clean photos (PHOTOS=FOLDER).
 	for net in $(NETS); do \
 	  [ $$net = reflection ] && good="$(SCENES)" || good="$(GOOD)"; \
 	  $(BIN)/python -m tasks.training.fit $$net --photos "$(PHOTOS)" --good $$good \
 	    --steps $(STEPS) && $(BIN)/python -m tasks.training.export $$net || exit 1; done
 	$(BIN)/python -m tasks.training.fit_fusion --photos "$(PHOTOS)" --good $(GOOD)
 
-# Measures the lite engine on photos that it was not fitted to, and on real ones where there are
-# any; then prints which targets are reached.
-evaluate: .venv/networks
+# Real photos are measured too, where there are any; then it prints which targets are reached.
+evaluate: .venv/networks ## Measure the lite engine on photos that it was not fitted to.
 	$(BIN)/python -m tasks.training.testset --photos "$(PHOTOS)" --good $(GOOD) \
 	  $(if $(RESEARCH),--research "$(RESEARCH)")
 	mkdir -p out/report
@@ -91,5 +111,5 @@ evaluate: .venv/networks
 	$(SYNC)
 	touch $@
 
-clean:
-	rm -rf .venv .boot try out bench.json chaos.json
+clean: ## Remove all that the targets made.
+	rm -rf .venv .boot try out bench.json chaos.json .coverage .coverage.*

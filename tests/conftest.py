@@ -1,6 +1,7 @@
 """A real Redis that may be stopped, a database made by the real migrations, real processes."""
 
 import functools
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import coverage
 import numpy as np
 import psutil
 import pytest
@@ -36,6 +38,35 @@ FAST = {
     "RETRY_PAUSE": 0.1,
     "STOP": 8,
 }
+PAPER = [Path(__file__).parent / name for name in ("paper", "tasks/training")]
+"""Folders whose test modules import torch."""
+LEAST_COVERED = 15
+
+
+def _needs_torch(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in PAPER)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no torch where the tests that need it are deselected."""
+    return ("not paper" in config.option.markexpr and _needs_torch(collection_path)) or None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if _needs_torch(item.path):
+        item.add_marker("paper")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show the coverage of this run and the runs that it was appended to."""
+    if config.option.cov_source:
+        table, measured = io.StringIO(), coverage.Coverage()
+        measured.load()
+        total = measured.report(file=table, sort="cover")
+        terminalreporter.section(f"{total:.1f} % of the lines are covered; the least of all in")
+        terminalreporter.write_line("\n".join(table.getvalue().splitlines()[: 2 + LEAST_COVERED]))
 
 
 class Redis:

@@ -10,6 +10,8 @@ from storage import publishing
 from storage.database import search
 from storage.enums import QUEUES, Degradation, Status
 
+pytestmark = pytest.mark.slow
+
 FAILPOINTS = str(Path(__file__).parent / "failpoints")
 KINDS = {
     "super-resolution": Degradation.NOISE,

@@ -17,6 +17,8 @@ from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Decision, Degradation, ErrorKind, Status
 
+pytestmark = pytest.mark.slow
+
 ROBUST = Path(__file__).parents[2] / "shared/photos/clear/robust"
 SUFFIXES = {".jpg", ".png", ".tif", ".tiff", ".webp", ".heif", ".avif"}
 FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)

@@ -15,6 +15,8 @@ from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
 
+pytestmark = pytest.mark.slow
+
 
 def every(jobs) -> list[Job]:
     with jobs.engine.connect() as connection:

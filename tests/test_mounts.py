@@ -16,6 +16,8 @@ from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Degradation, ErrorKind, Status
 
+pytestmark = pytest.mark.slow
+
 INSIDE = "INSIDE_NAMESPACE" in os.environ
 CASES = ("full", "read_only", "gallery_unmounted", "output_unmounted")
 inside = pytest.mark.skipif(not INSIDE, reason="runs in a namespace, started by the test below")

@@ -106,3 +106,10 @@ def test_make_starts_no_python_that_imports_from_the_current_folder():
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     shown = subprocess.run(words, env=kept, capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1:] == ["1"]
+
+
+def test_make_alone_shows_every_target():
+    shown = subprocess.run(["make", "-s", "-C", ROOT], capture_output=True, text=True, check=True)
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    targets = re.findall(r"(?m)^\.PHONY: (.*)", makefile)[0].split()
+    assert [line.split()[1] for line in shown.stdout.splitlines() if line[:5] == "make "] == targets

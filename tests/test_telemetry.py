@@ -79,6 +79,7 @@ def test_what_speaks_and_writes_is_overheard(overhear):
         assert any(address in ast.literal_eval(packet) for packet in left.packets)
 
 
+@pytest.mark.slow
 def test_a_photo_is_mended_without_a_word_to_anyone(overhear, spoilt, tmp_path):
     gallery = tmp_path / "gallery"
     gallery.mkdir()
@@ -91,6 +92,7 @@ def test_a_photo_is_mended_without_a_word_to_anyone(overhear, spoilt, tmp_path):
     assert left == Left(set(), [])
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize("library", TAKEN)
 def test_a_library_of_the_paper_engine_is_silent(library, overhear):
     if find_spec(library) is None:

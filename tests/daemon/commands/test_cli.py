@@ -343,6 +343,7 @@ def test_jobs_are_cancelled(run, jobs):
     assert search.get(jobs.engine, 2).status is Status.CANCELLED
 
 
+@pytest.mark.slow
 def test_no_output_repeats_a_status_or_decision(run, jobs, claim, take_photo):
     take_photo("a.jpg")
     take_photo("b.jpg")
@@ -357,6 +358,7 @@ def test_no_output_repeats_a_status_or_decision(run, jobs, claim, take_photo):
     assert "error      taken back" in run("show", 1).stdout
 
 
+@pytest.mark.slow
 def test_a_pause_lasts_until_it_is_resumed(run, read, jobs, claim):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     run("pause", "--for", "1h30m")
@@ -373,6 +375,7 @@ def test_a_pause_lasts_until_it_is_resumed(run, read, jobs, claim):
     run("pause", "--category", "none", code=2)
 
 
+@pytest.mark.slow
 def test_added_photos_are_first_in_the_queue(read, run, jobs, home, take_photo):
     take_photo("2019/a.jpg")
     take_photo("2019/deep/b.jpg")

@@ -177,6 +177,7 @@ def test_the_doctor_works_where_nothing_has_run(doctor, tmp_path):
     assert not (tmp_path / "fresh").exists()
 
 
+@pytest.mark.slow
 def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, eventually):
     away = "redis://me:sesam@127.0.0.1:1/0"
     found = doctor(PHOTOMEND_REDIS_URL=away)["Redis"]
@@ -190,6 +191,7 @@ def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, 
     assert "sesam" not in output
 
 
+@pytest.mark.slow
 def test_a_redis_that_answers_is_named_without_its_password(doctor, redis_server):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -107,6 +107,7 @@ def test_all_weights_are_listed_with_state_and_licence(run, folder, file_server)
     assert file_server.asked == []
 
 
+@pytest.mark.paper
 @pytest.mark.parametrize(
     "paper",
     [

@@ -19,6 +19,8 @@ from storage.database import status
 from storage.enums import QUEUES, Decision, Degradation, Status
 from storage.settings import settings
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 
 

@@ -18,6 +18,8 @@ from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import BACKLOG, NEW_PHOTO, Decision, Status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rows(jobs: Jobs) -> Callable[[], dict[str, Job]]:

@@ -123,6 +123,7 @@ def test_the_backlog_is_known_and_left_alone(jobs):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [8])
 def test_eight_processes_claim_two_thousand_jobs_exactly_once(jobs, workers):
     added = galleries.add(

@@ -14,6 +14,8 @@ from storage.formats.content_hash import of_file
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 20.0
 """For one file; the slowest, a HEIC that is written eight times, takes two."""
 MEGABYTES = 1000
