@@ -1,7 +1,7 @@
-"""Measure what photomend costs beside its networks: `make bench` prints it and writes bench.json.
+"""Measure the costs of photomend without its networks: `make bench` prints and writes bench.json.
 
-Machines are shared and noisy, so what has a yardstick is measured beside it in the same run and
-given as a ratio. Goals are those of the project, printed beside each figure.
+Other programs on the machine disturb absolute times. Therefore some figures are ratios to a
+reference that is measured in the same run. The goal of a figure is printed beside it.
 """
 
 import json
@@ -25,9 +25,9 @@ Figures = dict[str, float]
 
 
 def main() -> None:
-    """Run all measures, print them beside their goals and write bench.json."""
+    """Run all measurements, print the figures and their goals, and write bench.json."""
     figures: Figures = {}
-    for measure in (queue, arrivals, walks, command_line, photos):
+    for measure in (queue, arrivals, scans, command_line, photos):
         print(f"… {measure.__name__}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder, home(Path(folder)) as settings:
             figures |= measure(Path(folder), settings)
@@ -38,14 +38,14 @@ def main() -> None:
 
 GOALS = {
     "overhead per job, ms": "< 10",
-    "file closed to job recorded beyond settling, p99 ms": "< 100",
-    "no-change walk of 100,000, times find": "<= 3",
-    "first walk of 100,000, times find": "<= 8",
-    "first walk of 100,000, peak MB": "<= 300",
-    "contents read by the walks, photos": "0",
+    "from close of a file to its job, without settling, p99 ms": "< 100",
+    "rescan of 100,000, times find": "<= 3",
+    "first scan of 100,000, times find": "<= 8",
+    "first scan of 100,000, peak MB": "<= 300",
+    "photos read by the scans": "0",
     "idle watcher, % of a core": "< 0.5",
     "idle watcher, PSS MB": "< 120",
-    "status, times the bare import": "<= 1.3",
+    "status, times the import": "<= 1.3",
     "status query with 100,000 jobs, ms": "<= 50",
     "Redis with 100,000 waiting jobs, MB": "< 20",
 }
@@ -53,7 +53,7 @@ GOALS = {
 
 @contextmanager
 def home(folder: Path) -> Iterator[dict[str, str]]:
-    """Make a gallery, a migrated database and a Redis; give the environment that names them."""
+    """Create a gallery, a database and a Redis; yield the environment variables for them."""
     from storage import database
 
     sys.path.insert(0, str(ROOT / "tests"))
@@ -110,13 +110,13 @@ def until(happened: Callable[[], object], seconds: float = 300) -> None:
 
 
 def queue(folder: Path, environment: dict[str, str]) -> Figures:
-    """Send photos through the queue with a chain that copies its input in memory."""
+    """Process photos with a chain that copies its input in memory."""
     number = 400
     engine = engine_of(folder)
     for index in range(number):
         (folder / "gallery" / f"{index}.jpg").write_bytes(b"")
-    armed = environment | {"BENCH": "1", "PYTHONPATH": str(ROOT / "tests/bench_engine")}
-    armed["PHOTOMEND_MAINTENANCE_SECONDS"] = "0.2"
+    with_bench_engine = environment | {"BENCH": "1", "PYTHONPATH": str(ROOT / "tests/bench_engine")}
+    with_bench_engine["PHOTOMEND_MAINTENANCE_SECONDS"] = "0.2"
 
     def count(status: str) -> int:
         with engine.connect() as connection:
@@ -124,24 +124,24 @@ def queue(folder: Path, environment: dict[str, str]) -> Figures:
             return int(connection.exec_driver_sql(query).scalar_one())
 
     queues = ("classify", "super-resolution", "reflection", "motion-blur")
-    with running(armed, "watch"):
+    with running(with_bench_engine, "watch"):
         until(lambda: count("queued") == number)
-        with running(armed, "work", *queues):
+        with running(with_bench_engine, "work", *queues):
             until(lambda: count("done") == number)
     with engine.connect() as connection:
-        spent = "SELECT sum(seconds), max(finished_at) - min(claimed_at) FROM jobs"
-        seconds, _ = connection.exec_driver_sql(spent).one()
+        query = "SELECT sum(seconds), max(finished_at) - min(claimed_at) FROM jobs"
+        seconds, _ = connection.exec_driver_sql(query).one()
         span = connection.exec_driver_sql(
             "SELECT max(at) - min(at) FROM history WHERE event LIKE 'claimed%' OR event LIKE 'rest%'"
         ).scalar_one()
     return {
         "overhead per job, ms": seconds / number * 1000,
-        "whole way per job with its two bells, ms": span / number * 1000,
+        "time per job with its two notifications, ms": span / number * 1000,
     }
 
 
 def arrivals(folder: Path, environment: dict[str, str]) -> Figures:
-    """Time from a file's close to its job's row, beyond the settle time."""
+    """Measure the time from a file's close to its job, without the settle time."""
     from storage.database import galleries
 
     engine = engine_of(folder)
@@ -158,13 +158,14 @@ def arrivals(folder: Path, environment: dict[str, str]) -> Figures:
                 waits.append(created.scalar_one() - closed - 1.0)
     waits.sort()
     return {
-        "file closed to job recorded beyond settling, p50 ms": statistics.median(waits) * 1000,
-        "file closed to job recorded beyond settling, p99 ms": waits[-1] * 1000,
+        "from close of a file to its job, without settling, p50 ms": statistics.median(waits)
+        * 1000,
+        "from close of a file to its job, without settling, p99 ms": waits[-1] * 1000,
     }
 
 
-def walks(folder: Path, environment: dict[str, str]) -> Figures:
-    """Walk 100,000 photos for the first time, then with no change, then stand idle."""
+def scans(folder: Path, environment: dict[str, str]) -> Figures:
+    """Scan 100,000 photos, scan them again without a change, then watch idly."""
     for number in range(FOLDERS):
         (folder / "gallery" / str(number)).mkdir()
         for index in range(FILES):
@@ -179,21 +180,21 @@ def walks(folder: Path, environment: dict[str, str]) -> Figures:
         return time.perf_counter() - begun
 
     find()
-    yardstick = min(find() for _ in range(3))
+    reference = min(find() for _ in range(3))
     measured = subprocess.run(
-        [sys.executable, __file__, "walk", str(folder)],
+        [sys.executable, __file__, "scan", str(folder)],
         env=environment, stdout=subprocess.PIPE, check=True, text=True,
     )  # fmt: skip
     first, again, peak, read = json.loads(measured.stdout)
     idle = _idle(folder, environment)
     return {
-        "find over 100,000, s": yardstick,
-        "first walk of 100,000, s": first,
-        "first walk of 100,000, times find": first / yardstick,
-        "first walk of 100,000, peak MB": peak,
-        "no-change walk of 100,000, s": again,
-        "no-change walk of 100,000, times find": again / yardstick,
-        "contents read by the walks, photos": read,
+        "find over 100,000, s": reference,
+        "first scan of 100,000, s": first,
+        "first scan of 100,000, times find": first / reference,
+        "first scan of 100,000, peak MB": peak,
+        "rescan of 100,000, s": again,
+        "rescan of 100,000, times find": again / reference,
+        "photos read by the scans": read,
         **idle,
     }
 
@@ -202,19 +203,19 @@ def _idle(folder: Path, environment: dict[str, str]) -> Figures:
     from storage.database import galleries, search
 
     engine = engine_of(folder)
-    quiet = environment | {"PHOTOMEND_SETTLE_SECONDS": "5"}
-    with running(quiet, "watch") as watcher:
+    idle = environment | {"PHOTOMEND_SETTLE_SECONDS": "5"}
+    with running(idle, "watch") as watcher:
         until(lambda: (row := galleries.get(engine, "g")) and row.scanned_at)
         time.sleep(15)  # maintenance has sent its notifications
-        family = [psutil.Process(watcher.pid), *psutil.Process(watcher.pid).children(True)]
+        processes = [psutil.Process(watcher.pid), *psutil.Process(watcher.pid).children(True)]
 
         def used() -> float:
-            return sum(t.user + t.system for t in (p.cpu_times() for p in family))
+            return sum(t.user + t.system for t in (p.cpu_times() for p in processes))
 
         before, begun = used(), time.monotonic()
         time.sleep(40)
         share = (used() - before) / (time.monotonic() - begun)
-        memory = sum(p.memory_full_info().pss for p in family)
+        memory = sum(p.memory_full_info().pss for p in processes)
         until(lambda: search.due(engine, "classify", 1))
     import redis
 
@@ -226,8 +227,8 @@ def _idle(folder: Path, environment: dict[str, str]) -> Figures:
     }
 
 
-def walk(folder: Path) -> None:
-    """Walk the gallery twice in this process and print what it took."""
+def scan_twice(folder: Path) -> None:
+    """Scan the gallery twice in this process; print seconds, peak memory and photos read."""
     import resource
 
     from daemon.watching.ignore_rules import Rules
@@ -258,7 +259,7 @@ def walk(folder: Path) -> None:
 
 
 def command_line(folder: Path, environment: dict[str, str]) -> Figures:
-    """Time `photomend status` with 100,000 jobs against the bare import of what it needs."""
+    """Compare `photomend status` with 100,000 jobs to the import of its libraries."""
     from storage.database import galleries, status
 
     engine = engine_of(folder)
@@ -280,15 +281,15 @@ def command_line(folder: Path, environment: dict[str, str]) -> Figures:
     begun = time.perf_counter()
     status.counts(engine)
     return {
-        "bare import of typer, rich, sqlalchemy, s": bare,
+        "import of typer, rich, sqlalchemy, s": bare,
         "status with 100,000 jobs, s": took_status,
-        "status, times the bare import": took_status / bare,
+        "status, times the import": took_status / bare,
         "status query with 100,000 jobs, ms": (time.perf_counter() - begun) * 1000,
     }
 
 
 def photos(folder: Path, environment: dict[str, str]) -> Figures:
-    """Mend a photo of 12 megapixels of each category, each in a process of its own."""
+    """Mend a photo of 12 megapixels for each category, each in a process of its own."""
     figures: Figures = {}
     for kind in ("noise", "reflection", "motion"):
         measured = subprocess.run(
@@ -302,7 +303,7 @@ def photos(folder: Path, environment: dict[str, str]) -> Figures:
 
 
 def mend(kind: str) -> None:
-    """Classify and restore a photo of 12 megapixels and print what it took."""
+    """Classify and restore a photo of 12 megapixels; print seconds and peak memory."""
     import resource
 
     import cv2
@@ -332,8 +333,8 @@ def mend(kind: str) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["walk", folder]:
-            walk(Path(folder))
+        case ["scan", folder]:
+            scan_twice(Path(folder))
         case ["mend", kind]:
             mend(kind)
         case _:

@@ -1,8 +1,7 @@
-"""Measure what the paper engine's networks cost: `make bench-networks`; on a GPU, at their real sizes.
+"""Measure time and memory of the paper engine's networks: `make bench-networks`.
 
-Each network has random weights of the official shapes (on a CPU InvSR's UNet and VAE are small
-ones) and takes photos of growing size, each in a process of its own: seconds, and the most memory
-that was in use. Where a GPU can do one thing in several ways, they are timed in one run.
+Each network has random weights of the official shapes; on a CPU, InvSR's UNet and VAE are smaller.
+Each network and photo size runs in a process of its own, which prints seconds and peak memory.
 """
 
 import json
@@ -20,7 +19,7 @@ Restore = Callable[[np.ndarray], object]
 
 
 def main() -> None:
-    """Print a table: a row for each network, a column for each size."""
+    """Print a table with a row for each network and a column for each size."""
     site = Path(__file__).parent / "paper/site"  # torchvision beside a torch for CPUs
     environment = os.environ | {"PYTHONPATH": str(site)}
     print(f"{'network':<14}" + "".join(f"{size:>10} MP: s, MB" for size in MEGAPIXELS))
@@ -37,7 +36,7 @@ def main() -> None:
 
 
 def measure(name: str, megapixels: float) -> None:
-    """Run a network on a photo, and print its seconds and the most memory in MB."""
+    """Run a network on a photo; print seconds and peak memory in MB."""
     import resource
 
     import torch
@@ -62,7 +61,7 @@ def measure(name: str, megapixels: float) -> None:
 
 
 def invsr(device) -> Restore:
-    """InvSR at the resolution of a photo that is twice as soft as its pixels."""
+    """Return InvSR, for a photo whose real resolution is half its size."""
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
@@ -87,7 +86,7 @@ def invsr(device) -> Restore:
 
 
 def real_esrgan(device) -> Restore:
-    """Real-ESRGAN's x4plus on a photo of half the size."""
+    """Return Real-ESRGAN x4plus, for a photo whose real resolution is half its size."""
     import torch
     from spandrel import ModelLoader
     from spandrel.architectures.ESRGAN import ESRGAN
@@ -102,7 +101,7 @@ def real_esrgan(device) -> Restore:
 
 
 def nafnet(device) -> Restore:
-    """NAFNet as for GoPro and REDS, width 64, with local means."""
+    """Return NAFNet as for GoPro and REDS: width 64, with local means."""
     from tasks.paper.nets.nafnet import FITTED_ON, NAFNet
     from tasks.paper.restorers.nafnet import Deblur
 
@@ -111,7 +110,7 @@ def nafnet(device) -> Restore:
 
 
 def lama(device) -> Restore:
-    """LaMa, with a hole of a tenth of the photo's width."""
+    """Return LaMa, with a hole of a tenth of the photo's width."""
     from spandrel import ModelLoader
     from spandrel.architectures.LaMa import LaMa
 
@@ -130,7 +129,7 @@ def lama(device) -> Restore:
 
 
 def text(_device) -> Restore:
-    """PP-OCR's detector."""
+    """Return the text detector of PP-OCR."""
     from tasks.imaging.text_detection import find_text
 
     return find_text
@@ -156,7 +155,7 @@ SD_TURBO_VAE = {
     "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4,
     "down_block_types": 4 * ("DownEncoderBlock2D",), "up_block_types": 4 * ("UpDecoderBlock2D",),
 }  # fmt: skip
-"""Of sd-turbo's own configuration files, as far as it differs from diffusers' defaults."""
+"""From the configuration files of sd-turbo: the values that differ from diffusers' defaults."""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Kill everything that `photomend up` starts, at random, while photos pass: `make chaos`.
+"""Kill processes of `photomend up` at random while it mends photos: `make chaos`.
 
-Prints a table: kills by process and by the step they hit; then what was lost, doubled or left
-behind, which must all be 0. The seed is printed, so that a run can be had again.
+Prints the seed, with which a run can be repeated; the number of kills by process and by step; and
+the numbers of lost, duplicate and damaged files, which must all be 0.
 """
 
 import argparse
@@ -38,9 +38,9 @@ BIN = Path(sys.executable).parent
 SIDE = 256
 KINDS = [*Degradation, None]
 CLAIM_SECONDS = 20.0
-"""So long a blow that is meant for a claim waits for one."""
+"""Longest wait for a running claim, before a kill that should hit one."""
 SETTLE_SECONDS = 600.0
-"""So long the photos may take to be done once nothing is killed any more."""
+"""Longest time until all photos are done after the last kill."""
 SETTINGS = {
     "SETTLE": 0.3,
     "HEARTBEAT": 0.3,
@@ -53,8 +53,8 @@ SETTINGS = {
 
 
 @dataclass
-class Campaign:
-    """One run: what was killed, and what became of the photos."""
+class Result:
+    """The kills of one run, and their effects on the photos."""
 
     kills: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
@@ -62,26 +62,30 @@ class Campaign:
     photos: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
     lost: int = 0
-    doubled: int = 0
-    partial: int = 0
+    duplicates: int = 0
+    incomplete: int = 0
     changed_originals: int = 0
     temporary_files: int = 0
     seconds: float = 0.0
 
     @property
-    def harm(self) -> int:
-        """All that must be 0."""
+    def damage(self) -> int:
+        """The sum of all numbers that must be 0."""
         return (
-            self.lost + self.doubled + self.partial + self.changed_originals + self.temporary_files
+            self.lost
+            + self.duplicates
+            + self.incomplete
+            + self.changed_originals
+            + self.temporary_files
         )
 
 
-def take_photos(folder: Path, number: int, chance: random.Random) -> None:
-    """Put a spoilt or a clean crop of a photograph into the gallery, whole or slowly."""
+def add_photo(folder: Path, number: int, rng: random.Random) -> None:
+    """Save a crop of a photograph, degraded or clean, in the gallery."""
     sources = (data.astronaut(), data.chelsea(), data.coffee(), data.rocket())
     photo = sources[number % len(sources)]
-    top = chance.randrange(photo.shape[0] - SIDE)
-    left = chance.randrange(photo.shape[1] - SIDE)
+    top = rng.randrange(photo.shape[0] - SIDE)
+    left = rng.randrange(photo.shape[1] - SIDE)
     image = photo[top : top + SIDE, left : left + SIDE].astype(np.float32) / np.float32(255)
     kind = KINDS[number % len(KINDS)]
     if kind is not None:
@@ -91,9 +95,9 @@ def take_photos(folder: Path, number: int, chance: random.Random) -> None:
     Image.fromarray((image * 255).round().astype(np.uint8)).save(path, quality=93)
 
 
-def campaign(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Campaign:
-    """Run `photos` past at least `kills` kills, of which `hits` hit a running claim."""
-    chance, result, begun = random.Random(seed), Campaign(), time.monotonic()
+def run(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Result:
+    """Mend `photos` with at least `kills` kills, of which at least `hits` hit a running claim."""
+    rng, result, started = random.Random(seed), Result(), time.monotonic()
     gallery = folder / "gallery"
     gallery.mkdir()
     up = Up(folder)
@@ -105,21 +109,21 @@ def campaign(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Cam
         or result.running_claims_hit < hits
     ):
         wanted = min(photos, photos * (sum(result.kills.values()) + 1) // max(kills, 1) + 1)
-        for _ in range(max(wanted - next_photo, up.ended(next_photo))):
-            take_photos(gallery, next_photo, chance)
+        for _ in range(max(wanted - next_photo, up.is_done(next_photo))):
+            add_photo(gallery, next_photo, rng)
             next_photo += 1
         originals = {path: publishing.sha256(path) for path in gallery.rglob("*.jpg")}
-        up.strike(chance, result)
-    up.settle(len(originals))
-    _judge(result, up, originals)
+        up.kill_one(rng, result)
+    up.wait_until_done(len(originals))
+    _check(result, up, originals)
     up.stop()
     result.temporary_files = len(list(publishing.temporaries(folder / "output")))
-    result.seconds = time.monotonic() - begun
+    result.seconds = time.monotonic() - started
     return result
 
 
 class Up:
-    """A `photomend up` that is started again when it was killed."""
+    """A `photomend up` that is started again after a kill."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -137,7 +141,7 @@ class Up:
         self.start()
 
     def start(self) -> None:
-        """Start `photomend up` and wait until its database is there."""
+        """Start `photomend up`."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [BIN / "photomend", "up", self.folder / "gallery", "--output", self.folder / "output"],
@@ -145,7 +149,7 @@ class Up:
             )  # fmt: skip
 
     def rows(self) -> list[Job]:
-        """Return all jobs, none while there is no database yet."""
+        """Return all jobs; none before the database exists."""
         try:
             if self.engine is None:
                 file = self.folder / "state/jobs.db"
@@ -156,30 +160,30 @@ class Up:
         except (SQLAlchemyError, DatabaseOlder):
             return []
 
-    def ended(self, number: int) -> bool:
-        """Return whether the jobs of so many photos are there and none is under way."""
+    def is_done(self, number: int) -> bool:
+        """Return whether this many photos have jobs and all jobs have ended."""
         rows = self.rows()
         under_way = {Status.QUEUED, Status.RUNNING} & {job.status for job in rows}
         return len({job.source for job in rows}) >= number and not under_way
 
-    def strike(self, chance: random.Random, result: Campaign) -> None:
-        """Kill one process, or take everything out of Redis; every second blow hits a claim."""
-        self.revive()
-        prey = self._working() if chance.random() < 0.5 else []
-        if not prey:
-            time.sleep(chance.uniform(0.2, 1.2))
-            prey = list(self._family())
-        kinds = sorted({kind for kind, _ in prey})
-        if kinds == ["up"] and chance.random() < 0.9:
-            return  # it has just begun; if it were killed each time, nothing else would happen
-        kind = chance.choice(kinds)
-        process = chance.choice([process for found, process in prey if found == kind])
-        if kind == "redis" and chance.random() < 0.5:
+    def kill_one(self, rng: random.Random, result: Result) -> None:
+        """Kill one process, or empty Redis; every second kill is aimed at a running claim."""
+        self.restart_if_ended()
+        targets = self._claim_processes() if rng.random() < 0.5 else []
+        if not targets:
+            time.sleep(rng.uniform(0.2, 1.2))
+            targets = list(self._processes())
+        kinds = sorted({kind for kind, _ in targets})
+        if kinds == ["up"] and rng.random() < 0.9:
+            return  # it has just started; let it start other processes
+        kind = rng.choice(kinds)
+        process = rng.choice([process for found, process in targets if found == kind])
+        if kind == "redis" and rng.random() < 0.5:
             with suppress(redis.RedisError):
                 redis.Redis(unix_socket_path=str(self.folder / "state/redis.sock")).flushall()
                 result.kills["redis emptied"] += 1
             return
-        hit = next((job for job in self._running() if _is_of(process, job)), None)
+        hit = next((job for job in self._running() if _runs(process, job)), None)
         try:
             process.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
@@ -188,42 +192,42 @@ class Up:
         result.steps["no claim" if hit is None else hit.category or "classify"] += 1
         result.running_claims_hit += hit is not None
 
-    def revive(self) -> None:
-        """Start it again if it was killed."""
+    def restart_if_ended(self) -> None:
+        """Start it again if it has ended."""
         if self.process.poll() is not None:
             self.start()
 
     def _running(self) -> list[Job]:
         return [job for job in self.rows() if job.status is Status.RUNNING]
 
-    def _working(self) -> list[tuple[str, psutil.Process]]:
-        """Wait a while for a claim; return the processes that stand above it, and its own."""
+    def _claim_processes(self) -> list[tuple[str, psutil.Process]]:
+        """Wait for a running claim; return its process and the parents of that process."""
         deadline = time.monotonic() + CLAIM_SECONDS
         while time.monotonic() < deadline:
             if running := self._running():
-                return [(k, p) for k, p in self._family() if any(_is_of(p, j) for j in running)]
+                return [(k, p) for k, p in self._processes() if any(_runs(p, j) for j in running)]
             time.sleep(0.05)
         return []
 
-    def _family(self):
-        """Yield what `up` started: the kind and the process."""
+    def _processes(self):
+        """Yield the kind and the process of `up` and of all that it started."""
         yield "up", psutil.Process(self.process.pid)
-        mark = str(self.folder / "state")
+        state = str(self.folder / "state")
         for process in psutil.process_iter(["cmdline"]):
             try:
                 line = " ".join(process.info["cmdline"] or [])
-                if process.environ().get("PHOTOMEND_STATE_DIR") != mark and mark not in line:
+                if process.environ().get("PHOTOMEND_STATE_DIR") != state and state not in line:
                     continue
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
             if kind := _kind(line):
                 yield kind, process
 
-    def settle(self, number: int) -> None:
-        """Let everything run undisturbed until all photos are done."""
+    def wait_until_done(self, number: int) -> None:
+        """Wait, without kills, until all photos are done."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while time.monotonic() < deadline and not self.ended(number):
-            self.revive()
+        while time.monotonic() < deadline and not self.is_done(number):
+            self.restart_if_ended()
             time.sleep(0.5)
 
     def stop(self) -> None:
@@ -243,15 +247,15 @@ def _kind(line: str) -> str | None:
     return next((kind for word, kind in words.items() if word in line), None)
 
 
-def _is_of(process: psutil.Process, job: Job) -> bool:
-    """Return whether `process` works on the job, or started the one that does."""
+def _runs(process: psutil.Process, job: Job) -> bool:
+    """Return whether `process` runs the job, or is a parent of the process that does."""
     try:
         return job.child in [process.pid, *(p.pid for p in process.children(recursive=True))]
     except psutil.NoSuchProcess:
         return False
 
 
-def _judge(result: Campaign, up: Up, originals: dict[Path, str | None]) -> None:
+def _check(result: Result, up: Up, originals: dict[Path, str | None]) -> None:
     rows = up.rows()
     result.photos = len(originals)
     result.decisions = Counter(str(job.decision or job.error) for job in rows)
@@ -259,41 +263,48 @@ def _judge(result: Campaign, up: Up, originals: dict[Path, str | None]) -> None:
     result.lost = len(originals) - len({job.source for job in done})
     restored = [job for job in done if job.decision == "restored"]
     output = up.folder / "output"
-    named = {output / job.output: job.sha256 for job in restored if job.output}
-    lying = {path for path in output.rglob("*") if path.is_file() and not path.name.startswith(".")}
-    result.doubled = len(rows) - len({job.source for job in rows}) + len(lying - set(named))
-    result.partial = sum(publishing.sha256(path) != sha256 for path, sha256 in named.items())
-    for path in lying:
+    recorded = {output / job.output: job.sha256 for job in restored if job.output}
+    files = {path for path in output.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    result.duplicates = len(rows) - len({job.source for job in rows}) + len(files - set(recorded))
+    result.incomplete = sum(publishing.sha256(path) != sha256 for path, sha256 in recorded.items())
+    for path in files:
         with Image.open(path) as image:
             image.load()
     result.changed_originals = sum(publishing.sha256(p) != sha for p, sha in originals.items())
 
 
 def main() -> None:
-    """Run a campaign, print its table and fail if anything was harmed."""
+    """Run with kills, print the table, and exit with 1 if there was damage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=300)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--hits", type=int, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    wishes = parser.parse_args()
-    print(f"seed {wishes.seed}", flush=True)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        result = campaign(Path(folder), wishes.photos, wishes.kills, wishes.hits, wishes.seed)
-        if result.harm:
+        result = run(Path(folder), options.photos, options.kills, options.hits, options.seed)
+        if result.damage:
             print((Path(folder) / "log").read_text(errors="replace")[-5000:])
     show(result)
     Path("chaos.json").write_text(json.dumps(vars(result), indent=1) + "\n")
-    sys.exit(bool(result.harm))
+    sys.exit(bool(result.damage))
 
 
-def show(result: Campaign) -> None:
+def show(result: Result) -> None:
     """Print the table."""
     for title, counted in (("kills of", result.kills), ("hit in", result.steps)):
         for name, number in sorted(counted.items()):
             print(f"{title:<10} {name:<20} {number:>6}")
     print(f"kills that hit a running claim {result.running_claims_hit:>7}")
-    for name in ("photos", "lost", "doubled", "partial", "changed_originals", "temporary_files"):
+    for name in (
+        "photos",
+        "lost",
+        "duplicates",
+        "incomplete",
+        "changed_originals",
+        "temporary_files",
+    ):
         print(f"{name.replace('_', ' '):<30} {getattr(result, name):>7}")
     print(f"decisions {dict(result.decisions)}, {result.seconds:.0f} s")
 

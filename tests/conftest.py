@@ -1,4 +1,4 @@
-"""A real Redis that may be stopped, a database made by the real migrations, real processes."""
+"""Fixtures: a Redis that can be stopped, a migrated database, and processes of photomend."""
 
 import functools
 import io
@@ -70,7 +70,7 @@ def pytest_terminal_summary(
 
 
 class Redis:
-    """A Redis of our own on a socket, which keeps nothing when it stops."""
+    """A Redis on a socket, which stores nothing on disk."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "redis.sock"
@@ -101,15 +101,15 @@ def _eventually() -> Callable[..., None]:
     return eventually
 
 
-_OPENED: list[str] = []
+_OPENED_FILES: list[str] = []
 
 
 @functools.cache
-def _watch_opening() -> None:
-    """Note each file that this process opens from now on: an audit hook cannot be removed."""
+def _record_opened_files() -> None:
+    """Record each file that this process opens from now on; an audit hook cannot be removed."""
     sys.addaudithook(
         lambda event, values: (
-            _OPENED.append(os.fsdecode(values[0]))
+            _OPENED_FILES.append(os.fsdecode(values[0]))
             if event == "open" and isinstance(values[0], (str, bytes, os.PathLike))
             else None
         )
@@ -119,9 +119,9 @@ def _watch_opening() -> None:
 @pytest.fixture
 def opened_files() -> list[str]:
     """The files that this process opened, in order."""
-    _watch_opening()
-    _OPENED.clear()
-    return _OPENED
+    _record_opened_files()
+    _OPENED_FILES.clear()
+    return _OPENED_FILES
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def redis_server(tmp_path: Path) -> Iterator[Redis]:
 
 
 class FileServer(ThreadingHTTPServer):
-    """Gives files by HTTP, with ranges; the next requests can be answered in other ways."""
+    """An HTTP server for files, with ranges, whose next responses can be replaced."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
@@ -146,7 +146,7 @@ class FileServer(ThreadingHTTPServer):
         self.closing = threading.Event()
 
     def handle_error(self, *_: object) -> None:
-        """A client that goes away is no fault."""
+        """Ignore a client that disconnects."""
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -193,7 +193,7 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """stderr belongs to what is tested."""
+        """Log nothing: stderr belongs to the tested command."""
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def without_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes that are started find an OpenCV that needs a library of the screen."""
+    """Make started processes find an OpenCV that needs the missing library libGL."""
     package = tmp_path / "broken/cv2/__init__.py"
     package.parent.mkdir(parents=True)
     missing = "libGL.so.1: cannot open shared object file: No such file or directory"
@@ -243,15 +243,15 @@ def without_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths of the files and folders that this process syncs, as they are named then."""
+    """The paths of the files and folders that this process syncs, at the time of the sync."""
     paths: list[str] = []
     fsync = os.fsync
 
-    def note(number: int) -> None:
+    def record(number: int) -> None:
         paths.append(str(Path(f"/proc/self/fd/{number}").readlink()))
         fsync(number)
 
-    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "fsync", record)
     return paths
 
 
@@ -264,7 +264,7 @@ def jobs(home: Path) -> Iterator[Jobs]:
 
 @pytest.fixture
 def photomend(home: Path, redis_server: Redis) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start the real command in its own process; whatever still runs at the end is killed."""
+    """Start the command in its own process; kill at the end what still runs."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(*args: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -295,9 +295,11 @@ def _kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Degradation | None], Path]:
-    """Give a photograph with one degradation, or a clean one, as a JPEG file."""
-    folder = tmp_path_factory.mktemp("spoilt")
+def degraded_photo(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Degradation | None], Path]:
+    """Return a JPEG file of a photograph with one degradation, or of a clean one."""
+    folder = tmp_path_factory.mktemp("degraded")
 
     def photograph(kind: Degradation | None) -> Path:
         path = folder / f"{kind}.jpg"
@@ -312,13 +314,15 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Degradation | 
 
 
 @pytest.fixture
-def take_photo(home: Path, spoilt: Callable[[Degradation | None], Path]) -> Callable[..., Path]:
-    """Put a photo into the gallery."""
+def take_photo(
+    home: Path, degraded_photo: Callable[[Degradation | None], Path]
+) -> Callable[..., Path]:
+    """Copy a photo to the gallery."""
 
     def take(name: str = "cat.jpg", *, kind: Degradation | None = None) -> Path:
         path = home / "gallery" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(spoilt(kind), path)
+        shutil.copyfile(degraded_photo(kind), path)
         return path
 
     return take

@@ -1,8 +1,8 @@
-"""Run a command in a network of its own, where nobody answers, and tell whom it would speak to.
+"""Run a command in a network namespace without connections, and print the packets it sends.
 
 `unshare -rmn python tests/overhear.py COMMAND...` prints a line on stdout for each packet that the
-command and its children send, by whichever library: all addresses are routed to the loopback device
-of the namespace, where they can be read. The command's own output goes to stderr.
+command and its child processes send. All addresses are routed to the loopback device of the
+namespace, where the packets are captured. The output of the command goes to stderr.
 """
 
 import socket
@@ -17,8 +17,8 @@ ROUTES = (
     "route add local default dev lo",
     "-6 route add local default dev lo",
 )
-NAMES = Path("/etc/nsswitch.conf")
-"""It may name a daemon outside the namespace that looks names up."""
+NAME_SERVICES = Path("/etc/nsswitch.conf")
+"""It may name a daemon outside the namespace, which would resolve host names."""
 ALL_PROTOCOLS = 3
 
 
@@ -26,16 +26,16 @@ def main(command: list[str]) -> int:
     """Run the command and print what it sent; return its exit code."""
     for words in ROUTES:
         subprocess.run(["ip", *words.split()], check=True)
-    if NAMES.exists():
+    if NAME_SERVICES.exists():
         with tempfile.NamedTemporaryFile("w") as plain:
             print("hosts: files dns", file=plain, flush=True)
-            subprocess.run(["mount", "--bind", plain.name, NAMES], check=True)
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ALL_PROTOCOLS)) as ear:
+            subprocess.run(["mount", "--bind", plain.name, NAME_SERVICES], check=True)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ALL_PROTOCOLS)) as capture:
         code = subprocess.run(command, check=False, stdout=sys.stderr).returncode
-        ear.setblocking(False)
+        capture.setblocking(False)
         with suppress(BlockingIOError):
             while True:
-                packet, (*_, kind, _hardware, _address) = ear.recvfrom(65535)
+                packet, (*_, kind, _hardware, _address) = capture.recvfrom(65535)
                 if kind == socket.PACKET_OUTGOING:
                     print(packet)
     return code

@@ -1,4 +1,4 @@
-"""A process dies or freezes at each step of a photo's way: the photo ends exactly once."""
+"""A process is killed or stopped at each step of a job: the job still ends exactly once."""
 
 import os
 import signal
@@ -22,11 +22,11 @@ POINTS = ("claim", "network", "temporary", "hash", "rename", "done")
 
 
 @pytest.fixture
-def strike(home, jobs, photomend, take_photo, eventually):
-    """Let a photo meet a worker that fails at `point`; return what the failed processes were."""
+def fail_at(home, jobs, photomend, take_photo, eventually):
+    """Mend a photo with a worker that fails at `point`; return the ids of the failed processes."""
 
     def run(point: str, how: str, kind: Degradation | None) -> list[int]:
-        mark = home / "struck"
+        mark = home / "failed"
         original = take_photo("cat.jpg", kind=kind)
         before = publishing.sha256(original)
         photomend("watch")
@@ -46,7 +46,7 @@ def strike(home, jobs, photomend, take_photo, eventually):
 
 @pytest.fixture
 def check(home, jobs):
-    """The file on disk is the one whose hash the row names, and nothing else lies there."""
+    """Check that the job is done and its result is the only file in the output folder."""
 
     def ended_once(category: str) -> None:
         job = search.get(jobs.engine, 1)
@@ -59,17 +59,17 @@ def check(home, jobs):
 
 @pytest.mark.parametrize("category", KINDS)
 @pytest.mark.parametrize("point", POINTS)
-def test_a_process_that_dies_loses_nothing(strike, check, point, category):
-    strike(point, "kill", KINDS[category])
+def test_a_killed_process_loses_no_photo(fail_at, check, point, category):
+    fail_at(point, "kill", KINDS[category])
     check(category)
 
 
 @pytest.mark.parametrize("category", KINDS)
 @pytest.mark.parametrize("point", POINTS)
-def test_a_process_that_was_frozen_changes_nothing(
-    strike, check, jobs, home, eventually, point, category
+def test_a_process_that_continues_after_its_claim_was_lost_changes_nothing(
+    fail_at, check, jobs, home, eventually, point, category
 ):
-    child, parent = strike(point, "freeze", KINDS[category])
+    child, parent = fail_at(point, "freeze", KINDS[category])
     check(category)
     for process in (parent, child):
         os.kill(process, signal.SIGCONT)
@@ -80,10 +80,10 @@ def test_a_process_that_was_frozen_changes_nothing(
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])
-def test_a_process_that_fails_while_it_classifies_a_clean_photo_changes_nothing(
-    strike, jobs, home, how
+def test_a_failure_during_the_classification_of_a_clean_photo_changes_nothing(
+    fail_at, jobs, home, how
 ):
-    strike("classify", how, None)
+    fail_at("classify", how, None)
     assert search.get(jobs.engine, 1).decision == "clean"
     assert not list((home / "output").glob("*.*"))
 

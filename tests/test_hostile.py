@@ -1,6 +1,7 @@
-"""Files that broke other programs, and entries that are no photos, through the whole house.
+"""Watcher and worker with files that broke other programs, and with entries that are not photos.
 
-Each photo ends done or failed, with a reason; nothing hangs, grows or stops the worker.
+Each job ends done or failed, with a reason; the worker neither hangs, nor stops, nor needs too much
+memory.
 """
 
 import os
@@ -22,11 +23,11 @@ pytestmark = pytest.mark.slow
 ROBUST = Path(__file__).parents[2] / "shared/photos/clear/robust"
 SUFFIXES = {".jpg", ".png", ".tif", ".tiff", ".webp", ".heif", ".avif"}
 FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
-MOST_MEGABYTES = 1500
-"""Of the worker's child, whose libraries take 200."""
+MAX_MEGABYTES = 1500
+"""Maximum memory of the worker's child process; its libraries need 200."""
 
 
-def every(jobs) -> list[Job]:
+def all_jobs(jobs) -> list[Job]:
     with jobs.engine.connect() as connection:
         return [Job.of(row) for row in connection.execute(table.select())]
 
@@ -38,23 +39,23 @@ def gallery(home) -> Path:
 
 @pytest.fixture
 def all_ended(jobs, photomend, eventually):
-    """Run a watcher and a worker until so many jobs have ended; give them by their names."""
+    """Run a watcher and a worker until this many jobs have ended; return them by source."""
 
     def run(number: int) -> dict[str, Job]:
         photomend("watch", PHOTOMEND_ARRIVING_SECONDS="0")
         worker = photomend("work", *QUEUES, PHOTOMEND_ARRIVING_SECONDS="0")
 
-        def quiet() -> bool:
-            counted = Counter(job.status for job in every(jobs))
+        def have_ended() -> bool:
+            counted = Counter(job.status for job in all_jobs(jobs))
             return counted[Status.DONE] + counted[Status.FAILED] == counted.total() >= number
 
-        eventually(quiet, seconds=240)
+        eventually(have_ended, seconds=240)
         assert worker.poll() is None
         [child] = psutil.Process(worker.pid).children()[-1:]
         peak = Path(f"/proc/{child.pid}/status").read_text().split("VmHWM:")[1].split()[0]
-        assert int(peak) / 1024 < MOST_MEGABYTES
-        ended = every(jobs)
-        assert all(job.claims == 1 or job.category for job in ended), "one died on the way"
+        assert int(peak) / 1024 < MAX_MEGABYTES
+        ended = all_jobs(jobs)
+        assert all(job.claims == 1 or job.category for job in ended), "a child process died"
         assert all(job.error for job in ended if job.status is Status.FAILED)
         assert all(job.decision for job in ended if job.status is Status.DONE)
         return {os.fsdecode(job.source): job for job in ended}
@@ -62,8 +63,8 @@ def all_ended(jobs, photomend, eventually):
     return run
 
 
-@pytest.mark.skipif(not ROBUST.is_dir(), reason="the hostile photos lie in ../shared, not here")
-def test_each_hostile_file_ends_with_a_reason_and_stops_no_worker(gallery, all_ended):
+@pytest.mark.skipif(not ROBUST.is_dir(), reason="needs the hostile photos in ../shared")
+def test_each_hostile_file_ends_with_a_reason_and_no_worker_stops(gallery, all_ended):
     shutil.copytree(ROBUST, gallery, dirs_exist_ok=True)
     files = {str(p.relative_to(gallery)): p for p in gallery.rglob("*") if p.is_file()}
     photos = {name for name, path in files.items() if path.suffix.lower() in SUFFIXES}
@@ -79,7 +80,7 @@ def test_each_hostile_file_ends_with_a_reason_and_stops_no_worker(gallery, all_e
     assert {name: publishing.sha256(path) for name, path in files.items()} == before
 
 
-def test_odd_entries_and_photos_with_films_and_bombs(home, gallery, take_photo, all_ended):
+def test_unusual_names_and_entries_films_and_huge_photos(home, gallery, take_photo, all_ended):
     names = [os.fsdecode(b"caf\xe9.jpg"), "cafe\u0301.jpg", "n" * 251 + ".jpg", "line\nbreak.jpg"]
     for name in names:
         take_photo(name, kind=Degradation.NOISE)
@@ -96,8 +97,8 @@ def test_odd_entries_and_photos_with_films_and_bombs(home, gallery, take_photo, 
     (gallery / "link.jpg").symlink_to(gallery / "nowhere.jpg")
     os.mkfifo(gallery / "fifo.jpg")
     (gallery / "locked").mkdir(mode=0o000)
-    with socket.socket(socket.AF_UNIX) as ear:
-        ear.bind(os.path.relpath(gallery / "socket.jpg"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(gallery / "socket.jpg"))
         ended = all_ended(len(names) + 4)
     assert set(ended) == {*names, "empty.jpg", "bomb.jpg", "film.jpg", "live.jpg"}
     for name in names:

@@ -1,4 +1,4 @@
-"""Photos through the real watcher, a real Redis and real workers, some of which are killed."""
+"""Photos from the gallery to their results, with real processes, some of which are killed."""
 
 import os
 import shutil
@@ -18,28 +18,28 @@ from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, St
 pytestmark = pytest.mark.slow
 
 
-def every(jobs) -> list[Job]:
+def all_jobs(jobs) -> list[Job]:
     with jobs.engine.connect() as connection:
         return [Job.of(row) for row in connection.execute(table.select().order_by(table.c.id))]
 
 
 def counts(jobs) -> Counter:
-    return Counter(job.status for job in every(jobs))
+    return Counter(job.status for job in all_jobs(jobs))
 
 
 @pytest.fixture
 def done(jobs, eventually):
-    """Wait until so many jobs are done and no other is under way; give the decision of each."""
+    """Wait until this many jobs are done and there are no others; return their decisions."""
 
     def wait(number: int, seconds: float = 90) -> dict[str, tuple[str | None, str | None]]:
         eventually(lambda: counts(jobs) == {Status.DONE: number}, seconds)
-        return {str(job.source): (job.category, job.decision) for job in every(jobs)}
+        return {str(job.source): (job.category, job.decision) for job in all_jobs(jobs)}
 
     return wait
 
 
 @pytest.fixture
-def house(photomend):
+def start_all(photomend):
     """Start a watcher and a worker for all queues."""
 
     def start(**environment: str):
@@ -49,9 +49,11 @@ def house(photomend):
     return start
 
 
-def test_each_category_is_mended_and_a_clean_photo_left_alone(home, jobs, take_photo, house, done):
+def test_each_category_is_mended_and_a_clean_photo_left_alone(
+    home, jobs, take_photo, start_all, done
+):
     take_photo("old/noisy.jpg", kind=Degradation.NOISE)
-    house()
+    start_all()
     take_photo("new/deep/ghost.jpg", kind=Degradation.REFLECTION)
     take_photo(os.fsdecode(b"caf\xe9.jpg"), kind=Degradation.MOTION)
     take_photo("soft.jpg", kind=Degradation.SOFTNESS)
@@ -64,43 +66,45 @@ def test_each_category_is_mended_and_a_clean_photo_left_alone(home, jobs, take_p
         "soft.jpg": (Category.SUPER_RESOLUTION, Decision.RESTORED),
         "clean.jpg": (Category.CLEAN, Decision.CLEAN),
     }
-    for job in every(jobs):
+    for job in all_jobs(jobs):
         if job.output is not None:
             assert publishing.sha256(home / "output" / job.output) == job.sha256
     assert {p: publishing.sha256(p) for p in originals} == originals
     assert not (home / "output/clean.jpg").exists()
 
 
-def test_a_broken_photo_waits_while_it_is_young_and_fails_when_it_is_old(
-    home, jobs, house, eventually
+def test_an_unreadable_photo_waits_while_it_is_new_and_fails_when_it_is_old(
+    home, jobs, start_all, eventually
 ):
     (home / "gallery/young.jpg").write_bytes(b"no photo yet")
     (home / "gallery/old.jpg").write_bytes(b"no photo")
     os.utime(home / "gallery/old.jpg", (0, 0))
-    house()
+    start_all()
     eventually(lambda: counts(jobs) == {Status.FAILED: 1, Status.QUEUED: 1})
-    [old] = [job for job in every(jobs) if job.status is Status.FAILED]
+    [old] = [job for job in all_jobs(jobs) if job.status is Status.FAILED]
     assert (old.source, old.attempts, old.error_kind) == (
         Path("old.jpg"), 0, ErrorKind.UNREADABLE,
     )  # fmt: skip
-    eventually(lambda: any(job.error_kind is ErrorKind.ARRIVING for job in every(jobs)))
+    eventually(lambda: any(job.error_kind is ErrorKind.ARRIVING for job in all_jobs(jobs)))
 
 
-def test_an_edited_photo_is_mended_again(home, jobs, take_photo, house, done):
+def test_an_edited_photo_is_mended_again(home, jobs, take_photo, start_all, done):
     photo = take_photo(kind=Degradation.NOISE)
-    house()
+    start_all()
     done(1)
-    first = every(jobs)[0].sha256
+    first = all_jobs(jobs)[0].sha256
     take_photo(kind=Degradation.MOTION)
     assert len(done(1 + 1) | {"": ()}) == 2
-    newest = every(jobs)[-1]
+    newest = all_jobs(jobs)[-1]
     assert newest.category is Category.MOTION_BLUR
     assert publishing.sha256(home / "output" / photo.name) == newest.sha256 != first
 
 
-def test_an_edited_photo_that_is_clean_now_takes_its_old_result_away(home, take_photo, house, done):
+def test_the_result_of_a_photo_that_is_clean_after_an_edit_is_removed(
+    home, take_photo, start_all, done
+):
     take_photo(kind=Degradation.NOISE)
-    house()
+    start_all()
     done(1)
     assert (home / "output/cat.jpg").exists()
     take_photo()
@@ -108,74 +112,76 @@ def test_an_edited_photo_that_is_clean_now_takes_its_old_result_away(home, take_
     assert not (home / "output/cat.jpg").exists()
 
 
-def test_a_photo_that_was_only_tagged_is_not_mended_again(home, jobs, take_photo, house, done):
+def test_a_photo_with_new_metadata_only_is_not_mended_again(
+    home, jobs, take_photo, start_all, done
+):
     photo = take_photo(kind=Degradation.NOISE)
-    house()
+    start_all()
     done(1)
     jpeg = photo.read_bytes()
     comment = b"holiday"
     marker = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
     photo.write_bytes(jpeg[:2] + marker + jpeg[2:])
     done(2)
-    tagged = every(jobs)[-1]
+    tagged = all_jobs(jobs)[-1]
     assert (tagged.claims, tagged.decision) == (1, Decision.RESTORED)
     assert publishing.sha256(home / "output/cat.jpg") == tagged.sha256
 
 
-def test_a_moved_photo_takes_its_result_along(home, jobs, take_photo, house, done):
+def test_the_result_of_a_moved_photo_is_moved(home, jobs, take_photo, start_all, done):
     photo = take_photo(kind=Degradation.NOISE)
-    house()
+    start_all()
     done(1)
     (home / "gallery/2024").mkdir()
     photo.rename(home / "gallery/2024/dog.jpg")
     done(2)
-    moved = every(jobs)[-1]
+    moved = all_jobs(jobs)[-1]
     assert (moved.claims, moved.output) == (1, Path("2024/dog.jpg"))
     assert publishing.sha256(home / "output/2024/dog.jpg") == moved.sha256
     assert not (home / "output/cat.jpg").exists()
 
 
-def test_a_copy_gets_a_copy(home, jobs, take_photo, house, done):
+def test_a_copied_photo_gets_a_copy_of_the_result(home, jobs, take_photo, start_all, done):
     photo = take_photo(kind=Degradation.NOISE)
-    house()
+    start_all()
     done(1)
     shutil.copy(photo, home / "gallery/copy.jpg")
     done(2)
-    assert every(jobs)[-1].claims == 1
+    assert all_jobs(jobs)[-1].claims == 1
     assert (home / "output/cat.jpg").exists()
     assert (home / "output/copy.jpg").exists()
 
 
 def test_a_moved_folder_of_a_hundred_is_moved_and_not_mended_again(
-    home, jobs, take_photo, house, done, eventually
+    home, jobs, take_photo, start_all, done, eventually
 ):
     for number in range(100):
         photo = take_photo(f"a/{number}.png")
         Image.new("RGB", (64, 64), (number, 128, 100)).save(photo)
-    house()
+    start_all()
     done(100, seconds=180)
     (home / "gallery/a").rename(home / "gallery/b")
     done(200, seconds=180)
-    moved = [job for job in every(jobs) if job.folder == Path("b")]
+    moved = [job for job in all_jobs(jobs) if job.folder == Path("b")]
     assert [job.claims for job in moved] == [1] * 100
     assert all(job.scores == moved[0].scores or job.scores for job in moved)
 
 
-def test_an_output_that_its_owner_changed_stays(home, jobs, take_photo, house, done):
+def test_a_result_that_its_owner_changed_is_kept(home, jobs, take_photo, start_all, done):
     take_photo(kind=Degradation.NOISE)
-    house()
+    start_all()
     done(1)
-    theirs = home / "output/cat.jpg"
-    theirs.write_bytes(b"the owner's own work")
+    changed = home / "output/cat.jpg"
+    changed.write_bytes(b"the owner's own work")
     take_photo(kind=Degradation.MOTION)
     assert done(2)
-    assert theirs.read_bytes() == b"the owner's own work"
-    assert every(jobs)[-1].decision is Decision.LEFT_ALONE
+    assert changed.read_bytes() == b"the owner's own work"
+    assert all_jobs(jobs)[-1].decision is Decision.LEFT_ALONE
 
 
-def test_what_came_while_nobody_watched_is_found(home, take_photo, photomend, house, done):
+def test_photos_added_while_no_watcher_ran_are_found(home, take_photo, photomend, start_all, done):
     take_photo("a.jpg")
-    house()
+    start_all()
     done(1)
     take_photo("while/b.jpg", kind=Degradation.NOISE)
     photomend("watch")
@@ -202,13 +208,13 @@ def test_a_lost_database_is_rebuilt_from_the_outputs(
     photomend("watch")
     photomend("work", *QUEUES)
     done(1)
-    [job] = every(jobs)
+    [job] = all_jobs(jobs)
     assert (job.decision, job.sha256) == (Decision.RESTORED, before)
     assert "there already" in job.reason
     assert publishing.sha256(home / "output/cat.jpg") == before
 
 
-def test_what_was_queued_survives_the_loss_of_redis(
+def test_queued_jobs_survive_the_loss_of_redis(
     jobs, take_photo, photomend, redis_server, eventually, done
 ):
     for number in range(5):
@@ -232,8 +238,8 @@ guard.judge = slow
 
 
 @pytest.fixture
-def begin(home, jobs, take_photo, photomend, eventually):
-    """Start a watcher and a worker, and wait until it restores a photo, for `seconds` more."""
+def start_slow(home, jobs, take_photo, photomend, eventually):
+    """Start a watcher and a worker whose restoration takes `seconds` longer; wait until it runs."""
 
     def start(seconds: float, **environment: str):
         folder = home / "slow"
@@ -242,14 +248,14 @@ def begin(home, jobs, take_photo, photomend, eventually):
         take_photo(kind=Degradation.NOISE)
         photomend("watch", **environment)
         worker = photomend("work", *QUEUES, PYTHONPATH=str(folder), **environment)
-        eventually(lambda: [j for j in every(jobs) if j.status is Status.RUNNING and j.category])
-        return worker, every(jobs)[0]
+        eventually(lambda: [j for j in all_jobs(jobs) if j.status is Status.RUNNING and j.category])
+        return worker, all_jobs(jobs)[0]
 
     return start
 
 
 def ended(process: int) -> bool:
-    """Return whether the process is gone, or a zombie nobody has waited for."""
+    """Return whether the process has ended; a zombie has."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -257,38 +263,38 @@ def ended(process: int) -> bool:
 
 
 def test_a_hanging_child_is_ended_at_its_deadline_while_redis_is_away(
-    jobs, begin, redis_server, eventually
+    jobs, start_slow, redis_server, eventually
 ):
     limits = {
         "PHOTOMEND_DEADLINE_SECONDS": "4", "PHOTOMEND_DEADLINE_SECONDS_PER_MEGAPIXEL": "0",
     }  # fmt: skip
-    _, job = begin(seconds=90, **limits)
+    _, job = start_slow(seconds=90, **limits)
     redis_server.stop()
     eventually(lambda: ended(job.child), seconds=20)
-    [job] = every(jobs)
+    [job] = all_jobs(jobs)
     assert (job.status, job.attempts, job.error_kind) == (Status.QUEUED, 1, ErrorKind.DEADLINE)
     redis_server.start()
     eventually(lambda: counts(jobs) == {Status.FAILED: 1}, seconds=120)
 
 
-def test_a_killed_child_is_seen_while_redis_is_away(jobs, begin, redis_server, eventually):
-    _, job = begin(seconds=90)
+def test_a_killed_child_is_recorded_while_redis_is_away(jobs, start_slow, redis_server, eventually):
+    _, job = start_slow(seconds=90)
     redis_server.stop()
     os.kill(job.child, signal.SIGKILL)
-    eventually(lambda: every(jobs)[0].error_kind is ErrorKind.CRASHED, seconds=10)
+    eventually(lambda: all_jobs(jobs)[0].error_kind is ErrorKind.CRASHED, seconds=10)
 
 
 def test_a_cancelled_photo_ends_its_child_while_redis_is_away(
-    jobs, begin, redis_server, eventually
+    jobs, start_slow, redis_server, eventually
 ):
-    _, job = begin(seconds=90)
+    _, job = start_slow(seconds=90)
     redis_server.stop()
     jobs.cancel([job.id])
     eventually(lambda: ended(job.child), seconds=20)
-    assert every(jobs)[0].status is Status.CANCELLED
+    assert all_jobs(jobs)[0].status is Status.CANCELLED
 
 
-def test_a_photo_that_kills_its_child_gets_three_attempts_and_the_others_go_on(
+def test_a_photo_that_kills_its_child_fails_after_three_attempts(
     home, jobs, take_photo, photomend, eventually
 ):
     folder = home / "poison"
@@ -305,33 +311,33 @@ def test_a_photo_that_kills_its_child_gets_three_attempts_and_the_others_go_on(
     photomend("watch")
     photomend("work", *QUEUES, PYTHONPATH=str(folder))
     eventually(lambda: counts(jobs) == {Status.FAILED: 1, Status.DONE: 1}, seconds=120)
-    [failed] = [job for job in every(jobs) if job.status is Status.FAILED]
+    [failed] = [job for job in all_jobs(jobs) if job.status is Status.FAILED]
     assert (str(failed.name), failed.attempts) == ("poison.jpg", 3)
 
 
-def test_a_gentle_stop_finishes_the_photo_first(jobs, begin):
-    worker, _ = begin(seconds=2)
+def test_a_stopped_worker_finishes_its_photo(jobs, start_slow):
+    worker, _ = start_slow(seconds=2)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=30) == 0
-    [job] = every(jobs)
+    [job] = all_jobs(jobs)
     assert (job.status, job.claims) == (Status.DONE, 2)
 
 
-def test_a_stop_gives_a_long_photo_back_within_half_a_minute(jobs, begin):
-    worker, _ = begin(seconds=90)
-    begun = time.monotonic()
+def test_a_stopped_worker_releases_a_long_job_within_half_a_minute(jobs, start_slow):
+    worker, _ = start_slow(seconds=90)
+    started = time.monotonic()
     worker.send_signal(signal.SIGTERM)
     worker.wait(timeout=30)
-    [job] = every(jobs)
+    [job] = all_jobs(jobs)
     assert (job.status, job.attempts, job.error_kind) == (Status.QUEUED, 0, ErrorKind.STOPPED)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - started < 30
 
 
-def test_an_idle_child_is_ended_and_the_next_photo_still_mended(
-    home, jobs, take_photo, house, done, eventually
+def test_an_idle_child_ends_and_the_next_photo_is_mended(
+    home, jobs, take_photo, start_all, done, eventually
 ):
     take_photo("a.jpg", kind=Degradation.NOISE)
-    worker = house(PHOTOMEND_IDLE_SECONDS="1")
+    worker = start_all(PHOTOMEND_IDLE_SECONDS="1")
     done(1)
     import psutil
 
@@ -339,14 +345,14 @@ def test_an_idle_child_is_ended_and_the_next_photo_still_mended(
     eventually(lambda: not first <= {c.pid for c in psutil.Process(worker.pid).children()})
     take_photo("b.jpg", kind=Degradation.MOTION)
     done(2)
-    assert every(jobs)[1].attempts == 0
+    assert all_jobs(jobs)[1].attempts == 0
 
 
-def test_what_was_taken_away_of_a_photo_is_kept_on_request(home, jobs, take_photo, house, done):
+def test_the_removed_reflection_is_kept_on_request(home, jobs, take_photo, start_all, done):
     take_photo("ghost.jpg", kind=Degradation.REFLECTION)
-    house(PHOTOMEND_PAPER='{"keep_reflection": true}')
+    start_all(PHOTOMEND_PAPER='{"keep_reflection": true}')
     done(1)
-    [job] = every(jobs)
+    [job] = all_jobs(jobs)
     file = home / f"state/reflections/{job.id}.png"
     assert job.receipt["reflection"] == str(file)
     with Image.open(file) as kept, Image.open(home / "output/ghost.jpg") as mended:

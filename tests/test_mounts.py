@@ -1,6 +1,6 @@
-"""Disks that are full, read-only or gone: nothing is lost, no attempt counted, and it goes on.
+"""Full, read-only and unmounted disks: no photo is lost, no attempt is counted, and work resumes.
 
-The tests run in a user namespace of their own, where mounting needs no rights.
+The tests run in a user namespace of their own, where mounting needs no privileges.
 """
 
 import os
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 INSIDE = "INSIDE_NAMESPACE" in os.environ
 CASES = ("full", "read_only", "gallery_unmounted", "output_unmounted")
-inside = pytest.mark.skipif(not INSIDE, reason="runs in a namespace, started by the test below")
+inside = pytest.mark.skipif(not INSIDE, reason="started in a namespace by test_in_a_namespace")
 
 
 def mount(*words: str | Path) -> None:
@@ -31,18 +31,18 @@ def unmount(folder: Path) -> None:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def every(jobs) -> list[Job]:
+def all_jobs(jobs) -> list[Job]:
     with jobs.engine.connect() as connection:
         return [Job.of(row) for row in connection.execute(table.select().order_by(table.c.id))]
 
 
-@pytest.mark.skipif(INSIDE, reason="started from outside")
+@pytest.mark.skipif(INSIDE, reason="starts the other tests, outside the namespace")
 @pytest.mark.parametrize("case", CASES)
 def test_in_a_namespace(case, tmp_path):
     if subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
         pytest.skip("user namespaces are not allowed here")
     inner = [__file__, "-k", f"when_{case}", "--basetemp", str(tmp_path / "in")]
-    keep = ["-o", "tmp_path_retention_policy=all"]  # what is mounted cannot be removed
+    keep = ["-o", "tmp_path_retention_policy=all"]  # mounted folders cannot be removed
     ran = subprocess.run(
         ["unshare", "-rm", sys.executable, "-m", "pytest", "-q", *keep, *inner],
         env=os.environ | {"INSIDE_NAMESPACE": "1"},
@@ -56,7 +56,7 @@ def test_in_a_namespace(case, tmp_path):
 
 
 @pytest.fixture
-def house(photomend):
+def start_all(photomend):
     def start() -> None:
         photomend("watch")
         photomend("work", *QUEUES)
@@ -65,73 +65,73 @@ def house(photomend):
 
 
 @inside
-def test_when_full(home, jobs, take_photo, house, eventually):
+def test_when_full(home, jobs, take_photo, start_all, eventually):
     output = home / "output"
     output.mkdir()
     mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", output)
     filler = output / "filler"
     filler.write_bytes(b"\0" * 3_600_000)
     take_photo(kind=Degradation.NOISE)
-    house()
-    eventually(lambda: every(jobs) and every(jobs)[0].error_kind is ErrorKind.DISK_FULL)
-    assert every(jobs)[0].attempts == 0
+    start_all()
+    eventually(lambda: all_jobs(jobs) and all_jobs(jobs)[0].error_kind is ErrorKind.DISK_FULL)
+    assert all_jobs(jobs)[0].attempts == 0
     filler.unlink()
-    eventually(lambda: every(jobs)[0].status is Status.DONE)
-    assert publishing.sha256(output / "cat.jpg") == every(jobs)[0].sha256
+    eventually(lambda: all_jobs(jobs)[0].status is Status.DONE)
+    assert publishing.sha256(output / "cat.jpg") == all_jobs(jobs)[0].sha256
     assert not list(publishing.temporaries(output))
 
 
 @inside
-def test_when_read_only(home, jobs, take_photo, house, eventually):
+def test_when_read_only(home, jobs, take_photo, start_all, eventually):
     output = home / "output"
     output.mkdir()
     mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", output)
     take_photo("first.jpg", kind=Degradation.NOISE)
-    house()
-    eventually(lambda: every(jobs) and every(jobs)[0].status is Status.DONE)
+    start_all()
+    eventually(lambda: all_jobs(jobs) and all_jobs(jobs)[0].status is Status.DONE)
     mount("-o", "remount,ro", output)
     take_photo("second.jpg", kind=Degradation.MOTION)
-    eventually(lambda: every(jobs)[-1].error_kind is ErrorKind.READ_ONLY)
-    assert every(jobs)[-1].attempts == 0
+    eventually(lambda: all_jobs(jobs)[-1].error_kind is ErrorKind.READ_ONLY)
+    assert all_jobs(jobs)[-1].attempts == 0
     mount("-o", "remount,rw", output)
-    eventually(lambda: every(jobs)[-1].status is Status.DONE)
+    eventually(lambda: all_jobs(jobs)[-1].status is Status.DONE)
 
 
 @inside
-def test_when_gallery_unmounted(home, jobs, take_photo, house, eventually):
+def test_when_gallery_unmounted(home, jobs, take_photo, start_all, eventually):
     disk, gallery = home / "disk", home / "gallery"
     disk.mkdir()
     mount("--bind", disk, gallery)
     for number in range(3):
         take_photo(f"{number}.jpg")
-    house()
-    eventually(lambda: [j.status for j in every(jobs)] == [Status.DONE] * 3)
+    start_all()
+    eventually(lambda: [j.status for j in all_jobs(jobs)] == [Status.DONE] * 3)
     eventually(lambda: galleries.get(jobs.engine, "g").scanned_at)
     unmount(gallery)
     eventually(lambda: not galleries.get(jobs.engine, "g").online)
     assert not list(gallery.iterdir())
-    assert all(job.gone_at is None for job in every(jobs))
+    assert all(job.gone_at is None for job in all_jobs(jobs))
     mount("--bind", disk, gallery)
     eventually(lambda: galleries.get(jobs.engine, "g").online)
     take_photo("new.jpg", kind=Degradation.NOISE)
-    eventually(lambda: [j.status for j in every(jobs)] == [Status.DONE] * 4)
-    assert all(job.attempts == 0 for job in every(jobs))
+    eventually(lambda: [j.status for j in all_jobs(jobs)] == [Status.DONE] * 4)
+    assert all(job.attempts == 0 for job in all_jobs(jobs))
 
 
 @inside
-def test_when_output_unmounted(home, jobs, take_photo, house, eventually):
+def test_when_output_unmounted(home, jobs, take_photo, start_all, eventually):
     disk, output = home / "disk", home / "output"
     disk.mkdir()
     output.mkdir()
     mount("--bind", disk, output)
     take_photo("first.jpg", kind=Degradation.NOISE)
-    house()
-    eventually(lambda: every(jobs) and every(jobs)[0].status is Status.DONE)
+    start_all()
+    eventually(lambda: all_jobs(jobs) and all_jobs(jobs)[0].status is Status.DONE)
     unmount(output)
     take_photo("second.jpg", kind=Degradation.MOTION)
-    eventually(lambda: every(jobs)[-1].error_kind is ErrorKind.OFFLINE)
+    eventually(lambda: all_jobs(jobs)[-1].error_kind is ErrorKind.OFFLINE)
     assert not list(output.iterdir())
     mount("--bind", disk, output)
-    eventually(lambda: every(jobs)[-1].status is Status.DONE)
-    assert every(jobs)[-1].attempts == 0
-    assert publishing.sha256(disk / "second.jpg") == every(jobs)[-1].sha256
+    eventually(lambda: all_jobs(jobs)[-1].status is Status.DONE)
+    assert all_jobs(jobs)[-1].attempts == 0
+    assert publishing.sha256(disk / "second.jpg") == all_jobs(jobs)[-1].sha256

@@ -1,4 +1,4 @@
-"""What is installed is ours and whole, and the README knows it all."""
+"""The installed packages are complete, and the README describes all commands and settings."""
 
 import os
 import re
@@ -31,11 +31,11 @@ def test_alembic_is_the_library_and_its_folder_only_migrations():
 
 
 @pytest.mark.parametrize("package", [daemon, tasks, storage])
-def test_no_other_package_took_the_place_of_ours(package):
+def test_each_package_of_photomend_is_imported_from_this_checkout(package):
     assert Path(str(package.__file__)).resolve() == ROOT / package.__name__ / "__init__.py"
 
 
-def test_the_wheel_takes_the_migrations_along():
+def test_the_wheel_contains_the_migrations():
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     assert wheel["targets"]["wheel"]["force-include"] == {"alembic": "storage/migrations"}
     assert list((ROOT / "alembic/versions").glob("0001_*.py"))
@@ -94,7 +94,7 @@ def test_the_readme_names_the_default_of_every_number():
     assert {name: float(text) for name, text in shown.items()} == defaults
 
 
-def test_the_readme_shows_pictures_that_are_there():
+def test_the_pictures_of_the_readme_exist():
     shown = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text())
     assert shown
     for file in shown:

@@ -1,4 +1,4 @@
-"""The units are what systemd understands, hardened, and keep running while a share is away."""
+"""systemd accepts the units; they are hardened, and run while a share is away."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ PROGRAM = re.compile(r"(/opt/photomend/\.venv/bin/photomend|/usr/bin/redis-serve
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
-    """Lay the units in a folder, with programs that this machine has."""
+    """Copy the units to a folder, with programs that exist on this machine."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed here (apt install systemd)")
     for unit in UNITS.iterdir():
@@ -33,20 +33,20 @@ def analyze(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", sorted(unit.name for unit in UNITS.glob("photomend*")))
-def test_systemd_understands_each_line(units: Path, name: str) -> None:
+def test_systemd_accepts_each_unit(units: Path, name: str) -> None:
     verified = analyze("verify", "--man=no", units / name)
 
     assert verified.returncode == 0, verified.stderr
     assert "photomend" not in verified.stderr
 
 
-@pytest.mark.parametrize(("name", "most"), [(WATCHER, 3.0), (WORKER, 5.0)])
-def test_units_are_hardened(units: Path, name: str, most: float) -> None:
+@pytest.mark.parametrize(("name", "maximum"), [(WATCHER, 3.0), (WORKER, 5.0)])
+def test_units_are_hardened(units: Path, name: str, maximum: float) -> None:
     judged = analyze("security", "--offline=true", "--no-pager", units / name)
 
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", judged.stdout)
     assert exposure, judged.stdout + judged.stderr
-    assert float(exposure[1]) <= most
+    assert float(exposure[1]) <= maximum
 
 
 def lines(name: str) -> list[str]:
@@ -55,14 +55,14 @@ def lines(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [WATCHER, WORKER])
-def test_a_lost_share_stops_no_unit(name: str) -> None:
+def test_no_unit_stops_when_a_share_is_lost(name: str) -> None:
     binding = ("RequiresMountsFor=", "Requires=", "BindsTo=", "Requisite=")
 
     assert not [line for line in lines(name) if line.startswith(binding)]
     assert {"Restart=always", "RestartSec=5", "StartLimitIntervalSec=0"} <= set(lines(name))
 
 
-def test_the_watcher_alone_migrates_and_workers_wait_for_it() -> None:
+def test_only_the_watcher_migrates_and_workers_start_after_it() -> None:
     migrations = [line for line in lines(WATCHER) if line.endswith("photomend migrate")]
 
     assert [line.partition("=")[0] for line in migrations] == ["ExecStartPre"]
@@ -77,7 +77,7 @@ def test_the_instance_names_the_queue_and_its_environment_file() -> None:
 
 
 @pytest.mark.parametrize("name", [WATCHER, WORKER])
-def test_the_libraries_of_a_unit_report_to_nobody(name: str) -> None:
+def test_the_libraries_of_a_unit_send_no_telemetry(name: str) -> None:
     words = {f"{variable}={value}" for variable, value in VARIABLES.items()}
     given = {
         word for line in lines(name) if line.startswith("Environment=") for word in line.split()

@@ -1,6 +1,6 @@
-"""Nothing leaves the machine, and nothing but photomend's state comes to lie in the home.
+"""No command sends data to the network, or writes files in the home folder except its state.
 
-What is tested runs with an empty home and environment, in a network of its own.
+The commands run with an empty home folder and environment, in a network namespace of their own.
 """
 
 import ast
@@ -20,7 +20,7 @@ from storage.enums import Degradation
 
 TESTS = Path(__file__).parent
 PHOTOMEND = Path(sys.executable).with_name("photomend")
-SPEAKS = """
+SENDS_AND_WRITES = """
 import pathlib, socket
 (pathlib.Path.home() / "id").touch()
 for host in "photomend.example", "192.0.2.1", "2001:db8::1":
@@ -29,27 +29,27 @@ for host in "photomend.example", "192.0.2.1", "2001:db8::1":
     except OSError:
         pass
 """
-TAKEN = {
+IMPORTS = {
     "torch": "from tasks.training import export; import time; time.sleep(3)",
     "ultralytics": "from tasks.paper.detectors import yolo; yolo.library()",
     "paddleocr": "from tasks.paper.detectors import paddle_text as p; p._detector()",
     "diffusers": "from tasks.paper.restorers import face_nets, invsr; import transformers as t; t.CLIPTextModel",
 }
-"""How our code gets each library. Fitting needs torch; its export imports onnxruntime, which would
-speak about a second later."""
+"""How photomend imports each library. Training imports torch, and onnxruntime for its export, which
+would send telemetry about a second later."""
 
 
 @dataclass(frozen=True)
-class Left:
-    """What a command left behind."""
+class Traces:
+    """The files that a command wrote and the packets that it sent."""
 
     files: set[str]
-    """Below the home, but photomend's state."""
+    """Paths in the home folder, without photomend's state."""
     packets: list[str]
 
 
 @pytest.fixture
-def overhear(tmp_path) -> Callable[..., Left]:
+def traces_of(tmp_path) -> Callable[..., Traces]:
     if not shutil.which("ip"):
         pytest.skip("ip is not installed here (apt install iproute2)")
     if subprocess.run(["unshare", "-rmn", "true"], check=False).returncode:
@@ -57,7 +57,7 @@ def overhear(tmp_path) -> Callable[..., Left]:
     home = tmp_path / "home"
     home.mkdir()
 
-    def run(*command: str | Path, **environment: str) -> Left:
+    def run(*command: str | Path, **environment: str) -> Traces:
         done = subprocess.run(
             ["unshare", "-rmn", sys.executable, TESTS / "overhear.py", *command],
             env={"HOME": str(home), "PATH": os.environ["PATH"]} | environment,
@@ -66,37 +66,37 @@ def overhear(tmp_path) -> Callable[..., Left]:
         assert done.returncode == 0, done.stderr[-6000:]
         files = {str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir()}
         state = ".local/state/photomend/"
-        return Left({n for n in files if not n.startswith(state)}, done.stdout.splitlines())
+        return Traces({n for n in files if not n.startswith(state)}, done.stdout.splitlines())
 
     return run
 
 
-def test_what_speaks_and_writes_is_overheard(overhear):
-    left = overhear(sys.executable, "-c", SPEAKS)
-    assert left.files == {"id"}
-    assert any("photomend" in packet for packet in left.packets)
+def test_files_and_packets_are_detected(traces_of):
+    traces = traces_of(sys.executable, "-c", SENDS_AND_WRITES)
+    assert traces.files == {"id"}
+    assert any("photomend" in packet for packet in traces.packets)
     for address in (b"\xc0\x00\x02\x01", b"\x20\x01\x0d\xb8"):
-        assert any(address in ast.literal_eval(packet) for packet in left.packets)
+        assert any(address in ast.literal_eval(packet) for packet in traces.packets)
 
 
 @pytest.mark.slow
-def test_a_photo_is_mended_without_a_word_to_anyone(overhear, spoilt, tmp_path):
+def test_mending_a_photo_sends_no_packet(traces_of, degraded_photo, tmp_path):
     gallery = tmp_path / "gallery"
     gallery.mkdir()
-    shutil.copyfile(spoilt(Degradation.NOISE), gallery / "cat.jpg")
+    shutil.copyfile(degraded_photo(Degradation.NOISE), gallery / "cat.jpg")
     settings = {"PHOTOMEND_CONFIG": os.devnull, "PHOTOMEND_SETTLE_SECONDS": "0.2"}
-    left = overhear(PHOTOMEND, "up", gallery, "--once", ORT_DISABLE_TELEMETRY="0", **settings)
+    traces = traces_of(PHOTOMEND, "up", gallery, "--once", ORT_DISABLE_TELEMETRY="0", **settings)
     assert publishing.sha256(tmp_path / "gallery-mended/cat.jpg") != publishing.sha256(
         gallery / "cat.jpg"
     )
-    assert left == Left(set(), [])
+    assert traces == Traces(set(), [])
 
 
 @pytest.mark.paper
-@pytest.mark.parametrize("library", TAKEN)
-def test_a_library_of_the_paper_engine_is_silent(library, overhear):
+@pytest.mark.parametrize("library", IMPORTS)
+def test_no_library_of_the_paper_engine_sends_a_packet(library, traces_of):
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed here (make test installs it)")
     site = [str(TESTS / "paper/site"), str(TESTS.parent)]
-    left = overhear(sys.executable, "-c", TAKEN[library], PYTHONPATH=os.pathsep.join(site))
-    assert left == Left(set(), [])
+    traces = traces_of(sys.executable, "-c", IMPORTS[library], PYTHONPATH=os.pathsep.join(site))
+    assert traces == Traces(set(), [])

@@ -1,4 +1,4 @@
-"""The watcher as the command line runs it: in this process, with a child for each gallery."""
+"""A fixture that runs the watcher in this process, with a child process for each gallery."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Watching:
     def _notify(self, queue: str, job_id: int) -> None:
         self.notified.append((queue, job_id))
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._stop.set()
         self._thread.join(30)
         assert not self._thread.is_alive()
@@ -33,12 +33,12 @@ class Watching:
 
 @pytest.fixture
 def watching(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watching]]:
-    """Start to watch the gallery "g"; keywords change its settings, capitals those of all."""
+    """Start to watch the gallery "g"; keywords change its settings, capital ones global settings."""
     running = []
 
-    def start(**wishes: Any) -> Watching:
+    def start(**changes: Any) -> Watching:
         gallery = json.loads(os.environ["PHOTOMEND_GALLERIES"])["g"]
-        for name, value in wishes.items():
+        for name, value in changes.items():
             if name.isupper():
                 monkeypatch.setenv(f"PHOTOMEND_{name}", str(value))
             else:
@@ -50,4 +50,4 @@ def watching(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
     yield start
     for watching in running:
-        watching.end()
+        watching.stop()

@@ -20,13 +20,13 @@ maintenance.renew_notifications(open_jobs())
 
 def test_only_the_temporary_files_of_ended_claims_are_removed(home, jobs):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
-    lasting = jobs.claim("w", QUEUES, child=os.getpid())
+    running = jobs.claim("w", QUEUES, child=os.getpid())
     output = home / "output/2024/a.jpg"
     output.parent.mkdir(parents=True)
-    kept = publishing.temporary(output, lasting.id, lasting.claims)
-    left = [publishing.temporary(output, lasting.id, lasting.claims - 1)]
-    left.append(publishing.temporary(output, 2, 1))
-    for path in (kept, output, *left):
+    kept = publishing.temporary(output, running.id, running.claims)
+    ended = [publishing.temporary(output, running.id, running.claims - 1)]
+    ended.append(publishing.temporary(output, 2, 1))
+    for path in (kept, output, *ended):
         path.write_bytes(b"half a photo")
     maintenance.clean_up(jobs)
     assert sorted(output.parent.iterdir()) == sorted([kept, output])

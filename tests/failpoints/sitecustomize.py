@@ -1,8 +1,8 @@
-"""Make a worker's child die or freeze at a named point, once, without a word in the product.
+"""Kill or stop a worker's child process once, at a named point, without code in the product.
 
-Python imports this when it starts, where the folder is on PYTHONPATH. FAILPOINT is the point,
-FAILPOINT_HOW is kill (as `kill -9`) or freeze (SIGSTOP, with its parent), and the file
-FAILPOINT_MARK says that it happened.
+Python imports this module when it starts, if its folder is on PYTHONPATH. FAILPOINT is the point.
+FAILPOINT_HOW is kill (SIGKILL to the child) or freeze (SIGSTOP to the child and its parent). The
+file FAILPOINT_MARK is created with the ids of both processes when it happens.
 """
 
 import functools
@@ -11,7 +11,7 @@ import signal
 import sys
 
 
-def _strike() -> None:
+def _fail_once() -> None:
     try:
         mark = os.open(os.environ["FAILPOINT_MARK"], os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
@@ -24,20 +24,21 @@ def _strike() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _after(owner, name, counts=lambda result: True):
+def _after(owner, name, applies=lambda result: True):
+    """Fail after the next call of a function whose result `applies`."""
     function = getattr(owner, name)
 
     @functools.wraps(function)
     def wrapped(*args, **values):
         result = function(*args, **values)
-        if counts(result):
-            _strike()
+        if applies(result):
+            _fail_once()
         return result
 
     setattr(owner, name, wrapped)
 
 
-def _arm(point: str) -> None:
+def _install(point: str) -> None:
     from storage import photos, publishing
     from storage.database.jobs import Jobs
     from tasks import guard
@@ -63,4 +64,4 @@ def _arm(point: str) -> None:
 
 
 if "FAILPOINT" in os.environ and "spawn_main" in " ".join(sys.orig_argv):
-    _arm(os.environ["FAILPOINT"])
+    _install(os.environ["FAILPOINT"])

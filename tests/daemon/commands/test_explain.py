@@ -139,7 +139,7 @@ def test_the_doctor_finds_no_problem_in_a_working_installation(doctor, redis_ser
 
 def test_the_doctor_says_what_to_do(doctor, home):
     (home / "gallery").rmdir()
-    findings = doctor(PHOTOMEND_MIN_FREE_MEGABYTES="999999999999")
+    findings = doctor(PHOTOMEND_MIN_FREE_MEGABYTES="1000000000")
     bad = {subject: f["text"] for subject, f in findings.items() if not f["well"]}
     assert "photomend up" in bad["Redis"]
     assert "make room" in bad["state folder"]

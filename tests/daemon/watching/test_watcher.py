@@ -152,7 +152,7 @@ def test_the_full_scan_finds_changes_made_while_no_watcher_ran(
     put(gallery / "stays.jpg")
     watched = watching(backlog="new")
     scanned()
-    watched.end()
+    watched.stop()
     shutil.rmtree(gallery / "old")
     put(gallery / "new.jpg")
     watching()
