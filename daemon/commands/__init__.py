@@ -1,1 +1,1 @@
-"""The commands of `photomend`: services that stay, reports that only read, orders that change."""
+"""The commands of `photomend`, one module for each group."""
