@@ -19,6 +19,8 @@ from tasks.lite.ghosts import remove_ghost
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
+pytestmark = pytest.mark.slow
+
 classify = Lite()
 PHOTOS = (skimage.data.astronaut, skimage.data.chelsea, skimage.data.coffee)
 GAIN_DB = {

@@ -12,6 +12,8 @@ from storage.enums import Category, Degradation
 from tasks.imaging import degrade
 from tasks.lite.classifier import MIN_SEVERITY, Lite, logits
 
+pytestmark = pytest.mark.slow
+
 CLEAR = Path(__file__).parents[2] / "../shared/photos/clear"
 CATEGORIES = {
     Degradation.NOISE: Category.SUPER_RESOLUTION,

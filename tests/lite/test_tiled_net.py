@@ -13,6 +13,8 @@ from tasks.imaging.veil_figures import FIGURES
 from tasks.lite.onnx_nets import side, weights_path
 from tasks.lite.tiled_net import restored
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted(weights_path("noise").parent.glob("*.onnx"))
 RESTORERS = [file.stem for file in FILES if file.stem not in ("classifier", "reflection")]
 PHOTO = skimage.data.coffee().astype(np.float32) / 255

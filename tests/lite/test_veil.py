@@ -20,6 +20,8 @@ from tasks.lite.veil import veil
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
+pytestmark = pytest.mark.slow
+
 classify = Lite()
 VERDICT = Verdict({Category.REFLECTION: 1.0}, dict.fromkeys(Degradation, 0.0), True)
 

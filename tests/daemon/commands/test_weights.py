@@ -269,6 +269,7 @@ def test_ctrl_c_ends_a_pull_without_a_traceback(environment, folder, file_server
     assert part.stat().st_size == 300_000
 
 
+@pytest.mark.slow
 def test_a_box_without_network_is_given_the_files_by_hand(run, folder, file_server):
     assert run("path").stdout == f"{folder}\n"
     assert "there are no weights" in run("verify", code=1).stderr
@@ -281,6 +282,7 @@ def test_a_box_without_network_is_given_the_files_by_hand(run, folder, file_serv
     assert file_server.asked == []
 
 
+@pytest.mark.slow
 def test_a_file_that_was_changed_is_refused_until_its_owner_says_so(run, folder):
     run("pull", "YOSO-coco")
     (folder / "yoso_res50_coco.pth").write_bytes(YOSO + b"more")

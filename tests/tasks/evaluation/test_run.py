@@ -128,6 +128,7 @@ def evaluated(tmp_path_factory):
     return ran, folder
 
 
+@pytest.mark.slow
 def test_an_evaluation_tells_what_scripts_rely_on(evaluated):
     ran, _ = evaluated
     assert ran.returncode == 1  # rows were skipped

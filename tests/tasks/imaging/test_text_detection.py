@@ -42,6 +42,7 @@ def test_any_size_has_a_mask(shape):
     assert find_text(np.zeros((*shape, 3), np.float32)).shape == shape
 
 
+@pytest.mark.slow
 def test_a_line_on_a_tall_strip_is_found():
     strip = np.full((2000, 200, 3), 0.9, np.float32)
     cv2.putText(strip, "Hello", (10, 1000), cv2.FONT_HERSHEY_SIMPLEX, 1.8, (0.1, 0.1, 0.1), 4)

@@ -240,6 +240,7 @@ def adopt(job):
     assert "there already" in search.get(runtime.jobs().engine, 1).reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end",
     [
