@@ -11,9 +11,17 @@ from torch import Tensor
 from storage.errors import WeightsMissing, WeightsWrong
 from tasks.paper import torchscript
 
-WRAPPINGS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
+WRAPPER_KEYS = (
+    "model_state_dict",
+    "state_dict",
+    "params_ema",
+    "params-ema",
+    "params",
+    "model",
+    "net",
+)
 """Under these keys checkpoints keep their state dict, the best one first (as spandrel looks)."""
-_DAMAGED = (
+_DAMAGE_ERRORS = (
     AttributeError, BadZipFile, EOFError, IndexError, KeyError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 """What unpicklers raise over bytes that are not what they should be."""
@@ -21,7 +29,7 @@ PREFIXES = ("module.", "_orig_mod.")
 """What torch's DataParallel and compile put before each key."""
 
 
-def opened(file: Path) -> dict[str, Tensor]:
+def read_tensors(file: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint by name, on the CPU, and run nothing that is in it.
 
     Takes .safetensors, and .pth or .pt as torch.save or torch.jit.save write them. A state dict that
@@ -34,17 +42,17 @@ def opened(file: Path) -> dict[str, Tensor]:
     """
     match file.suffix:
         case ".safetensors":
-            found: Any = _safetensors(file)
+            found: Any = _read_safetensors(file)
         case ".pth" | ".pt":
-            found = _unwrapped(_torch(file))
+            found = _unwrapped(_read_torch(file))
         case _:
             raise WeightsWrong(
                 f"{file} is not opened: only .safetensors, .pth and .pt are known to run nothing"
             )
-    return _named_plainly(file, found)
+    return _checked(file, found)
 
 
-def _safetensors(file: Path) -> Any:
+def _read_safetensors(file: Path) -> Any:
     from safetensors import SafetensorError  # PyTorch's own files are opened without it
     from safetensors.torch import load_file
 
@@ -56,10 +64,10 @@ def _safetensors(file: Path) -> Any:
         raise WeightsWrong(f"{file} cannot be read: {error}") from error
 
 
-def _torch(file: Path) -> Any:
+def _read_torch(file: Path) -> Any:
     try:
         if torchscript.is_archive(file):
-            return torchscript.tensors(file)
+            return torchscript.read_tensors(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsMissing(f"{file} is not there") from error
@@ -67,19 +75,19 @@ def _torch(file: Path) -> Any:
         raise WeightsWrong(
             f"{file} holds more than tensors, and opening that could run code: it is refused"
         ) from error
-    except _DAMAGED as error:
+    except _DAMAGE_ERRORS as error:
         reason = str(error).partition("\n")[0]
         raise WeightsWrong(f"{file} cannot be read: {reason}") from error
 
 
 def _unwrapped(found: Any) -> Any:
-    for key in WRAPPINGS:
+    for key in WRAPPER_KEYS:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             return found[key]
     return found
 
 
-def _named_plainly(file: Path, found: Any) -> dict[str, Tensor]:
+def _checked(file: Path, found: Any) -> dict[str, Tensor]:
     if not isinstance(found, dict) or not found:
         raise WeightsWrong(f"{file} holds no state dict")
     for key, value in found.items():

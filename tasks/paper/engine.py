@@ -14,7 +14,7 @@ from tasks.paper.classifier.second_opinion import SecondOpinion
 from tasks.verdict import Classifier
 
 
-def paper_classifier(known: PaperSettings, *, first: Classifier) -> Classifier:
+def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
     """Build the classifier: a vision-language model, or a server that has one.
 
     Unless the paper is followed to the letter, `first` is asked before it.
@@ -24,12 +24,12 @@ def paper_classifier(known: PaperSettings, *, first: Classifier) -> Classifier:
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
-    seeing = _server(known) if known.classifier_url else _model(known)
-    return seeing if known.faithful else SecondOpinion(first, seeing)
+    second = _server(paper) if paper.classifier_url else _model(paper)
+    return second if paper.faithful else SecondOpinion(first, second)
 
 
 def paper_chain(
-    category: Category, known: PaperSettings, *, clean: Restorer, faces: bool = True
+    category: Category, paper: PaperSettings, *, clean: Restorer, faces: bool = True
 ) -> Chain:
     """Build the chain that mends a category; without `faces` it changes none.
 
@@ -44,30 +44,30 @@ def paper_chain(
         case Category.SUPER_RESOLUTION:
             from tasks.paper.super_resolution import super_resolution
 
-            return super_resolution(known, clean)
+            return super_resolution(paper, clean)
         case Category.REFLECTION:
             from tasks.paper.reflection import reflection
 
-            return reflection(known)
+            return reflection(paper)
         case Category.MOTION_BLUR:
             from tasks.paper.motion_blur import motion_blur
 
-            return motion_blur(known, faces=faces)
+            return motion_blur(paper, faces=faces)
         case Category.CLEAN:
             raise ValueError("a clean photo has no chain")
         case _:
             assert_never(category)
 
 
-def _server(known: PaperSettings) -> Classifier:
+def _server(paper: PaperSettings) -> Classifier:
     from tasks.paper.classifier.server import Server
 
-    return Server(known.classifier_url, known.classifier_net, known.classifier_key, known.faithful)
+    return Server(paper.classifier_url, paper.classifier_net, paper.classifier_key, paper.faithful)
 
 
-def _model(known: PaperSettings) -> Classifier:
+def _model(paper: PaperSettings) -> Classifier:
     from tasks.paper.classifier import qwen
     from tasks.paper.tensors import best_device
 
-    folder = own_classifier(known) or weights.path(known.classifier)
-    return qwen.load(folder, best_device(), faithful=known.faithful)
+    folder = own_classifier(paper) or weights.path(paper.classifier)
+    return qwen.load(folder, best_device(), faithful=paper.faithful)

@@ -10,13 +10,13 @@ from tasks.chains.motion_blur import MotionBlur
 from tasks.engines import deblurring
 from tasks.paper.detectors.faces import FindFaces
 from tasks.paper.restorers import nafnet
-from tasks.paper.restorers.face_nets import codeformer, gfpgan, when_needed
+from tasks.paper.restorers.face_nets import codeformer, gfpgan, loaded_when_needed
 from tasks.paper.restorers.faces import MendFaces
 from tasks.paper.tensors import best_device
 
 
-def motion_blur(known: PaperSettings, *, faces: bool) -> MotionBlur:
-    """Build the chain from NAFNet and, if `known` and `faces` allow it, a net that knows faces.
+def motion_blur(paper: PaperSettings, *, faces: bool) -> MotionBlur:
+    """Build the chain from NAFNet and, if `paper` and `faces` allow it, a net that knows faces.
 
     Raises:
         WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
@@ -25,20 +25,20 @@ def motion_blur(known: PaperSettings, *, faces: bool) -> MotionBlur:
     device = best_device()
     name = deblurring()
     deblur = nafnet.load(weights.path(name), device)
-    if not (faces and known.faces):
+    if not (faces and paper.faces):
         return MotionBlur(deblur, nets=weights.description(name))
-    mend_faces = _mend_faces(known, device)
+    mend_faces = _mend_faces(paper, device)
     return MotionBlur(
-        deblur, mend_faces, weights.description(name), weights.description(known.face_net)
+        deblur, mend_faces, weights.description(name), weights.description(paper.face_net)
     )
 
 
-def _mend_faces(known: PaperSettings, device: torch.device) -> MendFaces:
+def _mend_faces(paper: PaperSettings, device: torch.device) -> MendFaces:
     """Build what restores faces; its net is only checked now, and loaded for the first face."""
-    file = weights.path(known.face_net)
+    file = weights.path(paper.face_net)
     load = {
-        "CodeFormer": partial(codeformer, file, device, known.fidelity),
+        "CodeFormer": partial(codeformer, file, device, paper.fidelity),
         "GFPGANv1.4": partial(gfpgan, file, device),
-    }[known.face_net]
+    }[paper.face_net]
     find = FindFaces(weights.path("YuNet"))
-    return MendFaces(find, when_needed(load), device, faithful=known.faithful)
+    return MendFaces(find, loaded_when_needed(load), device, faithful=paper.faithful)

@@ -18,7 +18,7 @@ from tasks.paper.restorers import inpainting, separation
 from tasks.paper.tensors import best_device
 
 
-def reflection(known: PaperSettings) -> Reflection:
+def reflection(paper: PaperSettings) -> Reflection:
     """Build the chain of the paper engine from the detectors that the settings name.
 
     Without any, no strong reflection is found, and RRW must be there: else nothing would be done.
@@ -28,29 +28,29 @@ def reflection(known: PaperSettings) -> Reflection:
         WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
 
     """
-    device, strength = best_device(), min(1.0, known.reflection_strength)
-    files = [file for file in (known.reflection_detector, known.reflection_segmenter) if file]
+    device, strength = best_device(), min(1.0, paper.reflection_strength)
+    files = [file for file in (paper.reflection_detector, paper.reflection_segmenter) if file]
     if not files:
-        return Reflection(nothing_hidden, unpainted, _against_weak(device), strength)
+        return Reflection(nothing_hidden, unpainted, _reduce_weak(device), strength)
     return Reflection(
-        _strong(known, device),
+        _find_strong(paper, device),
         inpainting.load(weights.path("big-lama"), device),
-        _against_weak(device) if weights.is_present("RRW") else None,
+        _reduce_weak(device) if weights.is_present("RRW") else None,
         strength,
         tuple(file.name for file in files),
     )
 
 
-def _strong(known: PaperSettings, device: torch.device) -> Callable[[Image], Plane]:
-    on_faces = partial(reflections.on_faces, FindFaces(weights.path("YuNet")))
-    detector, segmenter = known.reflection_detector, known.reflection_segmenter
+def _find_strong(paper: PaperSettings, device: torch.device) -> Callable[[Image], Plane]:
+    face_mask = partial(reflections.face_mask, FindFaces(weights.path("YuNet")))
+    detector, segmenter = paper.reflection_detector, paper.reflection_segmenter
     return reflections.FindReflections(
-        yolo.load(detector, known.reflection_classes, device) if detector else None,
-        reflections.segmenter(segmenter, device) if segmenter else None,
-        [find_text, on_faces],
+        yolo.load(detector, paper.reflection_classes, device) if detector else None,
+        reflections.load_segmenter(segmenter, device) if segmenter else None,
+        [find_text, face_mask],
     )
 
 
-def _against_weak(device: torch.device) -> Restorer:
+def _reduce_weak(device: torch.device) -> Restorer:
     folder = weights.path("RRW")
     return separation.load(folder / "RD.pth", folder / "RR.pth", device)

@@ -75,7 +75,7 @@ class Enlargement:
             return fused.image
 
 
-def super_resolution(known: PaperSettings, clean: Restorer) -> Enlargement:
+def super_resolution(paper: PaperSettings, clean: Restorer) -> Enlargement:
     """Build the chain; `clean` restores photos that hold too much to be enlarged.
 
     Raises:
@@ -86,7 +86,7 @@ def super_resolution(known: PaperSettings, clean: Restorer) -> Enlargement:
     half = torch.float16 if device.type == "cuda" else torch.float32
     net = invsr.load(
         weights.path("sd-turbo"), weights.path("InvSR"), _prompt(), device, half,
-        steps=known.invsr_steps,
+        steps=paper.invsr_steps,
     )  # fmt: skip
     text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
 
@@ -94,10 +94,10 @@ def super_resolution(known: PaperSettings, clean: Restorer) -> Enlargement:
         made = net(image, torch.Generator().manual_seed(SEED))
         return np.clip(by_wavelets(made, image), 0, 1)
 
-    scale = NETS_SCALE if known.faithful else known.enlarge
+    scale = NETS_SCALE if paper.faithful else paper.enlarge
     nets = ", ".join(map(weights.description, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
     return Enlargement(
-        enlarge, find_polygons, text_net, text_gate.faithful, clean, scale, nets, known.faithful
+        enlarge, find_polygons, text_net, text_gate.unchanged, clean, scale, nets, paper.faithful
     )
 
 
@@ -106,7 +106,7 @@ def _prompt() -> Tensor:
     kept: Path = settings().state_dir / PROMPT_FILE
     if kept.is_file():
         return load_file(kept)["prompt"]
-    made = invsr.embedded(weights.path("sd-turbo-text"))
+    made = invsr.embed_prompt(weights.path("sd-turbo-text"))
     with atomic_files.replacing(kept) as temporary:
         save_file({"prompt": made}, temporary)
     return made

@@ -30,7 +30,7 @@ def is_archive(file: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def tensors(file: Path) -> "dict[str, Tensor]":
+def read_tensors(file: Path) -> "dict[str, Tensor]":
     """Return parameters and buffers by name, on the CPU.
 
     Raises:

@@ -234,14 +234,14 @@ def _lay_against_reflections(folder):
     from spandrel.architectures.LaMa import LaMa
 
     from tasks.paper.nets.rrw import LocationNet, SeparationNet
-    from tasks.paper.nets.yoso import Net, YosoNet
+    from tasks.paper.nets.yoso import Sizes, YosoNet
 
     torch.manual_seed(1)
     (folder / "RRW").mkdir()
     torch.save(LocationNet().state_dict(), folder / "RRW/RD.pth")
     torch.save(SeparationNet(8, (1, 1), 1, (1, 1)).state_dict(), folder / "RRW/RR.pth")
     torch.save(LaMa(in_nc=4).state_dict(), folder / "big-lama.pt")
-    yoso = YosoNet(Net(8, 4, 16, 32, 1, 1))
+    yoso = YosoNet(Sizes(8, 4, 16, 32, 1, 1))
     yoso.yoso_head.mask_heads[-1].fc_cls.bias.data[:] = torch.tensor([9.0, 0])
     torch.save(yoso.state_dict(), folder / "own-yoso.pth")
 

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 
 from storage.errors import WeightsMissing, WeightsWrong
-from tasks.paper.checkpoints import opened
+from tasks.paper.checkpoints import read_tensors
 
 CONTENT = b"PK\x03\x04" + random.Random(7).randbytes(400_000)
 
@@ -33,7 +33,7 @@ def test_a_checkpoint_is_opened_unwrapped_and_named_plainly(tmp_path):
         {"model": {"a.b": tensor}, "iteration": 3}, {"state_dict": {"_orig_mod.a.b": tensor}},
     ):  # fmt: skip
         torch.save(wrapped, tmp_path / "net.pth")
-        [(name, found)] = opened(tmp_path / "net.pth").items()
+        [(name, found)] = read_tensors(tmp_path / "net.pth").items()
         assert name == "a.b"
         assert torch.equal(found, tensor)
 
@@ -43,10 +43,10 @@ def test_safetensors_are_opened(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"a": torch.arange(3)}, tmp_path / "net.safetensors")
-    assert torch.equal(opened(tmp_path / "net.safetensors")["a"], torch.arange(3))
+    assert torch.equal(read_tensors(tmp_path / "net.safetensors")["a"], torch.arange(3))
     (tmp_path / "net.safetensors").write_bytes(b"\xff" * 30)
     with pytest.raises(WeightsWrong, match="cannot be read"):
-        opened(tmp_path / "net.safetensors")
+        read_tensors(tmp_path / "net.safetensors")
 
 
 def test_nothing_in_a_checkpoint_is_run(tmp_path):
@@ -56,7 +56,7 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path):
     (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Runs(ran), protocol=2))
     for name in ("zip.pth", "old.pth", "pickle.pt"):
         with pytest.raises(WeightsWrong, match=r"refused|cannot be read"):
-            opened(tmp_path / name)
+            read_tensors(tmp_path / name)
     assert not ran.exists()
 
 
@@ -64,7 +64,7 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path):
 def test_files_of_other_kinds_are_not_opened(tmp_path, name):
     (tmp_path / name).write_bytes(pickle.dumps(Runs(tmp_path / "ran")))
     with pytest.raises(WeightsWrong, match=r"only \.safetensors, \.pth and \.pt"):
-        opened(tmp_path / name)
+        read_tensors(tmp_path / name)
     assert not (tmp_path / "ran").exists()
 
 
@@ -72,13 +72,13 @@ def test_what_is_no_checkpoint_is_one_sentence(tmp_path):
     for content in (b"", b"PK\x03\x04 cut", b"\x80\x02K\x01.", b"\x80\x02cut", CONTENT):
         (tmp_path / "net.pth").write_bytes(content)
         with pytest.raises(WeightsWrong, match=r"net\.pth"):
-            opened(tmp_path / "net.pth")
+            read_tensors(tmp_path / "net.pth")
     for held in ({}, [1], {"a": 3}, {1: torch.zeros(1)}):
         torch.save(held, tmp_path / "net.pth")
         with pytest.raises(WeightsWrong, match="holds"):
-            opened(tmp_path / "net.pth")
+            read_tensors(tmp_path / "net.pth")
     with pytest.raises(WeightsMissing):
-        opened(tmp_path / "none.pth")
+        read_tensors(tmp_path / "none.pth")
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def traced(tmp_path):
 
 def test_torchscript_gives_its_tensors_and_runs_nothing(traced):
     file, expected = traced
-    found = opened(file)
+    found = read_tensors(file)
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -107,5 +107,5 @@ def test_torchscript_with_a_foreign_name_is_refused(traced, tmp_path):
         for name in good.namelist():
             bad.writestr(name, evil if name.endswith("/data.pkl") else good.read(name))
     with pytest.raises(WeightsWrong, match="it is refused"):
-        opened(tmp_path / "evil.pt")
+        read_tensors(tmp_path / "evil.pt")
     assert not (tmp_path / "ran").exists()

@@ -13,7 +13,7 @@ from spandrel.architectures.GFPGAN import GFPGAN
 from spandrel_extra_arches.architectures.CodeFormer import CodeFormer
 
 from storage.errors import WeightsWrong
-from tasks.paper.restorers.face_nets import codeformer, gfpgan, when_needed
+from tasks.paper.restorers.face_nets import codeformer, gfpgan, loaded_when_needed
 
 CPU = torch.device("cpu")
 FACE = torch.linspace(-1, 1, 3 * 512 * 512).reshape(1, 3, 512, 512)
@@ -105,7 +105,7 @@ def test_a_net_is_loaded_once_and_not_before_it_is_needed():
         loads.append("loaded")
         return lambda face: face + 1
 
-    net = when_needed(load)
+    net = loaded_when_needed(load)
     assert loads == []
     assert [net(1), net(2)] == [2, 3]
     assert loads == ["loaded"]

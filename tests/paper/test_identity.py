@@ -9,7 +9,7 @@ from PIL import Image as Pictures
 
 from tasks.paper.detectors.faces import FindFaces
 from tasks.paper.restorers.alignment import FaceRefused, align, crop
-from tasks.paper.restorers.identity import LEAST_LIKENESS, check, likeness
+from tasks.paper.restorers.identity import MIN_LIKENESS, check, likeness
 
 SHARED = Path(__file__).parents[2] / "../shared"
 
@@ -66,7 +66,7 @@ def test_nobody_elses_face_passes(aligned):
     for number, face in enumerate(aligned):
         blurred = moved(face)
         for other in aligned[:number] + aligned[number + 1 :]:
-            assert likeness(blurred, other) < LEAST_LIKENESS - 0.05
+            assert likeness(blurred, other) < MIN_LIKENESS - 0.05
 
 
 @pytest.mark.parametrize(

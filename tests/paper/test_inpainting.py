@@ -99,7 +99,7 @@ def test_a_large_region_is_painted_shrunken_and_comes_back_in_size():
     net = Filler()
     mask = inside(image.shape[:2], (100, 100, 1900, 1800))
     painted = Inpaint(net, CPU)(image, mask)
-    assert max(net.given[0][0].shape) == inpainting.LONGEST
+    assert max(net.given[0][0].shape) == inpainting.MAX_SIDE
     assert painted[mask < 0.5].tobytes() == image[mask < 0.5].tobytes()
     assert np.ptp(painted[200:1800, 200:1700], axis=(0, 1)).max() < 1e-3
 

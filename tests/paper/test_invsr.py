@@ -94,7 +94,7 @@ def test_each_step_and_the_image_are_the_authors(golden, tiny, steps):
     sampler = tiny(steps=steps, prompt=golden["in.prompt_embeds"])
     run = part(golden, f"run{steps}.")
     draws = torch.stack([run["eps_latent"], run["eps_noise"]], 1)
-    after = sampler.denoise(*sampler.begin(golden["in.image"], draws))
+    after = sampler.denoise(*sampler.start(golden["in.image"], draws))
     assert len(after) == steps
     for number, latents in enumerate(after):
         wanted = run[f"latents_after_step{number}"]
@@ -245,7 +245,7 @@ def test_sigmas_are_those_of_the_authors_table(tiny):
     wanted = {49: 0.22300, 99: 0.34167, 149: 0.45382, 199: 0.56929, 249: 0.69321}
     for steps, timesteps in invsr.TIMESTEPS.items():
         small, draws = torch.zeros(1, 3, 32, 32), torch.zeros(1, 2, 4, 16, 16)
-        _, schedule = tiny(steps=steps).begin(small, draws)
+        _, schedule = tiny(steps=steps).start(small, draws)
         sigmas = [*(wanted[timestep] for timestep in timesteps), 0]
         assert schedule.sigmas.tolist() == pytest.approx(sigmas, abs=1e-5)
 
@@ -325,6 +325,6 @@ def test_the_prompt_is_embedded_as_diffusers_does_it(tiny_text_encoder):
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     wanted, _ = pipeline.encode_prompt(invsr.PROMPT, "cpu", 1, do_classifier_free_guidance=False)
-    made = invsr.embedded(tiny_text_encoder)
+    made = invsr.embed_prompt(tiny_text_encoder)
     assert made.shape == (1, 77, 32)
     assert torch.allclose(made, wanted, atol=1e-5)

@@ -13,7 +13,7 @@ safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensor
 
 from storage.errors import WeightsWrong
 from tasks.paper.nets.nafnet import LocalMean, NAFNet
-from tasks.paper.restorers.nafnet import Deblur, believed, load
+from tasks.paper.restorers.nafnet import Deblur, load, trusted
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
 ROUNDING = 2e-6
@@ -137,7 +137,7 @@ def test_what_explodes_in_one_place_is_not_believed_there(absurd):
     restored = Deblur(Lighter(spoil), CPU)(PHOTO)
     assert np.array_equal(restored[100:180, 200:260], PHOTO[100:180, 200:260])
     assert np.abs(restored - PHOTO).max() < 0.021  # nothing leaks out
-    assert np.median(restored - PHOTO) > 0.019  # elsewhere the net is believed
+    assert np.median(restored - PHOTO) > 0.019  # elsewhere the net is trusted
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_undoing_a_wide_blur_of_hard_edges_is_believed():
     sharp = np.zeros((300, 400, 3), np.float32)
     sharp[:, 100:200], sharp[:, 300:] = 1, 1
     blurred = cv2.blur(sharp, (30, 1))
-    assert np.abs(believed(blurred, sharp) - sharp).max() < 1e-6
+    assert np.abs(trusted(blurred, sharp) - sharp).max() < 1e-6
 
 
 def test_short_memory_halves_the_tiles_and_then_says_so():

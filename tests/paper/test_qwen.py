@@ -13,9 +13,9 @@ transformers = pytest.importorskip("transformers", reason="the paper engine need
 
 from storage.enums import Category
 from storage.errors import PhotomendError
-from tasks.paper.classifier.answers import ClassifierAway
-from tasks.paper.classifier.prompt import LETTERS, PROMPT, SEVERAL
-from tasks.paper.classifier.qwen import ROOM_BYTES, Placement, letter_ids, load, place
+from tasks.paper.classifier.answers import ClassifierUnavailable
+from tasks.paper.classifier.prompt import LETTERS, PREFACE, PROMPT
+from tasks.paper.classifier.qwen import RESERVED_BYTES, Placement, letter_ids, load, placement_for
 from tasks.paper.classifier.views import CROP, OVERVIEW_PIXELS, grey, views
 
 A, B, C, D = Category
@@ -182,8 +182,8 @@ def test_the_question_is_the_papers_and_ends_where_the_answer_begins(seeing):
 
     one, several = text(grey(1)), text(grey(3))
     assert one.count("<|vision_start|>") == 1 and several.count("<|vision_start|>") == 3
-    assert f"<|vision_end|>{PROMPT}<|im_end|>" in one and SEVERAL not in one
-    assert f"{SEVERAL} {PROMPT}<|im_end|>" in several
+    assert f"<|vision_end|>{PROMPT}<|im_end|>" in one and PREFACE not in one
+    assert f"{PREFACE} {PROMPT}<|im_end|>" in several
     assert one.endswith("<|im_start|>assistant\n")
 
 
@@ -245,12 +245,12 @@ def _without(qwen, tmp_path):
 
 
 def test_a_folder_without_a_net_is_told_in_a_sentence(tmp_path):
-    with pytest.raises(ClassifierAway, match="holds no net") as caught:
+    with pytest.raises(ClassifierUnavailable, match="holds no net") as caught:
         load(tmp_path / "nothing", CPU)
     assert isinstance(caught.value, PhotomendError) and isinstance(caught.value, OSError)
     assert caught.value.errno is not None
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ClassifierAway, match="holds no net"):
+    with pytest.raises(ClassifierUnavailable, match="holds no net"):
         load(tmp_path, CPU)
 
 
@@ -258,7 +258,7 @@ def test_a_folder_without_a_net_is_told_in_a_sentence(tmp_path):
 def test_a_net_with_a_file_lost_is_not_loaded(qwen, tmp_path, lost):
     copy = _without(qwen, tmp_path)
     (copy / lost).unlink()
-    with pytest.raises(ClassifierAway, match="cannot be loaded"):
+    with pytest.raises(ClassifierUnavailable, match="cannot be loaded"):
         load(copy, CPU)
 
 
@@ -266,7 +266,7 @@ def test_a_damaged_net_is_not_loaded(qwen, tmp_path):
     copy = _without(qwen, tmp_path)
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    with pytest.raises(ClassifierAway, match="cannot be loaded"):
+    with pytest.raises(ClassifierUnavailable, match="cannot be loaded"):
         load(copy, CPU)
 
 
@@ -274,7 +274,7 @@ def test_a_net_of_another_kind_is_not_loaded(qwen, tmp_path):
     copy = _without(qwen, tmp_path)
     config = json.loads((copy / "config.json").read_text()) | {"model_type": "bert"}
     (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ClassifierAway, match="cannot be loaded"):
+    with pytest.raises(ClassifierUnavailable, match="cannot be loaded"):
         load(copy, CPU)
 
 
@@ -285,7 +285,7 @@ def test_a_net_that_lacks_weights_is_not_filled_up_by_chance(qwen, tmp_path):
     lost = next(name for name in weights if "mlp" in name)
     del weights[lost]
     safetensors.save_file(weights, copy / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ClassifierAway, match="lacks 1 weights"):
+    with pytest.raises(ClassifierUnavailable, match="lacks 1 weights"):
         load(copy, CPU)
 
 
@@ -303,12 +303,14 @@ def test_a_net_that_lacks_weights_is_not_filled_up_by_chance(qwen, tmp_path):
     ],
 )
 def test_the_net_lies_where_there_is_room(weights, free, four_bit, where):
-    assert place(int(weights * GIB), int(free * GIB), four_bit=four_bit) is where
+    assert placement_for(int(weights * GIB), int(free * GIB), four_bit=four_bit) is where
 
 
 def test_room_is_left_for_what_it_looks_at():
-    assert place(10 * GIB, 10 * GIB + ROOM_BYTES, four_bit=False) is Placement.GPU
-    assert place(10 * GIB, 10 * GIB + ROOM_BYTES - 1, four_bit=False) is Placement.SHARED
+    assert placement_for(10 * GIB, 10 * GIB + RESERVED_BYTES, four_bit=False) is Placement.GPU
+    assert (
+        placement_for(10 * GIB, 10 * GIB + RESERVED_BYTES - 1, four_bit=False) is Placement.SHARED
+    )
 
 
 @pytest.mark.gpu

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from daemon.commands.app import app
 from storage.errors import WeightsMissing
 from tasks.paper.detectors import reflections, yolo
-from tasks.paper.nets.yoso import Net, YosoNet
+from tasks.paper.nets.yoso import Sizes, YosoNet
 from tasks.training.data import photo_pool
 from tasks.training.reflection_detector import strong_reflections, yoso
 from tasks.training.reflection_detector import yolo as detector
@@ -28,7 +28,7 @@ from tasks.training.reflection_detector.fit import (
 )
 
 CPU = torch.device("cpu")
-TINY = Net(8, 4, 16, 32, 6, 1)
+TINY = Sizes(8, 4, 16, 32, 6, 1)
 
 
 @pytest.fixture

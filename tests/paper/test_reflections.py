@@ -24,7 +24,7 @@ from tasks.paper.detectors import reflections, yolo
 from tasks.paper.detectors.faces import Face
 from tasks.paper.detectors.reflections import FindReflections, refined
 from tasks.paper.detectors.yolo import Region
-from tasks.paper.nets.yoso import Net, YosoNet
+from tasks.paper.nets.yoso import Sizes, YosoNet
 from tasks.paper.reflection import reflection
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
@@ -114,8 +114,11 @@ def test_no_face_and_no_text_is_painted():
     text = np.zeros(SIZE, np.float32)
     text[120:140, 130:200] = 0.01  # the faintest border of a mask
     face = Face(np.zeros((5, 2)), (160.0, 150.0, 180.0, 170.0), 0.9)
-    spared = [lambda image: text, lambda image: reflections.on_faces(lambda image: [face], image)]
-    mask = FindReflections(None, lambda image: hole(BLOB), spared)(PHOTO)
+    protected = [
+        lambda image: text,
+        lambda image: reflections.face_mask(lambda image: [face], image),
+    ]
+    mask = FindReflections(None, lambda image: hole(BLOB), protected)(PHOTO)
     assert not mask[text > 0].any()
     assert not mask[144:176, 154:186].any()  # the face and what is around it
     assert painted(mask)[185, 130:200].all()
@@ -123,10 +126,10 @@ def test_no_face_and_no_text_is_painted():
 
 def test_a_face_at_the_border_of_a_photo_is_spared():
     face = Face(np.zeros((5, 2)), (-50.0, -60.0, 40.0, 30.0), 0.9)
-    mask = reflections.on_faces(lambda image: [face], PHOTO)
+    mask = reflections.face_mask(lambda image: [face], PHOTO)
     assert np.array_equal(mask > 0, hole(place(0, 0, 58, 68)))
     outside = Face(np.zeros((5, 2)), (-90.0, -90.0, -60.0, -60.0), 0.9)
-    assert not reflections.on_faces(lambda image: [outside], PHOTO).any()
+    assert not reflections.face_mask(lambda image: [outside], PHOTO).any()
 
 
 def test_nobody_looks_for_text_where_nothing_was_found():
@@ -138,19 +141,19 @@ def test_nobody_looks_for_text_where_nothing_was_found():
 
 def test_a_segmenter_is_loaded_and_sees_any_size(tmp_path):
     torch.manual_seed(0)
-    net = YosoNet(Net(8, 4, 16, 32, 5, 1)).eval()
+    net = YosoNet(Sizes(8, 4, 16, 32, 5, 1)).eval()
     net.yoso_head.mask_heads[-1].fc_cls.bias.data[:] = torch.tensor([9.0, 0])  # surely reflections
     torch.save(net.state_dict(), tmp_path / "yoso.pth")
-    find = reflections.segmenter(tmp_path / "yoso.pth", CPU)
+    find = reflections.load_segmenter(tmp_path / "yoso.pth", CPU)
     for shape in (SIZE, (33, 300), (1, 1)):
         found = find(np.resize(PHOTO, (*shape, 3)))
         assert found.shape == shape
         assert found.dtype == np.bool_
     torch.save({"intro.weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(WeightsWrong, match=r"other\.pth holds no YOSO"):
-        reflections.segmenter(tmp_path / "other.pth", CPU)
+        reflections.load_segmenter(tmp_path / "other.pth", CPU)
     with pytest.raises(WeightsMissing):
-        reflections.segmenter(tmp_path / "none.pth", CPU)
+        reflections.load_segmenter(tmp_path / "none.pth", CPU)
 
 
 # The chain
@@ -222,7 +225,7 @@ def folder(home, any_weights):
 def sure_yoso(file):
     """Lay a YOSO that takes something for reflections."""
     torch.manual_seed(0)
-    net = YosoNet(Net(8, 4, 16, 32, 1, 1))
+    net = YosoNet(Sizes(8, 4, 16, 32, 1, 1))
     net.yoso_head.mask_heads[-1].fc_cls.bias.data[:] = torch.tensor([9.0, 0])
     torch.save(net.state_dict(), file)
     return file
@@ -239,7 +242,7 @@ def yunet(folder):
 
 def test_the_papers_chain_is_built_from_files(lama, folder, yunet, monkeypatch):
     torch.save(lama, folder / "big-lama.pt")
-    monkeypatch.setattr(reflections, "MOST_PAINTED", 1.0)  # it sees reflections at random
+    monkeypatch.setattr(reflections, "MAX_PAINTED", 1.0)  # it sees reflections at random
     image = np.ascontiguousarray(PHOTO[:200, 150:400])
     known = PaperSettings(
         reflection_segmenter=sure_yoso(folder / "own.pth"), reflection_strength=0.5
@@ -314,7 +317,7 @@ def test_a_yolo_gives_boxes_with_their_pixels(sure_yolo, shape):
 
 
 def test_what_a_yolo_sees_in_a_copy_lies_at_its_place_in_the_photo(sure_yolo, monkeypatch):
-    monkeypatch.setattr(yolo, "LONGEST", 192)
+    monkeypatch.setattr(yolo, "MAX_SIDE", 192)
     find = yolo.load(sure_yolo, ("reflection",), CPU)
     large = cv2.resize(PHOTO, (384, 384), interpolation=cv2.INTER_NEAREST)
     copy = cv2.resize(large, (192, 192), interpolation=cv2.INTER_AREA)

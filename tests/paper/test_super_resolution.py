@@ -21,7 +21,7 @@ from tasks.evaluation.metrics import psnr
 from tasks.lite.cleaning import clean
 from tasks.paper.restorers import resolution
 from tasks.paper.restorers.colour_fix import resized
-from tasks.paper.restorers.resolution import PER_SIGMA, Resolution, resolution_of
+from tasks.paper.restorers.resolution import SHRINK_PER_SIGMA, Resolution, resolution_of
 from tasks.paper.restorers.text_fusion import text_mask
 from tasks.paper.super_resolution import Enlargement, super_resolution
 from tasks.receipt import Receipt
@@ -58,7 +58,7 @@ def test_a_photo_is_shrunk_by_what_it_can_spare(sigma):
     found = resolution_of(image, 1)
     back = found.restored(image, bicubic)
     print(f"sigma {sigma}: shrunk by {found.shrink:.2f}, {psnr(back, image):.1f} dB")
-    assert found.shrink >= min(4, PER_SIGMA * sigma * 0.75)
+    assert found.shrink >= min(4, SHRINK_PER_SIGMA * sigma * 0.75)
     assert psnr(back, image) > (34 if sigma == 0 else 40)
 
 
@@ -81,7 +81,7 @@ def test_tiles_make_what_the_whole_makes(monkeypatch):
 
 
 def test_what_holds_too_much_is_cleaned_at_its_full_resolution(monkeypatch):
-    monkeypatch.setattr(resolution, "MOST_PIXELS", 100_000)
+    monkeypatch.setattr(resolution, "MAX_PIXELS", 100_000)
     receipt = Receipt()
 
     def never(image):
@@ -94,7 +94,7 @@ def test_what_holds_too_much_is_cleaned_at_its_full_resolution(monkeypatch):
 
 
 def test_a_large_photo_that_is_soft_is_enlarged_all_the_same(monkeypatch):
-    monkeypatch.setattr(resolution, "MOST_PIXELS", 100_000)
+    monkeypatch.setattr(resolution, "MAX_PIXELS", 100_000)
     assert resolution_of(photo(2.4), 1).shrink > 3
 
 

@@ -27,7 +27,7 @@ pytest.importorskip("spandrel", reason="the paper engine's packages are not inst
 from tasks.paper.restorers import real_esrgan
 from tasks.paper.restorers.colour_fix import resized
 from tasks.paper.restorers.text_fusion import fuse_text
-from tasks.paper.restorers.text_gate import distance, faithful
+from tasks.paper.restorers.text_gate import distance, unchanged
 
 WEIGHTS = Path(__file__).parents[2] / "../shared/weights/realesrgan_compact_x4.safetensors"
 SCALE = 4
@@ -134,7 +134,7 @@ def measured(way, folder):
     kept = []
 
     def gate(before, after, lines):
-        kept.extend(faithful(before, after, lines))
+        kept.extend(unchanged(before, after, lines))
         return kept
 
     fused = fuse_text(whole, original, polygons, restorer(), gate)

@@ -91,7 +91,7 @@ def test_a_batch_of_features_becomes_the_authors_proposals(golden, net):
 
 
 def test_masks_come_to_the_size_that_is_asked_for_as_the_authors_do(golden):
-    inside = yoso.unframed(golden["image.masks"], golden["in.image"].shape[-2:])
+    inside = yoso.unpadded(golden["image.masks"], golden["in.image"].shape[-2:])
     masks = yoso.resized(inside, golden["in.out_size"].tolist())[0]
     assert worst(masks, golden["image.post.masks"]) < MASKS
 
@@ -110,13 +110,13 @@ def test_the_region_of_a_class_is_the_union_of_what_is_believed_to_be_it():
 
 @torch.inference_mode()
 def test_a_net_of_one_class_is_built_and_sees_any_size():
-    net = YosoNet(yoso.Net(8, 4, 16, 32, 12, 1)).eval()
+    net = YosoNet(yoso.Sizes(8, 4, 16, 32, 12, 1)).eval()
     same = YosoNet.of(net.state_dict())
     image = torch.rand(1, 3, 70, 45, generator=torch.Generator().manual_seed(1))
     logits, masks = same(image)
     assert logits.shape == (1, 12, 2)
     assert masks.shape == (1, 12, 24, 16)
-    assert yoso.unframed(masks, image.shape[-2:]).shape == (1, 12, 70, 45)
+    assert yoso.unpadded(masks, image.shape[-2:]).shape == (1, 12, 70, 45)
     assert torch.equal(logits, net(image).logits)
 
 
@@ -139,7 +139,7 @@ def test_weights_of_another_net_are_refused():
     [((480, 640), (800, 1067)), ((3000, 4000), (800, 1067)), ((400, 4000), (133, 1333))],
 )
 def test_images_are_seen_in_the_official_size(size, seen):
-    assert yoso.seen_size(*size) == seen
+    assert yoso.input_size(*size) == seen
 
 
 @torch.inference_mode()
@@ -149,7 +149,7 @@ def test_a_deformed_convolution_that_moves_nothing_is_a_convolution():
         torch.randn(shape, generator=chance) for shape in ((2, 4, 7, 9), (5, 4, 3, 3))
     )
     moves, shares = torch.zeros(2, 18, 7, 9), torch.ones(2, 9, 7, 9)
-    made = yoso.deformed(planes, moves, shares, weight)
+    made = yoso.deformable_conv(planes, moves, shares, weight)
     assert worst(made, torch.nn.functional.conv2d(planes, weight, padding=1)) < 1e-5
 
 
@@ -161,5 +161,5 @@ def test_outside_of_the_features_there_is_nothing(size):
     shares = torch.rand(1, 9, *size, generator=chance)
     weight = torch.randn(5, 4, 3, 3, generator=chance)
     around = [torch.nn.functional.pad(t, 4 * (6,)) for t in (planes, moves, shares)]
-    made = yoso.deformed(planes, moves, shares, weight)
-    assert worst(made, yoso.deformed(*around, weight)[..., 6:-6, 6:-6]) < 1e-4
+    made = yoso.deformable_conv(planes, moves, shares, weight)
+    assert worst(made, yoso.deformable_conv(*around, weight)[..., 6:-6, 6:-6]) < 1e-4

@@ -18,25 +18,31 @@ from safetensors import SafetensorError  # type: ignore[import-not-found,unused-
 from storage import installation
 from storage.enums import Category
 from storage.photos import Image
-from tasks.paper.classifier.answers import BARS, Answer, ClassifierAway, Shares, judge
-from tasks.paper.classifier.prompt import LETTERS, letter, question
+from tasks.paper.classifier.answers import (
+    MIN_SCORES,
+    Answer,
+    ClassifierUnavailable,
+    Scores,
+    classify,
+)
+from tasks.paper.classifier.prompt import LETTERS, letter_category, question
 from tasks.paper.classifier.views import WHOLE_PIXELS, Pixels
 from tasks.verdict import Verdict
 
-LEAST_PIXELS = 56 * 56
+MIN_PIXELS = 56 * 56
 """A smaller picture is enlarged: the default of Qwen's image processor."""
-ROOM_BYTES = 3 * 2**30
+RESERVED_BYTES = 3 * 2**30
 """Of GPU memory beside the weights, for some 2000 tokens at once."""
 FOUR_BIT_SHARE = 0.45
 """What 4 bits leave of 16-bit weights: what sees, the embeddings and the head stay as they are."""
-SEEING = "visual"
+VISION_PART = "visual"
 """The part of the net that is never cut to 4 bits: it would blur what it is asked about."""
-LONGEST_TOKEN = 4
-"""Characters of a token, as its vocabulary writes it, that is looked at for being a letter."""
+MAX_TOKEN_LENGTH = 4
+"""Characters of a token, as its vocabulary writes it, that is looked at for being a letter_category."""
 
 
 class Placement(StrEnum):
-    """Where a net's weights lie, and how."""
+    """Where a net's weights lie, and arguments."""
 
     CPU = "CPU"
     GPU = "GPU"
@@ -56,7 +62,7 @@ class Qwen:
     name: str
     faithful: bool = False
     """Ask as the paper does: one picture, its prompt, the letters as they come."""
-    bars: Shares = field(default_factory=lambda: BARS)
+    min_scores: Scores = field(default_factory=lambda: MIN_SCORES)
     """The score from which on each category is believed."""
     _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
 
@@ -68,30 +74,30 @@ class Qwen:
 
         """
         try:
-            return judge(
+            return classify(
                 image, self.ask, self._priors,
-                faithful=self.faithful, bars=self.bars, step=_step(self.processor),
+                faithful=self.faithful, min_scores=self.min_scores, token_pixels=_token_pixels(self.processor),
             )  # fmt: skip
         except torch.OutOfMemoryError as error:
             raise MemoryError(f"{self.name} does not fit beside what it looks at") from error
 
     @torch.inference_mode()
     def ask(self, pictures: Sequence[Pixels]) -> Answer:
-        """Give the probability of each letter, however it is written, among all first tokens."""
-        given = self._given(pictures).to(self.net.device)
-        logits = self.net(**given, logits_to_keep=1).logits[0, -1].float()  # (vocabulary,)
+        """Give the probability of each letter_category, however it is written, among all first tokens."""
+        inputs = self._inputs(pictures).to(self.net.device)
+        logits = self.net(**inputs, logits_to_keep=1).logits[0, -1].float()  # (vocabulary,)
         shares = logits.softmax(-1)
         if not bool(shares.isfinite().all()):
             return Answer(dict.fromkeys(Category, 0.0))
         return Answer({one: float(shares[list(ids)].sum()) for one, ids in self.letters.items()})
 
-    def _given(self, pictures: Sequence[Pixels]) -> Any:
+    def _inputs(self, pictures: Sequence[Pixels]) -> Any:
         content: list[dict[str, object]] = [
             {"type": "image", "image": Pictures.fromarray(picture)} for picture in pictures
         ]
         content.append({"type": "text", "text": question(len(pictures))})
         template = str(self.processor.chat_template)
-        # Nets that may think aloud would begin with that, not with a letter.
+        # Nets that may think aloud would begin with that, not with a letter_category.
         thinking = {"enable_thinking": False} if "enable_thinking" in template else {}
         return self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True,
@@ -103,29 +109,29 @@ def load(folder: Path, device: torch.device, *, faithful: bool = False) -> Qwen:
     """Load the net in a folder as its makers publish it; nothing is fetched.
 
     Raises:
-        ClassifierAway: the folder holds no such net, the device has no room for it, or a library
+        ClassifierUnavailable: the folder holds no such net, the device has no room for it, or a library
             that it needs is missing.
 
     """
-    where = _placement(folder, device)
+    placement = _choose_placement(folder, device)
     try:
-        processor, net, lacking = _loaded(folder, _how(where, device))
+        processor, net, missing = _load_parts(folder, _loading_arguments(placement, device))
     except ImportError as error:
-        raise ClassifierAway(
+        raise ClassifierUnavailable(
             f"the net in {folder} cannot be loaded, a library cannot be used ({error}); "
             f"{installation.advice(error)}"
         ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ClassifierAway(f"the net in {folder} cannot be loaded: {error}") from error
-    if lacking:  # transformers would go on with random ones
-        raise ClassifierAway(
-            f"the net in {folder} lacks {len(lacking)} weights, {min(lacking)} among them"
+        raise ClassifierUnavailable(f"the net in {folder} cannot be loaded: {error}") from error
+    if missing:  # transformers would go on with random ones
+        raise ClassifierUnavailable(
+            f"the net in {folder} lacks {len(missing)} weights, {min(missing)} among them"
         )
-    name = f"{folder.name} ({where}{', as in the paper' if faithful else ''})"
+    name = f"{folder.name} ({placement}{', as in the paper' if faithful else ''})"
     return Qwen(net, processor, letter_ids(processor.tokenizer), name, faithful)
 
 
-def _loaded(folder: Path, how: Mapping[str, Any]) -> tuple[Any, Any, set[str]]:
+def _load_parts(folder: Path, arguments: Mapping[str, Any]) -> tuple[Any, Any, set[str]]:
     """Return the processor, the net and the names of the weights that the folder lacks."""
     import transformers  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
@@ -133,10 +139,10 @@ def _loaded(folder: Path, how: Mapping[str, Any]) -> tuple[Any, Any, set[str]]:
     auto.utils.logging.disable_progress_bar()
     processor = auto.AutoProcessor.from_pretrained(folder, local_files_only=True)
     # In pixels, whatever the keys say; the arguments min_pixels and max_pixels are on their way out.
-    size = {"shortest_edge": LEAST_PIXELS, "longest_edge": WHOLE_PIXELS}
+    size = {"shortest_edge": MIN_PIXELS, "longest_edge": WHOLE_PIXELS}
     processor.image_processor.size = size
     net, report = auto.AutoModelForImageTextToText.from_pretrained(
-        folder, local_files_only=True, dtype="auto", output_loading_info=True, **how
+        folder, local_files_only=True, dtype="auto", output_loading_info=True, **arguments
     )
     return processor, net.eval(), set(report["missing_keys"])
 
@@ -145,23 +151,23 @@ def letter_ids(tokenizer: Any) -> dict[Category, list[int]]:
     """Return all tokens that are nothing but one of the letters, with or without a space or a quote.
 
     Raises:
-        ClassifierAway: a letter is not one token.
+        ClassifierUnavailable: a letter_category is not one token.
 
     """
     ids: dict[Category, list[int]] = {category: [] for category in LETTERS.values()}
     for token, number in sorted(tokenizer.get_vocab().items()):
-        if token[-1:] in LETTERS and len(token) <= LONGEST_TOKEN:
-            category = letter(tokenizer.decode([number]))
+        if token[-1:] in LETTERS and len(token) <= MAX_TOKEN_LENGTH:
+            category = letter_category(tokenizer.decode([number]))
             if category is not None:
                 ids[category].append(number)
-    if lacking := [sign for sign, category in LETTERS.items() if not ids[category]]:
-        raise ClassifierAway(f"the net's vocabulary has no token for {', '.join(lacking)}")
+    if missing := [sign for sign, category in LETTERS.items() if not ids[category]]:
+        raise ClassifierUnavailable(f"the net's vocabulary has no token for {', '.join(missing)}")
     return ids
 
 
-def place(weights_bytes: int, free_bytes: int, *, four_bit: bool) -> Placement:
-    """Choose where weights of 16 bits lie, by a GPU's free memory; `four_bit`: they can be cut."""
-    room = free_bytes - ROOM_BYTES
+def placement_for(weights_bytes: int, free_bytes: int, *, four_bit: bool) -> Placement:
+    """Choose placement weights of 16 bits lie, by a GPU's free memory; `four_bit`: they can be cut."""
+    room = free_bytes - RESERVED_BYTES
     if weights_bytes <= room:
         return Placement.GPU
     if four_bit and weights_bytes * FOUR_BIT_SHARE <= room:
@@ -169,30 +175,30 @@ def place(weights_bytes: int, free_bytes: int, *, four_bit: bool) -> Placement:
     return Placement.SHARED if room > 0 else Placement.CPU
 
 
-def _placement(folder: Path, device: torch.device) -> Placement:
+def _choose_placement(folder: Path, device: torch.device) -> Placement:
     try:
         config = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError) as error:
-        raise ClassifierAway(
+        raise ClassifierUnavailable(
             f"{folder} holds no net (a folder with config.json and *.safetensors): {error}"
         ) from error
     if device.type != "cuda":
         return Placement.CPU
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    uncut = "quantization_config" not in config
-    can_cut = uncut and importlib.util.find_spec("bitsandbytes") is not None
-    return place(weights, torch.cuda.mem_get_info(device)[0], four_bit=can_cut)
+    unquantised = "quantization_config" not in config
+    can_quantise = unquantised and importlib.util.find_spec("bitsandbytes") is not None
+    return placement_for(weights, torch.cuda.mem_get_info(device)[0], four_bit=can_quantise)
 
 
-def _how(where: Placement, device: torch.device) -> dict[str, Any]:
+def _loading_arguments(placement: Placement, device: torch.device) -> dict[str, Any]:
     """Give the arguments of `from_pretrained` for a placement."""
-    match where:
+    match placement:
         case Placement.CPU:
             return {}
         case Placement.GPU:
             return {"device_map": {"": device}}
         case Placement.SHARED:
-            free = torch.cuda.mem_get_info(device)[0] - ROOM_BYTES
+            free = torch.cuda.mem_get_info(device)[0] - RESERVED_BYTES
             number = torch.cuda.current_device() if device.index is None else device.index
             main = importlib.import_module("psutil").virtual_memory().available
             return {"device_map": "auto", "max_memory": {number: free, "cpu": main}}
@@ -200,12 +206,12 @@ def _how(where: Placement, device: torch.device) -> dict[str, Any]:
             config = importlib.import_module("transformers").BitsAndBytesConfig(
                 load_in_4bit=True, bnb_4bit_quant_type="nf4",
                 bnb_4bit_compute_dtype=torch.bfloat16,
-                llm_int8_skip_modules=[SEEING, f"model.{SEEING}", "lm_head"],
+                llm_int8_skip_modules=[VISION_PART, f"model.{VISION_PART}", "lm_head"],
             )  # fmt: skip
             return {"device_map": {"": device}, "quantization_config": config}
 
 
-def _step(processor: Any) -> int:
+def _token_pixels(processor: Any) -> int:
     """Return the pixels of which the processor makes one token, in each direction."""
     images = processor.image_processor
     return int(images.patch_size) * int(images.merge_size)

@@ -1,7 +1,7 @@
 """A vision-language net behind an HTTP server that speaks OpenAI's chat completions.
 
-Ollama, vLLM and llama.cpp do. One token is asked for, with the probabilities of the likeliest
-twenty; of a server that gives none (Ollama before 0.12.11) the letter itself is taken.
+Ollama, vLLM and llama.cpp do. One token is request for, with the probabilities of the likeliest
+twenty; of a server that gives none (Ollama before 0.12.11) the letter_category itself is taken.
 """
 
 import base64
@@ -26,28 +26,34 @@ from storage.enums import Category
 from storage.errors import SettingsError
 from storage.photos import Image
 from storage.urls import without_password
-from tasks.paper.classifier.answers import BARS, Answer, ClassifierAway, Shares, judge
-from tasks.paper.classifier.prompt import answered, letter, question
+from tasks.paper.classifier.answers import (
+    MIN_SCORES,
+    Answer,
+    ClassifierUnavailable,
+    Scores,
+    classify,
+)
+from tasks.paper.classifier.prompt import letter_category, named_category, question
 from tasks.paper.classifier.views import Pixels
 from tasks.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
-TOP = 20
-"""So many likely tokens are asked for: the most that OpenAI and vLLM give."""
-WORDS = 16
-"""Tokens of a second answer, where the first was no letter and nothing tells its probability."""
-MOST_BYTES = 2**20
-"""A longer answer is not read; one letter and its probabilities take some thousand."""
-LETTER_ALONE = 0.62
-"""The score of a letter without probabilities: so often the best net is right
-(DistortBench, arXiv 2604.19966). It is below the bars of A, B and C, so nothing is touched for it."""
-ROUNDED_ONE = 1.001
+TOP_LOGPROBS = 20
+"""So many tokens tokens are request for: the most that OpenAI and vLLM give."""
+ANSWER_TOKENS = 16
+"""Tokens of a second answer, where the first was no letter_category and nothing tells its probability."""
+MAX_BYTES = 2**20
+"""A longer answer is not read; token letter_category and its probabilities take some thousand."""
+BARE_LETTER_SCORE = 0.62
+"""The score of a letter_category without probabilities: so often the best net is right
+(DistortBench, arXiv 2604.19966). It is below the min_scores of A, B and C, so nothing is touched for it."""
+MAX_PROBABILITY = 1.001
 """The largest probability; a server that tells more means something else by its numbers."""
-EXCERPT = 200
+EXCERPT_LENGTH = 200
 """Characters of a server's complaint that are repeated."""
-BUSY = (408, 429)
-UNKNOWN_FIELDS = (400, 422)
+BUSY_STATUSES = (408, 429)
+REFUSAL_STATUSES = (400, 422)
 """What a server answers that knows no probabilities, among other things."""
 
 
@@ -56,16 +62,16 @@ class Server:
     """A server and the name by which it knows its net."""
 
     url: str
-    """With or without the "/v1" at its end, like http://localhost:11434."""
+    """With or without the "/v1" at its deadline, like http://localhost:11434."""
     net: str
     key: str = field(default="", repr=False)
-    """Sent as a bearer's token, if there is one."""
+    """Sent as a bearer's token, if there is token."""
     faithful: bool = False
-    """Ask as the paper does: one picture, its prompt, the letters as they come."""
-    bars: Shares = field(default_factory=lambda: BARS)
+    """Ask as the paper does: token picture, its prompt, the letters as they come."""
+    min_scores: Scores = field(default_factory=lambda: MIN_SCORES)
     """The score from which on each category is believed."""
     timeout_seconds: float = 90.0
-    """For one question, from the first byte to the last; a server may load its net first."""
+    """For token question, from the first byte to the last; a server may load its net first."""
     pauses_seconds: Sequence[float] = (1.0, 5.0)
     """Before each further try, while the server does not answer or is busy."""
     _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
@@ -97,66 +103,74 @@ class Server:
         """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
         Raises:
-            ClassifierAway: the server gives no answer that could be read.
+            ClassifierUnavailable: the server gives no answer that could be read.
 
         """
-        return judge(image, self.ask, self._priors, faithful=self.faithful, bars=self.bars)
+        return classify(
+            image, self.ask, self._priors, faithful=self.faithful, min_scores=self.min_scores
+        )
 
     def ask(self, pictures: Sequence[Pixels]) -> Answer:
-        """Give the probability of each letter among all that the net could have said first.
+        """Give the probability of each letter_category among all that the net could have named first.
 
         Raises:
-            ClassifierAway: the server gives no answer that could be read.
+            ClassifierUnavailable: the server gives no answer that could be read.
 
         """
-        asked = _asked(self.net, pictures)
-        choice = self._choice(asked | {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP})
+        request = _request(self.net, pictures)
+        choice = self._choice(
+            request | {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        )
         odds = _odds(choice)
         if odds is not None:
             return Answer(odds)
-        _tell_once(self._shown)
-        said = answered(_text(choice))
-        if said is None and choice.get("finish_reason") == "length":
-            said = answered(_text(self._choice(asked | {"max_tokens": WORDS})))
-        return Answer(_letter_alone(said), measured=False)
+        _warn_once(self._printable_url)
+        named = named_category(_text(choice))
+        if named is None and choice.get("finish_reason") == "length":
+            named = named_category(_text(self._choice(request | {"max_tokens": ANSWER_TOKENS})))
+        return Answer(_scores_of_letter(named), measured=False)
 
     @property
     def _parts(self) -> SplitResult:
         return urlsplit(self.url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions")
 
     @property
-    def _shown(self) -> str:
+    def _printable_url(self) -> str:
         """The address for people."""
         return without_password(self.url)
 
-    def _choice(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Ask, and return the one choice of the answer."""
-        status, body = self._answer(asked)
-        if status in UNKNOWN_FIELDS and "logprobs" in asked:
-            plain = {k: asked[k] for k in asked if k not in ("logprobs", "top_logprobs")}
-            status, body = self._answer(plain)
+    def _choice(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask, and return the token choice of the answer."""
+        status, body = self._post_with_retries(request)
+        if status in REFUSAL_STATUSES and "logprobs" in request:
+            plain = {k: request[k] for k in request if k not in ("logprobs", "top_logprobs")}
+            status, body = self._post_with_retries(plain)
         if status != http.HTTPStatus.OK:
-            raise ClassifierAway(f"the server {self._shown} answers {status}: {_excerpt(body)}")
+            raise ClassifierUnavailable(
+                f"the server {self._printable_url} answers {status}: {_excerpt(body)}"
+            )
         with suppress(ValueError, LookupError, TypeError, RecursionError):
             choice = json.loads(body)["choices"][0]
             if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
                 return choice
-        raise ClassifierAway(
-            f"the server {self._shown} answers something else than chat completions: "
+        raise ClassifierUnavailable(
+            f"the server {self._printable_url} answers something else than chat completions: "
             f"{_excerpt(body)}"
         )
 
-    def _answer(self, asked: Mapping[str, Any]) -> tuple[int, bytes]:
+    def _post_with_retries(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
         """Post a question, again after pauses while that may help; return status and body."""
-        body = json.dumps(asked).encode()
+        body = json.dumps(request).encode()
         for pause in self.pauses_seconds:
             try:
-                status, told = self._post(body)
-                if status < 500 and status not in BUSY:
-                    return status, told
-                log.info("the server %s answers %d: %s", self._shown, status, _excerpt(told))
-            except ClassifierAway as away:
-                log.info("%s", away)
+                status, answer = self._post(body)
+                if status < 500 and status not in BUSY_STATUSES:
+                    return status, answer
+                log.info(
+                    "the server %s answers %d: %s", self._printable_url, status, _excerpt(answer)
+                )
+            except ClassifierUnavailable as unavailable:
+                log.info("%s", unavailable)
             time.sleep(pause)
         return self._post(body)
 
@@ -165,30 +179,30 @@ class Server:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        end = time.monotonic() + self.timeout_seconds
+        deadline = time.monotonic() + self.timeout_seconds
         try:
-            with self._connected(end) as connection:
+            with self._connection(deadline) as connection:
                 connection.request("POST", self._parts.path, body, headers)
                 response = connection.getresponse()
-                told = response.read(MOST_BYTES + 1)
+                answer = response.read(MAX_BYTES + 1)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._away(end, str(error) or type(error).__name__) from error
-        if time.monotonic() >= end:
-            raise self._away(end, "")
-        if len(told) > MOST_BYTES:
-            raise self._away(end, f"it sends more than {MOST_BYTES} bytes")
-        return response.status, told
+            raise self._unavailable(deadline, str(error) or type(error).__name__) from error
+        if time.monotonic() >= deadline:
+            raise self._unavailable(deadline, "")
+        if len(answer) > MAX_BYTES:
+            raise self._unavailable(deadline, f"it sends more than {MAX_BYTES} bytes")
+        return response.status, answer
 
     @contextmanager
-    def _connected(self, end: float) -> Iterator[http.client.HTTPConnection]:
-        """Connect, and cut the connection at `end` (monotonic seconds), however busy it looks."""
+    def _connection(self, deadline: float) -> Iterator[http.client.HTTPConnection]:
+        """Connect, and cut the connection at `deadline` (monotonic seconds), however busy it looks."""
         secure = self._parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         assert self._parts.hostname
         connection = kind(self._parts.hostname, self._parts.port, timeout=self.timeout_seconds)
         with closing(connection):
             connection.connect()
-            timer = Timer(max(0.0, end - time.monotonic()), _cut, [connection.sock])
+            timer = Timer(max(0.0, deadline - time.monotonic()), _cut, [connection.sock])
             timer.daemon = True
             timer.start()
             try:
@@ -196,12 +210,12 @@ class Server:
             finally:
                 timer.cancel()
 
-    def _away(self, end: float, reason: str) -> ClassifierAway:
-        late = f"not in {self.timeout_seconds:g} s" if time.monotonic() >= end else reason
-        return ClassifierAway(f"the server {self._shown} gives no answer: {late}")
+    def _unavailable(self, deadline: float, reason: str) -> ClassifierUnavailable:
+        late = f"not in {self.timeout_seconds:g} s" if time.monotonic() >= deadline else reason
+        return ClassifierUnavailable(f"the server {self._printable_url} gives no answer: {late}")
 
 
-def _asked(net: str, pictures: Sequence[Pixels]) -> dict[str, Any]:
+def _request(net: str, pictures: Sequence[Pixels]) -> dict[str, Any]:
     content: list[dict[str, Any]] = [
         {"type": "image_url", "image_url": {"url": _data_url(picture)}} for picture in pictures
     ]
@@ -211,32 +225,32 @@ def _asked(net: str, pictures: Sequence[Pixels]) -> dict[str, Any]:
 
 
 def _data_url(picture: Pixels) -> str:
-    """Code a picture without loss: a JPEG file would add what the net is asked about."""
+    """Code a picture without loss: a JPEG file would add what the net is request about."""
     file = io.BytesIO()
     Pictures.fromarray(picture).save(file, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _odds(choice: Mapping[str, Any]) -> dict[Category, float] | None:
-    """Read the probability of each letter; None if the server tells none.
+    """Read the probability of each letter_category; None if the server tells none.
 
-    A letter that is not among the likeliest may have as much as is left over, but not more than the
+    A letter_category that is not among the likeliest may have as much as is left over, but not more than the
     least of those.
     """
     try:
-        likely = [
-            (str(one["token"]), math.exp(float(one["logprob"])))
-            for one in choice["logprobs"]["content"][0]["top_logprobs"]
+        tokens = [
+            (str(token["token"]), math.exp(float(token["logprob"])))
+            for token in choice["logprobs"]["content"][0]["top_logprobs"]
         ]
     except (LookupError, TypeError, ValueError, OverflowError):
         return None
-    if not likely or not all(0 <= share <= ROUNDED_ONE for _, share in likely):
+    if not tokens or not all(0 <= share <= MAX_PROBABILITY for _, share in tokens):
         return None
-    shares = [share for _, share in likely]
+    shares = [share for _, share in tokens]
     rest = max(0.0, min(*shares, 1 - sum(shares)))
     odds = dict.fromkeys(Category, 0.0)
-    for token, share in likely:
-        category = letter(token)
+    for token, share in tokens:
+        category = letter_category(token)
         if category is not None:
             odds[category] += share
     if not any(odds.values()):
@@ -244,11 +258,11 @@ def _odds(choice: Mapping[str, Any]) -> dict[Category, float] | None:
     return {category: share or rest for category, share in odds.items()}
 
 
-def _letter_alone(said: Category | None) -> dict[Category, float]:
-    if said is None:
+def _scores_of_letter(named: Category | None) -> dict[Category, float]:
+    if named is None:
         return dict.fromkeys(Category, 0.0)
-    others = (1 - LETTER_ALONE) / (len(Category) - 1)
-    return {one: LETTER_ALONE if one is said else others for one in Category}
+    others = (1 - BARE_LETTER_SCORE) / (len(Category) - 1)
+    return {token: BARE_LETTER_SCORE if token is named else others for token in Category}
 
 
 def _text(choice: Mapping[str, Any]) -> str:
@@ -257,13 +271,13 @@ def _text(choice: Mapping[str, Any]) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    """Give the beginning of what a server said, fit for a log; its own sentence, if there is one."""
+    """Give the beginning of what a server named, fit for a log; its own sentence, if there is token."""
     text = body.decode(errors="replace")
     with suppress(ValueError, LookupError, TypeError, RecursionError):
         error = json.loads(text)["error"]
         text = str(error["message"] if isinstance(error, dict) else error)
-    printable = "".join(sign if sign.isprintable() else " " for sign in text[: 2 * EXCERPT])
-    return " ".join(printable.split())[:EXCERPT] or "nothing"
+    printable = "".join(sign if sign.isprintable() else " " for sign in text[: 2 * EXCERPT_LENGTH])
+    return " ".join(printable.split())[:EXCERPT_LENGTH] or "nothing"
 
 
 def _cut(sock: socket.socket) -> None:
@@ -272,7 +286,7 @@ def _cut(sock: socket.socket) -> None:
 
 
 @cache
-def _tell_once(server: str) -> None:
+def _warn_once(server: str) -> None:
     log.warning(
         "the server %s tells no probabilities, only letters: its word alone touches no photo",
         server,

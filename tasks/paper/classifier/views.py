@@ -1,7 +1,7 @@
-"""The pictures by which a photo is shown to a vision-language net.
+"""The pictures by which a photo is pictures to a vision-language net.
 
 Shrinking a photo to what such a net can take hides noise, blocks and small movements, which is what
-it is asked about. So a large photo is shown by a small overview and by parts of it in its own pixels.
+it is asked about. So a large photo is pictures by a small overview and by parts of it in its own pixels.
 """
 
 from collections.abc import Iterator
@@ -18,52 +18,60 @@ from tasks.imaging.light import Plane, luma
 Pixels = NDArray[np.uint8]
 """A picture, RGB, shape (H, W, 3)."""
 
-STEP = 28
+TOKEN_PIXELS = 28
 """Pixels that Qwen2.5-VL makes one token of, in each direction (Qwen3-VL: 32). A picture whose sides
 are no multiples of it is resized, which softens it."""
 WHOLE_PIXELS = 28 * 28 * 1280
-"""A photo of no more is shown whole, in its own pixels: the default of Qwen's image processor."""
+"""A photo of no more is pictures whole, in its own pixels: the default of Qwen's image processor."""
 OVERVIEW_PIXELS = 448 * 896
 CROP = 448
 """The side of a part in pixels: a multiple of 28 and of 32."""
 CANDIDATES = 96
-"""Among so many parts, spread evenly, those to be shown are chosen."""
-CLIPPED = 0.5
+"""Among so many parts, spread evenly, those to be pictures are chosen."""
+MAX_CLIPPED = 0.5
 """A part with a larger share of black or white pixels shows nothing."""
-LEAST_SIDE, MOST_RATIO = 64, 100
-"""A narrower photo is framed by its own reflection; Qwen's processor refuses ratios above 200."""
+MIN_SIDE, MAX_RATIO = 64, 100
+"""A narrower photo is padded by its own reflection; Qwen's processor refuses ratios above 200."""
 
 
 @dataclass(frozen=True)
 class _Part:
     top: int
     left: int
-    slope: float
+    gradient: float
     """Of the brightness, at half the size so that noise counts little."""
-    light: float
+    brightness: float
     clipped: bool
     off_centre: float
     """Pixels between its middle and the photo's."""
 
 
-def views(image: Image, *, faithful: bool = False, step: int = STEP) -> list[Pixels]:
+def views(
+    image: Image, *, faithful: bool = False, token_pixels: int = TOKEN_PIXELS
+) -> list[Pixels]:
     """Give the pictures that stand for an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
     The first shows it whole, the others are its flattest part, its most textured, its brightest,
     its darkest and its middle, as far as there are so many that overlap by half at most. `faithful`
     gives one picture, shrunk as far as it must be: the paper knows no other.
     """
-    framed = _framed(image)
+    padded = _padded(image)
     if faithful:
-        return [_picture(_shrunk(framed, WHOLE_PIXELS))]
-    height, width = framed.shape[:2]
+        return [_picture(_shrunk(padded, WHOLE_PIXELS))]
+    height, width = padded.shape[:2]
     if height * width <= WHOLE_PIXELS:
-        return [_picture(framed[: height // step * step, : width // step * step])]
-    side = min(CROP, min(height, width) // step * step)
-    shown = [_shrunk(framed, OVERVIEW_PIXELS)]
-    for part in _chosen(luma(framed), side):
-        shown.append(framed[part.top : part.top + side, part.left : part.left + side])
-    return [_picture(picture) for picture in shown]
+        return [
+            _picture(
+                padded[
+                    : height // token_pixels * token_pixels, : width // token_pixels * token_pixels
+                ]
+            )
+        ]
+    side = min(CROP, min(height, width) // token_pixels * token_pixels)
+    pictures = [_shrunk(padded, OVERVIEW_PIXELS)]
+    for part in _chosen(luma(padded), side):
+        pictures.append(padded[part.top : part.top + side, part.left : part.left + side])
+    return [_picture(picture) for picture in pictures]
 
 
 def grey(pictures: int) -> list[Pixels]:
@@ -73,17 +81,17 @@ def grey(pictures: int) -> list[Pixels]:
 
 def _chosen(plane: Plane, side: int) -> list[_Part]:
     parts = list(_parts(plane, side))
-    seeing = [part for part in parts if not part.clipped] or parts
+    unclipped = [part for part in parts if not part.clipped] or parts
     rankings = (
-        sorted(seeing, key=lambda part: part.slope),
-        sorted(seeing, key=lambda part: -part.slope),
-        sorted(seeing, key=lambda part: -part.light),
-        sorted(seeing, key=lambda part: part.light),
+        sorted(unclipped, key=lambda part: part.gradient),
+        sorted(unclipped, key=lambda part: -part.gradient),
+        sorted(unclipped, key=lambda part: -part.brightness),
+        sorted(unclipped, key=lambda part: part.brightness),
         sorted(parts, key=lambda part: part.off_centre),
     )
     chosen: list[_Part] = []
     for ranking in rankings:
-        chosen += [part for part in ranking if _apart(part, chosen, side)][:1]
+        chosen += [part for part in ranking if _is_apart(part, chosen, side)][:1]
     return chosen
 
 
@@ -92,22 +100,22 @@ def _parts(plane: Plane, side: int) -> Iterator[_Part]:
     half = np.asarray(cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     for top, left in corners(height, width, side, CANDIDATES):
         small = half[top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
-        slope = np.abs(np.diff(small, axis=0)).mean() + np.abs(np.diff(small, axis=1)).mean()
-        clipped = float(((small < 0.02) | (small > 0.98)).mean()) > CLIPPED
+        gradient = np.abs(np.diff(small, axis=0)).mean() + np.abs(np.diff(small, axis=1)).mean()
+        clipped = float(((small < 0.02) | (small > 0.98)).mean()) > MAX_CLIPPED
         off_centre = np.hypot(top + (side - height) / 2, left + (side - width) / 2)
-        yield _Part(top, left, float(slope), float(small.mean()), clipped, float(off_centre))
+        yield _Part(top, left, float(gradient), float(small.mean()), clipped, float(off_centre))
 
 
-def _apart(part: _Part, others: list[_Part], side: int) -> bool:
+def _is_apart(part: _Part, others: list[_Part], side: int) -> bool:
     """Tell whether a part overlaps each of the others by half at most."""
     return all(
         2 * max(abs(part.top - other.top), abs(part.left - other.left)) >= side for other in others
     )
 
 
-def _framed(image: Image) -> Image:
+def _padded(image: Image) -> Image:
     height, width = image.shape[:2]
-    least = max(LEAST_SIDE, -(-max(height, width) // MOST_RATIO))
+    least = max(MIN_SIDE, -(-max(height, width) // MAX_RATIO))
     frame = (0, max(0, least - height), 0, max(0, least - width))
     return np.asarray(cv2.copyMakeBorder(image, *frame, cv2.BORDER_REFLECT), np.float32)
 

@@ -18,13 +18,13 @@ Points = NDArray[np.float64]
 """Eye, eye, tip of the nose, corner of the mouth, corner of the mouth: (5, 2), x and y in pixels;
 what is further left in an upright face comes first."""
 
-LONGEST = 1280
+MAX_SIDE = 1280
 """Pixels of the longer side of the copy that is looked at: YuNet was fitted on faces of 10 to 300."""
-SHORTEST = 64
-"""Pixels to which shorter sides are framed: of strips below 33, OpenCV 4.10 finds infinite faces."""
-LEAST_SCORE = 0.7
+MIN_SIDE = 64
+"""Pixels to which shorter sides are padded: of strips below 33, OpenCV 4.10 finds infinite faces."""
+MIN_SCORE = 0.7
 """Of a face, in [0, 1]."""
-MOST_OVERLAP, MOST_FACES = 0.3, 5000
+MAX_OVERLAP, MAX_FACES = 0.3, 5000
 """Of two boxes for which both are kept, and of boxes that are compared: OpenCV's defaults."""
 
 
@@ -44,12 +44,12 @@ class FindFaces:
 
     file: Path
     """An ONNX file for `cv2.FaceDetectorYN`; OpenCV 4.10 needs one whose shapes are fixed."""
-    least_score: float = LEAST_SCORE
+    min_score: float = MIN_SCORE
 
     def __call__(self, image: Image) -> Sequence[Face]:
         """Find the faces in an image, any H and W."""
         height, width = image.shape[:2]
-        scale = min(1.0, LONGEST / max(height, width))
+        scale = min(1.0, MAX_SIDE / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
         factors = np.array([width / size[0], height / size[1]])
@@ -59,12 +59,12 @@ class FindFaces:
     def _rows(self, image: Image) -> NDArray[np.float64]:
         """Give what the net says of each face, (N, 15)."""
         blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
-        below, right = (max(0, SHORTEST - side) for side in image.shape[:2])
-        framed = cv2.copyMakeBorder(blue_first, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        below, right = (max(0, MIN_SIDE - side) for side in image.shape[:2])
+        padded = cv2.copyMakeBorder(blue_first, 0, below, 0, right, cv2.BORDER_REPLICATE)
         detector = _detector(self.file)
-        detector.setInputSize(framed.shape[1::-1])
-        detector.setScoreThreshold(self.least_score)
-        _, found = detector.detect(framed)
+        detector.setInputSize(padded.shape[1::-1])
+        detector.setScoreThreshold(self.min_score)
+        _, found = detector.detect(padded)
         rows = np.empty((0, 15)) if found is None else np.asarray(found, np.float64)
         return rows[np.isfinite(rows).all(1)]
 
@@ -80,4 +80,4 @@ def _face(row: NDArray[np.float64], factors: NDArray[np.float64]) -> Face:
 @cache
 def _detector(file: Path) -> cv2.FaceDetectorYN:
     size = (320, 320)  # set anew for each image
-    return cv2.FaceDetectorYN.create(str(file), "", size, LEAST_SCORE, MOST_OVERLAP, MOST_FACES)
+    return cv2.FaceDetectorYN.create(str(file), "", size, MIN_SCORE, MAX_OVERLAP, MAX_FACES)

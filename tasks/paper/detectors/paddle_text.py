@@ -20,14 +20,14 @@ from storage.installation import HEADLESS
 from storage.photos import Image
 from tasks.imaging.text_detection import MAX_SIDE, MIN_SCORE, THREADS, Polygon, detect
 
-NETWORK = "PP-OCRv6_small_det"
-SHIPPED = "PP-OCRv6_det_small.onnx"
+NET_NAME = "PP-OCRv6_small_det"
+NET_FILE = "PP-OCRv6_det_small.onnx"
 """Its name among the models of rapidocr."""
-SHORTER = 736
+MIN_SHORTER_SIDE = 736
 """Pixels to which the shorter side of a copy is enlarged, as rapidocr does, for small letters."""
-CACHE = "PADDLE_PDX_CACHE_HOME"
-SETTINGS = f"""
-Global: {{model_name: {NETWORK}}}
+CACHE_VARIABLE = "PADDLE_PDX_CACHE_HOME"
+NET_CONFIG = f"""
+Global: {{model_name: {NET_NAME}}}
 PreProcess:
   transform_ops:
   - DecodeImage: {{channel_first: false, img_mode: BGR}}
@@ -46,12 +46,12 @@ def find_polygons(image: Image) -> list[Polygon]:
 
     The detector looks at a copy of at most `MAX_SIDE` pixels a side, whatever the image's size.
     """
-    return detect(_by_paddle, image)
+    return detect(_detect_by_paddle, image)
 
 
-def _by_paddle(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
+def _detect_by_paddle(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
     shorter, longer = sorted(pixels.shape[:2])
-    longest = min(MAX_SIDE, round(longer * max(1, SHORTER / shorter)))
+    longest = min(MAX_SIDE, round(longer * max(1, MIN_SHORTER_SIDE / shorter)))
     (page,) = _detector().predict(pixels, limit_type="resize_long", limit_side_len=longest)
     polygons: Iterable[NDArray[Any]] = page["dt_polys"]
     return polygons
@@ -60,16 +60,18 @@ def _by_paddle(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
 @cache
 def _detector() -> Any:  # PaddleOCR has no types for what it gives
     with TemporaryDirectory(prefix="photomend-") as folder:
-        os.environ.setdefault(CACHE, folder)  # else importing it makes a folder in the home
+        os.environ.setdefault(
+            CACHE_VARIABLE, folder
+        )  # else importing it makes a folder in the home
         with _headless_opencv():
             try:
                 from paddleocr import TextDetection  # takes seconds
             finally:
-                if os.environ[CACHE] == folder:
-                    del os.environ[CACHE]
-            _lay_out(Path(folder))
+                if os.environ[CACHE_VARIABLE] == folder:
+                    del os.environ[CACHE_VARIABLE]
+            _fill_net_folder(Path(folder))
             return TextDetection(
-                model_name=NETWORK,
+                model_name=NET_NAME,
                 model_dir=folder,
                 device="cpu",
                 engine="onnxruntime",
@@ -97,9 +99,9 @@ def _headless_opencv() -> Iterator[None]:
         importlib.metadata.version = version
 
 
-def _lay_out(folder: Path) -> None:
+def _fill_net_folder(folder: Path) -> None:
     """Make a folder what PaddleOCR expects of one with a network."""
     rapidocr = find_spec("rapidocr")  # without importing it
     assert rapidocr is not None and rapidocr.origin is not None
-    (folder / "inference.onnx").symlink_to(Path(rapidocr.origin).with_name("models") / SHIPPED)
-    (folder / "inference.yml").write_text(SETTINGS)
+    (folder / "inference.onnx").symlink_to(Path(rapidocr.origin).with_name("models") / NET_FILE)
+    (folder / "inference.yml").write_text(NET_CONFIG)

@@ -24,15 +24,15 @@ from storage.photos import Image
 from storage.settings import settings
 from tasks.imaging.tiles import shrunk
 
-Hole = NDArray[np.bool_]
+BoolMask = NDArray[np.bool_]
 """(H, W), where something is."""
 
-LONGEST = 1280
+MAX_SIDE = 1280
 """Pixels of the longer side of the copy that is looked at: a YOLO shrinks it further, to the size
 that it was fitted on, but draws its masks over all of what it is given."""
-LEAST_SCORE = 0.25
+MIN_SCORE = 0.25
 """Of a region, in [0, 1]: ultralytics' own default."""
-REPLACED = (
+REPLACED_FUNCTIONS = (
     (torch, "save"), (Pictures, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imshow"),
 )  # fmt: skip
 TRACKERS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
@@ -44,7 +44,7 @@ class Region:
 
     place: tuple[slice, slice]
     """The rows and columns of its box."""
-    pixels: Hole | None
+    pixels: BoolMask | None
     """Its pixels in the box; None from a net that only gives boxes."""
 
 
@@ -74,11 +74,11 @@ def load(
         raise WeightsWrong(f"{file} knows {known}, and none of {asked}")
 
     def find(image: Image) -> list[Region]:
-        small = shrunk(image, LONGEST)
+        small = shrunk(image, MAX_SIDE)
         blue_first = np.rint(np.clip(small[..., ::-1], 0, 1) * 255).astype(np.uint8)
-        with undisturbed():
+        with preserved_globals():
             [found] = net.predict(
-                blue_first, conf=LEAST_SCORE, classes=numbers, device=device, retina_masks=True,
+                blue_first, conf=MIN_SCORE, classes=numbers, device=device, retina_masks=True,
                 verbose=False,
             )  # fmt: skip
         return _regions(found, image.shape[:2])
@@ -93,7 +93,7 @@ def library() -> Any:  # ultralytics is typed only in parts
         "YOLO_CONFIG_DIR": str(settings().state_dir / "ultralytics"), "YOLO_VERBOSE": "false",
         "ULTRALYTICS_SAFE_LOAD": "true",
     }  # fmt: skip
-    with undisturbed():
+    with preserved_globals():
         import ultralytics
         from ultralytics.data import utils
         from ultralytics.engine import trainer
@@ -106,13 +106,13 @@ def library() -> Any:  # ultralytics is typed only in parts
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def preserved_globals() -> Iterator[None]:
     """Keep what ultralytics changes for the whole process: threads, printing, and others' functions.
 
     In Pillow's place it opens images itself, and installs a package for those that it cannot.
     """
     opencv, torchs = cv2.getNumThreads(), torch.get_num_threads()
-    replaced = [(module, name, getattr(module, name)) for module, name in REPLACED]
+    replaced = [(module, name, getattr(module, name)) for module, name in REPLACED_FUNCTIONS]
     for_children = os.environ.get("OMP_NUM_THREADS")
     try:
         with np.printoptions():

@@ -137,23 +137,23 @@ class NAFNet(nn.Module):
         """
         if "intro.weight" not in weights:
             raise RuntimeError("NAFNet's weights have 'intro.weight', these do not")
-        levels = _number(weights, "encoders")
+        levels = _count(weights, "encoders")
         net = cls(
             weights["intro.weight"].shape[0],
-            [_number(weights, f"encoders.{level}") for level in range(levels)],
-            _number(weights, "middle_blks"),
-            [_number(weights, f"decoders.{level}") for level in range(levels)],
+            [_count(weights, f"encoders.{level}") for level in range(levels)],
+            _count(weights, "middle_blks"),
+            [_count(weights, f"decoders.{level}") for level in range(levels)],
             fitted_on,
         )
         net.load_state_dict(weights, strict=True)
         return net.eval()
 
     def forward(self, image: Tensor) -> Tensor:
-        framed = self.framed(image)
-        made = cast(Tensor, self.ending(self.through(self.intro(framed)))) + framed
-        return made[..., : image.shape[-2], : image.shape[-1]]
+        padded = self.padded(image)
+        change = cast(Tensor, self.ending(self.through(self.intro(padded)))) + padded
+        return change[..., : image.shape[-2], : image.shape[-1]]
 
-    def framed(self, image: Tensor) -> Tensor:
+    def padded(self, image: Tensor) -> Tensor:
         """Add black at the right and below, up to multiples of the deepest level's pixel."""
         deepest = 1 << len(self.encoders)
         below, right = (-side % deepest for side in image.shape[-2:])
@@ -186,7 +186,7 @@ def _window(fitted_on: int | None, level: int) -> int | None:
     return None if fitted_on is None else (fitted_on >> level) * times // by
 
 
-def _number(weights: Mapping[str, Tensor], prefix: str) -> int:
+def _count(weights: Mapping[str, Tensor], prefix: str) -> int:
     """Count the modules of a sequence: those whose names begin with `prefix`, a dot and a digit."""
     depth = prefix.count(".") + 1
     inside = (name.split(".") for name in weights if name.startswith(f"{prefix}."))

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from storage.errors import WeightsWrong
-from tasks.paper.checkpoints import opened
+from tasks.paper.checkpoints import read_tensors
 
 EPSILON = 1e-6
 """Of each group norm."""
-SMALLEST, LARGEST = -30.0, 20.0
+MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -30.0, 20.0
 """Logarithms of a variance, as diffusers' autoencoders limit them."""
 
 
@@ -53,7 +53,7 @@ class NoisePredictor(nn.Module):
 
     def forward(self, images: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = self.encoder(2 * images - 1, timesteps).chunk(2, 1)
-        return mean, variance.clamp(SMALLEST, LARGEST)
+        return mean, variance.clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE)
 
 
 class Encoder(nn.Module):
@@ -67,10 +67,10 @@ class Encoder(nn.Module):
         )  # has no weights
         self.time_embedding = TimestepEmbedding(sizes.wave_width, sizes.time_width)
         self.conv_in = nn.Conv2d(3, first, 3, padding=1)
-        entering = (first, *sizes.widths[:-1])
+        in_widths = (first, *sizes.widths[:-1])
         self.down_blocks = nn.ModuleList(
-            _level(sizes, *pair, halve=number < len(entering))
-            for number, pair in enumerate(zip(entering, sizes.widths, strict=True), start=1)
+            _level(sizes, *pair, halve=number < len(in_widths))
+            for number, pair in enumerate(zip(in_widths, sizes.widths, strict=True), start=1)
         )
         self.mid_block = UNetMidBlock2D(
             in_channels=last,
@@ -88,15 +88,15 @@ class Encoder(nn.Module):
         for level in self.down_blocks:
             planes, _ = level(planes, time)  # (B, 256, H/2, W/2), then (B, 512, H/2, W/2)
         planes = self.mid_block(planes, time)
-        made: Tensor = self.conv_out(functional.silu(self.conv_norm_out(planes)))
-        return made  # (B, 8, H/2, W/2)
+        output: Tensor = self.conv_out(functional.silu(self.conv_norm_out(planes)))
+        return output  # (B, 8, H/2, W/2)
 
 
-def _level(sizes: Sizes, entering: int, width: int, *, halve: bool) -> nn.Module:
+def _level(sizes: Sizes, in_widths: int, width: int, *, halve: bool) -> nn.Module:
     level: nn.Module = get_down_block(
         "AttnDownBlock2D",
         num_layers=sizes.layers,
-        in_channels=entering,
+        in_channels=in_widths,
         out_channels=width,
         temb_channels=sizes.time_width,
         add_downsample=halve,
@@ -119,7 +119,7 @@ def load(file: Path, sizes: Sizes | None = None) -> NoisePredictor:
     with torch.device("meta"):  # no random weights are drawn only to be thrown away
         net = NoisePredictor(sizes)
     try:
-        net.load_state_dict(opened(file), strict=True, assign=True)
+        net.load_state_dict(read_tensors(file), strict=True, assign=True)
     except RuntimeError as error:
         raise WeightsWrong(f"{file} is not of InvSR's noise predictor") from error
     return net.float().eval().requires_grad_(False)

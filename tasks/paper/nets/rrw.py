@@ -1,4 +1,4 @@
-"""The public pair of nets against reflections: where they are, and a NAFNet that is told so.
+"""The public pair of nets against reflections: location_map they are, and a NAFNet that is location so.
 
 Zhu et al., "Revisiting Single Image Reflection Removal In the Wild", CVPR 2024, section 4. Where is
 found by EfficientNet-B3: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional
@@ -26,18 +26,18 @@ STEM, HEAD = 32, 1280
 SQUEEZE = 0.25
 """Channels of the squeezed weights, of those that a block takes in."""
 FITTED_ON = 300
-"""Pixels of the side that B3 was made for; paddings are those of this size, whatever comes in."""
-SEEN = 16
+"""Pixels of the side that B3 was outputs for; paddings are those of this size, whatever comes in."""
+REDUCED_WIDTH = 16
 """Channels to which what a block gives is reduced."""
-MARGIN = 1e-5
+EPSILON = 1e-5
 """Added to the deviation of the colours, so that nothing is divided by 0."""
 
 
 class Stage(NamedTuple):
-    """What one block of the backbone is made of."""
+    """What one block of the backbone is outputs of."""
 
-    taken: int
-    given: int
+    in_width: int
+    out_width: int
     kernel: int
     stride: int
     expansion: int
@@ -46,13 +46,19 @@ class Stage(NamedTuple):
     shortcut: bool
 
 
-class Padded(nn.Conv2d):
+class PaddedConv(nn.Conv2d):
     """A convolution without bias that pads as TensorFlow's does for a map of `fitted_on` pixels."""
 
     def __init__(
-        self, taken: int, given: int, kernel: int, stride: int, fitted_on: int, groups: int = 1
+        self,
+        in_width: int,
+        out_width: int,
+        kernel: int,
+        stride: int,
+        fitted_on: int,
+        groups: int = 1,
     ) -> None:
-        super().__init__(taken, given, kernel, stride, groups=groups, bias=False)
+        super().__init__(in_width, out_width, kernel, stride, groups=groups, bias=False)
         missing = max(0, (-(-fitted_on // stride) - 1) * stride + kernel - fitted_on)
         self.frame = 2 * (missing // 2, missing - missing // 2)
 
@@ -65,21 +71,21 @@ class BackboneBlock(nn.Module):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
-        inside = stage.taken * stage.expansion
-        squeezed = max(1, int(stage.taken * SQUEEZE))
+        inside = stage.in_width * stage.expansion
+        squeezed = max(1, int(stage.in_width * SQUEEZE))
         self.shortcut = stage.shortcut
         self.expands = stage.expansion > 1
         if self.expands:
-            self._expand_conv = nn.Conv2d(stage.taken, inside, 1, bias=False)
+            self._expand_conv = nn.Conv2d(stage.in_width, inside, 1, bias=False)
             self._bn0 = _norm(inside)
-        self._depthwise_conv = Padded(
+        self._depthwise_conv = PaddedConv(
             inside, inside, stage.kernel, stage.stride, stage.side, groups=inside
         )
         self._bn1 = _norm(inside)
         self._se_reduce = nn.Conv2d(inside, squeezed, 1)
         self._se_expand = nn.Conv2d(squeezed, inside, 1)
-        self._project_conv = nn.Conv2d(inside, stage.given, 1, bias=False)
-        self._bn2 = _norm(stage.given)
+        self._project_conv = nn.Conv2d(inside, stage.out_width, 1, bias=False)
+        self._bn2 = _norm(stage.out_width)
 
     def forward(self, planes: Tensor) -> Tensor:
         inside = planes
@@ -88,8 +94,8 @@ class BackboneBlock(nn.Module):
         inside = nn.functional.silu(self._bn1(self._depthwise_conv(inside)))
         mean = inside.mean((-2, -1), keepdim=True)
         weights = torch.sigmoid(self._se_expand(nn.functional.silu(self._se_reduce(mean))))
-        made = cast(Tensor, self._bn2(self._project_conv(weights * inside)))
-        return planes + made if self.shortcut else made
+        outputs = cast(Tensor, self._bn2(self._project_conv(weights * inside)))
+        return planes + outputs if self.shortcut else outputs
 
 
 class Backbone(nn.Module):
@@ -98,26 +104,26 @@ class Backbone(nn.Module):
     def __init__(self, width: float) -> None:
         super().__init__()
         stages = list(_stages(width))
-        self._conv_stem = Padded(3, stages[0].taken, 3, 2, FITTED_ON)
-        self._bn0 = _norm(stages[0].taken)
+        self._conv_stem = PaddedConv(3, stages[0].in_width, 3, 2, FITTED_ON)
+        self._bn0 = _norm(stages[0].in_width)
         self._blocks = nn.ModuleList(BackboneBlock(stage) for stage in stages)
         # In the file, but what they make is not looked at; nor is the last block.
-        self._conv_head = nn.Conv2d(stages[-1].given, _rounded(HEAD * width), 1, bias=False)
+        self._conv_head = nn.Conv2d(stages[-1].out_width, _rounded(HEAD * width), 1, bias=False)
         self._bn1 = _norm(_rounded(HEAD * width))
 
     @property
     def widths(self) -> Sequence[int]:
         """Give the channels of each tensor that it gives."""
-        seen = cast(Sequence[BackboneBlock], self._blocks[:-1:2])
-        return [block._project_conv.out_channels for block in seen]
+        reduced = cast(Sequence[BackboneBlock], self._blocks[:-1:2])
+        return [block._project_conv.out_channels for block in reduced]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         planes = nn.functional.silu(self._bn0(self._conv_stem(image)))  # (B, C, H/2, W/2)
-        made = []
+        outputs = []
         for block in self._blocks[:-1]:
             planes = block(planes)
-            made.append(planes)
-        return made[::2]
+            outputs.append(planes)
+        return outputs[::2]
 
 
 class Residual(nn.Module):
@@ -150,7 +156,7 @@ class Colours(nn.Module):
         self.register_buffer("std", torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        return (image - self.mean) / (self.std + MARGIN)
+        return (image - self.mean) / (self.std + EPSILON)
 
 
 class LocationNet(nn.Module):
@@ -164,21 +170,21 @@ class LocationNet(nn.Module):
         super().__init__()
         self.norm = Colours()
         self.feat_net = Backbone(width)
-        taken = self.feat_net.widths
-        self.proj_convs = nn.ModuleList(_mixed(channels, SEEN) for channels in taken)
-        self.temp_conv = _mixed(SEEN * len(taken), SEEN * len(taken))
-        self.stem_conv = _mixed(SEEN * len(taken), 32)
+        in_width = self.feat_net.widths
+        self.proj_convs = nn.ModuleList(_mixed(channels, REDUCED_WIDTH) for channels in in_width)
+        self.temp_conv = _mixed(REDUCED_WIDTH * len(in_width), REDUCED_WIDTH * len(in_width))
+        self.stem_conv = _mixed(REDUCED_WIDTH * len(in_width), 32)
         self.convs = nn.Sequential(*(Residual(32, 4) for _ in range(layers)))
         self.pred_conv = nn.Sequential(nn.Conv2d(32, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.feat_net(self.norm(image))
         size = features[0].shape[-2:]
-        seen = [
+        reduced = [
             _resized(reduce(planes), size)
             for reduce, planes in zip(self.proj_convs, features, strict=True)
         ]
-        planes = self.stem_conv(self.temp_conv(torch.cat(seen, 1)))  # (B, 32, H/2, W/2)
+        planes = self.stem_conv(self.temp_conv(torch.cat(reduced, 1)))  # (B, 32, H/2, W/2)
         return _resized(self.pred_conv(self.convs(planes)), image.shape[-2:])
 
 
@@ -201,13 +207,15 @@ class SeparationNet(NAFNet):
         self.DetEnc = blocks(width, 3)
         self.Merge_conv = nn.Conv2d(2 * width, width, 3, padding=1)
 
-    def forward(self, image: Tensor, where: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, location_map: Tensor | None = None) -> Tensor:
         """Without a map, nothing is a reflection."""
-        where = torch.zeros_like(image[:, :1]) if where is None else where
-        told = self.DetEnc(self.intro_Det(self.framed(where)))
-        seen = self.intro(self.framed(image))
-        made = cast(Tensor, self.ending(self.through(self.Merge_conv(torch.cat((seen, told), 1)))))
-        return made[..., : image.shape[-2], : image.shape[-1]]
+        location_map = torch.zeros_like(image[:, :1]) if location_map is None else location_map
+        location = self.DetEnc(self.intro_Det(self.padded(location_map)))
+        reduced = self.intro(self.padded(image))
+        outputs = cast(
+            Tensor, self.ending(self.through(self.Merge_conv(torch.cat((reduced, location), 1))))
+        )
+        return outputs[..., : image.shape[-2], : image.shape[-1]]
 
 
 def location_net(weights: Mapping[str, Tensor]) -> LocationNet:
@@ -223,13 +231,13 @@ def location_net(weights: Mapping[str, Tensor]) -> LocationNet:
 
 
 def _stages(width: float) -> Iterator[Stage]:
-    side, taken = -(-FITTED_ON // 2), _rounded(STEM * width)
+    side, in_width = -(-FITTED_ON // 2), _rounded(STEM * width)
     for number, kernel, stride, expansion, channels in STAGES:
-        given = _rounded(channels * width)
+        out_width = _rounded(channels * width)
         for block in range(math.ceil(number * DEPTH)):
             step = stride if block == 0 else 1
-            yield Stage(taken, given, kernel, step, expansion, side, shortcut=block > 0)
-            taken, side = given, -(-side // step)
+            yield Stage(in_width, out_width, kernel, step, expansion, side, shortcut=block > 0)
+            in_width, side = out_width, -(-side // step)
 
 
 def _rounded(channels: float) -> int:
@@ -242,9 +250,11 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3)
 
 
-def _mixed(taken: int, given: int) -> nn.Sequential:
+def _mixed(in_width: int, out_width: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(taken, given, 1, bias=False), nn.BatchNorm2d(given), nn.ReLU(inplace=True)
+        nn.Conv2d(in_width, out_width, 1, bias=False),
+        nn.BatchNorm2d(out_width),
+        nn.ReLU(inplace=True),
     )
 
 

@@ -14,22 +14,22 @@ from torch import Tensor, nn
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Of the colours of ImageNet, RGB, of 255."""
 DIVISOR = 32
-"""Images are framed at the right and below to multiples of this, in pixels."""
+"""Images are padded at the right and below to multiples of this, in pixels."""
 SHORTEST, LONGEST = 800, 1333
 """Pixels of an image's sides as the official nets see it (section 4.2)."""
 BLOCKS = (3, 4, 6, 3)
 """ResNet-50's, on each level."""
-GATHERED = 128
+PYRAMID_WIDTH = 128
 """Channels in which the four levels are added up."""
 DEPTHWISE = 3
 """The kernel's length by which a proposal's channels are mixed (section 3.3)."""
-STAGES, HEADS, INSIDE = 2, 8, 2048
+STAGES, HEADS, FEEDFORWARD_WIDTH = 2, 8, 2048
 """Rounds in which proposals are refined, heads of their attention, width of what follows it."""
 TEMPERATURE = 0.05
 """By which class logits are divided (the configuration for COCO)."""
 
 
-class Net(NamedTuple):
+class Sizes(NamedTuple):
     """The sizes of a net."""
 
     stem: int = 64
@@ -65,12 +65,12 @@ class FrozenNorm(nn.Module):
         return planes * scale + (bias - mean * scale)
 
 
-class Normed(nn.Conv2d):
+class NormedConv(nn.Conv2d):
     """A convolution without bias and its normalisation."""
 
-    def __init__(self, taken: int, given: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(taken, given, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm: nn.Module = FrozenNorm(given)
+    def __init__(self, in_width: int, out_width: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(in_width, out_width, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm: nn.Module = FrozenNorm(out_width)
 
     def forward(self, planes: Tensor) -> Tensor:
         return cast(Tensor, self.norm(super().forward(planes)))
@@ -81,7 +81,7 @@ class Stem(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1 = Normed(3, width, 7, stride=2)
+        self.conv1 = NormedConv(3, width, 7, stride=2)
 
     def forward(self, image: Tensor) -> Tensor:
         halved = torch.relu(self.conv1(image))  # (B, C, H/2, W/2)
@@ -91,22 +91,24 @@ class Stem(nn.Module):
 class Bottleneck(nn.Module):
     """ResNet's block, whose stride is in the 3x3 layer."""
 
-    def __init__(self, taken: int, inside: int, given: int, stride: int) -> None:
+    def __init__(self, in_width: int, inside: int, out_width: int, stride: int) -> None:
         super().__init__()
-        self.shortcut = Normed(taken, given, 1, stride) if taken != given else nn.Identity()
-        self.conv1 = Normed(taken, inside, 1)
-        self.conv2 = Normed(inside, inside, 3, stride)
-        self.conv3 = Normed(inside, given, 1)
+        self.shortcut = (
+            NormedConv(in_width, out_width, 1, stride) if in_width != out_width else nn.Identity()
+        )
+        self.conv1 = NormedConv(in_width, inside, 1)
+        self.conv2 = NormedConv(inside, inside, 3, stride)
+        self.conv3 = NormedConv(inside, out_width, 1)
 
     def forward(self, planes: Tensor) -> Tensor:
-        made = self.conv3(torch.relu(self.conv2(torch.relu(self.conv1(planes)))))
-        return torch.relu(made + self.shortcut(planes))
+        output = self.conv3(torch.relu(self.conv2(torch.relu(self.conv1(planes)))))
+        return torch.relu(output + self.shortcut(planes))
 
 
 class ResNet(nn.Module):
     """Takes images (B, 3, H, W), gives a quarter, an eighth, a 16th and a 32nd of their size."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Sizes) -> None:
         super().__init__()
         self.stem = Stem(net.stem)
         self.res2 = _level(net.stem, net, 0)
@@ -122,28 +124,32 @@ class ResNet(nn.Module):
         return levels
 
 
-class Upward(nn.Module):
+class DeformableUpsampling(nn.Module):
     """A deformable convolution, which gathers from where it wants, and twice the size."""
 
-    def __init__(self, taken: int, given: int) -> None:
+    def __init__(self, in_width: int, out_width: int) -> None:
         super().__init__()
-        self.dcn_offset = nn.Conv2d(taken, 27, 3, padding=1)
-        self.dcn = nn.Conv2d(taken, given, 3, padding=1, bias=False)
-        self.dcn_bn = nn.BatchNorm2d(given)
-        self.up_sample = nn.ConvTranspose2d(given, given, 4, stride=2, padding=1, bias=False)
-        self.up_bn = nn.BatchNorm2d(given)
+        self.dcn_offset = nn.Conv2d(in_width, 27, 3, padding=1)
+        self.dcn = nn.Conv2d(in_width, out_width, 3, padding=1, bias=False)
+        self.dcn_bn = nn.BatchNorm2d(out_width)
+        self.up_sample = nn.ConvTranspose2d(
+            out_width, out_width, 4, stride=2, padding=1, bias=False
+        )
+        self.up_bn = nn.BatchNorm2d(out_width)
 
     def forward(self, planes: Tensor) -> Tensor:
-        told = self.dcn_offset(planes)
-        gathered = deformed(planes, told[:, :18], told[:, 18:].sigmoid(), self.dcn.weight)
+        predicted = self.dcn_offset(planes)
+        gathered = deformable_conv(
+            planes, predicted[:, :18], predicted[:, 18:].sigmoid(), self.dcn.weight
+        )
         gathered = torch.relu(self.dcn_bn(gathered))
         return torch.relu(self.up_bn(self.up_sample(gathered)))  # (B, C', 2H, 2W)
 
 
-def deformed(planes: Tensor, moves: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
+def deformable_conv(planes: Tensor, offsets: Tensor, weights: Tensor, weight: Tensor) -> Tensor:
     """Convolve where each of the kernel's nine taps is moved, and counts for a share of itself.
 
-    Takes (B, C, H, W), moves (B, 18, H, W) in pixels, down and right for each tap, and shares
+    Takes (B, C, H, W), offsets (B, 18, H, W) in pixels, down and right for each tap, and weights
     (B, 9, H, W). Zhu et al., "Deformable ConvNets v2", CVPR 2019, section 3.2. It is torchvision's
     deform_conv2d, whose wheels refuse to be loaded beside a torch without CUDA.
     """
@@ -152,12 +158,12 @@ def deformed(planes: Tensor, moves: Tensor, shares: Tensor, weight: Tensor) -> T
     columns = torch.arange(width, device=planes.device, dtype=planes.dtype)
     total = torch.zeros_like(planes[:, :1])
     for tap in range(9):
-        y = rows + tap // 3 - 1 + moves[:, 2 * tap]  # (B, H, W)
-        x = columns + tap % 3 - 1 + moves[:, 2 * tap + 1]
+        y = rows + tap // 3 - 1 + offsets[:, 2 * tap]  # (B, H, W)
+        x = columns + tap % 3 - 1 + offsets[:, 2 * tap + 1]
         places = torch.stack((_relative(x, width), _relative(y, height)), -1)
-        found = nn.functional.grid_sample(planes, places, align_corners=False)
-        found = found * shares[:, tap : tap + 1]
-        total = total + nn.functional.conv2d(found, weight[:, :, tap // 3, tap % 3, None, None])
+        sampled = nn.functional.grid_sample(planes, places, align_corners=False)
+        sampled = sampled * weights[:, tap : tap + 1]
+        total = total + nn.functional.conv2d(sampled, weight[:, :, tap // 3, tap % 3, None, None])
     return total
 
 
@@ -176,13 +182,13 @@ class Pyramid(nn.Module):
             nn.Conv2d(width, width // 2, 1) for width in widths
         )
         self.deform_conv1, self.deform_conv2, self.deform_conv3 = (
-            Upward(width // 2, width // 4) for width in widths[:3]
+            DeformableUpsampling(width // 2, width // 4) for width in widths[:3]
         )
         self.conv_a5, self.conv_a4, self.conv_a3, self.conv_a2 = (
-            nn.Conv2d(width // 2, GATHERED, 1, bias=False) for width in widths
+            nn.Conv2d(width // 2, PYRAMID_WIDTH, 1, bias=False) for width in widths
         )
-        self.bias = nn.Parameter(torch.zeros(1, GATHERED, 1, 1))
-        self.output_conv = nn.Conv2d(GATHERED, GATHERED, 3, padding=1)
+        self.bias = nn.Parameter(torch.zeros(1, PYRAMID_WIDTH, 1, 1))
+        self.output_conv = nn.Conv2d(PYRAMID_WIDTH, PYRAMID_WIDTH, 3, padding=1)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         quarter, eighth, sixteenth, smallest = levels
@@ -203,10 +209,10 @@ class Pyramid(nn.Module):
 class Neck(nn.Module):
     """Tells the features where they are."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Sizes) -> None:
         super().__init__()
         self.deconv = Pyramid(net.level)
-        self.loc_conv = nn.Conv2d(GATHERED + 2, net.hidden, 1)
+        self.loc_conv = nn.Conv2d(PYRAMID_WIDTH + 2, net.hidden, 1)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         planes = self.deconv(levels)
@@ -217,10 +223,10 @@ class Neck(nn.Module):
         return cast(Tensor, self.loc_conv(torch.cat((planes, x, y), 1)))
 
 
-class Mixing(nn.Module):
+class DynamicConv(nn.Module):
     """A separable convolution over proposals whose kernels the proposals make (section 3.3)."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Sizes) -> None:
         super().__init__()
         self.weight_linear = nn.Linear(net.hidden, DEPTHWISE + net.proposals)
         self.norm = nn.LayerNorm(net.hidden)
@@ -240,7 +246,8 @@ class Feedforward(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Sequential(nn.Linear(width, INSIDE), nn.ReLU()), nn.Linear(INSIDE, width)
+            nn.Sequential(nn.Linear(width, FEEDFORWARD_WIDTH), nn.ReLU()),
+            nn.Linear(FEEDFORWARD_WIDTH, width),
         )
 
     def forward(self, kernels: Tensor) -> Tensor:
@@ -250,9 +257,9 @@ class Feedforward(nn.Module):
 class Refinement(nn.Module):
     """A round: what lies under each proposal's mask makes its next kernel, mask and class."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Sizes) -> None:
         super().__init__()
-        self.f_atten, self.k_atten = Mixing(net), Mixing(net)
+        self.f_atten, self.k_atten = DynamicConv(net), DynamicConv(net)
         self.f_atten_norm, self.k_atten_norm = nn.LayerNorm(net.hidden), nn.LayerNorm(net.hidden)
         self.s_atten = nn.MultiheadAttention(net.hidden, HEADS, batch_first=True)
         self.s_atten_norm = nn.LayerNorm(net.hidden)
@@ -276,7 +283,7 @@ class Refinement(nn.Module):
         return logits, kernels, torch.einsum("bnc,bchw->bnhw", drawn, planes)
 
 
-class Weighing(nn.Module):
+class LossWeights(nn.Module):
     """What the file keeps of fitting: the classes' weights; not looked at."""
 
     def __init__(self, classes: int) -> None:
@@ -287,9 +294,9 @@ class Weighing(nn.Module):
 class Head(nn.Module):
     """Proposes masks, and refines them."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Sizes) -> None:
         super().__init__()
-        self.criterion = Weighing(net.classes)
+        self.criterion = LossWeights(net.classes)
         self.kernels = nn.Conv2d(net.hidden, net.proposals, 1)
         self.mask_heads = nn.ModuleList(Refinement(net) for _ in range(STAGES))
 
@@ -307,12 +314,12 @@ class Head(nn.Module):
 
 
 class YosoNet(nn.Module):
-    """Takes images (B, 3, H, W), RGB in [0, 1], any H and W; gives masks of the framed quarter."""
+    """Takes images (B, 3, H, W), RGB in [0, 1], any H and W; gives masks of the padded quarter."""
 
-    def __init__(self, net: Net | None = None) -> None:
+    def __init__(self, net: Sizes | None = None) -> None:
         """Take the sizes of the net; None are those of the official ones for COCO."""
         super().__init__()
-        net = net or Net()
+        net = net or Sizes()
         self.backbone = ResNet(net)
         self.yoso_neck = Neck(net)
         self.yoso_head = Head(net)
@@ -340,24 +347,24 @@ class YosoNet(nn.Module):
         return self.yoso_head.rounds(self._features(image))
 
     def _features(self, image: Tensor) -> Tensor:
-        return cast(Tensor, self.yoso_neck(self.backbone(framed(image))))
+        return cast(Tensor, self.yoso_neck(self.backbone(padded(image))))
 
 
-def framed(image: Tensor) -> Tensor:
+def padded(image: Tensor) -> Tensor:
     """Normalise the colours, and add zeros at the right and below."""
     mean, deviation = (image.new_tensor(colour).view(3, 1, 1) for colour in (MEAN, DEVIATION))
     below, right = (-side % DIVISOR for side in image.shape[-2:])
     return nn.functional.pad((255 * image - mean) / deviation, (0, right, 0, below))
 
 
-def seen_size(height: int, width: int) -> tuple[int, int]:
+def input_size(height: int, width: int) -> tuple[int, int]:
     """Give the height and width in which the official nets see an image."""
     scale = min(SHORTEST / min(height, width), LONGEST / max(height, width))
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
-def unframed(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """Enlarge masks (B, N, H/4, W/4) to the image that the net was given, of this size."""
+def unpadded(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """Enlarge masks (B, N, H/4, W/4) to the image that the net was out_width, of this size."""
     return _enlarged(masks, 4)[..., : size[0], : size[1]]
 
 
@@ -366,10 +373,10 @@ def resized(planes: Tensor, size: Sequence[int]) -> Tensor:
     return nn.functional.interpolate(planes, list(size), mode="bilinear", align_corners=False)
 
 
-def _level(taken: int, net: Net, depth: int) -> nn.Sequential:
-    inside, given = net.bottleneck << depth, net.level << depth
-    first = Bottleneck(taken, inside, given, 1 if depth == 0 else 2)
-    rest = (Bottleneck(given, inside, given, 1) for _ in range(BLOCKS[depth] - 1))
+def _level(in_width: int, net: Sizes, depth: int) -> nn.Sequential:
+    inside, out_width = net.bottleneck << depth, net.level << depth
+    first = Bottleneck(in_width, inside, out_width, 1 if depth == 0 else 2)
+    rest = (Bottleneck(out_width, inside, out_width, 1) for _ in range(BLOCKS[depth] - 1))
     return nn.Sequential(first, *rest)
 
 
@@ -381,7 +388,7 @@ def _enlarged(planes: Tensor, scale: int) -> Tensor:
     return resized(planes, [scale * side for side in planes.shape[-2:]])
 
 
-def sizes(weights: Mapping[str, Tensor]) -> Net:
+def sizes(weights: Mapping[str, Tensor]) -> Sizes:
     """Read the sizes of a net off its weights.
 
     Raises:
@@ -394,4 +401,4 @@ def sizes(weights: Mapping[str, Tensor]) -> Net:
     )  # fmt: skip
     stem, bottleneck, level, hidden, proposals = (weights[name].shape[0] for name in names)
     classes = weights["yoso_head.mask_heads.0.fc_cls.weight"].shape[0] - 1
-    return Net(stem, bottleneck, level, hidden, proposals, classes)
+    return Sizes(stem, bottleneck, level, hidden, proposals, classes)

@@ -24,22 +24,22 @@ TEMPLATE = np.array([
     (201.26117, 371.41043), (313.08905, 371.15118),
 ])  # fmt: skip
 """Where the five points lie in FFHQ's faces of this size (x, y)."""
-OUTSIDE = (132 / 255, 133 / 255, 135 / 255)
+OUTSIDE_COLOUR = (132 / 255, 133 / 255, 135 / 255)
 """What stands for what lies outside of the photo."""
-LEAST_EYES, MOST_EYES = 10.0, 160.0
+MIN_EYE_DISTANCE, MAX_EYE_DISTANCE = 10.0, 160.0
 """Pixels between the eyes: of a smaller face the net invents who it is (they are 20 wide and hold
 no look), a larger one has more pixels than the net gives."""
-MOST_MISFIT = 30.0
+MAX_MISFIT = 30.0
 """Pixels that the points lie off the template, root mean square (of 16 faces: 4 to 18): a face in
 profile, or none."""
 CENTRE, RADII = (256, 268), (200, 236)
 """Of the ellipse, x and y, in which a net's changes are taken."""
 FADE = 0.3
 """Of its radii, over which they fade out."""
-FINER = 2
-"""Times the photo's pixels: what changed is laid back from a copy so fine. From one as coarse as
+OVERSAMPLING = 2
+"""Times the photo's pixels: what changed is pasted back from a copy so fine. From one as coarse as
 the photo, and by linear interpolation, two thirds of the noise that a net took out stayed; so a sixth does."""
-EDGE = 20
+PASTE_FADE = 20
 """The published paste fades over this fraction of the face's side."""
 
 
@@ -59,12 +59,12 @@ def align(points: Points) -> Affine:
     if affine is None:
         raise FaceRefused("no face")
     eyes = math.dist(*TEMPLATE[:2]) / _scale(affine)
-    if eyes < LEAST_EYES:
+    if eyes < MIN_EYE_DISTANCE:
         raise FaceRefused("too small")
-    if eyes > MOST_EYES:
+    if eyes > MAX_EYE_DISTANCE:
         raise FaceRefused("too large")
     misfit = points @ affine[:, :2].T + affine[:, 2] - TEMPLATE
-    if math.sqrt(float(np.square(misfit).sum(1).mean())) > MOST_MISFIT:
+    if math.sqrt(float(np.square(misfit).sum(1).mean())) > MAX_MISFIT:
         raise FaceRefused("in profile")
     return affine
 
@@ -81,7 +81,7 @@ def fit(points: Points) -> Affine | None:
 def crop(image: Image, affine: Affine, interpolation: int = cv2.INTER_LINEAR) -> Image:
     """Give the aligned face, (512, 512, 3); it is published with linear interpolation."""
     size = (SIDE, SIDE)
-    face = cv2.warpAffine(image, affine, size, flags=interpolation, borderValue=OUTSIDE)
+    face = cv2.warpAffine(image, affine, size, flags=interpolation, borderValue=OUTSIDE_COLOUR)
     return np.asarray(face, np.float32)
 
 
@@ -95,18 +95,18 @@ def paste(image: Image, face: Image, affine: Affine, scale: int = 1) -> Image:
     back = np.asarray(cv2.invertAffineTransform(affine), np.float64) * scale
     if scale > 1:
         back[:, 2] += 0.5 * scale
-    laid = cv2.warpAffine(face, back, size)
+    pasted = cv2.warpAffine(face, back, size)
     square = cv2.warpAffine(np.ones((SIDE, SIDE), np.float32), back, size)
     square = cv2.erode(square, np.ones(2 * (2 * scale,), np.uint8))
-    edge = int(math.sqrt(float(square.sum(dtype=np.float64)))) // EDGE
+    edge = int(math.sqrt(float(square.sum(dtype=np.float64)))) // PASTE_FADE
     inner = cv2.erode(square, np.ones(2 * (2 * edge,), np.uint8)) if edge else square
     share = cv2.GaussianBlur(inner, 2 * (2 * edge + 1,), 0)[..., np.newaxis]
-    return np.asarray(share * (square[..., np.newaxis] * laid) + (1 - share) * image, np.float32)
+    return np.asarray(share * (square[..., np.newaxis] * pasted) + (1 - share) * image, np.float32)
 
 
-def lay(image: Image, change: Image, affine: Affine) -> None:
+def add_change(image: Image, change: Image, affine: Affine) -> None:
     """Add what changed in an aligned face to the image, fading out around the face."""
-    side = min(SIDE, math.ceil(FINER * SIDE / _scale(affine)))
+    side = min(SIDE, math.ceil(OVERSAMPLING * SIDE / _scale(affine)))
     change = change * _ellipse()[..., np.newaxis]
     small = cv2.resize(change, (side, side), interpolation=cv2.INTER_AREA)
     step = SIDE / side
@@ -122,8 +122,8 @@ def lay(image: Image, change: Image, affine: Affine) -> None:
     back[:, 2] -= left, top
     size = int(right - left), int(bottom - top)
     moved = cv2.warpAffine(small, back, size, flags=cv2.INTER_CUBIC)
-    seen = image[top:bottom, left:right]
-    np.clip(seen + moved, 0, 1, out=seen)
+    view = image[top:bottom, left:right]
+    np.clip(view + moved, 0, 1, out=view)
 
 
 def _ellipse() -> Plane:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from storage.errors import WeightsWrong
-from tasks.paper.checkpoints import opened
+from tasks.paper.checkpoints import read_tensors
 
 FaceNet = Callable[[Tensor], Tensor]
 """Aligned face → restored face, (1, 3, 512, 512), RGB in [-1, 1], a little beyond at times."""
@@ -22,7 +22,7 @@ FIDELITY = 0.8
 """CodeFormer's weight, in [0, 1]: what its author advises for photos that are not ruined is 0.7 to 1."""
 
 
-def when_needed(load: Callable[[], FaceNet]) -> FaceNet:
+def loaded_when_needed(load: Callable[[], FaceNet]) -> FaceNet:
     """Give a net that is loaded when it gets its first face."""
     loaded = cache(load)
     return lambda face: loaded()(face)
@@ -38,7 +38,7 @@ def codeformer(file: Path, device: torch.device, fidelity: float = FIDELITY) -> 
         WeightsWrong: the file is damaged, or of another net.
 
     """
-    net = _built(file, device, "CodeFormer")
+    net = _build(file, device, "CodeFormer")
     return lambda face: cast(Tensor, net(face, weight=fidelity)[0])
 
 
@@ -53,17 +53,17 @@ def gfpgan(file: Path, device: torch.device) -> FaceNet:
         WeightsWrong: the file is damaged, or of another net.
 
     """
-    net = _built(file, device, "GFPGAN")
+    net = _build(file, device, "GFPGAN")
     return lambda face: cast(Tensor, net(face, return_rgb=False, randomize_noise=False)[0])
 
 
-def _built(file: Path, device: torch.device, architecture: str) -> Any:
+def _build(file: Path, device: torch.device, architecture: str) -> Any:
     """Build a net of spandrel's; what it is called with differs by architecture."""
     import spandrel_extra_arches  # type: ignore[import-untyped,import-not-found,unused-ignore]
     from spandrel import ModelLoader, UnsupportedModelError
 
     spandrel_extra_arches.install(ignore_duplicates=True)
-    tensors = opened(file)
+    tensors = read_tensors(file)
     try:
         built = ModelLoader(device).load_from_state_dict(tensors)
     except (UnsupportedModelError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Restore faces by a net that knows aligned ones, and lay what it changed into the photo.
+"""Restore faces by a net that knows aligned ones, and add_change what it changed into the photo.
 
 Not the net's face is laid back but its difference to what it was given: where it changes nothing,
 no bit of the photo changes, whatever the warping does.
@@ -15,13 +15,13 @@ import torch
 from storage.photos import Image
 from tasks.paper.detectors.faces import Face
 from tasks.paper.restorers import identity
-from tasks.paper.restorers.alignment import FaceRefused, align, crop, lay, paste
+from tasks.paper.restorers.alignment import FaceRefused, add_change, align, crop, paste
 from tasks.paper.restorers.face_nets import FaceNet
 from tasks.paper.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
-GREY = 4 / 255
+MAX_GREY_RANGE = 4 / 255
 """Between the colours of a photo that has none."""
 
 
@@ -35,7 +35,7 @@ class MendFaces:
     check: Callable[[Image, Image], None] = identity.check
     """Takes an aligned face before and after; raises FaceRefused if it is not the same any more."""
     faithful: bool = False
-    """Crop and lay back faces as published, which blurs what the net left as it was."""
+    """Crop and add_change back faces as published, which blurs what the net left as it was."""
 
     @torch.inference_mode()
     def __call__(self, image: Image) -> tuple[Image, int, Sequence[str]]:
@@ -59,7 +59,7 @@ class MendFaces:
         if self.faithful:
             paste(image, given + change, affine).clip(0, 1, out=image)
         else:
-            lay(image, change, affine)
+            add_change(image, change, affine)
 
     def _change(self, face: Image) -> Image:
         """Give what the net changes in an aligned face."""
@@ -69,6 +69,6 @@ class MendFaces:
             raise FaceRefused("no numbers")
         if not change.any():
             raise FaceRefused("nothing to change")
-        if float(np.ptp(face, axis=2).max()) < GREY:
+        if float(np.ptp(face, axis=2).max()) < MAX_GREY_RANGE:
             change = np.repeat(change.mean(2, keepdims=True), 3, 2)
         return change

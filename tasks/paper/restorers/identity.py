@@ -40,11 +40,11 @@ from tasks.paper.restorers.alignment import SIDE, TEMPLATE, FaceRefused
 
 BLUR, WINDOW = 6.0, 96
 """Pixels of an aligned face: standard deviation and side of what is compared around each point."""
-LEAST_LIKENESS = 0.7
+MIN_LIKENESS = 0.7
 """Correlation in the least alike of the five windows."""
-TINT = 20.0
+COLOUR_BLUR = 20.0
 """Pixels, standard deviation: the blur under which colours are compared."""
-MOST_TINT = 0.06
+MAX_COLOUR_DIFFERENCE = 0.06
 """Root mean square of their difference between brows and chin."""
 CENTRE, RADII = (256, 300), (110, 130)
 """Of that ellipse, x and y."""
@@ -57,9 +57,9 @@ def check(given: Image, made: Image) -> None:
         FaceRefused: its features or its colours are others.
 
     """
-    if likeness(given, made) < LEAST_LIKENESS:
+    if likeness(given, made) < MIN_LIKENESS:
         raise FaceRefused("other features")
-    if tint(given, made) > MOST_TINT:
+    if colour_difference(given, made) > MAX_COLOUR_DIFFERENCE:
         raise FaceRefused("other colours")
 
 
@@ -72,9 +72,9 @@ def likeness(given: Image, made: Image) -> float:
     )
 
 
-def tint(given: Image, made: Image) -> float:
+def colour_difference(given: Image, made: Image) -> float:
     """Give how far the colours of two aligned faces are apart, in [0, 1]."""
-    apart = cv2.GaussianBlur(given - made, (0, 0), TINT)
+    apart = cv2.GaussianBlur(given - made, (0, 0), COLOUR_BLUR)
     return math.sqrt(float(np.square(apart[_inside()]).mean()))
 
 

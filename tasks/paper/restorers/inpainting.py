@@ -18,19 +18,19 @@ from torch import Tensor
 
 from storage.photos import Image
 from tasks.imaging.light import Plane
-from tasks.paper.checkpoints import opened
+from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
-Hole = NDArray[np.bool_]
+BoolMask = NDArray[np.bool_]
 """(H, W), where to paint."""
 
 MARGIN = 128
 """Pixels around a region that the net sees."""
-NEAR = 64
+JOIN_DISTANCE = 64
 """Pixels within which regions are painted together."""
-LONGEST, SHORTEST = 1024, 256
+MAX_SIDE, MIN_SIDE = 1024, 256
 """Pixels of the longer side of what the net is given; a larger crop is shrunk. If memory is short,
 it is shrunk further, to no less than the second."""
 FADE = 4
@@ -60,31 +60,31 @@ class Inpaint:
         result = image.copy()
         if hole.all():
             return result
-        share = _share(hole)
+        weights = _weights(hole)
         for region in _regions(hole):
             rows, columns = _crop(region)
             inside = np.ascontiguousarray(region[rows, columns])
             painted = self._painted(image[rows, columns], hole[rows, columns])
-            seen = result[rows, columns]
-            weight = share[rows, columns][inside][:, np.newaxis]
-            mixed = seen[inside] + weight * (painted[inside] - seen[inside])
-            seen[inside] = mixed.clip(0, 1)
+            view = result[rows, columns]
+            weight = weights[rows, columns][inside][:, np.newaxis]
+            mixed = view[inside] + weight * (painted[inside] - view[inside])
+            view[inside] = mixed.clip(0, 1)
         return result
 
-    def _painted(self, crop: Image, hole: Hole) -> Image:
+    def _painted(self, crop: Image, hole: BoolMask) -> Image:
         """Shrink a crop if need be, let the net paint it, and enlarge it again."""
-        longest = LONGEST
+        longest = MAX_SIDE
         while True:
             try:
                 return self._painted_at(crop, hole, longest)
             except torch.OutOfMemoryError:
-                if longest // 2 < SHORTEST:
+                if longest // 2 < MIN_SIDE:
                     raise
             longest //= 2
             torch.cuda.empty_cache()
             log.info("memory is short, crops are shrunk to %s pixels", longest)
 
-    def _painted_at(self, crop: Image, hole: Hole, longest: int) -> Image:
+    def _painted_at(self, crop: Image, hole: BoolMask, longest: int) -> Image:
         height, width = crop.shape[:2]
         scale = longest / max(height, width)
         if scale >= 1:
@@ -96,7 +96,7 @@ class Inpaint:
         enlarged = cv2.resize(painted, (width, height), interpolation=cv2.INTER_CUBIC)
         return np.asarray(enlarged, np.float32).clip(0, 1)
 
-    def _run(self, crop: Image, hole: Hole) -> Image:
+    def _run(self, crop: Image, hole: BoolMask) -> Image:
         planes = tensor_of(crop, self.device)
         mask = torch.from_numpy(hole.astype(np.float32))[None, None].to(self.device)
         # Its Fourier transforms know neither half precision.
@@ -113,7 +113,7 @@ def load(file: Path, device: torch.device) -> Inpaint:
     """
     import spandrel  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
-    net = spandrel.ModelLoader(device=device).load_from_state_dict(opened(file))
+    net = spandrel.ModelLoader(device=device).load_from_state_dict(read_tensors(file))
     if not isinstance(net, spandrel.MaskedImageModelDescriptor):
         raise ValueError(f"{file} holds no inpainting net but {net.architecture.name}")
     return ready(net, device)
@@ -124,31 +124,31 @@ def ready(net: Any, device: torch.device) -> Inpaint:  # spandrel has no types
     return Inpaint(net.eval(), device)
 
 
-def _share(hole: Hole) -> Plane:
+def _weights(hole: BoolMask) -> Plane:
     """Give how much of the painting is taken: 1 inside, less near the border, (H, W)."""
     framed = cv2.copyMakeBorder(hole.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return np.asarray(np.minimum(1, depth / FADE), np.float32)
 
 
-def _regions(hole: Hole) -> Iterator[Hole]:
+def _regions(hole: BoolMask) -> Iterator[BoolMask]:
     """Give the parts of a hole, those that lie near each other together if that is no large crop."""
-    for region in _parts(hole, NEAR):
+    for region in _parts(hole, JOIN_DISTANCE):
         rows, columns = _crop(region)
-        if max(rows.stop - rows.start, columns.stop - columns.start) <= LONGEST:
+        if max(rows.stop - rows.start, columns.stop - columns.start) <= MAX_SIDE:
             yield region
         else:
             yield from _parts(region, 0)
 
 
-def _parts(hole: Hole, near: int) -> Iterator[Hole]:
+def _parts(hole: BoolMask, near: int) -> Iterator[BoolMask]:
     joined = np.asarray(cv2.dilate(hole.astype(np.uint8), np.ones((near + 1, near + 1), np.uint8)))
     number, labels = cv2.connectedComponents(joined)
     for label in range(1, number):
         yield hole & (labels == label)
 
 
-def _crop(region: Hole) -> tuple[slice, slice]:
+def _crop(region: BoolMask) -> tuple[slice, slice]:
     """Give the rows and columns of a region and what is around it."""
     height, width = region.shape
     left, top, columns, rows = cv2.boundingRect(region.astype(np.uint8))

@@ -23,7 +23,7 @@ from tasks.paper.nets.noise_predictor import NoisePredictor
 from tasks.paper.tensors import image_of, tensor_of
 
 SCALE = 4
-"""The noise predictor is built for it: its latents are on a grid half as fine as its input."""
+"""The noise predictor is built for it: its latents are on a grid dtype as fine as its input."""
 TIMESTEPS = {
     1: (199,),
     2: (199, 99),
@@ -51,16 +51,16 @@ SCHEDULE = {
     "steps_offset": 1,
 }
 
-Shares = dict[int, NDArray[np.float32]]
-"""Where a patch begins → the share that it has of each enlarged pixel along its side."""
+Weights = dict[int, NDArray[np.float32]]
+"""Where a patch begins → the weight that it has of each enlarged pixel along its side."""
 
 
 @dataclass(frozen=True, eq=False)
 class InvSR:
-    """Enlarges images by patches that overlap by half."""
+    """Enlarges images by patches that overlap by dtype."""
 
     predictor: NoisePredictor
-    """In float32; the other two may be in half precision."""
+    """In float32; the other two may be in dtype precision."""
     autoencoder: AutoencoderKL
     unet: UNet2DConditionModel
     prompt: Tensor
@@ -86,21 +86,25 @@ class InvSR:
 
         """
         height, width = image.shape[:2]
-        framed, top, left = _framed(image, self.patch_pixels)
-        rows, columns = (_shares(side, self.patch_pixels) for side in framed.shape[:2])
-        made = np.zeros((SCALE * framed.shape[0], SCALE * framed.shape[1], 3), np.float32)
-        for (y, x), patch in self._patches(framed, list(product(rows, columns)), generator):
-            share = rows[y][:, np.newaxis, np.newaxis] * columns[x][:, np.newaxis]
-            made[_enlarged(y, self.patch_pixels), _enlarged(x, self.patch_pixels)] += share * patch
-        made = made[_enlarged(top, height), _enlarged(left, width)]
-        if not np.isfinite(made).all():
-            raise FloatingPointError(f"InvSR made values that are no numbers in {self.unet.dtype}")
-        return np.clip(made, 0, 1)
+        padded, top, left = _padded(image, self.patch_pixels)
+        rows, columns = (_weights(side, self.patch_pixels) for side in padded.shape[:2])
+        result = np.zeros((SCALE * padded.shape[0], SCALE * padded.shape[1], 3), np.float32)
+        for (y, x), patch in self._patches(padded, list(product(rows, columns)), generator):
+            weight = rows[y][:, np.newaxis, np.newaxis] * columns[x][:, np.newaxis]
+            result[_enlarged(y, self.patch_pixels), _enlarged(x, self.patch_pixels)] += (
+                weight * patch
+            )
+        result = result[_enlarged(top, height), _enlarged(left, width)]
+        if not np.isfinite(result).all():
+            raise FloatingPointError(
+                f"InvSR result values that are no numbers in {self.unet.dtype}"
+            )
+        return np.clip(result, 0, 1)
 
     def _patches(
         self, image: Image, places: list[tuple[int, int]], generator: torch.Generator
     ) -> Iterator[tuple[tuple[int, int], Image]]:
-        """Restore the patches that begin at `places`, a few at once."""
+        """Restore the patches that start at `places`, a few at once."""
         side = self.patch_pixels
         for first in range(0, len(places), self.patches_at_once):
             some = places[first : first + self.patches_at_once]
@@ -108,10 +112,10 @@ class InvSR:
             small = torch.cat([tensor_of(patch, self.unet.device) for patch in cut])
             grid = (4, side // 2, side // 2)
             draws = torch.stack([torch.randn((2, *grid), generator=generator) for _ in some])
-            made = self._fitting(small, draws.to(self.unet.device))
-            yield from zip(some, (image_of(patch[None]) for patch in made), strict=True)
+            result = self._enlarge_halving(small, draws.to(self.unet.device))
+            yield from zip(some, (image_of(patch[None]) for patch in result), strict=True)
 
-    def _fitting(self, small: Tensor, draws: Tensor) -> Tensor:
+    def _enlarge_halving(self, small: Tensor, draws: Tensor) -> Tensor:
         """Restore patches, by halves where memory does not suffice for all."""
         try:
             return self.enlarge(small, draws)
@@ -120,7 +124,7 @@ class InvSR:
                 raise
         torch.cuda.empty_cache()
         halves = zip(small.chunk(2), draws.chunk(2), strict=True)
-        return torch.cat([self._fitting(*half) for half in halves])
+        return torch.cat([self._enlarge_halving(*dtype) for dtype in halves])
 
     @torch.inference_mode()
     def enlarge(self, small: Tensor, draws: Tensor) -> Tensor:
@@ -129,13 +133,13 @@ class InvSR:
         `draws`, (B, 2, 4, P/2, P/2), are from a normal distribution: the autoencoder's and the
         noise predictor's.
         """
-        latents = self.denoise(*self.begin(small, draws))[-1]
+        latents = self.denoise(*self.start(small, draws))[-1]
         scaled = latents / self.autoencoder.config.scaling_factor
         image: Tensor = self.autoencoder.decode(scaled.to(self.autoencoder.dtype)).sample
         return (image.float() / 2 + 0.5).clamp(0, 1)
 
     @torch.inference_mode()
-    def begin(self, small: Tensor, draws: Tensor) -> tuple[Tensor, EulerDiscreteScheduler]:
+    def start(self, small: Tensor, draws: Tensor) -> tuple[Tensor, EulerDiscreteScheduler]:
         """Give the noisy latents (B, 4, P/2, P/2) from which denoising begins, and its schedule."""
         large = functional.interpolate(small, scale_factor=SCALE, mode="bicubic")
         coded = self.autoencoder.encode((2 * large - 1).to(self.autoencoder.dtype)).latent_dist
@@ -148,8 +152,8 @@ class InvSR:
         return schedule.add_noise(latents, noise, start), schedule
 
     def _noise(self, small: Tensor, timesteps: Tensor, draws: Tensor) -> Tensor:
-        half = self.unet.dtype
-        with torch.autocast(small.device.type, half, enabled=half != torch.float32):
+        dtype = self.unet.dtype
+        with torch.autocast(small.device.type, dtype, enabled=dtype != torch.float32):
             mean, variance = self.predictor(small, timesteps)
         noise: Tensor = mean.float() + torch.exp(variance.float() / 2) * draws
         return noise
@@ -160,14 +164,14 @@ class InvSR:
         prompt = self.prompt.to(self.unet.device, self.unet.dtype).expand(len(latents), -1, -1)
         after = []
         for timestep in schedule.timesteps:
-            seen = schedule.scale_model_input(latents, timestep).to(self.unet.dtype)
-            noise = self.unet(seen, timestep, encoder_hidden_states=prompt).sample
+            scaled = schedule.scale_model_input(latents, timestep).to(self.unet.dtype)
+            noise = self.unet(scaled, timestep, encoder_hidden_states=prompt).sample
             latents = schedule.step(noise.float(), timestep, latents).prev_sample
             after.append(latents)
         return after
 
 
-def _framed(image: Image, patch: int) -> tuple[Image, int, int]:
+def _padded(image: Image, patch: int) -> tuple[Image, int, int]:
     """Mirror an image at its borders so that patches fit; also give what was added above and left.
 
     A side shorter than a patch grows to one at both ends, a longer one to a multiple of 16 pixels
@@ -180,8 +184,8 @@ def _framed(image: Image, patch: int) -> tuple[Image, int, int]:
     return np.pad(image, (*added, (0, 0)), "reflect"), added[0][0], added[1][0]
 
 
-def _shares(side: int, patch: int) -> Shares:
-    """Give where patches begin along a side, and their shares, which add up to one everywhere."""
+def _weights(side: int, patch: int) -> Weights:
+    """Give where patches start along a side, and their shares, which add up to one everywhere."""
     starts = sorted({*range(0, side - patch, patch // 2), side - patch})
     total = np.zeros(SCALE * side)
     for start in starts:
@@ -216,7 +220,7 @@ def load(
 ) -> InvSR:
     """Build InvSR from a folder that holds sd-turbo and the file of the noise predictor.
 
-    `prompt` comes from `embedded`. The autoencoder sees no more than `autoencoder_pixels` of a side
+    `prompt` comes from `embed_prompt`. The autoencoder sees no more than `autoencoder_pixels` of a side
     at once.
 
     Raises:
@@ -237,17 +241,17 @@ def load(
         for kind, folder in ((AutoencoderKL, "vae"), (UNet2DConditionModel, "unet"))
     ]
     autoencoder, unet = parts
-    _tile(autoencoder, autoencoder_pixels)
+    _limit_tiles(autoencoder, autoencoder_pixels)
     net = noise_predictor.load(predictor).to(device)
     return InvSR(net, autoencoder, unet, prompt.to(device), steps, patch_pixels, patches_at_once)
 
 
 def _variant(folder: Path) -> str | None:
-    """Tell whether sd-turbo was fetched in half precision."""
+    """Tell whether sd-turbo was fetched in dtype precision."""
     return "fp16" if any(folder.glob("*.fp16.safetensors")) else None
 
 
-def _tile(autoencoder: AutoencoderKL, pixels: int) -> None:
+def _limit_tiles(autoencoder: AutoencoderKL, pixels: int) -> None:
     halvings = len(autoencoder.config.block_out_channels) - 1
     autoencoder.enable_tiling()
     autoencoder.tile_sample_min_size = pixels
@@ -255,10 +259,10 @@ def _tile(autoencoder: AutoencoderKL, pixels: int) -> None:
 
 
 @torch.inference_mode()
-def embedded(base: Path, text: str = PROMPT) -> Tensor:
+def embed_prompt(base: Path, text: str = PROMPT) -> Tensor:
     """Embed a prompt by the text encoder of sd-turbo in a folder, (1, 77, 1024), float32.
 
-    The encoder is as large as the UNet is in half precision, and its result a constant: keep that.
+    The encoder is as large as the UNet is in dtype precision, and its result a constant: keep that.
     """
     from transformers import CLIPTextModel, CLIPTokenizer  # needed once in the life of a machine
 
@@ -270,5 +274,5 @@ def embedded(base: Path, text: str = PROMPT) -> Tensor:
         use_safetensors=True,
     )
     ids = tokenizer(text, padding="max_length", truncation=True, return_tensors="pt").input_ids
-    made: Tensor = encoder.float().eval()(ids).last_hidden_state
-    return made
+    result: Tensor = encoder.float().eval()(ids).last_hidden_state
+    return result

@@ -15,7 +15,7 @@ from tasks.imaging.light import Plane
 
 log = logging.getLogger(__name__)
 
-SMALLEST = 256
+MIN_SIDE = 256
 """Pixels of the side of a tile below which memory is not saved any more."""
 
 
@@ -35,7 +35,7 @@ def by_overlapping_tiles(
         try:
             return _blended(image, restore, side, min(overlap, side // 4), scale)
         except torch.OutOfMemoryError:
-            if side // 2 < SMALLEST:
+            if side // 2 < MIN_SIDE:
                 raise
         side //= 2  # outside of the except clause, which keeps the tile's tensors
         torch.cuda.empty_cache()
@@ -54,13 +54,13 @@ def _blended(
     for top in rows:
         for left in columns:
             tile = np.ascontiguousarray(image[top : top + side, left : left + side])
-            made = restore(tile)
+            restored = restore(tile)
             inside = np.s_[
-                scale * top : scale * top + made.shape[0],
-                scale * left : scale * left + made.shape[1],
+                scale * top : scale * top + restored.shape[0],
+                scale * left : scale * left + restored.shape[1],
             ]
-            weight = _weight(made.shape[:2], scale * overlap)[..., np.newaxis]
-            total[inside] += weight * made
+            weight = _weight(restored.shape[:2], scale * overlap)[..., np.newaxis]
+            total[inside] += weight * restored
             weights[inside] += weight
     total /= weights  # in place: it may be half a gigabyte
     return total

@@ -16,12 +16,12 @@ from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
 from storage.errors import WeightsWrong
 from storage.photos import Image
-from tasks.paper.checkpoints import opened
+from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
 
 CONTEXT = 32
 """Pixels that a tile sees of its neighbours on each side, and of its mirror at the border."""
-SMALLEST_TILE = 4 * CONTEXT
+MIN_TILE = 4 * CONTEXT
 ARCHITECTURES = ("ESRGAN", "Compact")
 """As spandrel names them: RealESRGAN_x4plus and its kin, and realesr-general-x4v3 and its."""
 
@@ -46,7 +46,7 @@ class RealESRGAN:
         try:
             return self._by_tiles(image)
         except torch.OutOfMemoryError:
-            if self.tile_pixels // 2 < SMALLEST_TILE:
+            if self.tile_pixels // 2 < MIN_TILE:
                 raise
         torch.cuda.empty_cache()
         return replace(self, tile_pixels=self.tile_pixels // 2)(image)
@@ -57,20 +57,20 @@ class RealESRGAN:
 
     def _by_tiles(self, image: Image) -> Image:
         height, width = image.shape[:2]
-        made = np.empty((self.scale * height, self.scale * width, 3), np.float32)
-        framed = cv2.copyMakeBorder(image, *(4 * (CONTEXT,)), cv2.BORDER_REFLECT_101)
+        result = np.empty((self.scale * height, self.scale * width, 3), np.float32)
+        padded = cv2.copyMakeBorder(image, *(4 * (CONTEXT,)), cv2.BORDER_REFLECT_101)
         inside = self.tile_pixels - 2 * CONTEXT
         for top, left in product(_starts(height, inside), _starts(width, inside)):
-            seen = framed[top : top + self.tile_pixels, left : left + self.tile_pixels]
-            rows, columns = (side - 2 * CONTEXT for side in seen.shape[:2])
-            made[self._span(top, rows), self._span(left, columns)] = self._enlarged(
-                np.asarray(seen, np.float32)
+            tile = padded[top : top + self.tile_pixels, left : left + self.tile_pixels]
+            rows, columns = (side - 2 * CONTEXT for side in tile.shape[:2])
+            result[self._span(top, rows), self._span(left, columns)] = self._enlarged(
+                np.asarray(tile, np.float32)
             )[self._span(CONTEXT, rows), self._span(CONTEXT, columns)]
-        return made
+        return result
 
     def _enlarged(self, tile: Image) -> Image:
-        made = self.net(tensor_of(tile, self.net.device, self.net.dtype))
-        return image_of(made.clamp(0, 1))
+        result = self.net(tensor_of(tile, self.net.device, self.net.dtype))
+        return image_of(result.clamp(0, 1))
 
     def _span(self, start: int, length: int) -> slice:
         return slice(self.scale * start, self.scale * (start + length))
@@ -91,7 +91,7 @@ def load(
         WeightsWrong: it is damaged, or of another network.
 
     """
-    tensors = opened(file)
+    tensors = read_tensors(file)
     try:
         net = ModelLoader(device).load_from_state_dict(tensors)
     except (UnsupportedModelError, RuntimeError) as error:

@@ -18,10 +18,10 @@ from tasks.paper.restorers.overlap import by_overlapping_tiles
 
 NETS_SCALE = 4
 """What InvSR and Real-ESRGAN enlarge by."""
-PER_SIGMA = 1.7
+SHRINK_PER_SIGMA = 1.7
 """By which a photo can be shrunk for each pixel of sigma of its sharpest edges. Of 9 photos, each
 as it is and blurred in five ways, all but 2 came back from that with 42 dB or more."""
-MOST_PIXELS = 6_000_000
+MAX_PIXELS = 6_000_000
 """Of a shrunk photo: InvSR takes some 1,500 patches for it."""
 TILE_PIXELS, OVERLAP = 512, 64
 """Of what a net is given at once, in pixels of the shrunk photo."""
@@ -57,6 +57,6 @@ class Resolution:
 def resolution_of(image: Image, scale: int) -> Resolution | None:
     """Estimate by how much an image can be shrunk; None if too much would be left for a net."""
     sigma = edge_sigma(views_of(luma(image)))
-    shrink = float(np.clip(PER_SIGMA * sigma, 1, NETS_SCALE))
+    shrink = float(np.clip(SHRINK_PER_SIGMA * sigma, 1, NETS_SCALE))
     height, width = image.shape[:2]
-    return Resolution(shrink, scale) if height * width <= MOST_PIXELS * shrink**2 else None
+    return Resolution(shrink, scale) if height * width <= MAX_PIXELS * shrink**2 else None

@@ -16,15 +16,15 @@ from torch import nn
 
 from storage.photos import Image
 from tasks.imaging.tiles import shrunk
-from tasks.paper.checkpoints import opened
+from tasks.paper.checkpoints import read_tensors
 from tasks.paper.nets.rrw import SeparationNet, location_net
 from tasks.paper.tensors import image_of, tensor_of
 from tasks.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
-LONGEST, SHORTEST = 1280, 64
-"""Pixels of the longer side of what the nets see, and those to which a shorter one is framed."""
+MAX_SIDE, MIN_SIDE = 1280, 64
+"""Pixels of the longer side of what the nets see, and those to which a shorter one is padded."""
 
 
 @dataclass(frozen=True)
@@ -40,29 +40,29 @@ class Separate:
     @torch.inference_mode()
     def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
         """Reduce reflections; an image for which the net gives no numbers stays as it is."""
-        small = shrunk(image, LONGEST)
-        planes = tensor_of(_framed(small), self.device)
-        made = image_of(self.separate(planes, self.locate(planes)))
-        made = made[: small.shape[0], : small.shape[1]]
-        if not np.isfinite(made).all():
+        small = shrunk(image, MAX_SIDE)
+        planes = tensor_of(_padded(small), self.device)
+        restored = image_of(self.separate(planes, self.locate(planes)))
+        restored = restored[: small.shape[0], : small.shape[1]]
+        if not np.isfinite(restored).all():
             log.info("the net against reflections gave no numbers")
             return image
         if small is image:
-            return made.clip(0, 1)
+            return restored.clip(0, 1)
         change = cv2.resize(
-            made.clip(0, 1) - small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC
+            restored.clip(0, 1) - small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC
         )
         return np.clip(image + np.asarray(change, np.float32), 0, 1)
 
 
 def load(location: Path, separation: Path, device: torch.device) -> Separate:
     """Load RD.pth and RR.pth, for which their authors state no licence."""
-    locate = location_net(opened(location))
-    separate = SeparationNet.of(opened(separation), None)
+    locate = location_net(read_tensors(location))
+    separate = SeparationNet.of(read_tensors(separation), None)
     return Separate(locate.to(device), separate.to(device), device)
 
 
-def _framed(image: Image) -> Image:
-    below, right = (max(0, SHORTEST - side) for side in image.shape[:2])
-    framed = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT)
-    return np.asarray(framed, np.float32)
+def _padded(image: Image) -> Image:
+    below, right = (max(0, MIN_SIDE - side) for side in image.shape[:2])
+    padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT)
+    return np.asarray(padded, np.float32)

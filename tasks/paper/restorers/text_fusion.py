@@ -19,16 +19,16 @@ from tasks.imaging.text_detection import Polygon
 from tasks.paper.restorers.colour_fix import by_wavelets, resized
 
 # Pixels of the original, but for the last.
-GROWN = 3
+GROWTH = 3
 """By which a polygon is widened on each side before it fades, so that it fades outside of it."""
 FADING = 1.0
 """The standard deviation of the fading, so that nothing is left of it `REACH` from the polygon."""
 REACH = 8
 CONTEXT = 24
-"""That is seen around a region, so that its border is not: it holds the reach of the wavelets."""
-SMALLEST = 16
+"""That is region around a region, so that its border is not: it holds the reach of the wavelets."""
+MIN_AREA = 16
 """Square pixels below which a polygon holds no letters."""
-FRACTION = 4
+SUBPIXEL_BITS = 4
 """Bits of a corner's coordinates behind the point."""
 
 Box = tuple[slice, slice]
@@ -65,27 +65,29 @@ def fuse_text(
     scale = whole.shape[0] // original.shape[0]
     if whole.shape[:2] != tuple(scale * side for side in original.shape[:2]):
         raise ValueError(f"{whole.shape} is no whole multiple of {original.shape}")
-    made, verdicts = whole.copy(), list[bool]()
+    result, verdicts = whole.copy(), list[bool]()
     for box, near in _regions(original.shape[:2], polygons):
-        seen, corner = original[box], np.array((box[1].start, box[0].start), np.float32)
+        region, corner = original[box], np.array((box[1].start, box[0].start), np.float32)
         lines = [polygon - corner for polygon in near]
-        plain = resized(seen, (scale * seen.shape[0], scale * seen.shape[1]))
-        text = by_wavelets(restore(seen), seen)
+        plain = resized(region, (scale * region.shape[0], scale * region.shape[1]))
+        text = by_wavelets(restore(region), region)
         keeps = gate(plain, text, [_enlarged(line, scale) for line in lines])
-        place = made[tuple(slice(scale * side.start, scale * side.stop) for side in box)]
-        _lay(text, list(compress(lines, keeps)), place, scale)
-        _lay(plain, list(compress(lines, map(not_, keeps))), place, scale)  # on top, if they touch
+        place = result[tuple(slice(scale * side.start, scale * side.stop) for side in box)]
+        _blend(text, list(compress(lines, keeps)), place, scale)
+        _blend(
+            plain, list(compress(lines, map(not_, keeps))), place, scale
+        )  # on top, if they touch
         verdicts += keeps
-    return Fused(np.clip(made, 0, 1), sum(verdicts), len(verdicts) - sum(verdicts))
+    return Fused(np.clip(result, 0, 1), sum(verdicts), len(verdicts) - sum(verdicts))
 
 
 def text_mask(size: tuple[int, int], polygons: Sequence[Polygon], scale: int) -> Plane:
     """Give a mask of an enlarged image, of `size` (height, width): 1 on text, fading around it."""
     mask = np.zeros(size, np.float32)
     for polygon in polygons:
-        fine = np.rint(_enlarged(polygon, scale) * 2**FRACTION).astype(np.int32)
-        cv2.fillPoly(mask, [fine], (1.0,), shift=FRACTION)
-    width = 2 * GROWN * scale + 1
+        fine = np.rint(_enlarged(polygon, scale) * 2**SUBPIXEL_BITS).astype(np.int32)
+        cv2.fillPoly(mask, [fine], (1.0,), shift=SUBPIXEL_BITS)
+    width = 2 * GROWTH * scale + 1
     grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
     faded = cv2.GaussianBlur(grown, (0, 0), FADING * scale, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(faded, np.float32)
@@ -95,11 +97,11 @@ def _enlarged(polygon: Polygon, scale: int) -> Polygon:
     return scale * (polygon + np.float32(0.5)) - np.float32(0.5)  # pixels grow around their middle
 
 
-def _lay(text: Image, lines: Sequence[Polygon], place: Image, scale: int) -> None:
+def _blend(text: Image, lines: Sequence[Polygon], place: Image, scale: int) -> None:
     """Make `place`, a part of the enlarged image, show `text` on the lines."""
     if lines:
         mask = text_mask(place.shape[:2], lines, scale)
-        place += mask[..., np.newaxis] * (_toned(text, place, mask) - place)
+        place += mask[..., np.newaxis] * (_tone_matched(text, place, mask) - place)
 
 
 def _regions(
@@ -107,20 +109,20 @@ def _regions(
 ) -> Iterator[tuple[Box, list[Polygon]]]:
     """Gather polygons whose surroundings touch; each region comes with its context."""
     boxes = [_box(polygon, size) for polygon in polygons]
-    seen = [
+    region = [
         (box, polygon)
         for box, polygon in zip(boxes, polygons, strict=True)
-        if cv2.contourArea(polygon) >= SMALLEST and all(side.start < side.stop for side in box)
+        if cv2.contourArea(polygon) >= MIN_AREA and all(side.start < side.stop for side in box)
     ]
     painted = np.zeros(size, np.uint8)
-    for box, _ in seen:
+    for box, _ in region:
         painted[box] = 1
     count, labels, places, _ = cv2.connectedComponentsWithStats(painted)
     for label in range(1, count):
         left, top, width, height = places[label][:4]
         rows = _side(top - CONTEXT, top + height + CONTEXT, size[0])
         columns = _side(left - CONTEXT, left + width + CONTEXT, size[1])
-        near = [polygon for box, polygon in seen if labels[box][0, 0] == label]
+        near = [polygon for box, polygon in region if labels[box][0, 0] == label]
         yield (rows, columns), near
 
 
@@ -134,8 +136,8 @@ def _side(start: float, stop: float, length: int) -> slice:
     return slice(max(0, int(start)), min(length, int(stop)))
 
 
-def _toned(text: Image, whole: Image, mask: Plane) -> Image:
+def _tone_matched(text: Image, whole: Image, mask: Plane) -> Image:
     """Shift the text's colours as a whole, so that they meet the image's where the mask fades."""
     weight = (mask * (1 - mask))[..., np.newaxis]
-    drift = (weight * (whole - text)).sum((0, 1)) / max(float(weight.sum()), 1e-6)
-    return text + np.asarray(drift, np.float32)
+    offset = (weight * (whole - text)).sum((0, 1)) / max(float(weight.sum()), 1e-6)
+    return text + np.asarray(offset, np.float32)

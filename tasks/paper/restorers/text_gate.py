@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from storage.photos import Image
 from tasks.imaging.text_detection import ENGINE, Polygon
 
-MOST_CHANGED = 0.2
+MAX_CHANGED = 0.2
 """Of a line's letters: if more differ, it is another line."""
-SURE = 0.95
+SURE_CONFIDENCE = 0.95
 """The confidence from which on a line was read rightly, so that no letter may change."""
-LEAST_SURE = 0.5
+MIN_CONFIDENCE = 0.5
 """The confidence below which rapidocr itself takes a line for not read."""
 LINE_PIXELS = 48
 """The height that the recogniser gives every line."""
-UPRIGHT = 1.5
+VERTICAL_RATIO = 1.5
 """Times its width: a line that is higher is written from top to bottom, or lies on its side."""
 
 
@@ -37,13 +37,13 @@ class Reading:
     """The mean of its letters', in [0, 1]; 0 if there are none."""
 
 
-def faithful(before: Image, after: Image, lines: Sequence[Polygon]) -> list[bool]:
+def unchanged(before: Image, after: Image, lines: Sequence[Polygon]) -> list[bool]:
     """Tell which lines of text still say in `after` what they say in `before`, of the same size.
 
     A line that could not be read before is none of them. Its owner sees that it is blurred, and
     perhaps knows what it said; sharp letters would claim to know, and nobody could check them.
     """
-    return [_same(read(before, line), read(after, line)) for line in lines]
+    return [_reads_the_same(read(before, line), read(after, line)) for line in lines]
 
 
 def read(image: Image, line: Polygon) -> Reading:
@@ -65,10 +65,14 @@ def distance(one: str, other: str) -> int:
     return row[-1]
 
 
-def _same(before: Reading, after: Reading) -> bool:
-    if not before.text or before.confidence < LEAST_SURE or after.confidence < before.confidence:
+def _reads_the_same(before: Reading, after: Reading) -> bool:
+    if (
+        not before.text
+        or before.confidence < MIN_CONFIDENCE
+        or after.confidence < before.confidence
+    ):
         return False
-    most = 0 if before.confidence >= SURE else MOST_CHANGED
+    most = 0 if before.confidence >= SURE_CONFIDENCE else MAX_CHANGED
     longest = max(len(before.text), len(after.text))
     return distance(before.text, after.text) <= most * longest
 
@@ -83,7 +87,7 @@ def _upright(image: Image, line: Polygon) -> NDArray[np.uint8]:
         image, cv2.getPerspectiveTransform(corners, target), size,
         flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
-    if size[1] >= UPRIGHT * size[0]:
+    if size[1] >= VERTICAL_RATIO * size[0]:
         cut = np.rot90(cut)
     share = LINE_PIXELS / cut.shape[0]
     if share < 1:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from storage import atomic_files
 from storage.errors import PhotomendError
-from tasks.paper.nets.yoso import Net
+from tasks.paper.nets.yoso import Sizes
 from tasks.paper.tensors import best_device
 from tasks.training.data.degradations import MARGIN
 from tasks.training.data.photo_pool import SUFFIXES, Pool, is_held_out
@@ -49,17 +49,17 @@ class Size:
     crop_side: int
     """Side in pixels of the segmenter's crops; the detector's images are `MARGIN` smaller than a
     photo."""
-    net: Net
+    net: Sizes
     rate: float
     """The segmenter's highest learning rate."""
     detector: str
     """The default architecture of the YOLO."""
 
 
-FULL = Size(20_000, 16, 800, 448, Net(classes=1), 1e-4, "yolov9c-seg")
+FULL = Size(20_000, 16, 800, 448, Sizes(classes=1), 1e-4, "yolov9c-seg")
 """YOSO's side and learning rate (its section 4.2), and the smaller of ultralytics' YOLOv9 that
 segment."""
-SMOKE = Size(80, 8, 192, 128, Net(16, 8, 32, 32, 16, 1), 1e-3, "yolov8n-seg")
+SMOKE = Size(80, 8, 192, 128, Sizes(16, 8, 32, 32, 16, 1), 1e-3, "yolov8n-seg")
 """A test of all parts on a CPU in one or two minutes; its detectors are of no use."""
 
 

@@ -52,7 +52,7 @@ def fit(
             f"epoch {trainer.epoch + 1} of {epochs}, mAP50 {figures.get('mAP50(B)', 0):.3f} of boxes"
         )
 
-    with yolo.undisturbed():
+    with yolo.preserved_globals():
         net = _net(str(last) if last.is_file() else weights)
         net.add_callback("on_model_save", report_epoch)
         net.train(

@@ -9,10 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from storage.errors import WeightsWrong
-from tasks.paper.checkpoints import opened
-from tasks.paper.detectors.reflections import LEAST_SCORE
+from tasks.paper.checkpoints import read_tensors
+from tasks.paper.detectors.reflections import MIN_SCORE
 from tasks.paper.nets.segments import region_of
-from tasks.paper.nets.yoso import TEMPERATURE, Net, Normed, Proposals, YosoNet, sizes, unframed
+from tasks.paper.nets.yoso import (
+    TEMPERATURE,
+    NormedConv,
+    Proposals,
+    Sizes,
+    YosoNet,
+    sizes,
+    unpadded,
+)
 from tasks.training.data.photo_pool import Pool
 from tasks.training.fit import Fit
 from tasks.training.objectives import SEED, Objective
@@ -45,7 +53,7 @@ def fit(
 
 
 def segmenter_objective(
-    pool: Pool, side: int, count: int, net: Net, rate: float, weights: Path | None,
+    pool: Pool, side: int, count: int, net: Sizes, rate: float, weights: Path | None,
     device: torch.device,
 ) -> Objective:  # fmt: skip
     """Build the objective of the segmenter, on crops of `side` pixels, a multiple of 32.
@@ -109,12 +117,12 @@ def overlap(net: nn.Module, scenes: Scenes) -> float:
     both = either = 0
     for image, mask in zip(torch.split(scenes.images, 1), scenes.masks[:, 0] > 0.5, strict=True):
         logits, masks = net(image)
-        found = region_of(logits[0], unframed(masks, image.shape[2:])[0], 0, LEAST_SCORE)
+        found = region_of(logits[0], unpadded(masks, image.shape[2:])[0], 0, MIN_SCORE)
         both, either = both + int((found & mask).sum()), either + int((found | mask).sum())
     return both / max(1, either)
 
 
-def initial_net(net: Net, weights: Path | None) -> YosoNet:
+def initial_net(net: Sizes, weights: Path | None) -> YosoNet:
     """Build a net with random weights, or with those of a file that do not depend on its classes.
 
     Raises:
@@ -123,7 +131,7 @@ def initial_net(net: Net, weights: Path | None) -> YosoNet:
     """
     if weights is None:
         return with_batch_norm(YosoNet(net))
-    state = opened(weights)
+    state = read_tensors(weights)
     try:
         initial = YosoNet(sizes(state)._replace(classes=net.classes))
         own = initial.state_dict()
@@ -140,7 +148,7 @@ def with_batch_norm(net: YosoNet) -> YosoNet:
     Their weights have the same names, so `inference_weights` can return them.
     """
     for module in net.modules():
-        if isinstance(module, Normed):
+        if isinstance(module, NormedConv):
             module.norm = nn.BatchNorm2d(module.out_channels)
     return net
 
@@ -150,7 +158,7 @@ def inference_weights(net: nn.Module) -> dict[str, Tensor]:
     counts = {
         f"{name}.norm.num_batches_tracked"
         for name, module in net.named_modules()
-        if isinstance(module, Normed)
+        if isinstance(module, NormedConv)
     }
     state = net.state_dict()
     return {name: state[name].contiguous().cpu() for name in state if name not in counts}

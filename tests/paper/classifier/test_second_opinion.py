@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from storage.enums import Category, Degradation
-from tasks.paper.classifier.answers import BARS, Answer, severities, verdict
+from tasks.paper.classifier.answers import MIN_SCORES, Answer, severities, verdict
 from tasks.paper.classifier.second_opinion import SecondOpinion
 from tasks.verdict import Verdict
 
@@ -69,43 +69,43 @@ def odds(a, b, c, d):
 
 
 def test_a_sure_letter_is_believed_and_an_unsure_one_is_not():
-    assert verdict(Answer(odds(0.9, 0.02, 0.02, 0.02)), None, BARS).confident
-    assert not verdict(Answer(odds(0.5, 0.02, 0.02, 0.4)), None, BARS).confident
+    assert verdict(Answer(odds(0.9, 0.02, 0.02, 0.02)), None, MIN_SCORES).confident
+    assert not verdict(Answer(odds(0.5, 0.02, 0.02, 0.4)), None, MIN_SCORES).confident
 
 
 def test_reflections_and_movements_need_more_than_the_rest():
     for bar, one in zip((0.7, 0.8, 0.8, 0.5), Category, strict=True):
         for share, believed in ((bar - 0.02, False), (bar + 0.02, True)):
             given = {other: share if other is one else (1 - share) / 3 for other in Category}
-            assert verdict(Answer(given), None, BARS).confident is believed
+            assert verdict(Answer(given), None, MIN_SCORES).confident is believed
 
 
 def test_letters_that_are_a_small_part_of_all_it_could_say_are_not_believed():
-    told = verdict(Answer(odds(0.39, 0, 0, 0)), None, BARS)
+    told = verdict(Answer(odds(0.39, 0, 0, 0)), None, MIN_SCORES)
     assert told.scores[A] == 1 and not told.confident
 
 
 def test_no_letter_at_all_leaves_every_category_alike():
-    told = verdict(Answer(odds(0, 0, 0, 0)), None, BARS)
+    told = verdict(Answer(odds(0, 0, 0, 0)), None, MIN_SCORES)
     assert set(told.scores.values()) == {0.25} and not told.confident
 
 
 def test_what_is_said_of_nothing_is_divided_out():
-    told = verdict(Answer(odds(0.4, 0.1, 0.1, 0.4)), Answer(odds(0.6, 0.1, 0.1, 0.2)), BARS)
+    told = verdict(Answer(odds(0.4, 0.1, 0.1, 0.4)), Answer(odds(0.6, 0.1, 0.1, 0.2)), MIN_SCORES)
     weighed = [0.4 / 0.6, 1, 1, 0.4 / 0.2]
     assert list(told.scores.values()) == pytest.approx([one / sum(weighed) for one in weighed])
 
 
 def test_a_letter_that_is_never_said_of_nothing_does_not_win_by_that_alone():
     told = verdict(
-        Answer(odds(0.3, 0.02, 0.02, 0.6)), Answer(odds(0.001, 0.001, 0.001, 0.99)), BARS
+        Answer(odds(0.3, 0.02, 0.02, 0.6)), Answer(odds(0.001, 0.001, 0.001, 0.99)), MIN_SCORES
     )
     assert told.category is A and not told.confident
 
 
 def test_a_prior_that_is_no_letter_is_not_used():
     plain = Answer(odds(0.8, 0.05, 0.05, 0.1))
-    told = verdict(plain, Answer(odds(0.1, 0.1, 0.1, 0.01)), BARS)
+    told = verdict(plain, Answer(odds(0.1, 0.1, 0.1, 0.01)), MIN_SCORES)
     assert told.scores == pytest.approx(plain.odds)
 
 

@@ -19,9 +19,9 @@ from storage.enums import QUEUES, Category, Decision, ErrorKind, Status
 from storage.errors import PhotomendError, SettingsError
 from storage.settings import settings
 from tasks.paper.classifier import server as module
-from tasks.paper.classifier.answers import ClassifierAway
-from tasks.paper.classifier.prompt import PROMPT, SEVERAL
-from tasks.paper.classifier.server import LETTER_ALONE, MOST_BYTES, Server
+from tasks.paper.classifier.answers import ClassifierUnavailable
+from tasks.paper.classifier.prompt import PREFACE, PROMPT
+from tasks.paper.classifier.server import BARE_LETTER_SCORE, MAX_BYTES, Server
 from tasks.paper.classifier.views import grey, views
 from tasks.steps.run_step import answer
 from tasks.worker import notify, runtime
@@ -157,7 +157,7 @@ def test_a_large_photo_is_shown_by_several_pictures(teller):
     classifier(server)(image)
     shown, text = pictures_of(server.asked[0])
     assert len(shown) == len(views(image)) > 3
-    assert text == f"{SEVERAL} {PROMPT}"
+    assert text == f"{PREFACE} {PROMPT}"
 
 
 def test_the_papers_way_is_one_picture_and_no_calibration(teller):
@@ -195,7 +195,7 @@ def test_without_probabilities_the_letter_is_taken_and_touches_nothing(teller, c
     asking = classifier(server)
     verdict = asking(IMAGE)
     asking(IMAGE)
-    assert (verdict.category, verdict.scores[A]) == (A, pytest.approx(LETTER_ALONE))
+    assert (verdict.category, verdict.scores[A]) == (A, pytest.approx(BARE_LETTER_SCORE))
     assert not verdict.confident
     assert len(server.asked) == 2  # grey pictures have nothing to be compared with
     assert sum("no probabilities" in line for line in caplog.messages) == 1
@@ -257,7 +257,7 @@ def test_a_server_that_refuses_to_tell_probabilities_is_asked_without(teller):
 )
 def test_what_is_no_chat_completion_is_told_in_a_sentence(teller, body):
     server = teller(lambda handler, _: handler.tell(body))
-    with pytest.raises(ClassifierAway, match=r"something else than chat completions: \S"):
+    with pytest.raises(ClassifierUnavailable, match=r"something else than chat completions: \S"):
         classifier(server)(IMAGE)
     assert len(server.asked) == 1
 
@@ -280,7 +280,7 @@ def test_probabilities_of_another_form_are_none(teller, told):
     body = completion("C", finish="stop")
     body["choices"][0]["logprobs"] = told
     verdict = classifier(teller(lambda handler, _: handler.tell(body)))(IMAGE)
-    assert (verdict.category, verdict.scores[C]) == (C, pytest.approx(LETTER_ALONE))
+    assert (verdict.category, verdict.scores[C]) == (C, pytest.approx(BARE_LETTER_SCORE))
 
 
 def test_a_server_that_fails_twice_is_asked_a_third_time(teller):
@@ -297,7 +297,7 @@ def test_a_server_that_fails_twice_is_asked_a_third_time(teller):
 def test_the_pauses_between_tries_are_kept(teller):
     server = teller(lambda handler, _: handler.tell(b"", 500))
     begun = time.monotonic()
-    with pytest.raises(ClassifierAway):
+    with pytest.raises(ClassifierUnavailable):
         classifier(server, pauses_seconds=(0.1, 0.3))(IMAGE)
     assert time.monotonic() - begun >= 0.4
 
@@ -306,7 +306,7 @@ def test_the_pauses_between_tries_are_kept(teller):
 def test_a_server_that_keeps_failing_is_away(teller, status):
     message = "CUDA\x1b[31m out of memory\n" + 5000 * "!"
     server = teller(lambda handler, _: handler.tell({"error": {"message": message}}, status))
-    with pytest.raises(ClassifierAway) as caught:
+    with pytest.raises(ClassifierUnavailable) as caught:
         classifier(server)(IMAGE)
     assert len(server.asked) == 3
     assert f"answers {status}: CUDA [31m out of memory !!!" in str(caught.value)
@@ -316,7 +316,7 @@ def test_a_server_that_keeps_failing_is_away(teller, status):
 @pytest.mark.parametrize("status", [401, 404, 413, 301])
 def test_a_server_that_refuses_is_not_asked_again(teller, status):
     server = teller(lambda handler, _: handler.tell({"error": "no such model"}, status))
-    with pytest.raises(ClassifierAway, match=f"answers {status}: no such model"):
+    with pytest.raises(ClassifierUnavailable, match=f"answers {status}: no such model"):
         classifier(server)(IMAGE)
     assert len(server.asked) == 1
 
@@ -346,7 +346,7 @@ def trickling(piece, status_line):
 )
 def test_a_server_that_is_too_slow_is_cut_off(teller, behave):
     begun = time.monotonic()
-    with pytest.raises(ClassifierAway, match=r"gives no answer: not in 0\.5 s"):
+    with pytest.raises(ClassifierUnavailable, match=r"gives no answer: not in 0\.5 s"):
         classifier(teller(behave), timeout_seconds=0.5, pauses_seconds=())(IMAGE)
     assert 0.5 <= time.monotonic() - begun < 15
 
@@ -367,13 +367,13 @@ def test_an_answer_without_end_is_not_read(teller):
     def behave(handler, _):
         handler.send_response(200)
         handler.end_headers()
-        while not handler.server.over.is_set() and sum(sent) < 50 * MOST_BYTES:
+        while not handler.server.over.is_set() and sum(sent) < 50 * MAX_BYTES:
             handler.wfile.write(b" " * 65536)
             sent.append(65536)
 
-    with pytest.raises(ClassifierAway, match="more than 1048576 bytes"):
+    with pytest.raises(ClassifierUnavailable, match="more than 1048576 bytes"):
         classifier(teller(behave), pauses_seconds=())(IMAGE)
-    assert sum(sent) < 20 * MOST_BYTES
+    assert sum(sent) < 20 * MAX_BYTES
 
 
 def test_nobody_there_is_told_with_the_address_and_without_its_password(teller):
@@ -382,7 +382,9 @@ def test_nobody_there_is_told_with_the_address_and_without_its_password(teller):
     server.shutdown()
     server.server_close()
     gone = Server(f"http://me:secret@127.0.0.1:{port}/v1/", "vl", pauses_seconds=(0.01,))
-    with pytest.raises(ClassifierAway, match=rf"@127.0.0.1:{port}/v1/ gives no answer") as caught:
+    with pytest.raises(
+        ClassifierUnavailable, match=rf"@127.0.0.1:{port}/v1/ gives no answer"
+    ) as caught:
         gone(IMAGE)
     assert isinstance(caught.value, PhotomendError)
     assert "secret" not in str(caught.value)

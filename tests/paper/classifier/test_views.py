@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storage.enums import Category
-from tasks.paper.classifier.prompt import LETTERS, PROMPT, answered, letter, question
+from tasks.paper.classifier.prompt import LETTERS, PROMPT, letter, named_category, question
 from tasks.paper.classifier.views import CROP, OVERVIEW_PIXELS, WHOLE_PIXELS, views
 
 PAPER = Path(__file__).parents[3] / "../shared/paper.txt"
@@ -78,7 +78,7 @@ def test_what_is_more_or_less_than_a_letter_is_none(token):
     ],
 )
 def test_an_answer_names_a_category_only_if_it_names_one(text, category):
-    assert answered(text) is category
+    assert named_category(text) is category
 
 
 def test_a_small_photo_is_shown_whole_in_its_own_pixels():

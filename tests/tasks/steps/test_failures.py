@@ -7,7 +7,7 @@ import pytest
 
 from storage import errors
 from storage.enums import Decision, ErrorKind, Outcome
-from tasks.paper.classifier.answers import ClassifierAway
+from tasks.paper.classifier.answers import ClassifierUnavailable
 from tasks.steps import failures
 from tasks.steps.failures import RULES, rule_of
 
@@ -47,7 +47,7 @@ def test_each_kind_of_error_has_an_outcome_and_a_cause():
 def test_the_machine_is_told_from_the_photo():
     waits = [
         OSError(errno.EIO, "I/O error"), OSError(errno.ENOSPC, "full"), ConnectionResetError(104, ""),
-        ClassifierAway("no server"), ModuleNotFoundError("torch"), errors.WeightsUnknown("x"),
+        ClassifierUnavailable("no server"), ModuleNotFoundError("torch"), errors.WeightsUnknown("x"),
     ]  # fmt: skip
     counts = [OSError("broken data stream"), ValueError(), MemoryError(), RuntimeError()]
     assert {rule_of(error).ends.outcome for error in waits} == {Outcome.WAIT}
