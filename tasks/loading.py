@@ -23,7 +23,7 @@ def classifier(name: EngineName) -> Classifier:
     """Build the classifier of an engine.
 
     Raises:
-        ClassifierAway: it cannot answer now.
+        ClassifierUnavailable: it cannot answer now.
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """

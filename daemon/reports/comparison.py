@@ -52,7 +52,7 @@ def compare(path: Path, names: Sequence[EngineName]) -> Comparison:
 
     Raises:
         UnreadablePhoto, TooLarge, OSError: the photo cannot be read.
-        WeightsMissing, WeightsWrong, ClassifierAway: an engine cannot be loaded.
+        WeightsMissing, WeightsWrong, ClassifierUnavailable: an engine cannot work.
 
     """
     photo = photos.read(path, Limits.of(settings()))

@@ -56,7 +56,7 @@ def run(manifest: Path, name: EngineName, limit: int | None) -> Report:
 
     Raises:
         BadManifest: the manifest cannot be used at all.
-        WeightsMissing, WeightsWrong, ClassifierAway: the classifier cannot be loaded.
+        WeightsMissing, WeightsWrong, ClassifierUnavailable: the classifier cannot be loaded.
 
     """
     engine, limits = loading.engine(name), Limits.of(settings())

@@ -1,4 +1,4 @@
-"""Open checkpoints, and run nothing that is in them."""
+"""Read checkpoints without running code that is stored in them."""
 
 from pathlib import Path
 from pickle import UnpicklingError
@@ -20,24 +20,24 @@ WRAPPER_KEYS = (
     "model",
     "net",
 )
-"""Under these keys checkpoints keep their state dict, the best one first (as spandrel looks)."""
+"""Keys under which checkpoints store their state dict, in spandrel's order of preference."""
 _DAMAGE_ERRORS = (
     AttributeError, BadZipFile, EOFError, IndexError, KeyError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
-"""What unpicklers raise over bytes that are not what they should be."""
+"""Errors that unpicklers raise for damaged files."""
 PREFIXES = ("module.", "_orig_mod.")
-"""What torch's DataParallel and compile put before each key."""
+"""Prefixes that torch's DataParallel and compile add to each key."""
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by name, on the CPU, and run nothing that is in it.
+    """Read the tensors of a checkpoint by name, on the CPU, without running code in it.
 
-    Takes .safetensors, and .pth or .pt as torch.save or torch.jit.save write them. A state dict that
-    is wrapped is taken out, prefixes of wrapped networks are taken off.
+    The file is .safetensors, or .pth or .pt as torch.save or torch.jit.save write them. A wrapped
+    state dict is unwrapped, and prefixes of wrapped networks are removed.
 
     Raises:
-        WeightsMissing: it is not there.
-        WeightsWrong: it is of another kind, damaged, or holds more than tensors.
+        WeightsMissing: the file does not exist.
+        WeightsWrong: the file is of another kind, damaged, or holds more than tensors.
 
     """
     match file.suffix:
@@ -47,7 +47,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
             found = _unwrapped(_read_torch(file))
         case _:
             raise WeightsWrong(
-                f"{file} is not opened: only .safetensors, .pth and .pt are known to run nothing"
+                f"{file} is not opened: only .safetensors, .pth and .pt are read without running code"
             )
     return _checked(file, found)
 
@@ -73,7 +73,7 @@ def _read_torch(file: Path) -> Any:
         raise WeightsMissing(f"{file} is not there") from error
     except UnpicklingError as error:
         raise WeightsWrong(
-            f"{file} holds more than tensors, and opening that could run code: it is refused"
+            f"{file} is refused: it holds more than tensors, and opening it could run code"
         ) from error
     except _DAMAGE_ERRORS as error:
         reason = str(error).partition("\n")[0]

@@ -1,6 +1,6 @@
-"""The classifier and the chains of the paper engine, built from the weights that the owner fetched.
+"""Build the classifier and the chains of the paper engine from weights in the weights folder.
 
-The parts of a chain are imported with it, since each needs other libraries.
+Each chain is imported only when it is built, because each needs different libraries.
 """
 
 from typing import assert_never
@@ -15,13 +15,13 @@ from tasks.verdict import Classifier
 
 
 def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
-    """Build the classifier: a vision-language model, or a server that has one.
+    """Build the classifier: a vision-language model here, or on a server.
 
-    Unless the paper is followed to the letter, `first` is asked before it.
+    Unless `faithful` is set, it is combined with `first`.
 
     Raises:
-        ClassifierAway: the model cannot be loaded, or it lacks a library.
-        WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
+        ClassifierUnavailable: the model cannot be loaded, or a library is missing.
+        WeightsMissing, WeightsWrong: its weights are missing or damaged.
 
     """
     second = _server(paper) if paper.classifier_url else _model(paper)
@@ -31,13 +31,13 @@ def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
 def paper_chain(
     category: Category, paper: PaperSettings, *, clean: Restorer, faces: bool = True
 ) -> Chain:
-    """Build the chain that mends a category; without `faces` it changes none.
+    """Build the chain of a category. Without `faces`, it changes no face.
 
-    `clean` restores photos that hold too much to be enlarged.
+    `clean` restores photos that have too many pixels of detail to be enlarged.
 
     Raises:
-        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
-        ValueError: a clean photo needs none.
+        WeightsMissing, WeightsWrong: weights are missing or damaged.
+        ValueError: the category is clean, which has no chain.
 
     """
     match category:

@@ -1,4 +1,4 @@
-"""Category C by the paper's networks: NAFNet, then CodeFormer or GFPGAN on each face."""
+"""Build the chain of category C: NAFNet, then CodeFormer or GFPGAN on each face."""
 
 from functools import partial
 
@@ -16,10 +16,10 @@ from tasks.paper.tensors import best_device
 
 
 def motion_blur(paper: PaperSettings, *, faces: bool) -> MotionBlur:
-    """Build the chain from NAFNet and, if `paper` and `faces` allow it, a net that knows faces.
+    """Build the chain from NAFNet and, if `paper` and `faces` allow it, a net for faces.
 
     Raises:
-        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+        WeightsMissing, WeightsWrong: weights are missing or damaged.
 
     """
     device = best_device()
@@ -34,7 +34,7 @@ def motion_blur(paper: PaperSettings, *, faces: bool) -> MotionBlur:
 
 
 def _mend_faces(paper: PaperSettings, device: torch.device) -> MendFaces:
-    """Build what restores faces; its net is only checked now, and loaded for the first face."""
+    """Build the restorer of faces. Its weights are checked now, and loaded for the first face."""
     file = weights.path(paper.face_net)
     load = {
         "CodeFormer": partial(codeformer, file, device, paper.fidelity),

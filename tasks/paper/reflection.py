@@ -1,4 +1,4 @@
-"""Category B by the paper's networks: YOLO and YOSO find, LaMa paints, RRW reduces the rest."""
+"""Build the chain of category B: YOLO and YOSO, LaMa, and RRW."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,11 +21,11 @@ from tasks.paper.tensors import best_device
 def reflection(paper: PaperSettings) -> Reflection:
     """Build the chain of the paper engine from the detectors that the settings name.
 
-    Without any, no strong reflection is found, and RRW must be there: else nothing would be done.
-    Beside one it may be missing, then weak reflections stay.
+    Without a detector, nothing is painted over, and RRW is required. With one, RRW is optional:
+    without it, weak reflections stay. YuNet and a text detector protect faces and text.
 
     Raises:
-        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+        WeightsMissing, WeightsWrong: weights are missing or damaged.
 
     """
     device, strength = best_device(), min(1.0, paper.reflection_strength)

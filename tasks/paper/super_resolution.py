@@ -1,4 +1,4 @@
-"""Category A by the paper's networks: InvSR, Real-ESRGAN on text, and the fusion of both."""
+"""Build and run the chain of category A: InvSR, Real-ESRGAN on text, and the fusion of both."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,37 +26,38 @@ from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
 SEED = 2506_05450
-"""Of the noise that InvSR draws: the same photo, the same result."""
+"""Seed of InvSR's noise, so that a photo always gives the same result."""
 PROMPT_FILE = "invsr-prompt.safetensors"
-"""In the state folder."""
+"""File of the prompt's embedding, in the state folder."""
 
 
 @dataclass(frozen=True)
 class Enlargement:
-    """Restores the whole image and its text by nets that enlarge, at the resolution that it has."""
+    """Restores the whole image and its text by nets that enlarge, at its effective resolution."""
 
     enlarge: Callable[[Image], Image]
-    """Four times the size; it may invent detail, and keeps the colours."""
+    """Image → image of four times the size; may invent detail, keeps the colours."""
     find_text: Callable[[Image], Sequence[Polygon]]
     enlarge_text: Callable[[Image], Image]
-    """Four times the size, without inventing letters …"""
+    """Image → image of four times the size, in which letters stay readable."""
     gate: Gate
-    """… and whether it did."""
+    """Which restored lines of text are kept."""
     clean: Restorer
-    """For photos that hold more than `enlarge` can be given."""
+    """Restores photos that have too many pixels of detail for `enlarge`."""
     scale: int
+    """Factor between the sides of the photo and of the result."""
     nets: str = ""
-    """For the receipt: the networks and their weights."""
+    """Networks and weights, for the receipt."""
     faithful: bool = False
-    """As in the paper: the photo as it is goes in, and what is four times as large comes out."""
+    """Do as the paper does: enlarge the photo four times without shrinking it first."""
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
-        """Restore an image as far as it needs, and note each step in `receipt`."""
+        """Restore an image, and note each step in `receipt`."""
         resolution = (
             Resolution(1, self.scale) if self.faithful else resolution_of(image, self.scale)
         )
         if resolution is None:
-            with receipt.step("clean the whole image, which holds too much to be enlarged"):
+            with receipt.step("clean the whole image, which has too much detail to be enlarged"):
                 cleaned = self.clean(image, verdict)
                 return resized(cleaned, (self.scale * image.shape[0], self.scale * image.shape[1]))
         receipt.generative = True
@@ -76,10 +77,10 @@ class Enlargement:
 
 
 def super_resolution(paper: PaperSettings, clean: Restorer) -> Enlargement:
-    """Build the chain; `clean` restores photos that hold too much to be enlarged.
+    """Build the chain. `clean` restores photos that have too many pixels of detail to be enlarged.
 
     Raises:
-        WeightsMissing, WeightsWrong: weights are not here, or not what they should be.
+        WeightsMissing, WeightsWrong: weights are missing or damaged.
 
     """
     device = best_device()
@@ -91,8 +92,8 @@ def super_resolution(paper: PaperSettings, clean: Restorer) -> Enlargement:
     text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
 
     def enlarge(image: Image) -> Image:
-        made = net(image, torch.Generator().manual_seed(SEED))
-        return np.clip(by_wavelets(made, image), 0, 1)
+        enlarged = net(image, torch.Generator().manual_seed(SEED))
+        return np.clip(by_wavelets(enlarged, image), 0, 1)
 
     scale = NETS_SCALE if paper.faithful else paper.enlarge
     nets = ", ".join(map(weights.description, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
@@ -102,11 +103,11 @@ def super_resolution(paper: PaperSettings, clean: Restorer) -> Enlargement:
 
 
 def _prompt() -> Tensor:
-    """Return the embedding of InvSR's prompt, and keep it: it is the same for every photo."""
-    kept: Path = settings().state_dir / PROMPT_FILE
-    if kept.is_file():
-        return load_file(kept)["prompt"]
-    made = invsr.embed_prompt(weights.path("sd-turbo-text"))
-    with atomic_files.replacing(kept) as temporary:
-        save_file({"prompt": made}, temporary)
-    return made
+    """Return the embedding of InvSR's prompt, from its file if that exists, else compute it."""
+    file: Path = settings().state_dir / PROMPT_FILE
+    if file.is_file():
+        return load_file(file)["prompt"]
+    embedding = invsr.embed_prompt(weights.path("sd-turbo-text"))
+    with atomic_files.replacing(file) as temporary:
+        save_file({"prompt": embedding}, temporary)
+    return embedding

@@ -1,4 +1,4 @@
-"""Turn images into tensors and back."""
+"""Convert images to tensors and back."""
 
 import numpy as np
 import torch
@@ -8,16 +8,16 @@ from storage.photos import Image
 
 
 def tensor_of(image: Image, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Give an image as a tensor (1, 3, H, W) of its own on a device, RGB in the same range."""
+    """Return a copy of an image as a tensor (1, 3, H, W) on a device, RGB in the same range."""
     planes = np.array(np.moveaxis(image, -1, 0), np.float32, order="C")
     return torch.from_numpy(planes)[None].to(device, dtype)
 
 
 def image_of(tensor: Tensor) -> Image:
-    """Give a tensor (1, 3, H, W) as an image, in the same range."""
+    """Return a tensor (1, 3, H, W) as an image, in the same range."""
     return np.ascontiguousarray(np.moveaxis(tensor[0].float().cpu().numpy(), 0, -1), np.float32)
 
 
 def best_device() -> torch.device:
-    """Return the GPU that this process was given, else the CPU."""
+    """Return the GPU if this process can use one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,7 +1,7 @@
 """Read the tensors of a TorchScript archive (LaMa comes as one) without running the program in it.
 
-torch.jit.load runs code of the archive while it loads, and torch.load(weights_only=True) refuses it.
-So the pickle of its modules is read here, with stand-ins for the modules and nothing else allowed.
+torch.jit.load runs code of the archive, and torch.load(weights_only=True) refuses the archive.
+So the pickle of its modules is read here. Modules become placeholders; other classes are refused.
 """
 
 import pickle
@@ -23,7 +23,7 @@ STORAGES = {
 
 
 def is_archive(file: Path) -> bool:
-    """Say whether a file is a TorchScript archive; torch tells it by the same entry."""
+    """Return whether a file is a TorchScript archive, by the same entry as torch."""
     if not zipfile.is_zipfile(file):
         return False
     with zipfile.ZipFile(file) as archive:
@@ -31,11 +31,11 @@ def is_archive(file: Path) -> bool:
 
 
 def read_tensors(file: Path) -> "dict[str, Tensor]":
-    """Return parameters and buffers by name, on the CPU.
+    """Read parameters and buffers by name, on the CPU.
 
     Raises:
-        pickle.UnpicklingError: it names a class or function that no network needs.
-        ValueError, KeyError, RuntimeError, zipfile.BadZipFile: it is damaged.
+        pickle.UnpicklingError: the pickle names a class or function that no network needs.
+        ValueError, KeyError, RuntimeError, zipfile.BadZipFile: the file is damaged.
 
     """
     with zipfile.ZipFile(file) as archive:
@@ -45,7 +45,7 @@ def read_tensors(file: Path) -> "dict[str, Tensor]":
 
 
 class _Module:
-    """Stands for a module of the archive: what was set on it, by name."""
+    """A placeholder for a module of the archive: its attributes by name."""
 
     def __init__(self) -> None:
         self.parts: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class _Module:
 
 
 class _Reader(pickle.Unpickler):
-    """Builds tensors and stand-ins; every other name in the pickle is refused."""
+    """Builds tensors and placeholders, and refuses every other name in the pickle."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(BytesIO(archive.read(root + "data.pkl")))
@@ -84,16 +84,18 @@ class _Reader(pickle.Unpickler):
         if kind != "storage" or size != count * dtype.itemsize:
             raise ValueError(f"the storage {key} has {size} bytes")
         if key not in self._storages:
-            held = bytearray(self._archive.read(entry))
-            made = torch.frombuffer(held, dtype=dtype) if held else torch.empty(0, dtype=dtype)
-            self._storages[key] = made
+            content = bytearray(self._archive.read(entry))
+            tensor = (
+                torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
+            )
+            self._storages[key] = tensor
         return self._storages[key]
 
 
 def _tensor(
     storage: "Tensor", offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
 ) -> "Tensor":
-    """Do what torch._utils._rebuild_tensor_v2 does; torch checks that it lies in the storage."""
+    """Build a tensor as torch._utils._rebuild_tensor_v2 does; torch checks its bounds."""
     return storage.as_strided(size, stride, offset)
 
 

@@ -76,7 +76,7 @@ def classifier() -> "Classifier":
     """Load the classifier of the engine in use.
 
     Raises:
-        ClassifierAway: it cannot answer now.
+        ClassifierUnavailable: it cannot answer now.
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """

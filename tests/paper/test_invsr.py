@@ -193,7 +193,7 @@ def test_patches_of_any_size_lie_where_they_belong(tiny, size):
 
 def test_each_patch_fades_like_a_gaussian():
     window = cv2.getGaussianKernel(4 * 32 + 1, 0)[1:, 0]  # OpenCV derives the width from the size
-    first, second = (invsr._shares(48, 32)[start] for start in (0, 16))
+    first, second = (invsr._weights(48, 32)[start] for start in (0, 16))
     overlap = window[64:] / (window[64:] + window[:64])
     assert np.allclose(first[64:], overlap, atol=1e-6)
     assert np.allclose(first[64:] + second[:64], 1, atol=1e-6)
@@ -201,7 +201,7 @@ def test_each_patch_fades_like_a_gaussian():
 
 def test_a_frame_is_a_mirror_and_the_longer_side_grows_at_its_end():
     image = photo(20, 70)
-    framed, top, left = invsr._framed(image, 32)
+    framed, top, left = invsr._padded(image, 32)
     assert framed.shape == (32, 80, 3)
     assert (top, left) == (6, 0)
     assert np.array_equal(framed[5, :70], image[1])

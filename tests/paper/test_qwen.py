@@ -118,7 +118,7 @@ def test_a_net_that_breaks_down_is_not_believed(saying):
 def test_the_odds_are_the_softmax_over_all_tokens_at_the_last_place(seeing):
     pictures = views(photo())
     with torch.inference_mode():
-        logits = seeing.net(**seeing._given(pictures)).logits
+        logits = seeing.net(**seeing._inputs(pictures)).logits
     assert logits.shape[1] > 200
     shares = logits[0, -1].softmax(-1)
     number = seeing.processor.tokenizer.convert_tokens_to_ids
@@ -156,7 +156,7 @@ def one_of(numbers, count):
 def test_a_large_photo_is_shown_by_an_overview_and_parts_that_nothing_resizes(seeing):
     image = photo(1100, 1500)
     pictures = views(image)
-    given = seeing._given(pictures)
+    given = seeing._inputs(pictures)
     grids = given["image_grid_thw"].tolist()
     assert len(grids) == len(pictures) > 3
     assert all(grid == [1, CROP // 14, CROP // 14] for grid in grids[1:])
@@ -178,7 +178,7 @@ def seen(patches, grid):
 
 def test_the_question_is_the_papers_and_ends_where_the_answer_begins(seeing):
     def text(pictures):
-        return seeing.processor.tokenizer.decode(seeing._given(pictures)["input_ids"][0])
+        return seeing.processor.tokenizer.decode(seeing._inputs(pictures)["input_ids"][0])
 
     one, several = text(grey(1)), text(grey(3))
     assert one.count("<|vision_start|>") == 1 and several.count("<|vision_start|>") == 3
@@ -203,7 +203,7 @@ def test_a_net_that_may_think_is_told_not_to(qwen, chat):
     classifier.processor.chat_template = chat + (
         "{% if enable_thinking is defined and not enable_thinking %}[no thinking]{% endif %}"
     )
-    given = classifier._given(grey(1))
+    given = classifier._inputs(grey(1))
     assert classifier.processor.tokenizer.decode(given["input_ids"][0]).endswith("[no thinking]")
 
 

@@ -187,7 +187,7 @@ def test_the_command_writes_the_files_for_the_settings(gallery, tiny_yolo, tmp_p
     assert f'reflection_segmenter = "{out / SEGMENTER}"' in done.output
     assert "epoch 1 of 1" in done.output
     image = data.coffee()[:200, :300].astype(np.float32) / 255
-    assert reflections.segmenter(out / SEGMENTER, CPU)(image).shape == (200, 300)
+    assert reflections.load_segmenter(out / SEGMENTER, CPU)(image).shape == (200, 300)
     yolo.load(out / DETECTOR, ("reflection",), CPU)(image)
     again = fit(tmp_path / "nowhere", out, SMOKE, print)  # both files exist
     assert again == (out / DETECTOR, out / SEGMENTER)

@@ -11,7 +11,7 @@ import skimage.data
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensors need safetensors")
 
-from tasks.paper.nets.rrw import LocationNet, Padded, SeparationNet, location_net
+from tasks.paper.nets.rrw import LocationNet, PaddedConv, SeparationNet, location_net
 from tasks.paper.restorers import separation
 from tasks.paper.restorers.separation import Separate
 
@@ -146,7 +146,7 @@ def test_the_full_size_location_net_gives_the_authors_map():
 
 
 def test_paddings_are_those_of_the_official_net():
-    frames = [layer.frame for layer in LocationNet().modules() if isinstance(layer, Padded)]
+    frames = [layer.frame for layer in LocationNet().modules() if isinstance(layer, PaddedConv)]
     assert frames[0] == (0, 1, 0, 1)
     assert [frame[0] for frame in frames[1:]] == [
         1,

@@ -68,7 +68,7 @@ def assert_refined_as_by_the_authors(case, seen, golden):
 
 def test_an_image_becomes_the_authors_proposals(golden, net):
     (logits, masks), seen = watched(net, lambda: net(golden["in.image"][None] / 255))
-    framed = yoso.framed(golden["in.image"][None] / 255)
+    framed = yoso.padded(golden["in.image"][None] / 255)
     assert worst(framed, golden["image.normalised_padded"]) < 1e-5
     for level in ("res2", "res3", "res4", "res5"):
         assert worst(seen[f"backbone.{level}"], golden[f"image.{level}"]) < MASKS

@@ -1,4 +1,4 @@
-"""From the four letters of a vision-language net to a verdict."""
+"""Compute a verdict from the probabilities of the four letters of a vision-language net."""
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from tasks.paper.classifier.views import TOKEN_PIXELS, Pixels, grey, views
 from tasks.verdict import SMALLEST, TREATED, Verdict
 
 Scores = Mapping[Category, float]
-"""One for each category, in [0, 1]."""
+"""A value for each category, in [0, 1]."""
 
 MIN_SCORES: Scores = MappingProxyType({
     Category.SUPER_RESOLUTION: 0.7,
@@ -20,20 +20,19 @@ MIN_SCORES: Scores = MappingProxyType({
     Category.MOTION_BLUR: 0.8,
     Category.CLEAN: 0.5,
 })  # fmt: skip
-"""The score from which on each category is believed. Chosen with care, not fitted: the paper gives no
-figures, and the best net names 62 % of distortions rightly when there are four to choose from
-(DistortBench, arXiv 2604.19966). A clean photo is not touched, so little is asked for it."""
+"""Smallest score of a confident verdict. Chosen by hand: the paper gives no figures, and the best net
+names 62 % of distortions correctly (DistortBench, arXiv 2604.19966)."""
 MIN_MASS = 0.5
-"""Of all that a net could have said, the least share that the letters must have together."""
+"""Smallest sum of the probabilities of the four letters, of all first tokens."""
 MIN_PRIOR = 0.05
-"""A letter_category that is said of nothing more seldom counts as if it were said so often."""
+"""Smallest share of a letter on grey pictures by which its score is divided."""
 
 
 class ClassifierUnavailable(PhotomendError, OSError):
-    """The classifier cannot be asked now; once the reason that it names is gone, it can.
+    """The classifier is unavailable; trying again helps once the named reason is gone.
 
-    It is never the photo's fault. The number makes it category of the machine's errors, so the job waits
-    and no attempt is counted.
+    The photo is not the cause. The errno makes it an error of the machine, so the job waits and no
+    attempt is counted.
     """
 
     def __init__(self, reason: str) -> None:
@@ -45,16 +44,16 @@ class ClassifierUnavailable(PhotomendError, OSError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a net said of some pictures."""
+    """A net's answer on the pictures of one photo."""
 
     odds: Scores
-    """The probability of each letter_category among all that the net could have said first."""
+    """The probability of each letter among all first tokens."""
     measured: bool = True
-    """Whether these are the net's own probabilities; if not, they cannot be calibrated."""
+    """Whether these are the net's own probabilities. If not, they are not calibrated."""
 
     @property
     def mass(self) -> float:
-        """How much of all it could have said are the letters, in [0, 1]."""
+        """Return the sum of the letters' probabilities, in [0, 1]."""
         return sum(self.odds.values())
 
 
@@ -70,10 +69,10 @@ def classify(
     min_scores: Scores,
     token_pixels: int = TOKEN_PIXELS,
 ) -> Verdict:
-    """Show an image, RGB in [0, 1], shape (H, W, 3), any H and W, and classify by the answer.
+    """Return the verdict of a net on an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
-    `priors` keeps what is said of grey pictures, by their number. `faithful` asks as the paper does,
-    and takes the letters as they come.
+    `priors` caches the answers on grey pictures, by the number of pictures. `faithful` shows one
+    picture, as the paper does, and skips the calibration.
     """
     pictures = views(image, faithful=faithful, token_pixels=token_pixels)
     answer, prior = ask(pictures), None
@@ -86,10 +85,10 @@ def classify(
 def verdict(
     answer: Answer, prior: Answer | None, min_scores: Scores, *, large_enough: bool = True
 ) -> Verdict:
-    """Judge by an answer and, if there is category, by what is said of nothing (`prior`).
+    """Return the verdict of an answer, calibrated by the answer on grey pictures (`prior`).
 
-    The category must be the likeliest before calibration and after it: that grey pictures are called
-    clean is also the truth about them, so calibration alone must not make a photo look spoiled.
+    A confident category is the likeliest before and after calibration. Grey pictures are in fact
+    clean, so calibration alone must not make a photo look degraded.
     """
     uncalibrated = _normalised(answer.odds)
     scores = uncalibrated if prior is None else _calibrated(uncalibrated, prior)
@@ -104,18 +103,17 @@ def verdict(
 
 
 def severities(scores: Scores) -> dict[Degradation, float]:
-    """Give each degradation the score of the category whose chain treats it.
+    """Return the score of the category that treats each degradation.
 
-    A letter_category does not tell noise from softness or compression, so all three get that of A: its chain
-    is asked to treat each, and the guard asks that the worst of them falls. Whoever has measured
-    them knows better.
+    The letters do not distinguish noise, softness and compression, so all three get the score of A.
+    Severities that were measured are better.
     """
     category = {kind: category for category, kinds in TREATED.items() for kind in kinds}
     return {kind: scores[category[kind]] for kind in Degradation}
 
 
 def _calibrated(uncalibrated: Scores, prior: Answer) -> dict[Category, float]:
-    """Divide what is said of a photo by what is said of nothing.
+    """Divide the scores of a photo by those of grey pictures.
 
     Zhao et al., "Calibrate Before Use", ICML 2021, section 5.
     """
@@ -131,7 +129,7 @@ def _calibrated(uncalibrated: Scores, prior: Answer) -> dict[Category, float]:
 
 
 def _normalised(odds: Scores) -> dict[Category, float]:
-    """Scale odds so that they sum to 1; all alike if there are none."""
+    """Return odds scaled to a sum of 1; equal shares if all are 0."""
     total = sum(odds.values())
     return {
         category: odds[category] / total if total > 0 else 1 / len(Category)

@@ -1,6 +1,6 @@
-"""The paper's classifier: Qwen2.5-VL and a prompt, asked once, its answer read from four logits.
+"""The paper's classifier: Qwen2.5-VL and a prompt; its answer is read from the logits of four letters.
 
-It runs through transformers' own classes for any net of its kind, from a folder on this machine.
+It runs through transformers' generic classes, from a folder on this machine.
 """
 
 import importlib.util
@@ -25,65 +25,68 @@ from tasks.paper.classifier.answers import (
     Scores,
     classify,
 )
-from tasks.paper.classifier.prompt import LETTERS, letter_category, question
+from tasks.paper.classifier.prompt import LETTERS, question, token_category
 from tasks.paper.classifier.views import WHOLE_PIXELS, Pixels
 from tasks.verdict import Verdict
 
 MIN_PIXELS = 56 * 56
-"""A smaller picture is enlarged: the default of Qwen's image processor."""
+"""Pixels to which a smaller picture is enlarged: the default of Qwen's image processor."""
 RESERVED_BYTES = 3 * 2**30
-"""Of GPU memory beside the weights, for some 2000 tokens at once."""
+"""GPU memory that is kept free beside the weights, for about 2000 tokens."""
 FOUR_BIT_SHARE = 0.45
-"""What 4 bits leave of 16-bit weights: what sees, the embeddings and the head stay as they are."""
+"""Size of the weights in 4 bits over their size in 16 bits; vision, embeddings and head keep 16."""
 VISION_PART = "visual"
-"""The part of the net that is never cut to 4 bits: it would blur what it is asked about."""
+"""The vision encoder, which is never quantised: that would hide fine degradations."""
 MAX_TOKEN_LENGTH = 4
-"""Characters of a token, as its vocabulary writes it, that is looked at for being a letter_category."""
+"""Most characters, as written in the vocabulary, of a token that can be a letter."""
 
 
 class Placement(StrEnum):
-    """Where a net's weights lie, and arguments."""
+    """Where a net's weights are, and how they are stored."""
 
     CPU = "CPU"
     GPU = "GPU"
     FOUR_BIT = "GPU, 4 bit"
     SHARED = "GPU and CPU"
-    """What the GPU cannot hold lies in main memory and is moved over when it is needed: slow."""
+    """Weights that do not fit on the GPU stay in main memory and are moved when needed: slow."""
 
 
 @dataclass(frozen=True)
 class Qwen:
-    """A net, its processor and the tokens of the letters, ready to be asked."""
+    """A net, its processor and the tokens of the letters, ready to run."""
 
     net: Any
-    """Of transformers, for images and text; in the types of Python it is anything."""
+    """A transformers net for images and text; untyped there."""
     processor: Any
     letters: Mapping[Category, Sequence[int]]
     name: str
     faithful: bool = False
-    """Ask as the paper does: one picture, its prompt, the letters as they come."""
+    """Do as the paper does: one picture, its prompt, no calibration."""
     min_scores: Scores = field(default_factory=lambda: MIN_SCORES)
-    """The score from which on each category is believed."""
+    """Smallest score of a confident verdict, for each category."""
     _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
-        """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W.
+        """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
         Raises:
-            MemoryError: the device has not enough memory for it.
+            MemoryError: the device has too little memory.
 
         """
         try:
             return classify(
                 image, self.ask, self._priors,
-                faithful=self.faithful, min_scores=self.min_scores, token_pixels=_token_pixels(self.processor),
+                faithful=self.faithful, min_scores=self.min_scores,
+                token_pixels=_token_pixels(self.processor),
             )  # fmt: skip
         except torch.OutOfMemoryError as error:
-            raise MemoryError(f"{self.name} does not fit beside what it looks at") from error
+            raise MemoryError(
+                f"{self.name} does not fit into memory beside its pictures"
+            ) from error
 
     @torch.inference_mode()
     def ask(self, pictures: Sequence[Pixels]) -> Answer:
-        """Give the probability of each letter_category, however it is written, among all first tokens."""
+        """Return the probability of each letter, in all its spellings, among all first tokens."""
         inputs = self._inputs(pictures).to(self.net.device)
         logits = self.net(**inputs, logits_to_keep=1).logits[0, -1].float()  # (vocabulary,)
         shares = logits.softmax(-1)
@@ -97,7 +100,7 @@ class Qwen:
         ]
         content.append({"type": "text", "text": question(len(pictures))})
         template = str(self.processor.chat_template)
-        # Nets that may think aloud would begin with that, not with a letter_category.
+        # Otherwise reasoning nets begin with their reasoning, not with a letter.
         thinking = {"enable_thinking": False} if "enable_thinking" in template else {}
         return self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True,
@@ -106,11 +109,11 @@ class Qwen:
 
 
 def load(folder: Path, device: torch.device, *, faithful: bool = False) -> Qwen:
-    """Load the net in a folder as its makers publish it; nothing is fetched.
+    """Load a net from a folder in the published layout; nothing is downloaded.
 
     Raises:
-        ClassifierUnavailable: the folder holds no such net, the device has no room for it, or a library
-            that it needs is missing.
+        ClassifierUnavailable: the folder holds no such net, the device has too little memory, or a
+            library is missing.
 
     """
     placement = _choose_placement(folder, device)
@@ -123,7 +126,7 @@ def load(folder: Path, device: torch.device, *, faithful: bool = False) -> Qwen:
         ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ClassifierUnavailable(f"the net in {folder} cannot be loaded: {error}") from error
-    if missing:  # transformers would go on with random ones
+    if missing:  # transformers would use random ones
         raise ClassifierUnavailable(
             f"the net in {folder} lacks {len(missing)} weights, {min(missing)} among them"
         )
@@ -138,7 +141,7 @@ def _load_parts(folder: Path, arguments: Mapping[str, Any]) -> tuple[Any, Any, s
     auto: Any = transformers
     auto.utils.logging.disable_progress_bar()
     processor = auto.AutoProcessor.from_pretrained(folder, local_files_only=True)
-    # In pixels, whatever the keys say; the arguments min_pixels and max_pixels are on their way out.
+    # In pixels, despite the names; the arguments min_pixels and max_pixels are deprecated.
     size = {"shortest_edge": MIN_PIXELS, "longest_edge": WHOLE_PIXELS}
     processor.image_processor.size = size
     net, report = auto.AutoModelForImageTextToText.from_pretrained(
@@ -148,16 +151,16 @@ def _load_parts(folder: Path, arguments: Mapping[str, Any]) -> tuple[Any, Any, s
 
 
 def letter_ids(tokenizer: Any) -> dict[Category, list[int]]:
-    """Return all tokens that are nothing but one of the letters, with or without a space or a quote.
+    """Return the tokens of each letter, with or without a space or a quote.
 
     Raises:
-        ClassifierUnavailable: a letter_category is not one token.
+        ClassifierUnavailable: a letter is not one token.
 
     """
     ids: dict[Category, list[int]] = {category: [] for category in LETTERS.values()}
     for token, number in sorted(tokenizer.get_vocab().items()):
         if token[-1:] in LETTERS and len(token) <= MAX_TOKEN_LENGTH:
-            category = letter_category(tokenizer.decode([number]))
+            category = token_category(tokenizer.decode([number]))
             if category is not None:
                 ids[category].append(number)
     if missing := [sign for sign, category in LETTERS.items() if not ids[category]]:
@@ -166,7 +169,7 @@ def letter_ids(tokenizer: Any) -> dict[Category, list[int]]:
 
 
 def placement_for(weights_bytes: int, free_bytes: int, *, four_bit: bool) -> Placement:
-    """Choose placement weights of 16 bits lie, by a GPU's free memory; `four_bit`: they can be cut."""
+    """Choose the placement of 16-bit weights by free GPU memory; `four_bit`: they can be quantised."""
     room = free_bytes - RESERVED_BYTES
     if weights_bytes <= room:
         return Placement.GPU
@@ -191,7 +194,7 @@ def _choose_placement(folder: Path, device: torch.device) -> Placement:
 
 
 def _loading_arguments(placement: Placement, device: torch.device) -> dict[str, Any]:
-    """Give the arguments of `from_pretrained` for a placement."""
+    """Return the arguments of `from_pretrained` for a placement."""
     match placement:
         case Placement.CPU:
             return {}
@@ -212,6 +215,6 @@ def _loading_arguments(placement: Placement, device: torch.device) -> dict[str, 
 
 
 def _token_pixels(processor: Any) -> int:
-    """Return the pixels of which the processor makes one token, in each direction."""
+    """Return the side in pixels of the square of one token."""
     images = processor.image_processor
     return int(images.patch_size) * int(images.merge_size)

@@ -1,15 +1,14 @@
-"""Two classifiers that must not contradict each other before a photo is touched.
+"""Combine two classifiers: a photo is mended only if they do not contradict each other.
 
 | first  | second | then                                                                    |
 |--------|--------|-------------------------------------------------------------------------|
 | sure   | sure   | the category, if it is the same; else unsure                            |
-| sure   | unsure | the first's: it measures, and its word alone was enough before          |
-| unsure | sure   | the second's, if the first leans the same way, too; else unsure         |
-| unsure | unsure | unsure, even if both lean the same way                                  |
+| sure   | unsure | the first's: it measures                                                |
+| unsure | sure   | the category, if it is the first's likeliest, too; else unsure          |
+| unsure | unsure | unsure, even if the likeliest category is the same                      |
 
-So the second can keep a photo from being touched, and can tip the scales where the first hesitates,
-but never has one mended against what was measured: a photo that is not mended can still be mended
-tomorrow, and a good one that was harmed is a reason to stop using the program.
+So the second classifier can veto the first or decide where the first is unsure, but a photo is
+never mended against the measurements: leaving a photo alone is less harmful than degrading it.
 """
 
 from dataclasses import dataclass, replace
@@ -21,20 +20,20 @@ from tasks.verdict import Classifier, Verdict
 
 @dataclass(frozen=True)
 class SecondOpinion:
-    """Asks a classifier that measures, then one that sees."""
+    """Runs a classifier that measures, then a vision-language model."""
 
     first: Classifier
     second: Classifier
 
     @property
     def name(self) -> str:
-        """Both names, for the receipt."""
+        """Return both names, for the receipt."""
         return f"{self.first.name}, then {self.second.name}"
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
-        """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W.
+        """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
-        Severities are the first's: it tells the degradations of a category apart.
+        Severities are the first's, which distinguishes the degradations of a category.
         """
         first = self.first(image, jpeg_quality=jpeg_quality)
         second = self.second(image, jpeg_quality=jpeg_quality)

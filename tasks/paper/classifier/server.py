@@ -1,7 +1,7 @@
-"""A vision-language net behind an HTTP server that speaks OpenAI's chat completions.
+"""Classify by a vision-language net on an HTTP server with OpenAI's chat completions.
 
-Ollama, vLLM and llama.cpp do. One token is request for, with the probabilities of the likeliest
-twenty; of a server that gives none (Ollama before 0.12.11) the letter_category itself is taken.
+Ollama, vLLM and llama.cpp are such servers. One token is requested, with the probabilities of the 20
+most likely ones. If a server returns none (Ollama before 0.12.11), the letter itself is used.
 """
 
 import base64
@@ -33,58 +33,59 @@ from tasks.paper.classifier.answers import (
     Scores,
     classify,
 )
-from tasks.paper.classifier.prompt import letter_category, named_category, question
+from tasks.paper.classifier.prompt import named_category, question, token_category
 from tasks.paper.classifier.views import Pixels
 from tasks.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
 TOP_LOGPROBS = 20
-"""So many tokens tokens are request for: the most that OpenAI and vLLM give."""
+"""Number of requested probabilities: the most that OpenAI and vLLM return."""
 ANSWER_TOKENS = 16
-"""Tokens of a second answer, where the first was no letter_category and nothing tells its probability."""
+"""Tokens of a second answer, if the first one is no letter and has no probabilities."""
 MAX_BYTES = 2**20
-"""A longer answer is not read; token letter_category and its probabilities take some thousand."""
+"""Largest answer that is read; one letter and its probabilities take some thousand bytes."""
 BARE_LETTER_SCORE = 0.62
-"""The score of a letter_category without probabilities: so often the best net is right
-(DistortBench, arXiv 2604.19966). It is below the min_scores of A, B and C, so nothing is touched for it."""
+"""Score of a letter without probabilities: the accuracy of the best net (DistortBench,
+arXiv 2604.19966). It is below `MIN_SCORES` of A, B and C, so it alone causes no restoration."""
 MAX_PROBABILITY = 1.001
-"""The largest probability; a server that tells more means something else by its numbers."""
+"""Largest probability after rounding; with larger numbers, the server means something else."""
 EXCERPT_LENGTH = 200
-"""Characters of a server's complaint that are repeated."""
+"""Most characters of a server's answer in a message."""
 BUSY_STATUSES = (408, 429)
+"""HTTP statuses below 500 after which trying again helps."""
 REFUSAL_STATUSES = (400, 422)
-"""What a server answers that knows no probabilities, among other things."""
+"""HTTP statuses of a server that does not support probabilities, among other reasons."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server and the name by which it knows its net."""
+    """A server, and its name of the net."""
 
     url: str
-    """With or without the "/v1" at its deadline, like http://localhost:11434."""
+    """Like http://localhost:11434, with or without "/v1" at the end."""
     net: str
     key: str = field(default="", repr=False)
-    """Sent as a bearer's token, if there is token."""
+    """Sent as a bearer token unless it is empty."""
     faithful: bool = False
-    """Ask as the paper does: token picture, its prompt, the letters as they come."""
+    """Do as the paper does: one picture, its prompt, no calibration."""
     min_scores: Scores = field(default_factory=lambda: MIN_SCORES)
-    """The score from which on each category is believed."""
+    """Smallest score of a confident verdict, for each category."""
     timeout_seconds: float = 90.0
-    """For token question, from the first byte to the last; a server may load its net first."""
+    """Time limit of one request and its answer, in which a server may load its net."""
     pauses_seconds: Sequence[float] = (1.0, 5.0)
-    """Before each further try, while the server does not answer or is busy."""
+    """Pause before each retry while the server does not answer or is busy."""
     _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Look at address and key.
+        """Check address and key.
 
         Raises:
-            SettingsError: the address is no URL of HTTP, or the key cannot be sent.
+            SettingsError: the address is no HTTP URL, or the key cannot be sent.
 
         """
         if not (self.key.isascii() and self.key.isprintable()):  # http.client's error would show it
-            raise SettingsError("classifier_key has a line break or a sign that is not ASCII")
+            raise SettingsError("classifier_key has a line break or a character that is not ASCII")
         with suppress(ValueError):
             parts = self._parts
             if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
@@ -96,11 +97,11 @@ class Server:
 
     @property
     def name(self) -> str:
-        """The net's name, for the receipt; its server is none of the photo's readers' business."""
+        """Return the net's name, for the receipt; the server's address is private."""
         return f"{self.net} (served{', as in the paper' if self.faithful else ''})"
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
-        """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W.
+        """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
         Raises:
             ClassifierUnavailable: the server gives no answer that could be read.
@@ -111,7 +112,7 @@ class Server:
         )
 
     def ask(self, pictures: Sequence[Pixels]) -> Answer:
-        """Give the probability of each letter_category among all that the net could have named first.
+        """Return the probability of each letter among all first tokens.
 
         Raises:
             ClassifierUnavailable: the server gives no answer that could be read.
@@ -136,11 +137,11 @@ class Server:
 
     @property
     def _printable_url(self) -> str:
-        """The address for people."""
+        """Return the address without its password."""
         return without_password(self.url)
 
     def _choice(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Ask, and return the token choice of the answer."""
+        """Send a request, and return the only choice of the answer."""
         status, body = self._post_with_retries(request)
         if status in REFUSAL_STATUSES and "logprobs" in request:
             plain = {k: request[k] for k in request if k not in ("logprobs", "top_logprobs")}
@@ -159,7 +160,7 @@ class Server:
         )
 
     def _post_with_retries(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Post a question, again after pauses while that may help; return status and body."""
+        """Post a request, with retries while those may help; return status and body."""
         body = json.dumps(request).encode()
         for pause in self.pauses_seconds:
             try:
@@ -175,7 +176,7 @@ class Server:
         return self._post(body)
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
-        """Post a question once; return the status and the body of the answer."""
+        """Post a request once; return the status and the body of the answer."""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
@@ -195,7 +196,7 @@ class Server:
 
     @contextmanager
     def _connection(self, deadline: float) -> Iterator[http.client.HTTPConnection]:
-        """Connect, and cut the connection at `deadline` (monotonic seconds), however busy it looks."""
+        """Connect, and cut the connection at `deadline` (monotonic seconds), even while data arrive."""
         secure = self._parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         assert self._parts.hostname
@@ -225,17 +226,17 @@ def _request(net: str, pictures: Sequence[Pixels]) -> dict[str, Any]:
 
 
 def _data_url(picture: Pixels) -> str:
-    """Code a picture without loss: a JPEG file would add what the net is request about."""
+    """Return a picture as a lossless data URL: JPEG would add a degradation."""
     file = io.BytesIO()
     Pictures.fromarray(picture).save(file, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _odds(choice: Mapping[str, Any]) -> dict[Category, float] | None:
-    """Read the probability of each letter_category; None if the server tells none.
+    """Return the probability of each letter; None if the server returns none.
 
-    A letter_category that is not among the likeliest may have as much as is left over, but not more than the
-    least of those.
+    A letter that is not among the returned tokens gets the remaining probability, but no more than
+    the least likely returned token.
     """
     try:
         tokens = [
@@ -250,7 +251,7 @@ def _odds(choice: Mapping[str, Any]) -> dict[Category, float] | None:
     rest = max(0.0, min(*shares, 1 - sum(shares)))
     odds = dict.fromkeys(Category, 0.0)
     for token, share in tokens:
-        category = letter_category(token)
+        category = token_category(token)
         if category is not None:
             odds[category] += share
     if not any(odds.values()):
@@ -262,7 +263,7 @@ def _scores_of_letter(named: Category | None) -> dict[Category, float]:
     if named is None:
         return dict.fromkeys(Category, 0.0)
     others = (1 - BARE_LETTER_SCORE) / (len(Category) - 1)
-    return {token: BARE_LETTER_SCORE if token is named else others for token in Category}
+    return {each: BARE_LETTER_SCORE if each is named else others for each in Category}
 
 
 def _text(choice: Mapping[str, Any]) -> str:
@@ -271,7 +272,7 @@ def _text(choice: Mapping[str, Any]) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    """Give the beginning of what a server named, fit for a log; its own sentence, if there is token."""
+    """Return the beginning of a server's answer as printable text, or of its error message."""
     text = body.decode(errors="replace")
     with suppress(ValueError, LookupError, TypeError, RecursionError):
         error = json.loads(text)["error"]
@@ -288,6 +289,6 @@ def _cut(sock: socket.socket) -> None:
 @cache
 def _warn_once(server: str) -> None:
     log.warning(
-        "the server %s tells no probabilities, only letters: its word alone touches no photo",
+        "the server %s returns letters without probabilities: they alone cause no restoration",
         server,
     )

@@ -1,7 +1,7 @@
-"""The pictures by which a photo is pictures to a vision-language net.
+"""Build the pictures that show a photo to a vision-language net.
 
-Shrinking a photo to what such a net can take hides noise, blocks and small movements, which is what
-it is asked about. So a large photo is pictures by a small overview and by parts of it in its own pixels.
+Shrinking a photo to the input size of such a net hides noise, blocks and small movements. So a large
+photo is shown by a small overview and by crops at native resolution.
 """
 
 from collections.abc import Iterator
@@ -19,19 +19,21 @@ Pixels = NDArray[np.uint8]
 """A picture, RGB, shape (H, W, 3)."""
 
 TOKEN_PIXELS = 28
-"""Pixels that Qwen2.5-VL makes one token of, in each direction (Qwen3-VL: 32). A picture whose sides
-are no multiples of it is resized, which softens it."""
+"""Side in pixels of one token of Qwen2.5-VL (Qwen3-VL: 32). A picture whose sides are no multiples of it
+is resized, which softens it."""
 WHOLE_PIXELS = 28 * 28 * 1280
-"""A photo of no more is pictures whole, in its own pixels: the default of Qwen's image processor."""
+"""Largest photo that is shown whole at native resolution: the default of Qwen's image processor."""
 OVERVIEW_PIXELS = 448 * 896
+"""Pixels of the overview of a larger photo."""
 CROP = 448
-"""The side of a part in pixels: a multiple of 28 and of 32."""
+"""Side of a crop in pixels: a multiple of 28 and of 32."""
 CANDIDATES = 96
-"""Among so many parts, spread evenly, those to be pictures are chosen."""
+"""Evenly spread crops from which those to be shown are chosen."""
 MAX_CLIPPED = 0.5
-"""A part with a larger share of black or white pixels shows nothing."""
+"""Largest share of black and white pixels of a crop that can show a degradation."""
 MIN_SIDE, MAX_RATIO = 64, 100
-"""A narrower photo is padded by its own reflection; Qwen's processor refuses ratios above 200."""
+"""Smallest side in pixels, and largest ratio of sides, of a photo that is not padded by reflection;
+Qwen's processor refuses ratios above 200."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,21 @@ class _Part:
     top: int
     left: int
     gradient: float
-    """Of the brightness, at half the size so that noise counts little."""
+    """Mean absolute gradient at half the size, where noise counts less."""
     brightness: float
     clipped: bool
     off_centre: float
-    """Pixels between its middle and the photo's."""
+    """Distance in pixels between its centre and the photo's."""
 
 
 def views(
     image: Image, *, faithful: bool = False, token_pixels: int = TOKEN_PIXELS
 ) -> list[Pixels]:
-    """Give the pictures that stand for an image, RGB in [0, 1], shape (H, W, 3), any H and W.
+    """Return the pictures that show an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
-    The first shows it whole, the others are its flattest part, its most textured, its brightest,
-    its darkest and its middle, as far as there are so many that overlap by half at most. `faithful`
-    gives one picture, shrunk as far as it must be: the paper knows no other.
+    The first shows the whole image. The others are its flattest, most textured, brightest, darkest
+    and central crop, without those that overlap another by more than half. `faithful` returns only
+    one picture of the whole image, shrunk if necessary, as in the paper.
     """
     padded = _padded(image)
     if faithful:
@@ -75,7 +77,7 @@ def views(
 
 
 def grey(pictures: int) -> list[Pixels]:
-    """Give so many pictures that show nothing."""
+    """Return a number of plain grey pictures."""
     return [np.full((CROP, CROP, 3), 128, np.uint8) for _ in range(pictures)]
 
 
@@ -107,7 +109,7 @@ def _parts(plane: Plane, side: int) -> Iterator[_Part]:
 
 
 def _is_apart(part: _Part, others: list[_Part], side: int) -> bool:
-    """Tell whether a part overlaps each of the others by half at most."""
+    """Return whether a crop overlaps each of the others by half at most."""
     return all(
         2 * max(abs(part.top - other.top), abs(part.left - other.left)) >= side for other in others
     )

@@ -1,4 +1,4 @@
-"""Find faces in an image with YuNet, which OpenCV runs.
+"""Find faces in an image with YuNet, through OpenCV.
 
 Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research, 2023.
 """
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from storage.photos import Image
 
 Points = NDArray[np.float64]
-"""Eye, eye, tip of the nose, corner of the mouth, corner of the mouth: (5, 2), x and y in pixels;
-what is further left in an upright face comes first."""
+"""Both eyes, tip of the nose, both corners of the mouth: (5, 2), x and y in pixels. Of each pair, the
+left one in an upright face comes first."""
 
 MAX_SIDE = 1280
-"""Pixels of the longer side of the copy that is looked at: YuNet was fitted on faces of 10 to 300."""
+"""Longer side in pixels of the copy that YuNet sees; it was fitted on faces of 10 to 300 pixels."""
 MIN_SIDE = 64
-"""Pixels to which shorter sides are padded: of strips below 33, OpenCV 4.10 finds infinite faces."""
+"""Pixels to which shorter sides are padded: below 33, OpenCV 4.10 returns infinite coordinates."""
 MIN_SCORE = 0.7
-"""Of a face, in [0, 1]."""
+"""Smallest score of a face, in [0, 1]."""
 MAX_OVERLAP, MAX_FACES = 0.3, 5000
-"""Of two boxes for which both are kept, and of boxes that are compared: OpenCV's defaults."""
+"""Largest overlap of two boxes that are both kept, and most boxes before that: OpenCV's defaults."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Face:
 
     points: Points
     box: tuple[float, float, float, float]
-    """Left, top, right, bottom in pixels; may reach out of the image."""
+    """Left, top, right, bottom in pixels; may exceed the image."""
     score: float
 
 
 @dataclass(frozen=True)
 class FindFaces:
-    """YuNet ready to run: image → its faces, the surest first."""
+    """YuNet ready to run: image → its faces, by descending score."""
 
     file: Path
-    """An ONNX file for `cv2.FaceDetectorYN`; OpenCV 4.10 needs one whose shapes are fixed."""
+    """An ONNX file for `cv2.FaceDetectorYN`; OpenCV 4.10 requires fixed shapes."""
     min_score: float = MIN_SCORE
 
     def __call__(self, image: Image) -> Sequence[Face]:
@@ -57,7 +57,7 @@ class FindFaces:
         return sorted(found, key=lambda face: -face.score)
 
     def _rows(self, image: Image) -> NDArray[np.float64]:
-        """Give what the net says of each face, (N, 15)."""
+        """Return the net's finite outputs, one row for each face, (N, 15)."""
         blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
         below, right = (max(0, MIN_SIDE - side) for side in image.shape[:2])
         padded = cv2.copyMakeBorder(blue_first, 0, below, 0, right, cv2.BORDER_REPLICATE)
@@ -70,7 +70,7 @@ class FindFaces:
 
 
 def _face(row: NDArray[np.float64], factors: NDArray[np.float64]) -> Face:
-    """Take left, top, width, height, five points and a score, and `factors` to the image's pixels."""
+    """Return the face of a row (left, top, width, height, five points, score), scaled by `factors`."""
     corners = np.array([row[:2], row[:2] + row[2:4]]) * factors
     points = (row[4:14].reshape(5, 2) + 0.5) * factors - 0.5
     left, top, right, bottom = (float(side) for side in corners.ravel())

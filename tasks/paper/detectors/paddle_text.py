@@ -1,6 +1,6 @@
 """Find text with PaddleOCR, as the paper does, by the network that comes with rapidocr.
 
-PaddleOCR looks for its networks on the internet, unless it is given a folder with one.
+PaddleOCR downloads its networks unless it gets a folder with one.
 """
 
 import importlib.metadata
@@ -22,9 +22,9 @@ from tasks.imaging.text_detection import MAX_SIDE, MIN_SCORE, THREADS, Polygon, 
 
 NET_NAME = "PP-OCRv6_small_det"
 NET_FILE = "PP-OCRv6_det_small.onnx"
-"""Its name among the models of rapidocr."""
+"""File of the network among the models of rapidocr."""
 MIN_SHORTER_SIDE = 736
-"""Pixels to which the shorter side of a copy is enlarged, as rapidocr does, for small letters."""
+"""Pixels to which the shorter side of the copy is enlarged for small letters, as in rapidocr."""
 CACHE_VARIABLE = "PADDLE_PDX_CACHE_HOME"
 NET_CONFIG = f"""
 Global: {{model_name: {NET_NAME}}}
@@ -38,13 +38,13 @@ PreProcess:
 PostProcess:
   {{name: DBPostProcess, thresh: 0.3, box_thresh: {MIN_SCORE}, max_candidates: 1000, unclip_ratio: 1.5}}
 """
-"""As PaddleOCR has them in configs/det/PP-OCRv6/PP-OCRv6_small_det.yml."""
+"""The settings of PaddleOCR's configs/det/PP-OCRv6/PP-OCRv6_small_det.yml."""
 
 
 def find_polygons(image: Image) -> list[Polygon]:
-    """Give a polygon around each line of text in an image, RGB in [0, 1], any H and W.
+    """Return a polygon around each line of text in an image, RGB in [0, 1], any H and W.
 
-    The detector looks at a copy of at most `MAX_SIDE` pixels a side, whatever the image's size.
+    The detector sees a copy whose longer side is at most `MAX_SIDE` pixels.
     """
     return detect(_detect_by_paddle, image)
 
@@ -58,11 +58,9 @@ def _detect_by_paddle(pixels: NDArray[np.uint8]) -> Iterable[NDArray[Any]]:
 
 
 @cache
-def _detector() -> Any:  # PaddleOCR has no types for what it gives
+def _detector() -> Any:  # PaddleOCR is untyped
     with TemporaryDirectory(prefix="photomend-") as folder:
-        os.environ.setdefault(
-            CACHE_VARIABLE, folder
-        )  # else importing it makes a folder in the home
+        os.environ.setdefault(CACHE_VARIABLE, folder)  # else the import makes a folder in the home
         with _headless_opencv():
             try:
                 from paddleocr import TextDetection  # takes seconds
@@ -81,10 +79,10 @@ def _detector() -> Any:  # PaddleOCR has no types for what it gives
 
 @contextmanager
 def _headless_opencv() -> Iterator[None]:
-    """Let PaddleOCR use the headless OpenCV.
+    """Make PaddleOCR accept the headless OpenCV.
 
-    It asks once whether `opencv-contrib-python` is installed and then imports `cv2`, of which it
-    needs nothing that the headless wheel lacks.
+    It checks whether `opencv-contrib-python` is installed, then imports `cv2`. The headless wheel
+    has all that it uses.
     """
     version = importlib.metadata.version
 
@@ -100,7 +98,7 @@ def _headless_opencv() -> Iterator[None]:
 
 
 def _fill_net_folder(folder: Path) -> None:
-    """Make a folder what PaddleOCR expects of one with a network."""
+    """Put the network and its settings into a folder, as PaddleOCR expects them."""
     rapidocr = find_spec("rapidocr")  # without importing it
     assert rapidocr is not None and rapidocr.origin is not None
     (folder / "inference.onnx").symlink_to(Path(rapidocr.origin).with_name("models") / NET_FILE)

@@ -1,7 +1,7 @@
-"""Find what a strong reflection hides: a YOLO's boxes, and a YOSO's pixels in them.
+"""Find strong reflections: a YOLO's boxes, and a YOSO's pixels in them.
 
-Section III-C of the paper: YOLO finds strong reflections, YOSO refines their mask at the level of
-pixels and adds the smaller ones.
+Section III-C of the paper: YOLO finds strong reflections, YOSO refines their mask and adds smaller
+ones.
 """
 
 import logging
@@ -29,18 +29,17 @@ from tasks.paper.tensors import tensor_of
 log = logging.getLogger(__name__)
 
 MAX_PAINTED = 0.25
-"""Of the image. LaMa was fitted on holes of up to half of it, but what it paints is made up: who has
-a quarter of a photo made up has another photo. Above it nothing is painted, and only the nets
-against weak reflections work, which make nothing up."""
+"""Largest share of an image that is painted over; above it, nothing is. Chosen by hand: LaMa was fitted on
+holes of up to half of the image, but it invents their content."""
 MIN_SEGMENTED = 0.05
-"""Of a box, below which the load_segmenter counts as not having seen what is in it."""
+"""Smallest share of a box that the segmenter must mark for its pixels to be used."""
 MIN_SMALL, MAX_SMALL = 5e-5, 0.02
-"""Of the image: a reflection that only the load_segmenter sees is between these, smaller is noise and a
-larger one the detector would have seen."""
+"""Smallest and largest share of the image of a reflection that only the segmenter finds: smaller ones are
+noise, and the detector would have found larger ones."""
 AROUND_FACE = 0.3
-"""Of a face's box, for hair and chin on each side."""
+"""Margin for hair and chin on each side of a face, as a share of its box."""
 MIN_SCORE = 0.5
-"""Of a proposal of the load_segmenter, in [0, 1]: with one class it is that, or nothing."""
+"""Smallest score of a proposal of the segmenter, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,14 @@ class FindReflections:
     """A detector, a load_segmenter, or both, ready to run: image → mask, any H and W."""
 
     find_regions: Callable[[Image], Sequence[Region]] | None
-    """None if there is no detector: then all is believed that the load_segmenter sees."""
+    """None if there is no detector: then all pixels of the segmenter are used."""
     find_pixels: Callable[[Image], BoolMask] | None
-    """None if there is no load_segmenter: then a detector that draws no pixels gives whole boxes."""
+    """None if there is no segmenter: then regions without pixels are whole boxes."""
     protected: Sequence[Callable[[Image], Plane]] = ()
-    """Each gives a mask (H, W) of what is never painted over, wherever it is above 0."""
+    """Each returns a mask (H, W), above 0 on what is never painted over."""
 
     def __call__(self, image: Image) -> Plane:
-        """Give a mask (H, W) in [0, 1], at least 0.5 where a reflection hides the scene."""
+        """Return a mask (H, W) in [0, 1], at least 0.5 where a reflection hides the scene."""
         nothing = np.zeros(image.shape[:2], np.float32)
         found = self._find(image)
         if not found.any():
@@ -63,7 +62,7 @@ class FindReflections:
         mask = feathered(dilated(found.astype(np.float32)))
         share = float((mask >= 0.5).mean())
         if share > MAX_PAINTED:
-            log.info("reflections hide %.0f %% of a photo: none is painted over", 100 * share)
+            log.info("reflections cover %.0f %% of a photo: none is painted over", 100 * share)
             return nothing
         for mask_of in self.protected:
             mask[mask_of(image) > 0] = 0
@@ -77,9 +76,9 @@ class FindReflections:
 
 
 def refined(regions: Sequence[Region], pixels: BoolMask | None, size: tuple[int, ...]) -> BoolMask:
-    """Give regions the load_segmenter's pixels, and add small reflections that lie outside of them all.
+    """Return the pixels of regions, as the segmenter refines them, and its small reflections elsewhere.
 
-    `pixels` and the result are (H, W), which is `size`; without pixels, regions keep their own.
+    `pixels` and the result have the shape `size`, (H, W). Without `pixels`, regions keep their own.
     """
     found, outside = np.zeros(size, np.bool_), np.ones(size, np.bool_)
     for region in regions:
@@ -89,7 +88,7 @@ def refined(regions: Sequence[Region], pixels: BoolMask | None, size: tuple[int,
 
 
 def face_mask(find: Callable[[Image], Sequence[Face]], image: Image) -> Plane:
-    """Give a mask of the faces in an image and what is around them, (H, W) of 0 and 1."""
+    """Return a mask of the faces in an image and their surroundings, (H, W) of 0 and 1."""
     mask = np.zeros(image.shape[:2], np.float32)
     for face in find(image):
         left, top, right, bottom = face.box
@@ -103,11 +102,11 @@ def face_mask(find: Callable[[Image], Sequence[Face]], image: Image) -> Plane:
 
 
 def load_segmenter(file: Path, device: torch.device) -> Callable[[Image], BoolMask]:
-    """Load a YOSO whose only class, or whose first one, is a reflection.
+    """Load a YOSO whose only or first class is a reflection.
 
     Raises:
-        WeightsMissing: it is not there.
-        WeightsWrong: it is no YOSO.
+        WeightsMissing: the file does not exist.
+        WeightsWrong: the file holds no YOSO.
 
     """
     try:
@@ -119,35 +118,35 @@ def load_segmenter(file: Path, device: torch.device) -> Callable[[Image], BoolMa
 
 @torch.inference_mode()
 def segment(net: YosoNet, device: torch.device, image: Image) -> BoolMask:
-    """Give the pixels of reflections, (H, W), seen in the size that YOSO's authors mask_of images."""
+    """Return the pixels of reflections, (H, W), found at the input size of YOSO's authors."""
     height, width = image.shape[:2]
-    seen = yoso.input_size(height, width)
-    smaller = seen[0] < height
-    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    sized = np.asarray(cv2.resize(image, seen[::-1], interpolation=way), np.float32)
+    size = yoso.input_size(height, width)
+    smaller = size[0] < height
+    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    sized = np.asarray(cv2.resize(image, size[::-1], interpolation=interpolation), np.float32)
     logits, masks = net(tensor_of(sized, device))
-    found = region_of(logits[0], yoso.unpadded(masks, seen)[0], 0, MIN_SCORE)
+    found = region_of(logits[0], yoso.unpadded(masks, size)[0], 0, MIN_SCORE)
     drawn = cv2.resize(found.float().cpu().numpy(), (width, height))
     return np.asarray(drawn >= 0.5, np.bool_)
 
 
 def _inside(region: Region, size: tuple[int, ...], pixels: BoolMask | None) -> BoolMask:
-    """Give the pixels of a region in its box, whose height and width are `size`.
+    """Return the pixels of a region in its box, whose shape is `size`.
 
-    What the load_segmenter sees there counts. If it sees nothing, the detector's own pixels do, but a
-    mere box only if there is no load_segmenter that could object.
+    They are the segmenter's, if it marks enough of the box, else the detector's. A detector without
+    pixels gives the whole box without a segmenter, and nothing with one.
     """
-    seen = None if pixels is None else pixels[region.place]
-    if seen is not None and seen.mean() >= MIN_SEGMENTED:
-        return seen
+    segmented = None if pixels is None else pixels[region.place]
+    if segmented is not None and segmented.mean() >= MIN_SEGMENTED:
+        return segmented
     if region.pixels is not None:
         return region.pixels
-    return np.full(size, seen is None)
+    return np.full(size, segmented is None)
 
 
 def _small(pixels: BoolMask) -> BoolMask:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels.astype(np.uint8))
     areas = stats[:, cv2.CC_STAT_AREA] / pixels.size
     kept = (areas >= MIN_SMALL) & (areas <= MAX_SMALL)
-    kept[0] = False  # what is no reflection
+    kept[0] = False  # label 0 is the background
     return np.asarray(kept[labels], np.bool_)

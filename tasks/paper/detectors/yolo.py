@@ -1,8 +1,8 @@
-"""Find regions of an image with a YOLO that the owner has, through ultralytics (AGPL-3.0).
+"""Find regions of an image with a YOLO of the owner's own, through ultralytics (AGPL-3.0).
 
-Left alone, ultralytics asks two servers whether there is a network, counts its use at Google, lays
-its settings into the home folder, fetches and installs what it misses, reports to any tracker that
-it finds, and changes how many threads the process has. Here it does none of that.
+By default, ultralytics contacts two servers to detect a network, reports its use to Google, writes its
+settings to the home folder, downloads and installs missing packages, reports to installed trackers,
+and changes the number of threads of the process. All of that is prevented here.
 """
 
 import os
@@ -25,39 +25,40 @@ from storage.settings import settings
 from tasks.imaging.tiles import shrunk
 
 BoolMask = NDArray[np.bool_]
-"""(H, W), where something is."""
+"""(H, W), true on what was found."""
 
 MAX_SIDE = 1280
-"""Pixels of the longer side of the copy that is looked at: a YOLO shrinks it further, to the size
-that it was fitted on, but draws its masks over all of what it is given."""
+"""Longer side in pixels of the copy that a YOLO gets. It shrinks the copy further, but returns masks of
+the copy's size."""
 MIN_SCORE = 0.25
-"""Of a region, in [0, 1]: ultralytics' own default."""
+"""Smallest score of a region, in [0, 1]: ultralytics' default."""
 REPLACED_FUNCTIONS = (
     (torch, "save"), (Pictures, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imshow"),
 )  # fmt: skip
+"""Functions that ultralytics replaces when it is imported."""
 TRACKERS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
 
 
 @dataclass(frozen=True)
 class Region:
-    """A part of an image that a YOLO knows."""
+    """A part of an image that a YOLO found."""
 
     place: tuple[slice, slice]
-    """The rows and columns of its box."""
+    """Rows and columns of its box."""
     pixels: BoolMask | None
-    """Its pixels in the box; None from a net that only gives boxes."""
+    """Its pixels in the box; None from a net that returns boxes only."""
 
 
 def load(
     file: Path, classes: Sequence[str], device: torch.device
 ) -> Callable[[Image], Sequence[Region]]:
-    """Load a YOLO for detection or segmentation; gives what finds the regions of these classes.
+    """Load a YOLO for detection or segmentation, and return the function that finds these classes.
 
-    It is opened as tensors and known layers only, so that nothing in the file is run.
+    Only tensors and known layers are read from the file, and no code in it is run.
 
     Raises:
-        WeightsMissing: it is not there.
-        WeightsWrong: it holds nothing that ultralytics knows, or none of the classes.
+        WeightsMissing: the file does not exist.
+        WeightsWrong: the file holds no YOLO of ultralytics, or none of the classes.
 
     """
     if not file.is_file():
@@ -70,8 +71,8 @@ def load(
         raise WeightsWrong(f"{file} is no YOLO of ultralytics: {error}") from error
     numbers = [number for number, name in net.names.items() if name in classes]
     if not numbers:
-        known, asked = (", ".join(sorted(names)) for names in (net.names.values(), classes))
-        raise WeightsWrong(f"{file} knows {known}, and none of {asked}")
+        found, wanted = (", ".join(sorted(names)) for names in (net.names.values(), classes))
+        raise WeightsWrong(f"{file} has the classes {found}, and none of {wanted}")
 
     def find(image: Image) -> list[Region]:
         small = shrunk(image, MAX_SIDE)
@@ -88,7 +89,7 @@ def load(
 
 @cache
 def library() -> Any:  # ultralytics is typed only in parts
-    """Import ultralytics so that it asks nobody, tells nobody, and writes to the state folder only."""
+    """Import ultralytics so that it uses no network and writes to the state folder only."""
     os.environ |= {
         "YOLO_CONFIG_DIR": str(settings().state_dir / "ultralytics"), "YOLO_VERBOSE": "false",
         "ULTRALYTICS_SAFE_LOAD": "true",
@@ -99,17 +100,17 @@ def library() -> Any:  # ultralytics is typed only in parts
         from ultralytics.engine import trainer
 
         ultralytics.settings.update(dict.fromkeys(("sync", *TRACKERS), False))
-        # Both would fetch a file from GitHub, offline or not: a font for plots, and a net on which
-        # it is tried whether this GPU knows half precision.
+        # Both download a file from GitHub, even offline: a font for plots, and a net to test half
+        # precision on this GPU.
         utils.check_font = trainer.check_amp = lambda _: True
     return ultralytics
 
 
 @contextmanager
 def preserved_globals() -> Iterator[None]:
-    """Keep what ultralytics changes for the whole process: threads, printing, and others' functions.
+    """Restore what ultralytics changes in the process: threads, printing, and functions of libraries.
 
-    In Pillow's place it opens images itself, and installs a package for those that it cannot.
+    Its replacement of Pillow's `open` installs packages for unknown formats.
     """
     opencv, torchs = cv2.getNumThreads(), torch.get_num_threads()
     replaced = [(module, name, getattr(module, name)) for module, name in REPLACED_FUNCTIONS]
@@ -127,7 +128,7 @@ def preserved_globals() -> Iterator[None]:
 
 
 def _regions(found: Any, size: tuple[int, int]) -> list[Region]:
-    """Give what ultralytics found on a copy as regions of the image, whose height and width are `size`."""
+    """Return what ultralytics found on a copy as regions of the image, whose shape is `size`."""
     boxes = found.boxes.xyxy.cpu().numpy()
     drawn = len(boxes) * [None] if found.masks is None else found.masks.data
     regions = (
@@ -139,7 +140,7 @@ def _regions(found: Any, size: tuple[int, int]) -> list[Region]:
 def _region(
     box: NDArray[np.float32], mask: Any, copy: tuple[int, int], size: tuple[int, int]
 ) -> Region | None:
-    """Enlarge what lies at a box of the copy; None if there is nothing in it."""
+    """Return the region of the image at a box of the copy; None if the box is empty."""
     left, top = (max(0, int(side)) for side in box[:2])
     right, bottom = (int(np.ceil(side)) for side in box[2:])
     rows = slice(top * size[0] // copy[0], min(bottom, copy[0]) * size[0] // copy[0])

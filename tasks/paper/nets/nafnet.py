@@ -1,4 +1,4 @@
-"""NAFNet, a U-Net without activations, and its variant whose means are local.
+"""NAFNet, a U-Net without activations, and its variant with local means.
 
 Chen et al., "Simple Baselines for Image Restoration", ECCV 2022, sections 3 and 4; local means:
 Chu et al., "Improving Image Restoration by Revisiting Global Information Aggregation", ECCV 2022,
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 FITTED_ON = 256
-"""Pixels of the side of the crops that the official nets were fitted on."""
+"""Side in pixels of the crops that the official nets were fitted on."""
 WINDOW = (3, 2)
-"""The local mean's window over the side that a feature map had then, as a fraction."""
+"""Side of the local mean's window over that of the feature map of such a crop, as a fraction."""
 
 
 class LayerNorm(nn.Module):
@@ -32,14 +32,13 @@ class LayerNorm(nn.Module):
 
 
 class LocalMean(nn.Module):
-    """The mean of the window around each pixel, or of everything where that is smaller.
+    """The mean of the window around each pixel, or of the whole map if that is smaller.
 
-    A photo is larger than the crops that the net was fitted on, and the mean of it all is of
-    another kind than the means that the net knows.
+    Means of a whole photo have other statistics than means of the crops that the net was fitted on.
     """
 
     def __init__(self, window: int | None) -> None:
-        """Take the window's side in pixels of the feature map; None means everything."""
+        """Take the window's side in pixels of the feature map; None means the whole map."""
         super().__init__()
         self.window = window
 
@@ -54,7 +53,7 @@ class LocalMean(nn.Module):
 
 
 def _means(planes: Tensor, window: int, axis: int) -> Tensor:
-    """Give the means of all windows along an axis, by differences of sums."""
+    """Return the means of all windows along an axis, by differences of cumulative sums."""
     window = min(window, planes.shape[axis])
     sums = planes.cumsum(axis)
     ends = sums.narrow(axis, window - 1, planes.shape[axis] - window + 1)
@@ -66,7 +65,7 @@ def _means(planes: Tensor, window: int, axis: int) -> Tensor:
 
 
 class Block(nn.Module):
-    """The paper's block: two halves of the channels are multiplied where others have a curve."""
+    """The paper's block, in which the product of two halves of the channels replaces the activation."""
 
     def __init__(self, width: int, window: int | None = None) -> None:
         super().__init__()
@@ -94,7 +93,7 @@ def _gated(planes: Tensor) -> Tensor:
 
 
 class NAFNet(nn.Module):
-    """Takes images (B, 3, H, W), RGB in [0, 1], any H and W; gives the same, not clamped."""
+    """Takes images (B, 3, H, W), RGB in [0, 1], any H and W; returns the same shape, not clamped."""
 
     def __init__(
         self,
@@ -106,8 +105,8 @@ class NAFNet(nn.Module):
     ) -> None:
         """Take the channels at full size and the number of blocks on each level.
 
-        `fitted_on` is the side of the crops the net was fitted on, in pixels: its means are taken
-        over windows of 1.5 times that. None takes them over the whole image, as when fitting.
+        `fitted_on` is the side in pixels of the crops that the net was fitted on: means are over
+        windows of 1.5 times that. With None, means are over the whole image, as in training.
         """
         super().__init__()
         levels = range(len(encoders))
@@ -129,10 +128,10 @@ class NAFNet(nn.Module):
 
     @classmethod
     def of(cls, weights: Mapping[str, Tensor], fitted_on: int | None = FITTED_ON) -> Self:
-        """Build the net whose weights these are, in evaluation mode.
+        """Build the net of these weights, in evaluation mode.
 
         Raises:
-            RuntimeError: they are those of another net.
+            RuntimeError: the weights are of another net.
 
         """
         if "intro.weight" not in weights:
@@ -154,13 +153,13 @@ class NAFNet(nn.Module):
         return change[..., : image.shape[-2], : image.shape[-1]]
 
     def padded(self, image: Tensor) -> Tensor:
-        """Add black at the right and below, up to multiples of the deepest level's pixel."""
+        """Pad with zeros right and below, to multiples of the deepest level's pixel."""
         deepest = 1 << len(self.encoders)
         below, right = (-side % deepest for side in image.shape[-2:])
         return nn.functional.pad(image, (0, right, 0, below))
 
     def through(self, planes: Tensor) -> Tensor:
-        """Take features down all levels and up again, (B, C, H, W) both."""
+        """Run features (B, C, H, W) through encoders and decoders; return the same shape."""
         kept = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             planes = encoder(planes)
@@ -173,7 +172,7 @@ class NAFNet(nn.Module):
 
 
 def blocks(width: int, number: int, window: int | None = None) -> nn.Sequential:
-    """Give a sequence of blocks."""
+    """Return a sequence of blocks."""
     return nn.Sequential(*(Block(width, window) for _ in range(number)))
 
 
@@ -187,7 +186,7 @@ def _window(fitted_on: int | None, level: int) -> int | None:
 
 
 def _count(weights: Mapping[str, Tensor], prefix: str) -> int:
-    """Count the modules of a sequence: those whose names begin with `prefix`, a dot and a digit."""
+    """Return the number of modules of a sequence: names of `prefix`, a dot and a digit."""
     depth = prefix.count(".") + 1
     inside = (name.split(".") for name in weights if name.startswith(f"{prefix}."))
     return len({parts[depth] for parts in inside if parts[depth].isdigit()})

@@ -1,9 +1,8 @@
-"""InvSR's noise predictor: the noise from which diffusion makes an image sharp instead of any.
+"""InvSR's noise predictor: it predicts the noise from which diffusion restores a given image.
 
-Yue et al., "Arbitrary-steps image super-resolution via diffusion inversion", CVPR 2025. The net has
-the shape of a diffusion autoencoder's encoder that is also told the timestep. Written from the paper
-and the names in the checkpoint, on diffusers' blocks: the authors' licence, which their weights bear
-too, forbids commercial use.
+Yue et al., "Arbitrary-steps image super-resolution via diffusion inversion", CVPR 2025. The net is
+a diffusion autoencoder's encoder that also takes the timestep. It is written from the paper and the
+names in the checkpoint, with diffusers' blocks. The weights' licence forbids commercial use.
 """
 
 from dataclasses import dataclass
@@ -19,23 +18,23 @@ from storage.errors import WeightsWrong
 from tasks.paper.checkpoints import read_tensors
 
 EPSILON = 1e-6
-"""Of each group norm."""
+"""Epsilon of each group norm."""
 MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -30.0, 20.0
-"""Logarithms of a variance, as diffusers' autoencoders limit them."""
+"""Limits of the logarithm of the variance, as in diffusers' autoencoders."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a noise predictor; as they stand, those of `noise_predictor_sd_turbo_v5`."""
+    """The sizes of a noise predictor; by default those of `noise_predictor_sd_turbo_v5`."""
 
     widths: tuple[int, ...] = (256, 512)
-    """Channels of each level; all but the last end in halving the image."""
+    """Channels of each level; all but the last halve the image at their end."""
     layers: int = 3
-    """Residual blocks, each with self-attention, of a level."""
+    """Residual blocks of a level, each with self-attention."""
     head_width: int = 64
     groups: int = 32
     wave_width: int = 256
-    """Sines and cosines that stand for the timestep."""
+    """Channels of the sinusoidal embedding of the timestep."""
     time_width: int = 512
     latent_width: int = 4
 
@@ -43,8 +42,8 @@ class Sizes:
 class NoisePredictor(nn.Module):
     """Takes images (B, 3, H, W), RGB in [0, 1], and timesteps (B,), H and W multiples of 2.
 
-    Returns the mean and the logarithm of the variance of the noise, (B, 4, H/2, W/2) each: the grid
-    of the latents of the four times larger image.
+    Returns the mean and the log variance of the noise, (B, 4, H/2, W/2) each, which is the shape of
+    the latents of the image enlarged four times.
     """
 
     def __init__(self, sizes: Sizes | None = None) -> None:
@@ -100,7 +99,7 @@ def _level(sizes: Sizes, in_widths: int, width: int, *, halve: bool) -> nn.Modul
         out_channels=width,
         temb_channels=sizes.time_width,
         add_downsample=halve,
-        downsample_padding=0,  # diffusers then frames the right and lower side alone
+        downsample_padding=0,  # diffusers then pads only right and below
         resnet_eps=EPSILON,
         resnet_act_fn="silu",
         resnet_groups=sizes.groups,
@@ -110,13 +109,13 @@ def _level(sizes: Sizes, in_widths: int, width: int, *, halve: bool) -> nn.Modul
 
 
 def load(file: Path, sizes: Sizes | None = None) -> NoisePredictor:
-    """Give the noise predictor of a weights file, in float32 on the CPU, ready to run.
+    """Load the noise predictor from a weights file, in float32 on the CPU, ready to run.
 
     Raises:
-        WeightsWrong: a tensor is missing, too many, or of another shape.
+        WeightsWrong: a tensor is missing, unexpected, or of another shape.
 
     """
-    with torch.device("meta"):  # no random weights are drawn only to be thrown away
+    with torch.device("meta"):  # saves random initial weights
         net = NoisePredictor(sizes)
     try:
         net.load_state_dict(read_tensors(file), strict=True, assign=True)

@@ -1,7 +1,7 @@
-"""The public pair of nets against reflections: location_map they are, and a NAFNet that is location so.
+"""The public pair of nets against reflections: one locates them, a NAFNet removes them there.
 
-Zhu et al., "Revisiting Single Image Reflection Removal In the Wild", CVPR 2024, section 4. Where is
-found by EfficientNet-B3: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional
+Zhu et al., "Revisiting Single Image Reflection Removal In the Wild", CVPR 2024, section 4. The
+location net is on EfficientNet-B3: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional
 Neural Networks", ICML 2019, table 1. Names are those of the published files RD.pth and RR.pth.
 """
 
@@ -15,26 +15,26 @@ from torch import Tensor, nn
 from tasks.paper.nets.nafnet import NAFNet, blocks
 
 WIDTH, DEPTH = 1.2, 1.4
-"""B3's factors of B0's channels and blocks."""
+"""Factors of B0's channels and blocks in B3."""
 STAGES = (
     (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
     (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
 )  # fmt: skip
-"""B0's: blocks, side of the kernel, stride of the first block, expansion and channels."""
+"""Stages of B0: blocks, side of the kernel, stride of the first block, expansion, channels."""
 STEM, HEAD = 32, 1280
-"""B0's channels before and after the stages."""
+"""Channels of B0 before and after the stages."""
 SQUEEZE = 0.25
-"""Channels of the squeezed weights, of those that a block takes in."""
+"""Channels of the squeezed weights over the input channels of a block."""
 FITTED_ON = 300
-"""Pixels of the side that B3 was outputs for; paddings are those of this size, whatever comes in."""
+"""Input side of B3 in pixels; paddings are those of this size for all inputs."""
 REDUCED_WIDTH = 16
-"""Channels to which what a block gives is reduced."""
+"""Channels to which each output of the backbone is reduced."""
 EPSILON = 1e-5
-"""Added to the deviation of the colours, so that nothing is divided by 0."""
+"""Added to the standard deviation of the colours."""
 
 
 class Stage(NamedTuple):
-    """What one block of the backbone is outputs of."""
+    """The sizes of one block of the backbone."""
 
     in_width: int
     out_width: int
@@ -42,12 +42,12 @@ class Stage(NamedTuple):
     stride: int
     expansion: int
     side: int
-    """Of the feature map that it takes in, if the image had `FITTED_ON` pixels a side."""
+    """Side of the input feature map for an image of `FITTED_ON` pixels a side."""
     shortcut: bool
 
 
 class PaddedConv(nn.Conv2d):
-    """A convolution without bias that pads as TensorFlow's does for a map of `fitted_on` pixels."""
+    """A convolution without bias, padded as TensorFlow pads a map of `fitted_on` pixels a side."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class PaddedConv(nn.Conv2d):
 
 
 class BackboneBlock(nn.Module):
-    """An inverted residual whose channels are weighed by what the whole image holds of them."""
+    """An inverted residual block with squeeze and excitation."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class BackboneBlock(nn.Module):
 
 
 class Backbone(nn.Module):
-    """EfficientNet without its classifier; gives what every second block makes."""
+    """EfficientNet without its classifier; returns the outputs of every second block."""
 
     def __init__(self, width: float) -> None:
         super().__init__()
@@ -107,13 +107,13 @@ class Backbone(nn.Module):
         self._conv_stem = PaddedConv(3, stages[0].in_width, 3, 2, FITTED_ON)
         self._bn0 = _norm(stages[0].in_width)
         self._blocks = nn.ModuleList(BackboneBlock(stage) for stage in stages)
-        # In the file, but what they make is not looked at; nor is the last block.
+        # In the file, but not used; neither is the last block.
         self._conv_head = nn.Conv2d(stages[-1].out_width, _rounded(HEAD * width), 1, bias=False)
         self._bn1 = _norm(_rounded(HEAD * width))
 
     @property
     def widths(self) -> Sequence[int]:
-        """Give the channels of each tensor that it gives."""
+        """Return the channels of each output."""
         reduced = cast(Sequence[BackboneBlock], self._blocks[:-1:2])
         return [block._project_conv.out_channels for block in reduced]
 
@@ -127,7 +127,7 @@ class Backbone(nn.Module):
 
 
 class Residual(nn.Module):
-    """An inverted residual of the head, of 32 channels."""
+    """An inverted residual block of the head."""
 
     def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class Residual(nn.Module):
 
 
 class Colours(nn.Module):
-    """Normalises colours as the backbone knows them; the file holds mean and deviation."""
+    """Normalises colours for the backbone; the file holds mean and standard deviation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,10 +160,10 @@ class Colours(nn.Module):
 
 
 class LocationNet(nn.Module):
-    """Takes images (B, 3, H, W), RGB in [0, 1]; gives a map (B, 1, H, W), about 1 on reflections.
+    """Takes images (B, 3, H, W), RGB in [0, 1]; returns a map (B, 1, H, W), about 1 on reflections.
 
-    It was fitted on edges that are a reflection's, so its map is thin lines rather than areas, and
-    it is not bounded.
+    It was fitted on the edges of reflections, so its map is thin lines rather than areas. The map is
+    not bounded.
     """
 
     def __init__(self, width: float = WIDTH, layers: int = 6) -> None:
@@ -189,9 +189,9 @@ class LocationNet(nn.Module):
 
 
 class SeparationNet(NAFNet):
-    """Takes an image (B, 3, H, W) and its map (B, 1, H, W); gives it without reflections.
+    """Takes an image (B, 3, H, W) and its map (B, 1, H, W); returns it without reflections.
 
-    RGB in [0, 1], any H and W; not clamped. What comes out is the image itself, nothing is added.
+    RGB in [0, 1], any H and W, not clamped. The output is the image, not a residual.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class SeparationNet(NAFNet):
         self.Merge_conv = nn.Conv2d(2 * width, width, 3, padding=1)
 
     def forward(self, image: Tensor, location_map: Tensor | None = None) -> Tensor:
-        """Without a map, nothing is a reflection."""
+        """Return the image without reflections; without a map, it has none."""
         location_map = torch.zeros_like(image[:, :1]) if location_map is None else location_map
         location = self.DetEnc(self.intro_Det(self.padded(location_map)))
         reduced = self.intro(self.padded(image))
@@ -222,7 +222,7 @@ def location_net(weights: Mapping[str, Tensor]) -> LocationNet:
     """Build the net of RD.pth, in evaluation mode.
 
     Raises:
-        RuntimeError: these are the weights of another net.
+        RuntimeError: the weights are of another net.
 
     """
     net = LocationNet()
@@ -241,7 +241,7 @@ def _stages(width: float) -> Iterator[Stage]:
 
 
 def _rounded(channels: float) -> int:
-    """Give the nearest multiple of 8 that is not more than a tenth too small."""
+    """Return the nearest multiple of 8 that is at least 0.9 times the number."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * channels else nearest + 8
 

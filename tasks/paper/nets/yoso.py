@@ -1,8 +1,8 @@
-"""YOSO, which finds the things and surfaces of an image to the pixel, in plain PyTorch.
+"""YOSO, a net for panoptic segmentation, in plain PyTorch.
 
 Hu et al., "You Only Segment Once: Towards Real-Time Panoptic Segmentation", CVPR 2023, section 3.
-A hundred proposals each carry a kernel, that draws its mask over the features, and a class. Names
-are those of the official checkpoints (under their key "model").
+Each of a hundred proposals has a class and a kernel, which computes its mask from the features.
+Names are those of the official checkpoints (under their key "model").
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,21 +12,21 @@ import torch
 from torch import Tensor, nn
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""Of the colours of ImageNet, RGB, of 255."""
+"""Mean and standard deviation of ImageNet's colours, RGB, of 255."""
 DIVISOR = 32
-"""Images are padded at the right and below to multiples of this, in pixels."""
+"""Images are padded right and below to multiples of this, in pixels."""
 SHORTEST, LONGEST = 800, 1333
-"""Pixels of an image's sides as the official nets see it (section 4.2)."""
+"""Limits in pixels of the input's shorter and longer side (section 4.2)."""
 BLOCKS = (3, 4, 6, 3)
-"""ResNet-50's, on each level."""
+"""Blocks of ResNet-50 on each level."""
 PYRAMID_WIDTH = 128
-"""Channels in which the four levels are added up."""
+"""Channels of the sum of the four levels."""
 DEPTHWISE = 3
-"""The kernel's length by which a proposal's channels are mixed (section 3.3)."""
+"""Length of the kernel over a proposal's channels (section 3.3)."""
 STAGES, HEADS, FEEDFORWARD_WIDTH = 2, 8, 2048
-"""Rounds in which proposals are refined, heads of their attention, width of what follows it."""
+"""Rounds of refinement, heads of the attention, width of the feedforward layers."""
 TEMPERATURE = 0.05
-"""By which class logits are divided (the configuration for COCO)."""
+"""Divisor of the class logits (the configuration for COCO)."""
 
 
 class Sizes(NamedTuple):
@@ -34,25 +34,25 @@ class Sizes(NamedTuple):
 
     stem: int = 64
     bottleneck: int = 64
-    """Channels inside of the first level's blocks; each further level has twice as many."""
+    """Inner channels of the first level's blocks; each further level has twice as many."""
     level: int = 256
-    """Channels that the first level gives."""
+    """Output channels of the first level."""
     hidden: int = 256
     proposals: int = 100
     classes: int = 133
 
 
 class Proposals(NamedTuple):
-    """What the net makes of images."""
+    """The net's output."""
 
     logits: Tensor
-    """(B, N, classes + 1); the last class is none."""
+    """(B, N, classes + 1); the last class means no object."""
     masks: Tensor
     """(B, N, H, W), logits: above 0 a pixel belongs to the proposal."""
 
 
 class FrozenNorm(nn.Module):
-    """Batch normalisation with the statistics of the file."""
+    """Batch normalisation with fixed statistics."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class NormedConv(nn.Conv2d):
 
 
 class Stem(nn.Module):
-    """The first layer, which gives a quarter of the size."""
+    """The first layers, which reduce the size to a quarter."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Stem(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """ResNet's block, whose stride is in the 3x3 layer."""
+    """ResNet's block, with the stride in the 3x3 layer."""
 
     def __init__(self, in_width: int, inside: int, out_width: int, stride: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Takes images (B, 3, H, W), gives a quarter, an eighth, a 16th and a 32nd of their size."""
+    """Takes images (B, 3, H, W), returns features of 1/4, 1/8, 1/16 and 1/32 of their size."""
 
     def __init__(self, net: Sizes) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class ResNet(nn.Module):
 
 
 class DeformableUpsampling(nn.Module):
-    """A deformable convolution, which gathers from where it wants, and twice the size."""
+    """A deformable convolution, and upsampling by two."""
 
     def __init__(self, in_width: int, out_width: int) -> None:
         super().__init__()
@@ -147,11 +147,11 @@ class DeformableUpsampling(nn.Module):
 
 
 def deformable_conv(planes: Tensor, offsets: Tensor, weights: Tensor, weight: Tensor) -> Tensor:
-    """Convolve where each of the kernel's nine taps is moved, and counts for a share of itself.
+    """Return a 3x3 convolution whose nine taps are moved by `offsets` and scaled by `weights`.
 
     Takes (B, C, H, W), offsets (B, 18, H, W) in pixels, down and right for each tap, and weights
-    (B, 9, H, W). Zhu et al., "Deformable ConvNets v2", CVPR 2019, section 3.2. It is torchvision's
-    deform_conv2d, whose wheels refuse to be loaded beside a torch without CUDA.
+    (B, 9, H, W). Zhu et al., "Deformable ConvNets v2", CVPR 2019, section 3.2. It equals
+    torchvision's deform_conv2d, whose wheels cannot be loaded beside a torch without CUDA.
     """
     height, width = planes.shape[-2:]
     rows = torch.arange(height, device=planes.device, dtype=planes.dtype)[:, None]
@@ -168,12 +168,12 @@ def deformable_conv(planes: Tensor, offsets: Tensor, weights: Tensor, weight: Te
 
 
 def _relative(places: Tensor, length: int) -> Tensor:
-    """Give pixels as grid_sample counts them: from -1 to 1 over the whole length."""
+    """Return pixel coordinates as grid_sample's, from -1 to 1 over the whole length."""
     return (2 * places + 1) / length - 1
 
 
 class Pyramid(nn.Module):
-    """Adds up the levels, each brought to one width before its size (section 3.2)."""
+    """Adds the levels, each convolved to one width before it is enlarged (section 3.2)."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ class Pyramid(nn.Module):
 
 
 class Neck(nn.Module):
-    """Tells the features where they are."""
+    """Adds the coordinates to the features."""
 
     def __init__(self, net: Sizes) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ class Neck(nn.Module):
 
 
 class DynamicConv(nn.Module):
-    """A separable convolution over proposals whose kernels the proposals make (section 3.3)."""
+    """A separable convolution over proposals, with kernels computed from proposals (section 3.3)."""
 
     def __init__(self, net: Sizes) -> None:
         super().__init__()
@@ -232,7 +232,7 @@ class DynamicConv(nn.Module):
         self.norm = nn.LayerNorm(net.hidden)
 
     def forward(self, kernels: Tensor, features: Tensor) -> Tensor:
-        """Both (B, N, C)."""
+        """Take (B, N, C) both, and return the same shape."""
         weights = self.weight_linear(kernels)
         along, across = weights[..., :DEPTHWISE], weights[..., DEPTHWISE:]
         neighbours = nn.functional.pad(features, 2 * (DEPTHWISE // 2,)).unfold(-1, DEPTHWISE, 1)
@@ -241,7 +241,7 @@ class DynamicConv(nn.Module):
 
 
 class Feedforward(nn.Module):
-    """Two layers beside a shortcut."""
+    """Two linear layers with a shortcut."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -255,7 +255,7 @@ class Feedforward(nn.Module):
 
 
 class Refinement(nn.Module):
-    """A round: what lies under each proposal's mask makes its next kernel, mask and class."""
+    """A round of refinement: kernels, masks and classes from the features under each mask."""
 
     def __init__(self, net: Sizes) -> None:
         super().__init__()
@@ -271,7 +271,7 @@ class Refinement(nn.Module):
     def forward(
         self, planes: Tensor, kernels: Tensor, masks: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Take (B, C, H, W), (B, N, C) and (B, N, H, W); give logits, and these two anew."""
+        """Take (B, C, H, W), (B, N, C) and (B, N, H, W); return logits, new kernels and new masks."""
         hard = (masks > 0).to(planes.dtype)
         features = torch.einsum("bnhw,bchw->bnc", hard, planes)
         features = self.f_atten_norm(features + self.f_atten(kernels, features))
@@ -284,7 +284,7 @@ class Refinement(nn.Module):
 
 
 class LossWeights(nn.Module):
-    """What the file keeps of fitting: the classes' weights; not looked at."""
+    """The weights of the classes in the training loss; in the file, but not used."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -292,7 +292,7 @@ class LossWeights(nn.Module):
 
 
 class Head(nn.Module):
-    """Proposes masks, and refines them."""
+    """Computes masks, and refines them."""
 
     def __init__(self, net: Sizes) -> None:
         super().__init__()
@@ -305,7 +305,7 @@ class Head(nn.Module):
         return last
 
     def rounds(self, planes: Tensor) -> Iterator[Proposals]:
-        """Give the proposals of each round, the last one being the best; fitting looks at all."""
+        """Yield the proposals of each round; the last are the best, training uses all."""
         masks = self.kernels(planes)  # (B, N, H/4, W/4)
         kernels = self.kernels.weight[None, :, :, 0, 0].expand(len(planes), -1, -1)  # (B, N, C)
         for refine in self.mask_heads:
@@ -314,10 +314,10 @@ class Head(nn.Module):
 
 
 class YosoNet(nn.Module):
-    """Takes images (B, 3, H, W), RGB in [0, 1], any H and W; gives masks of the padded quarter."""
+    """Takes images (B, 3, H, W), RGB in [0, 1], any H and W; returns masks of 1/4 of the padded size."""
 
     def __init__(self, net: Sizes | None = None) -> None:
-        """Take the sizes of the net; None are those of the official ones for COCO."""
+        """Take the sizes of the net; None means those of the official nets for COCO."""
         super().__init__()
         net = net or Sizes()
         self.backbone = ResNet(net)
@@ -326,10 +326,10 @@ class YosoNet(nn.Module):
 
     @classmethod
     def of(cls, weights: Mapping[str, Tensor]) -> Self:
-        """Build the net whose weights these are, in evaluation mode.
+        """Build the net of these weights, in evaluation mode.
 
         Raises:
-            RuntimeError: they are those of another net.
+            RuntimeError: the weights are of another net.
 
         """
         try:
@@ -343,7 +343,7 @@ class YosoNet(nn.Module):
         return cast(Proposals, self.yoso_head(self._features(image)))
 
     def rounds(self, image: Tensor) -> Iterator[Proposals]:
-        """Give the proposals of each round of refinement, the last one being the best."""
+        """Yield the proposals of each round of refinement; the last are the best."""
         return self.yoso_head.rounds(self._features(image))
 
     def _features(self, image: Tensor) -> Tensor:
@@ -351,25 +351,25 @@ class YosoNet(nn.Module):
 
 
 def padded(image: Tensor) -> Tensor:
-    """Normalise the colours, and add zeros at the right and below."""
+    """Normalise the colours, and pad with zeros right and below."""
     mean, deviation = (image.new_tensor(colour).view(3, 1, 1) for colour in (MEAN, DEVIATION))
     below, right = (-side % DIVISOR for side in image.shape[-2:])
     return nn.functional.pad((255 * image - mean) / deviation, (0, right, 0, below))
 
 
 def input_size(height: int, width: int) -> tuple[int, int]:
-    """Give the height and width in which the official nets see an image."""
+    """Return the height and width to which images are resized for the official nets."""
     scale = min(SHORTEST / min(height, width), LONGEST / max(height, width))
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
 def unpadded(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """Enlarge masks (B, N, H/4, W/4) to the image that the net was out_width, of this size."""
+    """Enlarge masks (B, N, H/4, W/4) to the size of the net's input, without its padding."""
     return _enlarged(masks, 4)[..., : size[0], : size[1]]
 
 
 def resized(planes: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (B, N, H, W) between pixel centres."""
+    """Resize (B, N, H, W) bilinearly, aligned at the borders."""
     return nn.functional.interpolate(planes, list(size), mode="bilinear", align_corners=False)
 
 
@@ -389,10 +389,10 @@ def _enlarged(planes: Tensor, scale: int) -> Tensor:
 
 
 def sizes(weights: Mapping[str, Tensor]) -> Sizes:
-    """Read the sizes of a net off its weights.
+    """Return the sizes of the net of these weights.
 
     Raises:
-        KeyError: they are those of another net.
+        KeyError: the weights are of another net.
 
     """
     names = (

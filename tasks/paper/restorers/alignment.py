@@ -1,4 +1,4 @@
-"""Lay faces where a face net expects them, and back into the photo.
+"""Align faces for a face net, and put the results back into the photo.
 
 Each face is turned and scaled so that eyes, nose and mouth lie as in FFHQ (Karras et al., "A
 Style-Based Generator Architecture for Generative Adversarial Networks", CVPR 2019).
@@ -18,41 +18,40 @@ Affine = NDArray[np.float64]
 """(2, 3), from the photo's pixels to those of the aligned face."""
 
 SIDE = 512
-"""Pixels of an aligned face."""
+"""Side in pixels of an aligned face."""
 TEMPLATE = np.array([
     (192.98138, 239.94708), (318.90277, 240.1936), (256.63416, 314.01935),
     (201.26117, 371.41043), (313.08905, 371.15118),
 ])  # fmt: skip
-"""Where the five points lie in FFHQ's faces of this size (x, y)."""
+"""The five points of FFHQ's faces of this size (x, y)."""
 OUTSIDE_COLOUR = (132 / 255, 133 / 255, 135 / 255)
-"""What stands for what lies outside of the photo."""
+"""Colour outside of the photo, RGB."""
 MIN_EYE_DISTANCE, MAX_EYE_DISTANCE = 10.0, 160.0
-"""Pixels between the eyes: of a smaller face the net invents who it is (they are 20 wide and hold
-no look), a larger one has more pixels than the net gives."""
+"""Smallest and largest distance between the eyes, in pixels of the photo: of a smaller face the net invents
+the identity, a larger one has more pixels than the net returns."""
 MAX_MISFIT = 30.0
-"""Pixels that the points lie off the template, root mean square (of 16 faces: 4 to 18): a face in
-profile, or none."""
+"""Largest distance between the points and the template, root mean square in pixels. Measured on 16 frontal
+faces: 4 to 18; a larger one is a face in profile, or none."""
 CENTRE, RADII = (256, 268), (200, 236)
-"""Of the ellipse, x and y, in which a net's changes are taken."""
+"""Centre and radii, x and y, of the ellipse in which a net's changes are used."""
 FADE = 0.3
-"""Of its radii, over which they fade out."""
+"""Share of the radii over which the changes fade out."""
 OVERSAMPLING = 2
-"""Times the photo's pixels: what changed is pasted back from a copy so fine. From one as coarse as
-the photo, and by linear interpolation, two thirds of the noise that a net took out stayed; so a sixth does."""
+"""Resolution of the added change over the photo's. Measured: a sixth of the removed noise stays, instead of
+two thirds with 1 and linear interpolation."""
 PASTE_FADE = 20
-"""The published paste fades over this fraction of the face's side."""
+"""The published paste fades over the face's side divided by this."""
 
 
 class FaceRefused(Exception):
-    """A face stays as it is; the message says why, in two or three words."""
+    """A face is not restored; the message is the reason, in two or three words."""
 
 
 def align(points: Points) -> Affine:
-    """Give the turning, scaling and shift that lays a face on the template.
+    """Return the rotation, scaling and shift from a face to the template.
 
     Raises:
-        FaceRefused: it is too small or too large, or these are not the points of a face from the
-            front.
+        FaceRefused: the face is too small, too large, or not frontal.
 
     """
     affine = fit(points)
@@ -70,7 +69,7 @@ def align(points: Points) -> Affine:
 
 
 def fit(points: Points) -> Affine | None:
-    """Fit the template to five points by the least median of squares, as published; None if none."""
+    """Return the least-median-of-squares fit of five points to the template, as published, or None."""
     found, _ = cv2.estimateAffinePartial2D(points, TEMPLATE, method=cv2.LMEDS)
     if found is None:
         return None
@@ -79,17 +78,17 @@ def fit(points: Points) -> Affine | None:
 
 
 def crop(image: Image, affine: Affine, interpolation: int = cv2.INTER_LINEAR) -> Image:
-    """Give the aligned face, (512, 512, 3); it is published with linear interpolation."""
+    """Return the aligned face, (512, 512, 3); the published interpolation is linear."""
     size = (SIDE, SIDE)
     face = cv2.warpAffine(image, affine, size, flags=interpolation, borderValue=OUTSIDE_COLOUR)
     return np.asarray(face, np.float32)
 
 
 def paste(image: Image, face: Image, affine: Affine, scale: int = 1) -> Image:
-    """Lay a restored face over an image as CodeFormer's programs do, with a soft square.
+    """Return an image with a restored face pasted in as published, with a soft square.
 
-    `image` is the photo enlarged by `scale`, `affine` is of the photo itself. It blurs what the net
-    leaves as it is, so it is only for who follows the paper to the letter.
+    `image` is the photo enlarged by `scale`, `affine` is of the photo itself. Unchanged parts of the
+    face are blurred, so this is only used if `faithful` is set.
     """
     size = image.shape[1::-1]
     back = np.asarray(cv2.invertAffineTransform(affine), np.float64) * scale
@@ -105,7 +104,7 @@ def paste(image: Image, face: Image, affine: Affine, scale: int = 1) -> Image:
 
 
 def add_change(image: Image, change: Image, affine: Affine) -> None:
-    """Add what changed in an aligned face to the image, fading out around the face."""
+    """Add the change of an aligned face to the image in place, fading out around the face."""
     side = min(SIDE, math.ceil(OVERSAMPLING * SIDE / _scale(affine)))
     change = change * _ellipse()[..., np.newaxis]
     small = cv2.resize(change, (side, side), interpolation=cv2.INTER_AREA)
@@ -127,7 +126,7 @@ def add_change(image: Image, change: Image, affine: Affine) -> None:
 
 
 def _ellipse() -> Plane:
-    """Give how much of a change is taken: 1 on the face, 0 outside of the ellipse."""
+    """Return the weight of a change: 1 on the face, 0 outside of the ellipse."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     radius = np.hypot((x - CENTRE[0]) / RADII[0], (y - CENTRE[1]) / RADII[1])
     ramp = np.clip((1 - radius) / FADE, 0, 1)
@@ -135,5 +134,5 @@ def _ellipse() -> Plane:
 
 
 def _scale(affine: Affine) -> float:
-    """Give the pixels of an aligned face for one of the photo."""
+    """Return the factor from the photo's pixels to those of the aligned face."""
     return math.hypot(affine[0, 0], affine[1, 0])

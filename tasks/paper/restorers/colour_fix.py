@@ -1,6 +1,6 @@
-"""Give an enlarged image the colours of the one it was made from.
+"""Restore the original's colours in an enlarged image.
 
-Diffusion shifts colours, so all that is coarse comes from the original, by wavelets. Wang et al.,
+Diffusion shifts colours, so the low frequencies are taken from the original, by wavelets. Wang et al.,
 "Exploiting diffusion prior for real-world image super-resolution" (StableSR), 2023, which took the
 wavelets from image stylisation.
 """
@@ -15,19 +15,19 @@ from storage.photos import Image
 from tasks.paper.tensors import image_of, tensor_of
 
 LEVELS = 5
-"""Of the wavelets: what is coarser than some 32 pixels comes from the original."""
+"""Levels of the wavelets: structures wider than about 32 pixels come from the original."""
 
 
 def by_wavelets(image: Image, original: Image) -> Image:
-    """Take all that is coarse from the original, of any size; not clipped to [0, 1].
+    """Return an image with the low frequencies of the original, of any size; not clipped to [0, 1].
 
-    `original` must be without any frame that was put around it to make it fit a net.
+    `original` must not have the padding of a net's input.
     """
     return image + coarse(resized(original, image.shape[:2]) - image)
 
 
 def coarse(image: Image) -> Image:
-    """Give the low frequencies of an image, by the stationary wavelets of a B-spline."""
+    """Return the low frequencies of an image, by the stationary wavelets of a B-spline."""
     for level in range(LEVELS):
         taps = _taps(2**level)
         image = np.asarray(
@@ -44,9 +44,9 @@ def _taps(distance: int) -> NDArray[np.float32]:
 
 
 def resized(image: Image, size: tuple[int, int]) -> Image:
-    """Give an image (height, width) another size, bicubic, without aliases when it shrinks."""
+    """Return an image resized to (height, width), bicubic, without aliasing when it shrinks."""
     if image.shape[:2] == size:
         return image
     planes = tensor_of(image, torch.device("cpu"))
-    made = functional.interpolate(planes, size=size, mode="bicubic", antialias=True)
-    return image_of(made.clamp(0, 1))
+    result = functional.interpolate(planes, size=size, mode="bicubic", antialias=True)
+    return image_of(result.clamp(0, 1))

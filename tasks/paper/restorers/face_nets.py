@@ -1,7 +1,7 @@
 """Load the nets that restore an aligned face: CodeFormer and GFPGAN, built by spandrel.
 
-Both take and give (1, 3, 512, 512), RGB in [-1, 1]; the calls of spandrel's descriptors would clamp
-to [0, 1], so the nets themselves are called.
+Both take and return (1, 3, 512, 512), RGB in [-1, 1]. The nets are called directly, because
+spandrel's descriptors clamp to [0, 1].
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from storage.errors import WeightsWrong
 from tasks.paper.checkpoints import read_tensors
 
 FaceNet = Callable[[Tensor], Tensor]
-"""Aligned face → restored face, (1, 3, 512, 512), RGB in [-1, 1], a little beyond at times."""
+"""Aligned face → restored face, (1, 3, 512, 512), RGB in about [-1, 1]."""
 
 FIDELITY = 0.8
-"""CodeFormer's weight, in [0, 1]: what its author advises for photos that are not ruined is 0.7 to 1."""
+"""CodeFormer's weight, in [0, 1]; its author advises 0.7 to 1 for mild degradations."""
 
 
 def loaded_when_needed(load: Callable[[], FaceNet]) -> FaceNet:
-    """Give a net that is loaded when it gets its first face."""
+    """Return a net that is loaded for its first face."""
     loaded = cache(load)
     return lambda face: loaded()(face)
 
@@ -31,7 +31,7 @@ def loaded_when_needed(load: Callable[[], FaceNet]) -> FaceNet:
 def codeformer(file: Path, device: torch.device, fidelity: float = FIDELITY) -> FaceNet:
     """Load CodeFormer, whose licence forbids commercial use.
 
-    `fidelity` goes from 0, a good face, to 1, the same person. Zhou et al., "Towards Robust Blind
+    `fidelity` is 0 for the best quality and 1 for the same person. Zhou et al., "Towards Robust Blind
     Face Restoration with Codebook Lookup Transformer", NeurIPS 2022.
 
     Raises:
@@ -45,9 +45,8 @@ def codeformer(file: Path, device: torch.device, fidelity: float = FIDELITY) -> 
 def gfpgan(file: Path, device: torch.device) -> FaceNet:
     """Load GFPGAN 1.4, which has no setting for fidelity.
 
-    The noise that it adds to skin and hair is that of its file and not drawn anew, so that a photo
-    is restored twice alike. Wang et al., "Towards Real-World Blind Face Restoration with Generative
-    Facial Prior", CVPR 2021.
+    The noise that it adds to skin and hair is the one in its file, so results are reproducible.
+    Wang et al., "Towards Real-World Blind Face Restoration with Generative Facial Prior", CVPR 2021.
 
     Raises:
         WeightsWrong: the file is damaged, or of another net.
@@ -58,7 +57,7 @@ def gfpgan(file: Path, device: torch.device) -> FaceNet:
 
 
 def _build(file: Path, device: torch.device, architecture: str) -> Any:
-    """Build a net of spandrel's; what it is called with differs by architecture."""
+    """Build a net by spandrel; its arguments depend on the architecture."""
     import spandrel_extra_arches  # type: ignore[import-untyped,import-not-found,unused-ignore]
     from spandrel import ModelLoader, UnsupportedModelError
 

@@ -1,7 +1,7 @@
-"""Restore faces by a net that knows aligned ones, and add_change what it changed into the photo.
+"""Restore faces by a net for aligned faces, and add its changes to the photo.
 
-Not the net's face is laid back but its difference to what it was given: where it changes nothing,
-no bit of the photo changes, whatever the warping does.
+The difference between the net's output and its input is added, not the output itself: where the net
+changes nothing, no pixel of the photo changes.
 """
 
 import logging
@@ -22,7 +22,7 @@ from tasks.paper.tensors import image_of, tensor_of
 log = logging.getLogger(__name__)
 
 MAX_GREY_RANGE = 4 / 255
-"""Between the colours of a photo that has none."""
+"""Largest difference between the colours of a pixel of a grey photo."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class MendFaces:
     net: FaceNet
     device: torch.device
     check: Callable[[Image, Image], None] = identity.check
-    """Takes an aligned face before and after; raises FaceRefused if it is not the same any more."""
+    """Takes an aligned face before and after; raises FaceRefused if it became another."""
     faithful: bool = False
-    """Crop and add_change back faces as published, which blurs what the net left as it was."""
+    """Crop and paste faces as published, which also blurs what the net did not change."""
 
     @torch.inference_mode()
     def __call__(self, image: Image) -> tuple[Image, int, Sequence[str]]:
-        """Restore the faces that the net can do something for, and count them; say of others why not."""
+        """Return the image, the number of restored faces, and why the others were refused."""
         found, result, refused = self.find(image), image.copy(), []
         for face in found:
             try:
@@ -53,20 +53,20 @@ class MendFaces:
     def _restore(self, image: Image, face: Face) -> None:
         affine = align(face.points)
         kind = cv2.INTER_LINEAR if self.faithful else cv2.INTER_CUBIC
-        given = crop(image, affine, kind).clip(0, 1)
-        change = self._change(given)
-        self.check(given, given + change)
+        aligned = crop(image, affine, kind).clip(0, 1)
+        change = self._change(aligned)
+        self.check(aligned, aligned + change)
         if self.faithful:
-            paste(image, given + change, affine).clip(0, 1, out=image)
+            paste(image, aligned + change, affine).clip(0, 1, out=image)
         else:
             add_change(image, change, affine)
 
     def _change(self, face: Image) -> Image:
-        """Give what the net changes in an aligned face."""
+        """Return the change of an aligned face by the net."""
         planes = tensor_of(2 * face - 1, self.device)
         change = image_of((self.net(planes).clamp(-1, 1) - planes) / 2)
         if not np.isfinite(change).all():
-            raise FaceRefused("no numbers")
+            raise FaceRefused("not finite")
         if not change.any():
             raise FaceRefused("nothing to change")
         if float(np.ptp(face, axis=2).max()) < MAX_GREY_RANGE:

@@ -1,7 +1,7 @@
-"""Paint over what a reflection hides, with LaMa, from what is around it.
+"""Paint over what a reflection hides, with LaMa, from its surroundings.
 
 Suvorov et al., "Resolution-robust Large Mask Inpainting with Fourier Convolutions", WACV 2022. It
-was fitted on 256 pixels a side and holds up to about 2000, so each region is painted on a crop.
+was fitted on 256 pixels a side and works up to about 2000, so each region is painted on a crop.
 """
 
 import logging
@@ -24,17 +24,16 @@ from tasks.paper.tensors import image_of, tensor_of
 log = logging.getLogger(__name__)
 
 BoolMask = NDArray[np.bool_]
-"""(H, W), where to paint."""
+"""(H, W), true where to paint."""
 
 MARGIN = 128
-"""Pixels around a region that the net sees."""
+"""Margin in pixels around a region that the net sees."""
 JOIN_DISTANCE = 64
-"""Pixels within which regions are painted together."""
+"""Distance in pixels within which regions are painted together."""
 MAX_SIDE, MIN_SIDE = 1024, 256
-"""Pixels of the longer side of what the net is given; a larger crop is shrunk. If memory is short,
-it is shrunk further, to no less than the second."""
+"""Longer side in pixels to which larger crops are shrunk, and the smallest one if memory is too small."""
 FADE = 4
-"""Pixels inside of the mask over which the painting fades in."""
+"""Pixels over which the painting fades in, inside of the mask."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,15 @@ class Inpaint:
     """LaMa ready to run: image and mask → image of the same size, any H and W."""
 
     net: Callable[[Tensor, Tensor], Tensor]
-    """Takes an image (1, 3, H, W) in [0, 1] and a mask (1, 1, H, W) of 0 and 1, any H and W; gives
+    """Takes an image (1, 3, H, W) in [0, 1] and a mask (1, 1, H, W) of 0 and 1, any H and W; returns
     an image. In evaluation mode, float32."""
     device: torch.device
 
     @torch.inference_mode()
     def __call__(self, image: Image, mask: Plane) -> Image:
-        """Paint where the mask, (H, W), is at least 0.5; all other pixels stay as they are to the bit.
+        """Paint where the mask, (H, W), is at least 0.5; no bit of other pixels changes.
 
-        An image that is masked as a whole is left as it is.
+        An image that is masked as a whole is returned unchanged.
 
         Raises:
             torch.OutOfMemoryError: not even a shrunken crop fits.
@@ -72,7 +71,7 @@ class Inpaint:
         return result
 
     def _painted(self, crop: Image, hole: BoolMask) -> Image:
-        """Shrink a crop if need be, let the net paint it, and enlarge it again."""
+        """Return a crop painted by the net, which is shrunk before and enlarged after if it is large."""
         longest = MAX_SIDE
         while True:
             try:
@@ -82,7 +81,7 @@ class Inpaint:
                     raise
             longest //= 2
             torch.cuda.empty_cache()
-            log.info("memory is short, crops are shrunk to %s pixels", longest)
+            log.info("too little memory: crops are shrunk to %s pixels", longest)
 
     def _painted_at(self, crop: Image, hole: BoolMask, longest: int) -> Image:
         height, width = crop.shape[:2]
@@ -99,13 +98,13 @@ class Inpaint:
     def _run(self, crop: Image, hole: BoolMask) -> Image:
         planes = tensor_of(crop, self.device)
         mask = torch.from_numpy(hole.astype(np.float32))[None, None].to(self.device)
-        # Its Fourier transforms know neither half precision.
+        # Its Fourier transforms do not support half precision.
         with torch.autocast(self.device.type, enabled=False):
             return image_of(self.net(planes, mask))
 
 
 def load(file: Path, device: torch.device) -> Inpaint:
-    """Load the published big-lama.pt, or any file that spandrel knows as LaMa.
+    """Load the published big-lama.pt, or any file that spandrel recognises as LaMa.
 
     Raises:
         ValueError: the file holds another kind of net.
@@ -120,19 +119,19 @@ def load(file: Path, device: torch.device) -> Inpaint:
 
 
 def ready(net: Any, device: torch.device) -> Inpaint:  # spandrel has no types
-    """Take a net of spandrel's, which leaves it as for fitting: its statistics would change."""
+    """Return LaMa from a net of spandrel, in evaluation mode, which spandrel does not set."""
     return Inpaint(net.eval(), device)
 
 
 def _weights(hole: BoolMask) -> Plane:
-    """Give how much of the painting is taken: 1 inside, less near the border, (H, W)."""
+    """Return the weight of the painting: 1 inside, less near the border, (H, W)."""
     framed = cv2.copyMakeBorder(hole.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return np.asarray(np.minimum(1, depth / FADE), np.float32)
 
 
 def _regions(hole: BoolMask) -> Iterator[BoolMask]:
-    """Give the parts of a hole, those that lie near each other together if that is no large crop."""
+    """Yield the parts of a hole, neighbouring ones together unless their crop is too large."""
     for region in _parts(hole, JOIN_DISTANCE):
         rows, columns = _crop(region)
         if max(rows.stop - rows.start, columns.stop - columns.start) <= MAX_SIDE:
@@ -149,7 +148,7 @@ def _parts(hole: BoolMask, near: int) -> Iterator[BoolMask]:
 
 
 def _crop(region: BoolMask) -> tuple[slice, slice]:
-    """Give the rows and columns of a region and what is around it."""
+    """Return the rows and columns of a region and its margin."""
     height, width = region.shape
     left, top, columns, rows = cv2.boundingRect(region.astype(np.uint8))
     return (

@@ -1,14 +1,15 @@
 """Enlarge an image four times by InvSR: diffusion from a predicted noise, in one to five steps.
 
-Yue et al., "Arbitrary-steps image super-resolution via diffusion inversion", CVPR 2025. More steps
-help a blurred image, a noisy one is best served by a single step. Written from the paper, on
-diffusers' networks and scheduler; the weights of the noise predictor forbid commercial use.
+Yue et al., "Arbitrary-steps image super-resolution via diffusion inversion", CVPR 2025. Several steps
+are better for blurred images, one step for noisy ones. Written from the paper, with diffusers'
+networks and scheduler. The licence of the noise predictor's weights forbids commercial use.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from tasks.paper.nets.noise_predictor import NoisePredictor
 from tasks.paper.tensors import image_of, tensor_of
 
 SCALE = 4
-"""The noise predictor is built for it: its latents are on a grid dtype as fine as its input."""
+"""Factor of enlargement: the noise predictor's output has half the size of its input."""
 TIMESTEPS = {
     1: (199,),
     2: (199, 99),
@@ -31,15 +32,16 @@ TIMESTEPS = {
     4: (199, 149, 99, 49),
     5: (249, 199, 149, 99, 49),
 }
-"""Number of steps → where on sd-turbo's thousand steps they lie, as the authors chose them. The
-noise predictor was trained to start at 249, 199, 149 and 99."""
+"""Number of steps → their timesteps of sd-turbo's thousand, as the authors chose them. The noise
+predictor was trained to start at 249, 199, 149 and 99."""
 MULTIPLE = 16
-"""Pixels: the autoencoder and the UNet halve the enlarged image three times each."""
+"""Sides of patches are multiples of this, in pixels: autoencoder and UNet halve the enlarged image three
+times each."""
 PROMPT = (
     "Cinematic, high-contrast, photo-realistic, 8k, ultra HD, meticulous detailing, hyper sharpness, "
     "perfect without deformations"
 )
-"""What the authors ask for in every image."""
+"""The authors' prompt, the same for every image."""
 
 # The configuration of sd-turbo's scheduler.
 SCHEDULE = {
@@ -52,22 +54,22 @@ SCHEDULE = {
 }
 
 Weights = dict[int, NDArray[np.float32]]
-"""Where a patch begins → the weight that it has of each enlarged pixel along its side."""
+"""Start of a patch → its weight at each enlarged pixel along its side."""
 
 
 @dataclass(frozen=True, eq=False)
 class InvSR:
-    """Enlarges images by patches that overlap by dtype."""
+    """Enlarges images in patches that overlap by half."""
 
     predictor: NoisePredictor
-    """In float32; the other two may be in dtype precision."""
+    """In float32; autoencoder and UNet may be in half precision."""
     autoencoder: AutoencoderKL
     unet: UNet2DConditionModel
     prompt: Tensor
     """The embedding of `PROMPT`, (1, 77, 1024)."""
     steps: int = 1
     patch_pixels: int = 128
-    """Side of a patch of the small image, a multiple of 16; 256 for images of a megapixel."""
+    """Side of a patch of the input, a multiple of 16; 256 for images of a megapixel."""
     patches_at_once: int = 8
 
     def __post_init__(self) -> None:
@@ -75,14 +77,14 @@ class InvSR:
             raise ValueError(f"InvSR makes no {self.steps} steps on {self.patch_pixels} pixels")
 
     def __call__(self, image: Image, generator: torch.Generator) -> Image:
-        """Give an image of four times the size, RGB in [0, 1], any H and W.
+        """Return an image of four times the size, RGB in [0, 1], any H and W.
 
-        `generator`, on the CPU, gives each patch its noise in turn: the same seed, the same result,
-        however many patches are restored at once.
+        `generator`, on the CPU, draws the noise of one patch after the other, so the result depends
+        on the seed only, not on the number of patches at once.
 
         Raises:
             torch.OutOfMemoryError: even a single patch does not fit.
-            FloatingPointError: numbers grew too large for float16; use bfloat16 or float32.
+            FloatingPointError: values exceed the range of float16; use bfloat16 or float32.
 
         """
         height, width = image.shape[:2]
@@ -97,14 +99,14 @@ class InvSR:
         result = result[_enlarged(top, height), _enlarged(left, width)]
         if not np.isfinite(result).all():
             raise FloatingPointError(
-                f"InvSR result values that are no numbers in {self.unet.dtype}"
+                f"InvSR returned values that are not finite, in {self.unet.dtype}"
             )
         return np.clip(result, 0, 1)
 
     def _patches(
         self, image: Image, places: list[tuple[int, int]], generator: torch.Generator
     ) -> Iterator[tuple[tuple[int, int], Image]]:
-        """Restore the patches that start at `places`, a few at once."""
+        """Enlarge the patches that start at `places`, a few at once."""
         side = self.patch_pixels
         for first in range(0, len(places), self.patches_at_once):
             some = places[first : first + self.patches_at_once]
@@ -116,7 +118,7 @@ class InvSR:
             yield from zip(some, (image_of(patch[None]) for patch in result), strict=True)
 
     def _enlarge_halving(self, small: Tensor, draws: Tensor) -> Tensor:
-        """Restore patches, by halves where memory does not suffice for all."""
+        """Enlarge patches, in halves if memory is too small for all."""
         try:
             return self.enlarge(small, draws)
         except torch.OutOfMemoryError:
@@ -128,10 +130,10 @@ class InvSR:
 
     @torch.inference_mode()
     def enlarge(self, small: Tensor, draws: Tensor) -> Tensor:
-        """Restore patches (B, 3, P, P), RGB in [0, 1], to (B, 3, 4P, 4P) in [0, 1].
+        """Enlarge patches (B, 3, P, P), RGB in [0, 1], to (B, 3, 4P, 4P) in [0, 1].
 
-        `draws`, (B, 2, 4, P/2, P/2), are from a normal distribution: the autoencoder's and the
-        noise predictor's.
+        `draws`, (B, 2, 4, P/2, P/2), are normally distributed: for the autoencoder and the noise
+        predictor.
         """
         latents = self.denoise(*self.start(small, draws))[-1]
         scaled = latents / self.autoencoder.config.scaling_factor
@@ -140,7 +142,7 @@ class InvSR:
 
     @torch.inference_mode()
     def start(self, small: Tensor, draws: Tensor) -> tuple[Tensor, EulerDiscreteScheduler]:
-        """Give the noisy latents (B, 4, P/2, P/2) from which denoising begins, and its schedule."""
+        """Return the noisy latents (B, 4, P/2, P/2) from which denoising starts, and its schedule."""
         large = functional.interpolate(small, scale_factor=SCALE, mode="bicubic")
         coded = self.autoencoder.encode((2 * large - 1).to(self.autoencoder.dtype)).latent_dist
         latents = coded.mean.float() + coded.std.float() * draws[:, 0]
@@ -160,7 +162,7 @@ class InvSR:
 
     @torch.inference_mode()
     def denoise(self, latents: Tensor, schedule: EulerDiscreteScheduler) -> list[Tensor]:
-        """Give the latents (B, 4, P/2, P/2) after each step."""
+        """Return the latents (B, 4, P/2, P/2) after each step."""
         prompt = self.prompt.to(self.unet.device, self.unet.dtype).expand(len(latents), -1, -1)
         after = []
         for timestep in schedule.timesteps:
@@ -172,10 +174,10 @@ class InvSR:
 
 
 def _padded(image: Image, patch: int) -> tuple[Image, int, int]:
-    """Mirror an image at its borders so that patches fit; also give what was added above and left.
+    """Pad an image by reflection so that patches fit; return it and the padding above and left.
 
-    A side shorter than a patch grows to one at both ends, a longer one to a multiple of 16 pixels
-    at its end.
+    A side shorter than a patch is padded to one at both ends, a longer one to a multiple of 16 at its
+    end.
     """
     added = []
     for side in image.shape[:2]:
@@ -185,7 +187,7 @@ def _padded(image: Image, patch: int) -> tuple[Image, int, int]:
 
 
 def _weights(side: int, patch: int) -> Weights:
-    """Give where patches start along a side, and their shares, which add up to one everywhere."""
+    """Return the starts of patches along a side and their weights, which sum to 1 everywhere."""
     starts = sorted({*range(0, side - patch, patch // 2), side - patch})
     total = np.zeros(SCALE * side)
     for start in starts:
@@ -197,7 +199,7 @@ def _weights(side: int, patch: int) -> Weights:
 
 
 def _window(length: int) -> NDArray[np.float64]:
-    """Give a Gaussian of an even length; its width is OpenCV's for the next odd length."""
+    """Return a Gaussian of an even length; its sigma is OpenCV's for the next odd length."""
     sigma = 0.3 * (length / 2 - 1) + 0.8
     return np.asarray(np.exp(-0.5 * np.square(np.arange(1 - length // 2, length // 2 + 1) / sigma)))
 
@@ -218,36 +220,36 @@ def load(
     patches_at_once: int = 8,
     autoencoder_pixels: int = 1024,
 ) -> InvSR:
-    """Build InvSR from a folder that holds sd-turbo and the file of the noise predictor.
+    """Build InvSR from the folder of sd-turbo and the file of the noise predictor.
 
-    `prompt` comes from `embed_prompt`. The autoencoder sees no more than `autoencoder_pixels` of a side
-    at once.
+    `prompt` is the result of `embed_prompt`. The autoencoder runs on tiles of at most
+    `autoencoder_pixels` a side.
 
     Raises:
-        WeightsWrong: the file is not of the noise predictor.
+        WeightsWrong: the file does not hold the noise predictor.
 
     """
-    parts = [
-        kind.from_pretrained(
-            base / folder,
-            torch_dtype=dtype,
-            variant=_variant(base / folder),
-            local_files_only=True,
-            use_safetensors=True,
-        )
-        .to(device)
-        .eval()
-        .requires_grad_(False)
-        for kind, folder in ((AutoencoderKL, "vae"), (UNet2DConditionModel, "unet"))
-    ]
-    autoencoder, unet = parts
+    autoencoder = _frozen(AutoencoderKL, base / "vae", device, dtype)
     _limit_tiles(autoencoder, autoencoder_pixels)
+    unet = _frozen(UNet2DConditionModel, base / "unet", device, dtype)
     net = noise_predictor.load(predictor).to(device)
     return InvSR(net, autoencoder, unet, prompt.to(device), steps, patch_pixels, patches_at_once)
 
 
+def _frozen(kind: Any, folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    """Load a net of diffusers from a folder, in evaluation mode; nothing is downloaded."""
+    net = kind.from_pretrained(
+        folder,
+        torch_dtype=dtype,
+        variant=_variant(folder),
+        local_files_only=True,
+        use_safetensors=True,
+    )
+    return net.to(device).eval().requires_grad_(False)
+
+
 def _variant(folder: Path) -> str | None:
-    """Tell whether sd-turbo was fetched in dtype precision."""
+    """Return the variant of sd-turbo's files: "fp16" if they are in half precision."""
     return "fp16" if any(folder.glob("*.fp16.safetensors")) else None
 
 
@@ -260,11 +262,11 @@ def _limit_tiles(autoencoder: AutoencoderKL, pixels: int) -> None:
 
 @torch.inference_mode()
 def embed_prompt(base: Path, text: str = PROMPT) -> Tensor:
-    """Embed a prompt by the text encoder of sd-turbo in a folder, (1, 77, 1024), float32.
+    """Return the embedding of a prompt by sd-turbo's text encoder, (1, 77, 1024), float32.
 
-    The encoder is as large as the UNet is in dtype precision, and its result a constant: keep that.
+    The encoder is as large as the UNet in half precision, so its constant result should be stored.
     """
-    from transformers import CLIPTextModel, CLIPTokenizer  # needed once in the life of a machine
+    from transformers import CLIPTextModel, CLIPTokenizer  # needed once on a machine
 
     tokenizer = CLIPTokenizer.from_pretrained(base / "tokenizer", local_files_only=True)
     encoder = CLIPTextModel.from_pretrained(

@@ -1,8 +1,7 @@
-"""Undo the blur of moving things and cameras with NAFNet.
+"""Remove motion blur of objects and cameras with NAFNet.
 
-On what it was not fitted to it may explode into coloured mosaics, black or grids (about 0.3 % of
-photos; issues 25, 83 and 189 of megvii-research/NAFNet), so what it makes is trusted only where
-it stays near to its input.
+On unusual photos its output may be coloured mosaics, black or grids (about 0.3 % of photos; issues 25,
+83 and 189 of megvii-research/NAFNet), so the output is used only where it is close to the input.
 """
 
 import logging
@@ -24,18 +23,18 @@ from tasks.verdict import Verdict
 log = logging.getLogger(__name__)
 
 TILE_PIXELS, OVERLAP = 1024, 128
-"""A tile's side is four times what the net was fitted on, so that its means stay local ones."""
+"""Side and overlap of tiles in pixels; the side is four times that of the crops in training."""
 BLOCK = 65
-"""Pixels of the window in which a result is compared with its input; odd."""
+"""Side in pixels of the window in which output and input are compared; odd."""
 MAX_SHIFT = 0.08
-"""Of the window's mean: undoing a movement of 30 pixels beside an edge from black to white moves
-it by 0.06, whereas an explosion paints over it."""
+"""Largest change of the window's mean. Removing a movement of 30 pixels at an edge from black to white
+changes it by 0.06."""
 MAX_CHANGE = 0.25
-"""Root mean square of the change in the window."""
+"""Largest root mean square of the change in the window."""
 MIN_TRUSTED = 0.5
-"""The trusted share of a tile below which nothing of it is."""
+"""Smallest mean trust of a tile whose output is used at all."""
 MAX_VALUE = 10.0
-"""What stands for a value that is no number, or is larger."""
+"""Limit of the output's absolute values; replaces values that are not finite."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,13 @@ class Deblur:
     """
 
     net: torch.nn.Module
-    """Takes and gives (1, 3, H, W), RGB in [0, 1], in evaluation mode."""
+    """Takes and returns (1, 3, H, W), RGB in [0, 1], in evaluation mode."""
     device: torch.device
     tile_pixels: int = TILE_PIXELS
 
     @torch.inference_mode()
     def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
-        """Undo the blur; where the net cannot be trusted, the image stays as it is."""
+        """Remove the blur; where the net is not trusted, the image does not change."""
         restored = by_overlapping_tiles(image, self._restored, self.tile_pixels, OVERLAP)
         return restored.clip(0, 1)  # blending may round to just above 1
 
@@ -63,34 +62,34 @@ class Deblur:
 
 
 def load(file: Path, device: torch.device, *, local: bool = True) -> Deblur:
-    """Load an official checkpoint; `local` takes the means over windows, as its figures do.
+    """Load an official checkpoint. `local`: means are over windows, as for its published figures.
 
-    Not for the denoisers (SIDD), whose figures are with means over the whole image.
+    The published figures of the denoisers (SIDD) are with means over the whole image instead.
     """
     net = NAFNet.of(read_tensors(file), FITTED_ON if local else None)
     return Deblur(net.to(device), device)
 
 
-def trusted(image: Image, made: Image) -> Image:
-    """Give `made`, in [0, 1], and fade to `image` where it strays further than a blur may have."""
-    made = np.nan_to_num(made, nan=MAX_VALUE, posinf=MAX_VALUE, neginf=-MAX_VALUE).clip(
+def trusted(image: Image, output: Image) -> Image:
+    """Return `output`, in [0, 1], blended with `image` where it changes more than deblurring would."""
+    output = np.nan_to_num(output, nan=MAX_VALUE, posinf=MAX_VALUE, neginf=-MAX_VALUE).clip(
         -MAX_VALUE, MAX_VALUE
     )
-    trust = _trust(made - image)
+    trust = _trust(output - image)
     share = float(trust.mean())
     if share < 1:
-        log.info("the net was not trusted on %.1f %% of a tile", 100 * (1 - share))
+        log.info("NAFNet's output is not used on %.1f %% of a tile", 100 * (1 - share))
     if share < MIN_TRUSTED:
         return image
-    return image + trust[..., np.newaxis] * (np.clip(made, 0, 1) - image)
+    return image + trust[..., np.newaxis] * (np.clip(output, 0, 1) - image)
 
 
 def _trust(change: Image) -> Plane:
-    """Give 1 where a change is of a likely size, 0 where it is twice that, (H, W)."""
+    """Return 1 where a change is within the limits, 0 where it is twice them, (H, W)."""
     shift = np.abs(_windowed(change)).max(2) / MAX_SHIFT
     size = np.sqrt(_windowed(change * change).mean(2)) / MAX_CHANGE
     trust = np.clip(2 - np.maximum(shift, size), 0, 1)
-    # A change that leaks out of a window is not trusted either.
+    # A change that spreads out of a window is not trusted either.
     worst = np.asarray(cv2.erode(trust, np.ones((BLOCK, BLOCK), np.uint8)), np.float32)
     return np.asarray(np.minimum(_windowed(worst), trust), np.float32)
 

@@ -1,7 +1,7 @@
-"""Run a net over an image of any size, in tiles of one shape that fade into each other.
+"""Run a net over an image of any size, in tiles of one shape that are blended.
 
-For nets that see further than a tile can overlap: what two tiles make of the same pixels differs a
-little, and a border between them would be seen.
+For nets whose receptive field exceeds the overlap: two tiles give slightly different results for the
+same pixels, so a hard border would be visible.
 """
 
 import logging
@@ -16,7 +16,7 @@ from tasks.imaging.light import Plane
 log = logging.getLogger(__name__)
 
 MIN_SIDE = 256
-"""Pixels of the side of a tile below which memory is not saved any more."""
+"""Side in pixels of the smallest tile."""
 
 
 def by_overlapping_tiles(
@@ -24,8 +24,8 @@ def by_overlapping_tiles(
 ) -> Image:
     """Restore tiles of `side` pixels that overlap by at least `overlap`.
 
-    `restore` gives `scale` times what it takes, and so does this function. An image that fits in a
-    tile is restored whole. Where memory is short, tiles are halved.
+    `restore` enlarges `scale` times, and so does this function. An image that fits into a tile is
+    restored whole. If memory is too small, the side of tiles is halved.
 
     Raises:
         torch.OutOfMemoryError: not even the smallest tile fits.
@@ -39,7 +39,7 @@ def by_overlapping_tiles(
                 raise
         side //= 2  # outside of the except clause, which keeps the tile's tensors
         torch.cuda.empty_cache()
-        log.info("memory is short, tiles are halved to %s pixels", side)
+        log.info("too little memory: the side of tiles is halved to %s pixels", side)
 
 
 def _blended(
@@ -67,7 +67,7 @@ def _blended(
 
 
 def _starts(length: int, side: int, overlap: int) -> Sequence[int]:
-    """Spread tiles evenly over a length, so that all are whole."""
+    """Return the starts of whole tiles, spread evenly over a length."""
     if length <= side:
         return [0]
     number = -(-(length - overlap) // (side - overlap))
@@ -75,7 +75,7 @@ def _starts(length: int, side: int, overlap: int) -> Sequence[int]:
 
 
 def _weight(shape: tuple[int, int], overlap: int) -> Plane:
-    """Give a tile's weights: 1 inside, falling towards its border, nowhere 0."""
+    """Return a tile's weights: 1 inside, falling towards its border, nowhere 0."""
     rows, columns = (
         np.minimum(1, (np.minimum(np.arange(n), np.arange(n)[::-1]) + 0.5) / overlap) for n in shape
     )

@@ -1,7 +1,7 @@
-"""Enlarge an image by a Real-ESRGAN network, tile by tile.
+"""Enlarge an image by a Real-ESRGAN network, in tiles.
 
 Wang et al., "Real-ESRGAN: training real-world blind super-resolution with pure synthetic data",
-ICCV workshops 2021. It draws the strokes of letters that are there, where diffusion may draw others.
+ICCV workshops 2021. It keeps the strokes of letters, which diffusion may replace by others.
 """
 
 from dataclasses import dataclass, replace
@@ -20,24 +20,25 @@ from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
 
 CONTEXT = 32
-"""Pixels that a tile sees of its neighbours on each side, and of its mirror at the border."""
+"""Margin of a tile in pixels on each side, reflected at the border."""
 MIN_TILE = 4 * CONTEXT
+"""Side in pixels of the smallest tile with its margin."""
 ARCHITECTURES = ("ESRGAN", "Compact")
-"""As spandrel names them: RealESRGAN_x4plus and its kin, and realesr-general-x4v3 and its."""
+"""Spandrel's names of the architectures, of RealESRGAN_x4plus and of realesr-general-x4v3."""
 
 
 @dataclass(frozen=True, eq=False)
 class RealESRGAN:
-    """Enlarges images of any size by the factor of its network."""
+    """Enlarges images of any size by its network's factor."""
 
     net: ImageModelDescriptor[Any]  # spandrel's type of the network, which differs by architecture
     tile_pixels: int = 256
-    """Side of a tile with its context: what decides on the memory that is taken."""
+    """Side of a tile with its margin, which determines the memory."""
 
     def __call__(self, image: Image) -> Image:
-        """Give an image of `scale` times the size, RGB in [0, 1].
+        """Return an image of `scale` times the size, RGB in [0, 1].
 
-        Tiles are halved where memory does not suffice.
+        The side of tiles is halved if memory is too small.
 
         Raises:
             torch.OutOfMemoryError: even the smallest tile does not fit.
@@ -77,7 +78,7 @@ class RealESRGAN:
 
 
 def _starts(side: int, inside: int) -> list[int]:
-    """Tell where tiles begin along a side; the last is shifted back, so that all have one size."""
+    """Return the starts of tiles along a side; the last is shifted back, so that all have one size."""
     last = max(0, side - inside)
     return sorted({*range(0, last, inside), last})
 
@@ -85,10 +86,10 @@ def _starts(side: int, inside: int) -> list[int]:
 def load(
     file: Path, device: torch.device, dtype: torch.dtype = torch.float32, *, tile_pixels: int = 256
 ) -> RealESRGAN:
-    """Build Real-ESRGAN from a weights file, .safetensors or .pth; nothing that lies in it is run.
+    """Load Real-ESRGAN from a weights file, .safetensors or .pth, without running code in it.
 
     Raises:
-        WeightsWrong: it is damaged, or of another network.
+        WeightsWrong: the file is damaged, or of another network.
 
     """
     tensors = read_tensors(file)

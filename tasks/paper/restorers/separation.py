@@ -1,8 +1,7 @@
-"""Reduce what a pane reflects over the whole image, with the public pair of nets against it.
+"""Reduce weak reflections over the whole image, with the public pair of nets against them.
 
-Reflections are out of focus more often than not, so a large photo is seen in a shrunken copy, and
-what the net took out of that is taken out of the photo: its own detail stays, and what the nets
-know of the whole image is what they knew when they were fitted.
+Reflections are usually out of focus, so the nets see a shrunken copy of a large photo, of the size
+that they were fitted on. The change of the copy is added to the photo, which keeps its detail.
 """
 
 import logging
@@ -24,7 +23,7 @@ from tasks.verdict import Verdict
 log = logging.getLogger(__name__)
 
 MAX_SIDE, MIN_SIDE = 1280, 64
-"""Pixels of the longer side of what the nets see, and those to which a shorter one is padded."""
+"""Longer side in pixels of the copy that the nets see, and pixels to which shorter sides are padded."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,15 @@ class Separate:
 
     @torch.inference_mode()
     def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
-        """Reduce reflections; an image for which the net gives no numbers stays as it is."""
+        """Reduce reflections; return the image unchanged if the net's output is not finite."""
         small = shrunk(image, MAX_SIDE)
         planes = tensor_of(_padded(small), self.device)
         restored = image_of(self.separate(planes, self.locate(planes)))
         restored = restored[: small.shape[0], : small.shape[1]]
         if not np.isfinite(restored).all():
-            log.info("the net against reflections gave no numbers")
+            log.info(
+                "the output of the net against reflections is not finite: the image is unchanged"
+            )
             return image
         if small is image:
             return restored.clip(0, 1)
@@ -56,7 +57,7 @@ class Separate:
 
 
 def load(location: Path, separation: Path, device: torch.device) -> Separate:
-    """Load RD.pth and RR.pth, for which their authors state no licence."""
+    """Load RD.pth and RR.pth, whose authors state no licence."""
     locate = location_net(read_tensors(location))
     separate = SeparationNet.of(read_tensors(separation), None)
     return Separate(locate.to(device), separate.to(device), device)

@@ -1,8 +1,7 @@
-"""Lay text that was restored apart over an enlarged image, without a seam.
+"""Blend separately restored text into an enlarged image, without a seam.
 
-No letter may be invented: where a restored line does not read as the original did, the original's own
-pixels lie there, enlarged and no sharper. The diffusion behind the image would not do: it draws
-letters that never were.
+No letter may be invented. Where a restored line does not read as before, the original's enlarged
+pixels are used, not the diffusion's, which invents letters.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,35 +17,35 @@ from tasks.imaging.light import Plane
 from tasks.imaging.text_detection import Polygon
 from tasks.paper.restorers.colour_fix import by_wavelets, resized
 
-# Pixels of the original, but for the last.
+# In pixels of the original, but for the last.
 GROWTH = 3
-"""By which a polygon is widened on each side before it fades, so that it fades outside of it."""
+"""Margin of a polygon inside of which its mask does not fade."""
 FADING = 1.0
-"""The standard deviation of the fading, so that nothing is left of it `REACH` from the polygon."""
+"""Standard deviation of the fading."""
 REACH = 8
+"""Distance from a polygon at which its mask has faded to 0."""
 CONTEXT = 24
-"""That is region around a region, so that its border is not: it holds the reach of the wavelets."""
+"""Margin around a region that is restored with it; larger than the reach of the wavelets."""
 MIN_AREA = 16
-"""Square pixels below which a polygon holds no letters."""
+"""Smallest area in square pixels of a polygon with letters."""
 SUBPIXEL_BITS = 4
-"""Bits of a corner's coordinates behind the point."""
+"""Fractional bits of a corner's coordinates."""
 
 Box = tuple[slice, slice]
 """Rows and columns."""
 Gate = Callable[[Image, Image, Sequence[Polygon]], Sequence[bool]]
-"""A region enlarged plainly, the same restored, polygons in pixels of both → which restored lines
-may be kept."""
+"""An enlarged region, the same restored, polygons in their pixels → which restored lines are kept."""
 
 
 @dataclass(frozen=True)
 class Fused:
-    """An image with its text, and how many lines of it are which."""
+    """An image with its text, and how many lines were restored."""
 
     image: Image
     kept: int
     """Lines that were restored."""
     refused: int
-    """Lines that are the original's."""
+    """Lines that show the original's pixels."""
 
 
 def fuse_text(
@@ -56,11 +55,11 @@ def fuse_text(
     restore: Callable[[Image], Image],
     gate: Gate,
 ) -> Fused:
-    """Lay the text inside `polygons` of `original` over `whole`: restored where `gate` lets it.
+    """Blend the text inside `polygons` of `original` into `whole`, restored where `gate` keeps it.
 
-    `whole` is the original enlarged by a whole factor; `restore` enlarges by the same, and is called
-    once for each region of neighbouring polygons. The text keeps the original's colours up to one
-    tone for each region, by which it meets what surrounds it.
+    `whole` is the original enlarged by a whole factor. `restore` enlarges by the same factor, and is
+    called once for each region of neighbouring polygons. The text keeps the original's colours up to
+    one offset for each region, which matches its surroundings.
     """
     scale = whole.shape[0] // original.shape[0]
     if whole.shape[:2] != tuple(scale * side for side in original.shape[:2]):
@@ -82,7 +81,7 @@ def fuse_text(
 
 
 def text_mask(size: tuple[int, int], polygons: Sequence[Polygon], scale: int) -> Plane:
-    """Give a mask of an enlarged image, of `size` (height, width): 1 on text, fading around it."""
+    """Return a mask of an enlarged image, of `size` (height, width): 1 on text, fading around it."""
     mask = np.zeros(size, np.float32)
     for polygon in polygons:
         fine = np.rint(_enlarged(polygon, scale) * 2**SUBPIXEL_BITS).astype(np.int32)
@@ -94,11 +93,11 @@ def text_mask(size: tuple[int, int], polygons: Sequence[Polygon], scale: int) ->
 
 
 def _enlarged(polygon: Polygon, scale: int) -> Polygon:
-    return scale * (polygon + np.float32(0.5)) - np.float32(0.5)  # pixels grow around their middle
+    return scale * (polygon + np.float32(0.5)) - np.float32(0.5)  # pixels grow around their centres
 
 
 def _blend(text: Image, lines: Sequence[Polygon], place: Image, scale: int) -> None:
-    """Make `place`, a part of the enlarged image, show `text` on the lines."""
+    """Blend `text` into `place`, a view of the enlarged image, on the lines."""
     if lines:
         mask = text_mask(place.shape[:2], lines, scale)
         place += mask[..., np.newaxis] * (_tone_matched(text, place, mask) - place)
@@ -107,7 +106,7 @@ def _blend(text: Image, lines: Sequence[Polygon], place: Image, scale: int) -> N
 def _regions(
     size: tuple[int, int], polygons: Sequence[Polygon]
 ) -> Iterator[tuple[Box, list[Polygon]]]:
-    """Gather polygons whose surroundings touch; each region comes with its context."""
+    """Yield regions of polygons whose surroundings touch, with their context."""
     boxes = [_box(polygon, size) for polygon in polygons]
     region = [
         (box, polygon)
@@ -127,7 +126,7 @@ def _regions(
 
 
 def _box(polygon: Polygon, size: tuple[int, int]) -> Box:
-    """Give the box around a polygon and its fading, inside the image."""
+    """Return the box around a polygon and its fading, inside the image."""
     least, most = np.floor(polygon.min(0)) - REACH, np.ceil(polygon.max(0)) + REACH + 1
     return _side(least[1], most[1], size[0]), _side(least[0], most[0], size[1])
 
@@ -137,7 +136,7 @@ def _side(start: float, stop: float, length: int) -> slice:
 
 
 def _tone_matched(text: Image, whole: Image, mask: Plane) -> Image:
-    """Shift the text's colours as a whole, so that they meet the image's where the mask fades."""
+    """Return the text with its colours shifted by one offset that matches the image where the mask fades."""
     weight = (mask * (1 - mask))[..., np.newaxis]
     offset = (weight * (whole - text)).sum((0, 1)) / max(float(weight.sum()), 1e-6)
     return text + np.asarray(offset, np.float32)

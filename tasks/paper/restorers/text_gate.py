@@ -1,7 +1,7 @@
-"""Keep restored lines of text only where they read as before, and are read no less surely.
+"""Keep restored lines of text only if they read as before, with no less confidence.
 
 A network that sharpens strokes may turn letters into others. PP-OCR's recogniser, which comes with
-the rapidocr package, reads each line in the original and in what was made of it.
+rapidocr, reads each line in the original and in the result.
 """
 
 from collections.abc import Sequence
@@ -17,31 +17,31 @@ from storage.photos import Image
 from tasks.imaging.text_detection import ENGINE, Polygon
 
 MAX_CHANGED = 0.2
-"""Of a line's letters: if more differ, it is another line."""
+"""Largest share of a line's letters that may differ."""
 SURE_CONFIDENCE = 0.95
-"""The confidence from which on a line was read rightly, so that no letter may change."""
+"""Confidence from which on no letter of a line may change."""
 MIN_CONFIDENCE = 0.5
-"""The confidence below which rapidocr itself takes a line for not read."""
+"""Confidence below which a line counts as not read: rapidocr's default."""
 LINE_PIXELS = 48
-"""The height that the recogniser gives every line."""
+"""Height in pixels to which the recogniser resizes every line."""
 VERTICAL_RATIO = 1.5
-"""Times its width: a line that is higher is written from top to bottom, or lies on its side."""
+"""Height over width from which on a line is vertical."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a line says."""
+    """The text of a line, as it was read."""
 
     text: str
     confidence: float
-    """The mean of its letters', in [0, 1]; 0 if there are none."""
+    """Mean confidence of its letters, in [0, 1]; 0 if there are none."""
 
 
 def unchanged(before: Image, after: Image, lines: Sequence[Polygon]) -> list[bool]:
-    """Tell which lines of text still say in `after` what they say in `before`, of the same size.
+    """Return which lines of text read the same in `after` as in `before`, of the same size.
 
-    A line that could not be read before is none of them. Its owner sees that it is blurred, and
-    perhaps knows what it said; sharp letters would claim to know, and nobody could check them.
+    A line that could not be read before is not among them, because sharp letters in its place could
+    not be checked.
     """
     return [_reads_the_same(read(before, line), read(after, line)) for line in lines]
 
@@ -53,7 +53,7 @@ def read(image: Image, line: Polygon) -> Reading:
 
 
 def distance(one: str, other: str) -> int:
-    """Return how many letters must be put in, left out or exchanged to make one of the other."""
+    """Return the edit distance: insertions, deletions and substitutions of letters."""
     row = list(range(len(other) + 1))  # Wagner & Fischer, row by row
     for above, letter in enumerate(one):
         corner, row[0] = row[0], above + 1
@@ -78,7 +78,7 @@ def _reads_the_same(before: Reading, after: Reading) -> bool:
 
 
 def _upright(image: Image, line: Polygon) -> NDArray[np.uint8]:
-    """Cut a line out along its slant, blue first, no higher than the recogniser wants it."""
+    """Return the crop of a line, rotated to the horizontal, BGR, no higher than `LINE_PIXELS`."""
     corners = _clockwise(line)
     width, height = (np.linalg.norm(corners[n] - corners[0]) for n in (1, 3))
     size = max(1, round(float(width))), max(1, round(float(height)))
@@ -98,14 +98,14 @@ def _upright(image: Image, line: Polygon) -> NDArray[np.uint8]:
 
 
 def _clockwise(line: Polygon) -> NDArray[np.float32]:
-    """Give the corners of the rectangle around a line, (4, 2), from the top left."""
+    """Return the corners of the rectangle around a line, (4, 2), from the top left."""
     corners = cv2.boxPoints(cv2.minAreaRect(line))
     first = int(np.argmin(corners.sum(1)))
     return np.asarray(np.roll(corners, -first, axis=0), np.float32)
 
 
 @cache
-def _recogniser() -> Any:  # rapidocr has no types for what it gives
+def _recogniser() -> Any:  # rapidocr is untyped
     from rapidocr import RapidOCR  # takes two seconds
 
     return RapidOCR(

@@ -23,7 +23,7 @@ from tasks.paper.classifier.answers import ClassifierUnavailable
 from tasks.paper.classifier.prompt import PREFACE, PROMPT
 from tasks.paper.classifier.server import BARE_LETTER_SCORE, MAX_BYTES, Server
 from tasks.paper.classifier.views import grey, views
-from tasks.steps.run_step import answer
+from tasks.steps.run_step import run_step
 from tasks.worker import notify, runtime
 
 A, B, C, D = Category
@@ -87,7 +87,7 @@ def teller():
 
 @pytest.fixture(autouse=True)
 def _forget():
-    module._tell_once.cache_clear()
+    module._warn_once.cache_clear()
 
 
 def classifier(teller, **more):
@@ -198,7 +198,7 @@ def test_without_probabilities_the_letter_is_taken_and_touches_nothing(teller, c
     assert (verdict.category, verdict.scores[A]) == (A, pytest.approx(BARE_LETTER_SCORE))
     assert not verdict.confident
     assert len(server.asked) == 2  # grey pictures have nothing to be compared with
-    assert sum("no probabilities" in line for line in caplog.messages) == 1
+    assert sum("letters without probabilities" in line for line in caplog.messages) == 1
 
 
 def test_without_probabilities_a_clean_photo_is_clean(teller):
@@ -446,13 +446,13 @@ def test_a_photo_waits_without_an_attempt_until_the_server_is_back(
     worker(classifier(teller(behave)))
     take_photo()
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
-    answer(1)
+    run_step(1)
     job = search.get(jobs.engine, 1)
     assert (job.status, job.error_kind, job.attempts) == (Status.QUEUED, ErrorKind.MACHINE, 0)
     assert "answers 503: loading" in job.error
     well.set()
     eventually(lambda: search.due(jobs.engine, "classify", 1))
-    answer(1)
+    run_step(1)
     job = search.get(jobs.engine, 1)
     assert (job.status, job.decision) == (Status.DONE, Decision.CLEAN)
     assert job.scores["classifier"] == "some-vl (served)"

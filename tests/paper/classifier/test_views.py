@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storage.enums import Category
-from tasks.paper.classifier.prompt import LETTERS, PROMPT, letter, named_category, question
+from tasks.paper.classifier.prompt import LETTERS, PROMPT, named_category, question, token_category
 from tasks.paper.classifier.views import CROP, OVERVIEW_PIXELS, WHOLE_PIXELS, views
 
 PAPER = Path(__file__).parents[3] / "../shared/paper.txt"
@@ -52,12 +52,12 @@ def test_several_pictures_get_an_explanation_in_front_of_the_same_prompt():
 
 @pytest.mark.parametrize("token", ["A", " A", "\nA", "**A", "(A", '"A'])
 def test_a_letter_is_one_however_it_is_written(token):
-    assert letter(token) is Category.SUPER_RESOLUTION
+    assert token_category(token) is Category.SUPER_RESOLUTION
 
 
 @pytest.mark.parametrize("token", ["a", "An", "AB", "", " ", "E", "A.B"])
 def test_what_is_more_or_less_than_a_letter_is_none(token):
-    assert letter(token) is None
+    assert token_category(token) is None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,10 @@ def test_the_papers_way_is_one_picture_of_the_whole_photo():
 
 def test_the_sides_are_multiples_of_what_a_token_is_made_of():
     for step in (28, 32):
-        for picture in views(photo(700, 901), step=step) + views(photo(300, 4000), step=step)[1:]:
+        for picture in (
+            views(photo(700, 901), token_pixels=step)
+            + views(photo(300, 4000), token_pixels=step)[1:]
+        ):
             assert picture.shape[0] % step == picture.shape[1] % step == 0
 
 
