@@ -1,4 +1,4 @@
-"""Tiny networks of the paper engine, laid on the disk under the names of the real ones.
+"""Tiny networks of the paper engine, in files with the names of the real ones.
 
 Their architectures are the real ones, what they make is not.
 """
@@ -12,9 +12,9 @@ import pytest
 from storage.enums import QUEUES
 
 SITE = Path(__file__).parent / "site"
-"""To be put on PYTHONPATH for processes that a test starts."""
+"""Folder for PYTHONPATH of processes that a test starts."""
 SHARPENING = 0.4
-"""The Laplacian's share in what the tiny NAFNet makes."""
+"""Share of the Laplacian that the tiny NAFNet adds."""
 SHARED = Path(__file__).parents[2] / "../shared"
 
 _spec = importlib.util.spec_from_file_location("_paper_site", SITE / "sitecustomize.py")
@@ -41,7 +41,7 @@ CHAT = (
 
 
 def _tokenizer():
-    """A byte for a token, and "A" to "D" with a space in front, and one that only begins so."""
+    """Build a tokenizer of bytes, "A" to "D" after a space, and one token that begins with a letter."""
     signs = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     merged = [("Ġ", sign) for sign in "ABCD"] + [("A", "n")]
     vocabulary = [*signs, *("".join(pair) for pair in merged)]
@@ -87,13 +87,13 @@ def _net(tokenizer):
 
 @pytest.fixture(scope="session")
 def chat():
-    """What makes a question for the tiny Qwen2.5-VL of a message."""
+    """The chat template of the tiny Qwen2.5-VL."""
     return CHAT
 
 
 @pytest.fixture(scope="session")
 def qwen(tmp_path_factory):
-    """A tiny random Qwen2.5-VL as its makers publish it."""
+    """The folder of a tiny random Qwen2.5-VL in the published layout."""
     pytest.importorskip("transformers", reason="the paper engine needs transformers")
     where = tmp_path_factory.mktemp("nets") / "Tiny-VL"
     tokenizer = _tokenizer()
@@ -110,14 +110,14 @@ def qwen(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory):
-    """A weights folder with all that no setting asks for; Real-ESRGAN and YuNet are real ones."""
+    """A weights folder for the default settings; Real-ESRGAN and YuNet are real."""
     for name in ("diffusers", "transformers", "spandrel"):
         pytest.importorskip(name, reason="the paper engine's packages are not installed")
     if not (SHARED / "parity").is_dir():
         pytest.skip("the golden tensors are not beside this checkout")
     folder = tmp_path_factory.mktemp("weights")
-    _lay_sd_turbo(folder)
-    _lay_text_encoder(folder / "sd-turbo-text")
+    _write_sd_turbo(folder)
+    _write_text_encoder(folder / "sd-turbo-text")
     from safetensors.torch import load_file
 
     from tasks.paper.nets.noise_predictor import NoisePredictor
@@ -128,7 +128,7 @@ def tiny_weights(tmp_path_factory):
     compact = load_file(SHARED / "weights/realesrgan_compact_x4.safetensors")
     torch.save(compact, folder / "RealESRGAN_x4plus.pth")
     torch.save(_sharpening_nafnet(), folder / "NAFNet-REDS-width64.pth")
-    _lay_against_reflections(folder)
+    _write_reflection_nets(folder)
     yunet = folder / "face_detection_yunet_2023mar.onnx"
     yunet.write_bytes((SHARED / "weights/yunet_n_640.onnx").read_bytes())
     return folder
@@ -136,15 +136,15 @@ def tiny_weights(tmp_path_factory):
 
 @pytest.fixture
 def tiny_text_encoder(tmp_path):
-    """The folder of a CLIP and its tokenizer, as sd-turbo's text encoder lies there."""
+    """The folder of a tiny CLIP and its tokenizer, in the layout of sd-turbo's text encoder."""
     pytest.importorskip("transformers", reason="the paper engine's packages are not installed")
-    _lay_text_encoder(tmp_path / "sd-turbo-text")
+    _write_text_encoder(tmp_path / "sd-turbo-text")
     return tmp_path / "sd-turbo-text"
 
 
 @pytest.fixture
 def any_weights(monkeypatch):
-    """Let any files, and a tiny InvSR, pass for the real weights in this process."""
+    """Accept any files, and a tiny InvSR, as weights in this process."""
     from storage.weights import folder
     from tasks.paper.nets import noise_predictor
 
@@ -155,13 +155,13 @@ def any_weights(monkeypatch):
 
 @pytest.fixture
 def known_weights(tiny_weights, any_weights):
-    """Let the tiny weights pass for the real ones in this process; gives their folder."""
+    """Accept the tiny weights in this process; the folder of these weights."""
     return tiny_weights
 
 
 @pytest.fixture
 def ultralytics(home, monkeypatch):
-    """Ultralytics, as the product imports it."""
+    """Ultralytics, imported as by the product."""
     for name in (
         "ultralytics",
         "polars",
@@ -185,7 +185,7 @@ def tiny_yolo(ultralytics, tmp_path):
     return file
 
 
-def _lay_sd_turbo(folder):
+def _write_sd_turbo(folder):
     import diffusers
     from safetensors import safe_open
     from safetensors.torch import load_file
@@ -206,8 +206,8 @@ def _lay_sd_turbo(folder):
     (folder / "sd-turbo/scheduler/scheduler_config.json").write_text("{}")
 
 
-def _lay_text_encoder(folder):
-    """A CLIP whose words are letters; its embedding is as wide as the tiny UNet wants it."""
+def _write_text_encoder(folder):
+    """Write a CLIP with letters as tokens and the embedding width of the tiny UNet."""
     letters = "abcdefghijklmnopqrstuvwxyz,-8"
     tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
     tokens += ["!", "<|startoftext|>", "<|endoftext|>"]
@@ -229,8 +229,8 @@ def _lay_text_encoder(folder):
     transformers.CLIPTextModel(config).save_pretrained(folder / "text_encoder", variant="fp16")
 
 
-def _lay_against_reflections(folder):
-    """RRW, LaMa, and a YOSO of the owner's own that takes something for a reflection."""
+def _write_reflection_nets(folder):
+    """Write RRW, LaMa, and a YOSO of the owner's own that finds a reflection in every photo."""
     from spandrel.architectures.LaMa import LaMa
 
     from tasks.paper.nets.rrw import LocationNet, SeparationNet
@@ -247,7 +247,7 @@ def _lay_against_reflections(folder):
 
 
 def _sharpening_nafnet():
-    """A NAFNet that only sharpens: its blocks begin as the identity, its ending is a Laplacian."""
+    """Return a NAFNet that only sharpens: its blocks are the identity, its ending is a Laplacian."""
     from tasks.paper.nets.nafnet import NAFNet
 
     net = NAFNet(8, (1, 1), 1, (1, 1))
@@ -264,7 +264,7 @@ def _sharpening_nafnet():
 
 
 @pytest.fixture
-def paper_house(home, photomend, tiny_weights, qwen, monkeypatch):
+def start_paper_engine(home, photomend, tiny_weights, qwen, monkeypatch):
     """Start a watcher and a worker with the paper engine; keywords change `[paper]`."""
 
     def start(weights_dir=tiny_weights, **wishes):

@@ -1,4 +1,4 @@
-"""Checkpoints are opened, and nothing in them is run."""
+"""Checkpoints are read, and no code in them is run."""
 
 import pickle
 import random
@@ -49,7 +49,7 @@ def test_safetensors_are_opened(tmp_path):
         read_tensors(tmp_path / "net.safetensors")
 
 
-def test_nothing_in_a_checkpoint_is_run(tmp_path):
+def test_no_code_in_a_checkpoint_is_run(tmp_path):
     ran = tmp_path / "ran"
     torch.save({"a": Runs(ran)}, tmp_path / "zip.pth")
     torch.save({"a": Runs(ran)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
@@ -68,7 +68,7 @@ def test_files_of_other_kinds_are_not_opened(tmp_path, name):
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_is_no_checkpoint_is_one_sentence(tmp_path):
+def test_a_file_that_is_no_checkpoint_is_an_error_in_one_sentence(tmp_path):
     for content in (b"", b"PK\x03\x04 cut", b"\x80\x02K\x01.", b"\x80\x02cut", CONTENT):
         (tmp_path / "net.pth").write_bytes(content)
         with pytest.raises(WeightsWrong, match=r"net\.pth"):
@@ -93,7 +93,7 @@ def traced(tmp_path):
     return tmp_path / "net.pt", net.state_dict()
 
 
-def test_torchscript_gives_its_tensors_and_runs_nothing(traced):
+def test_tensors_of_torchscript_are_read_without_running_it(traced):
     file, expected = traced
     found = read_tensors(file)
     assert found.keys() == expected.keys()

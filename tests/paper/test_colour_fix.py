@@ -1,4 +1,4 @@
-"""Colours come from the original, detail stays: as the authors' code does it."""
+"""Colours come from the original and detail stays, as in the authors' code."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_wavelets_are_the_authors(golden):
     assert np.allclose(by_wavelets(content, style), golden["wavelet"], **close)
 
 
-def test_a_colour_cast_is_taken_off_again():
+def test_a_colour_cast_is_removed():
     enlarged = resized(PHOTO, (512, 512))
     cast = enlarged * np.float32((0.9, 1, 0.8)) + np.float32((0.05, 0, 0.1))
     before, after = (

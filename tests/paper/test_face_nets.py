@@ -1,4 +1,4 @@
-"""Face nets are built from their files, which run nothing, and take and give [-1, 1]."""
+"""Face nets are built from their files without running code in them, and take and return [-1, 1]."""
 
 import inspect
 from functools import partial
@@ -29,7 +29,7 @@ def _one_thread():
 
 
 def written(path, make, **values):
-    """Write a net that gives its biases: a number for each tensor, 0 if it has no value."""
+    """Write the weights of a net that returns its biases."""
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in make().state_dict().items()}
     one = {
@@ -41,7 +41,7 @@ def written(path, make, **values):
 
 @pytest.fixture(params=["CodeFormer", "GFPGAN"])
 def made(request, tmp_path):
-    """Give a net, on a device, that answers each face with -0.7."""
+    """Return a net, on a device, that returns -0.7 for each face."""
     if request.param == "CodeFormer":
         bias = {"generator.blocks.24.bias": -0.7}
         return partial(codeformer, written(tmp_path / "net.pth", SMALL_CODEFORMER, **bias))
@@ -52,7 +52,7 @@ def made(request, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="it takes a CPU a minute")
 @torch.inference_mode()
-def test_a_face_goes_in_and_comes_out(made):
+def test_a_net_takes_and_returns_an_aligned_face(made):
     answer = made(torch.device("cuda"))(FACE.cuda()).cpu()
     assert answer.shape == FACE.shape
     assert torch.allclose(answer, torch.tensor(-0.7), atol=1e-4)  # of [-1, 1]: nothing is clamped
@@ -65,8 +65,8 @@ def test_a_face_goes_in_and_comes_out(made):
         (GFPGAN, gfpgan, {"return_rgb": False, "randomize_noise": False}),
     ],
 )
-def test_a_net_is_asked_for_what_the_owner_wants(tmp_path, monkeypatch, net, load, options):
-    """Only the arithmetic is left out, which takes a CPU a minute."""
+def test_the_settings_are_passed_to_the_net(tmp_path, monkeypatch, net, load, options):
+    """The computation is left out, because it takes a minute on a CPU."""
 
     def forward(self, face, **given):
         assert not self.training

@@ -1,4 +1,4 @@
-"""Faces are found, aligned and laid back, and a net that changes nothing changes no bit."""
+"""Faces are found, aligned and put back, and a net that changes nothing changes no bit."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def red_first(pixels):
 
 
 def turned(points, factor, degrees, shift):
-    """Give points of a face that was scaled, turned and moved."""
+    """Return the points of a face that was scaled, rotated and moved."""
     turn = cv2.getRotationMatrix2D((256, 256), degrees, factor)
     return points @ turn[:, :2].T + turn[:, 2] + shift
 
@@ -60,7 +60,7 @@ def at(points):
 
 
 def unchecked(given, made):
-    """Let any face pass, to see how it is laid back."""
+    """Accept any face, to test how it is put back."""
 
 
 def mend(image, points, net):
@@ -118,7 +118,7 @@ def test_only_the_face_changes():
 
 @pytest.mark.parametrize("factor", [0.15, 0.4, 0.7])
 def test_what_the_net_draws_comes_to_its_place(factor):
-    """A net that knows the right picture takes noise out, down to single pixels."""
+    """A net that returns the clean face removes noise, down to single pixels."""
     points = turned(alignment.TEMPLATE, factor, 17, (0.3, -0.4))
     right = cv2.GaussianBlur(PHOTO, (0, 0), 1)
     noise = np.random.default_rng(3).normal(0, 0.08, PHOTO.shape)

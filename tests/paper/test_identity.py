@@ -1,4 +1,4 @@
-"""A face passes however blurred it was, and nobody else's passes for it."""
+"""A restored face is accepted however blurred it was, and another person's face is refused."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SHARED = Path(__file__).parents[2] / "../shared"
 
 @pytest.fixture(scope="module")
 def aligned():
-    """Real faces of 17 pictures, as a face net gets them."""
+    """Real faces of 17 pictures, aligned as for a face net."""
     if not SHARED.is_dir():
         pytest.skip("the shared files are not beside this checkout")
     find = FindFaces(SHARED / "weights/yunet_n_640.onnx")
@@ -62,7 +62,7 @@ def test_a_face_may_become_clearer(aligned, better):
         check(face, better(face))
 
 
-def test_nobody_elses_face_passes(aligned):
+def test_another_persons_face_is_refused(aligned):
     for number, face in enumerate(aligned):
         blurred = moved(face)
         for other in aligned[:number] + aligned[number + 1 :]:

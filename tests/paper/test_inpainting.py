@@ -1,4 +1,4 @@
-"""What is masked is painted from what is around it, and nothing else changes."""
+"""Masked pixels are painted from their surroundings, and no other pixel changes."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Filler:
-    """Stands for LaMa: fills the hole with the mean of what is known, and notes what it was given."""
+    """Replaces LaMa: fills the hole with the mean of all other pixels, and records its inputs."""
 
     most: int = 10**9
     given: list = field(default_factory=list)
@@ -43,7 +43,7 @@ def inside(shape, *boxes):
     return mask
 
 
-def test_a_spot_on_a_plain_wall_is_gone_and_the_rest_is_the_same_to_the_bit():
+def test_a_spot_on_a_plain_wall_is_removed_and_no_other_bit_changes():
     wall = np.full((300, 400, 3), (0.4, 0.5, 0.6), np.float32)
     spoilt = wall.copy()
     spoilt[120:160, 200:260] = 1
@@ -79,7 +79,7 @@ def test_near_regions_are_painted_together_and_far_ones_on_crops_of_their_own():
     assert sorted(tuple(image.shape[2:]) for image, _ in net.given) == [(158, 276), (198, 198)]
 
 
-def test_a_hole_beside_the_region_is_not_taken_for_known():
+def test_another_hole_in_the_crop_is_masked_too():
     net = Filler()
     Inpaint(net, CPU)(PHOTO, inside((512, 512), (20, 20, 40, 40), (20, 120, 40, 140)))
     assert [float(mask.sum()) for _, mask in net.given] == [800, 800]
@@ -104,7 +104,7 @@ def test_a_large_region_is_painted_shrunken_and_comes_back_in_size():
     assert np.ptp(painted[200:1800, 200:1700], axis=(0, 1)).max() < 1e-3
 
 
-def test_far_regions_that_chain_up_are_painted_one_by_one():
+def test_a_chain_of_regions_is_painted_one_by_one():
     image = np.tile(PHOTO, (1, 4, 1))
     boxes = [(100, left, 110, left + 10) for left in range(20, 2000, 60)]
     net = Filler()
@@ -113,7 +113,7 @@ def test_far_regions_that_chain_up_are_painted_one_by_one():
     assert max(max(crop.shape) for crop, _ in net.given) <= 2 * inpainting.MARGIN + 10
 
 
-def test_short_memory_shrinks_the_crop_and_then_says_so():
+def test_too_little_memory_shrinks_the_crop_and_then_is_an_error():
     mask = inside((512, 512), (100, 100, 400, 400))
     net = Filler(most=512)
     image = np.tile(PHOTO, (2, 2, 1))

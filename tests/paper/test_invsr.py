@@ -1,4 +1,4 @@
-"""InvSR's noise predictor and sampler do what the authors' code does, and patches leave no seam."""
+"""InvSR's noise predictor and sampler match the authors' code, and patches leave no seam."""
 
 import json
 import pickle
@@ -40,7 +40,7 @@ def part(tensors, name):
 
 @pytest.fixture(scope="module")
 def golden():
-    """What the authors' code made with small random weights, and those weights."""
+    """Results of the authors' code with small random weights, and those weights."""
     if not GOLDEN.is_file():
         pytest.skip("the golden tensors are not beside this checkout")
     return load_file(GOLDEN)
@@ -161,7 +161,7 @@ def test_code_in_a_file_is_not_run(tmp_path, write):
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")  # random bytes may be a number
-def test_a_damaged_file_is_named(predictor, tmp_path, name):
+def test_the_error_names_a_damaged_file(predictor, tmp_path, name):
     file, random = tmp_path / name, np.random.default_rng(0)
     torch.save(predictor.state_dict(), tmp_path / "net.pth")
     save_file(predictor.state_dict(), tmp_path / "net.safetensors")
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_named(predictor, tmp_path, name):
 
 
 class Copying(InvSR):
-    """Repeats each pixel, so that the blended patches must give the image itself."""
+    """Repeats each pixel, so that the blended patches must equal the image."""
 
     def enlarge(self, small, draws):
         assert small.shape[2:] == (self.patch_pixels, self.patch_pixels)
@@ -258,7 +258,7 @@ def test_settings_that_cannot_be_are_refused(tiny, settings):
 
 @pytest.fixture(scope="module")
 def folders(tiny, tmp_path_factory):
-    """Lay sd-turbo, but tiny, and a noise predictor of the official sizes on the disk."""
+    """Write a tiny sd-turbo and a noise predictor of the official sizes."""
     folder = tmp_path_factory.mktemp("sd-turbo")
     tiny().autoencoder.save_pretrained(folder / "vae")
     tiny().unet.save_pretrained(folder / "unet")

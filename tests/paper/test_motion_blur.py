@@ -1,4 +1,4 @@
-"""The chain of figure 4: NAFNet for the whole, then faces, if the owner lets a net change any."""
+"""The chain of figure 4: NAFNet for the whole image, then faces, if the settings allow it."""
 
 import dataclasses
 import json
@@ -43,7 +43,7 @@ def shared(path):
 
 @pytest.fixture(scope="module")
 def people():
-    """Two people, on an image with sides that nothing divides."""
+    """Two people, in an image with odd sides."""
     path = shared("photos/research/faces/codeformer/whole_imgs/06.png")
     with Pictures.open(path) as picture:
         small = picture.convert("RGB").reduce(2)
@@ -63,7 +63,7 @@ def find():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Weights under their names, small ones, whose hashes nobody publishes."""
+    """A folder of small weights under the real names, without published hashes."""
     monkeypatch.setenv("PHOTOMEND_WEIGHTS_DIR", str(tmp_path))
     settings.cache_clear()
     unpublished = tuple(
@@ -151,7 +151,7 @@ def test_no_face_net_is_loaded_before_there_is_a_face(folder, people, face_net):
 @pytest.mark.parametrize(
     "known, faces", [(PaperSettings(), True), (ON, False)], ids=["not asked for", "folder"]
 )
-def test_faces_stay_where_the_owner_wants_it(folder, people, known, faces):
+def test_no_face_changes_unless_settings_and_gallery_allow_it(folder, people, known, faces):
     for name in ("YuNet", "CodeFormer"):
         (folder / file_of(name)).unlink()
     made, receipt = mended(motion_blur(known, faces=faces), people)
@@ -160,12 +160,12 @@ def test_faces_stay_where_the_owner_wants_it(folder, people, known, faces):
 
 
 @pytest.mark.parametrize("faithful", [False, True])
-def test_the_published_paste_is_only_for_who_is_faithful(folder, faithful):
+def test_the_published_paste_is_used_only_if_faithful_is_set(folder, faithful):
     known = dataclasses.replace(ON, faithful=faithful)
     assert motion_blur(known, faces=True).mend_faces.faithful == faithful
 
 
-def test_another_nafnet_does_if_the_first_is_not_here(folder, people):
+def test_another_nafnet_is_used_if_the_first_is_missing(folder, people):
     (folder / file_of("NAFNet-REDS-width64")).unlink()
     with pytest.raises(WeightsMissing, match="NAFNet-REDS-width64"):
         motion_blur(PaperSettings(), faces=True)
@@ -180,7 +180,7 @@ def test_weights_of_the_face_net_must_be_here_before_the_first_photo(folder):
 
 
 def test_memory_grows_with_the_image_alone(find, people):
-    """Beside the image 2.4 of its size: what tiles are blended in, and 25 MB of a face."""
+    """Memory beside the image: 2.4 times its size for blending tiles, and 25 MB for a face."""
     image = np.full((2000, 3000, 3), 0.5, np.float32)
     image[: people.shape[0], : people.shape[1]] = people
     mend_faces = MendFaces(find, lambda face: 0.9 * face, CPU)

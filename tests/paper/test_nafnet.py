@@ -1,4 +1,4 @@
-"""NAFNet gives what its authors' code gives, and its restorer takes any size and lets nothing explode."""
+"""NAFNet matches its authors' code; its restorer takes any size and refuses unusable output."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from tasks.paper.restorers.nafnet import Deblur, load, trusted
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
 ROUNDING = 2e-6
-"""What the order of sums in float32 makes; the golden tensors ask for more than 1e-6."""
+"""Differences by the order of sums in float32."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,7 +89,7 @@ CPU = torch.device("cpu")
 
 
 class Lighter(torch.nn.Module):
-    """Lightens by 0.02, with what `spoil` does to a tile's pixels."""
+    """Adds 0.02, then applies `spoil` to a tile's pixels."""
 
     def __init__(self, spoil=lambda made: made):
         super().__init__()
@@ -110,7 +110,7 @@ def test_any_size_is_restored(shape):
 
 
 def test_tiles_leave_no_seam():
-    """Means differ with what a tile sees, so its results do, but nowhere abruptly."""
+    """Means differ between tiles, and so do the results, but not abruptly."""
 
     class Mean(torch.nn.Module):
         def forward(self, image):
@@ -154,7 +154,7 @@ def test_an_image_that_explodes_as_a_whole_stays_as_it_is(explosion):
 
 
 def test_undoing_a_wide_blur_of_hard_edges_is_believed():
-    """The gate must let pass what the net is for: black bars, moved by 30 pixels."""
+    """The trust must accept proper results: black bars, moved by 30 pixels."""
     sharp = np.zeros((300, 400, 3), np.float32)
     sharp[:, 100:200], sharp[:, 300:] = 1, 1
     blurred = cv2.blur(sharp, (30, 1))

@@ -1,4 +1,4 @@
-"""PaddleOCR finds the lines of text with the network that is here, and asks nobody for another."""
+"""PaddleOCR finds lines of text with the local network, and downloads nothing."""
 
 import socket
 from importlib.util import find_spec
@@ -57,7 +57,7 @@ def test_a_photo_without_text_has_none():
 
 
 def test_red_and_blue_are_not_confused():
-    """The network was fitted with blue first; letters that only one channel shows tell."""
+    """The network was fitted on BGR; letters in only one channel show the order."""
     made = page()
     made[..., :2] = 0.9
     assert len(find_polygons(made)) == 1

@@ -35,7 +35,7 @@ def every(jobs) -> dict[str, Job]:
 
 
 def one_noisy_patch(photo):
-    """Cut a photo to what InvSR takes at once: its noise predictor has its real size here."""
+    """Crop a photo to one patch of InvSR, and add noise."""
     with Image.open(photo) as picture:
         part = np.asarray(picture.convert("RGB").crop((0, 0, 128, 128)), np.float32)
     noise = np.random.default_rng(0).normal(0, NOISE_SIGMA, part.shape)
@@ -43,13 +43,13 @@ def one_noisy_patch(photo):
 
 
 def test_photos_go_through_the_papers_classifier_and_chains(
-    home, jobs, take_photo, paper_house, eventually
+    home, jobs, take_photo, start_paper_engine, eventually
 ):
     take_photo("clean.jpg")
     one_noisy_patch(take_photo("noisy.png"))
     take_photo("moved.jpg", kind=Degradation.MOTION)
     before = {path: publishing.sha256(path) for path in (home / "gallery").iterdir()}
-    paper_house()
+    start_paper_engine()
     eventually(lambda: [j.status for j in every(jobs).values()] == 3 * [Status.DONE], SECONDS)
     found = every(jobs)
     assert found["clean.jpg"].decision is Decision.CLEAN
@@ -68,11 +68,11 @@ def test_photos_go_through_the_papers_classifier_and_chains(
 
 
 def test_a_photo_with_a_reflection_goes_through_the_papers_chain(
-    home, jobs, take_photo, paper_house, eventually, tiny_weights
+    home, jobs, take_photo, start_paper_engine, eventually, tiny_weights
 ):
     photo = take_photo("ghost.jpg", kind=Degradation.REFLECTION)
     before = publishing.sha256(photo)
-    paper_house(reflection_segmenter=str(tiny_weights / "own-yoso.pth"))
+    start_paper_engine(reflection_segmenter=str(tiny_weights / "own-yoso.pth"))
     eventually(lambda: [j.status for j in every(jobs).values()] == [Status.DONE], SECONDS)
     [job] = every(jobs).values()
     assert job.category is Category.REFLECTION
@@ -85,11 +85,11 @@ def test_a_photo_with_a_reflection_goes_through_the_papers_chain(
 
 
 def test_a_job_waits_for_weights_and_goes_on_once_they_are_there(
-    home, jobs, take_photo, paper_house, eventually, tiny_weights, tmp_path
+    home, jobs, take_photo, start_paper_engine, eventually, tiny_weights, tmp_path
 ):
     take_photo("moved.jpg", kind=Degradation.MOTION)
     (tmp_path / "weights").mkdir()
-    paper_house(weights_dir=tmp_path / "weights")
+    start_paper_engine(weights_dir=tmp_path / "weights")
     eventually(
         lambda: any(job.error_kind is ErrorKind.MACHINE for job in every(jobs).values()), SECONDS
     )
@@ -102,7 +102,7 @@ def test_a_job_waits_for_weights_and_goes_on_once_they_are_there(
 
 
 class Contradicts(BaseHTTPRequestHandler):
-    """A vision-language net that calls every photo clean, for sure, and has no opinion on grey."""
+    """A vision-language net that is sure that every photo is clean, and undecided about grey pictures."""
 
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -119,7 +119,7 @@ class Contradicts(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nothing is said."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -132,12 +132,12 @@ def contradicting():
         thread.join()
 
 
-def test_where_two_classifiers_contradict_each_other_nothing_is_touched(
-    home, jobs, take_photo, paper_house, eventually, contradicting
+def test_a_photo_is_left_alone_if_two_classifiers_contradict_each_other(
+    home, jobs, take_photo, start_paper_engine, eventually, contradicting
 ):
     take_photo("noisy.jpg", kind=Degradation.NOISE)
     take_photo("clean.jpg")
-    paper_house(classifier_url=contradicting)
+    start_paper_engine(classifier_url=contradicting)
     eventually(lambda: [j.status for j in every(jobs).values()] == 2 * [Status.DONE], SECONDS)
     assert every(jobs)["noisy.jpg"].decision is Decision.UNSURE
     assert every(jobs)["clean.jpg"].decision is Decision.CLEAN

@@ -30,13 +30,13 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def seeing(qwen):
-    """It says what its random weights make of a photo."""
+    """The classifier with its random weights."""
     return load(qwen, CPU)
 
 
 @pytest.fixture
 def saying(qwen):
-    """Make one that says the same of every photo: tokens and their probabilities."""
+    """Build a classifier with the same token probabilities for every photo."""
 
     def make(shares, *, faithful=False):
         classifier = load(qwen, CPU, faithful=faithful)
@@ -74,7 +74,7 @@ def test_all_ways_to_write_a_letter_count_together(saying):
     assert answer.mass == pytest.approx(0.95, rel=1e-4)
 
 
-def test_a_net_that_would_rather_say_something_else_is_not_believed(saying):
+def test_a_net_whose_likely_tokens_are_no_letters_is_not_confident(saying):
     verdict = saying({"T": 0.6, "A": 0.397, "B": 0.001, "C": 0.001, "D": 0.001}, faithful=True)(
         photo()
     )
@@ -82,13 +82,13 @@ def test_a_net_that_would_rather_say_something_else_is_not_believed(saying):
     assert not verdict.confident
 
 
-def test_a_net_that_says_the_same_of_nothing_has_said_nothing(saying):
+def test_a_net_that_answers_the_same_on_grey_pictures_is_not_confident(saying):
     verdict = saying({"A": 0.7, "B": 0.1, "C": 0.1, "D": 0.1})(photo())
     assert verdict.scores == pytest.approx(dict.fromkeys(Category, 0.25))
     assert not verdict.confident
 
 
-def test_a_doubtful_letter_is_not_believed(saying):
+def test_an_uncertain_letter_is_not_confident(saying):
     verdict = saying({"A": 0.5, "B": 0.2, "C": 0.2, "D": 0.1}, faithful=True)(photo())
     assert verdict.category is A and not verdict.confident
 
@@ -101,12 +101,12 @@ def test_severities_follow_the_category(saying):
     )
 
 
-def test_a_photo_too_small_to_judge_is_never_acted_on(saying):
+def test_a_photo_that_is_too_small_has_no_confident_verdict(saying):
     for size in [(1, 1), (20, 5000), (63, 100)]:
         assert not saying({"A": 1.0}, faithful=True)(photo(*size)).confident
 
 
-def test_a_net_that_breaks_down_is_not_believed(saying):
+def test_a_net_whose_logits_are_not_finite_is_not_confident(saying):
     broken = saying({"A": 1.0}, faithful=True)
     with torch.no_grad():
         broken.net.lm_head.bias[0] = math.nan
@@ -135,7 +135,7 @@ def test_what_is_said_depends_on_the_photo_and_on_nothing_else(seeing, qwen):
     assert seeing(one) == seeing(one) == load(qwen, CPU)(one)
 
 
-def test_what_is_said_of_grey_pictures_is_divided_out(qwen):
+def test_scores_are_divided_by_those_of_grey_pictures(qwen):
     classifier = load(qwen, CPU)
     letters = [number for ids in classifier.letters.values() for number in ids]
     classifier.net.lm_head.register_forward_hook(
@@ -166,7 +166,7 @@ def test_a_large_photo_is_shown_by_an_overview_and_parts_that_nothing_resizes(se
 
 
 def seen(patches, grid):
-    """Put the picture together again that a processor cut into patches."""
+    """Return the picture that a processor cut into patches."""
     rows, columns = grid[1] // 2, grid[2] // 2
     planes = patches.reshape(rows, columns, 2, 2, 3, 2, 14, 14)[:, :, :, :, :, 0]
     image = planes.transpose(0, 2, 5, 1, 3, 6, 4).reshape(rows * 28, columns * 28, 3)
@@ -187,7 +187,7 @@ def test_the_question_is_the_papers_and_ends_where_the_answer_begins(seeing):
     assert one.endswith("<|im_start|>assistant\n")
 
 
-def test_the_papers_way_is_one_picture_and_its_prompt_even_of_a_large_photo(saying):
+def test_faithful_shows_one_picture_with_the_papers_prompt(saying):
     shown = []
     classifier = saying({"D": 1.0}, faithful=True)
     classifier.net.register_forward_pre_hook(
@@ -198,7 +198,7 @@ def test_the_papers_way_is_one_picture_and_its_prompt_even_of_a_large_photo(sayi
     assert len(grids) == 1 and 14 * 14 * math.prod(grids[0]) > 0.9 * 28 * 28 * 1280
 
 
-def test_a_net_that_may_think_is_told_not_to(qwen, chat):
+def test_reasoning_is_switched_off(qwen, chat):
     classifier = load(qwen, CPU)
     classifier.processor.chat_template = chat + (
         "{% if enable_thinking is defined and not enable_thinking %}[no thinking]{% endif %}"
@@ -207,12 +207,12 @@ def test_a_net_that_may_think_is_told_not_to(qwen, chat):
     assert classifier.processor.tokenizer.decode(given["input_ids"][0]).endswith("[no thinking]")
 
 
-def test_the_name_tells_the_net_where_it_lies_and_how_it_is_asked(seeing, saying):
+def test_the_name_holds_the_net_its_placement_and_the_way_of_asking(seeing, saying):
     assert seeing.name == "Tiny-VL (CPU)"
     assert saying({"A": 1.0}, faithful=True).name == "Tiny-VL (CPU, as in the paper)"
 
 
-def test_too_little_memory_is_an_error_that_counts_as_such(saying):
+def test_too_little_memory_is_a_memory_error(saying):
     classifier = saying({"A": 1.0})
 
     def fail(*_):
@@ -223,7 +223,7 @@ def test_too_little_memory_is_an_error_that_counts_as_such(saying):
         classifier(photo())
 
 
-def test_nothing_is_fetched(qwen, monkeypatch):
+def test_nothing_is_downloaded(qwen, monkeypatch):
     def fail(*_):
         raise AssertionError("something was to be fetched")
 
@@ -232,7 +232,7 @@ def test_nothing_is_fetched(qwen, monkeypatch):
     load(qwen, CPU)
 
 
-def test_letters_are_found_in_the_vocabulary_and_what_only_begins_so_is_not(seeing):
+def test_only_tokens_of_one_letter_are_letters(seeing):
     tokenizer = seeing.processor.tokenizer
     found = letter_ids(tokenizer)
     for sign, category in LETTERS.items():
@@ -244,7 +244,7 @@ def _without(qwen, tmp_path):
     return shutil.copytree(qwen, tmp_path / "net")
 
 
-def test_a_folder_without_a_net_is_told_in_a_sentence(tmp_path):
+def test_a_folder_without_a_net_is_an_error_in_one_sentence(tmp_path):
     with pytest.raises(ClassifierUnavailable, match="holds no net") as caught:
         load(tmp_path / "nothing", CPU)
     assert isinstance(caught.value, PhotomendError) and isinstance(caught.value, OSError)
@@ -278,7 +278,7 @@ def test_a_net_of_another_kind_is_not_loaded(qwen, tmp_path):
         load(copy, CPU)
 
 
-def test_a_net_that_lacks_weights_is_not_filled_up_by_chance(qwen, tmp_path):
+def test_a_net_that_lacks_weights_is_not_loaded(qwen, tmp_path):
     safetensors = pytest.importorskip("safetensors.torch", reason="comes with transformers")
     copy = _without(qwen, tmp_path)
     weights = safetensors.load_file(copy / "model.safetensors")
@@ -302,11 +302,11 @@ def test_a_net_that_lacks_weights_is_not_filled_up_by_chance(qwen, tmp_path):
         (7.5, 2, True, Placement.CPU),
     ],
 )
-def test_the_net_lies_where_there_is_room(weights, free, four_bit, where):
+def test_the_placement_follows_the_free_memory(weights, free, four_bit, where):
     assert placement_for(int(weights * GIB), int(free * GIB), four_bit=four_bit) is where
 
 
-def test_room_is_left_for_what_it_looks_at():
+def test_memory_is_reserved_for_the_pictures():
     assert placement_for(10 * GIB, 10 * GIB + RESERVED_BYTES, four_bit=False) is Placement.GPU
     assert (
         placement_for(10 * GIB, 10 * GIB + RESERVED_BYTES - 1, four_bit=False) is Placement.SHARED
@@ -315,7 +315,7 @@ def test_room_is_left_for_what_it_looks_at():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-def test_a_gpu_says_the_same(seeing, qwen):
+def test_a_gpu_gives_the_same_answer(seeing, qwen):
     on_gpu = load(qwen, torch.device("cuda", 0))
     assert on_gpu.name == "Tiny-VL (GPU)"
     expected = seeing.ask(views(photo())).odds

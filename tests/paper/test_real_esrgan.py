@@ -1,4 +1,4 @@
-"""Real-ESRGAN sharpens letters, and nobody sees where its tiles end."""
+"""Real-ESRGAN sharpens letters, and its tiles leave no seam."""
 
 import pickle
 from dataclasses import replace
@@ -59,7 +59,7 @@ def steepness(image, page):
     return np.median(slopes[strokes > 0.1])
 
 
-def test_strokes_become_sharp_and_truer(restore, page, spoilt):
+def test_strokes_become_sharper_and_closer_to_the_truth(restore, page, spoilt):
     made = restore(spoilt)
     plain = cv2.resize(spoilt, (768, 256), interpolation=cv2.INTER_CUBIC)
     assert made.shape == page.shape
@@ -156,7 +156,7 @@ def test_code_in_a_file_is_not_run(tmp_path, write):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_damaged_file_is_named(tmp_path, suffix):
+def test_the_error_names_a_damaged_file(tmp_path, suffix):
     (tmp_path / f"net{suffix}").write_bytes(b"no weights at all")
     with pytest.raises(WeightsWrong, match=suffix):
         real_esrgan.load(tmp_path / f"net{suffix}", CPU)

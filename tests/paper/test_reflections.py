@@ -1,4 +1,4 @@
-"""Strong reflections are found by whichever detectors there are, and painted over with care."""
+"""Strong reflections are found by the detectors that are set, and painted over within limits."""
 
 import os
 import shutil
@@ -58,14 +58,14 @@ BOX = place(100, 100, 200, 240)
 BLOB = place(120, 130, 180, 200)
 
 
-def test_in_a_box_the_pixels_of_the_segmenter_count():
+def test_in_a_box_the_pixels_of_the_segmenter_are_used():
     found = refined([Region(BOX, None)], hole(BLOB), SIZE)
     assert np.array_equal(found, hole(BLOB))
     own = np.ones((100, 140), np.bool_)
     assert np.array_equal(refined([Region(BOX, own)], hole(BLOB), SIZE), hole(BLOB))
 
 
-def test_what_the_segmenter_does_not_see_keeps_the_detectors_pixels_but_not_a_mere_box():
+def test_a_region_that_the_segmenter_does_not_find_keeps_its_pixels_but_not_its_box():
     own = np.zeros((100, 140), np.bool_)
     own[20:40, 20:60] = True
     expected = hole(place(120, 120, 140, 160))
@@ -132,7 +132,7 @@ def test_a_face_at_the_border_of_a_photo_is_spared():
     assert not reflections.face_mask(lambda image: [outside], PHOTO).any()
 
 
-def test_nobody_looks_for_text_where_nothing_was_found():
+def test_text_is_not_searched_if_no_reflection_was_found():
     def fail(image):
         raise AssertionError
 
@@ -173,7 +173,7 @@ def test_outside_of_the_mask_no_bit_changes_if_weak_reflections_stay():
         assert receipt.generative
 
 
-def test_what_was_not_painted_invented_nothing():
+def test_a_photo_without_painting_is_not_generative():
     chain = Reflection(
         lambda image: np.zeros(SIZE, np.float32), None, lambda image, verdict: image / 2
     )
@@ -223,7 +223,7 @@ def folder(home, any_weights):
 
 
 def sure_yoso(file):
-    """Lay a YOSO that takes something for reflections."""
+    """Write a YOSO that finds reflections in every image."""
     torch.manual_seed(0)
     net = YosoNet(Sizes(8, 4, 16, 32, 1, 1))
     net.yoso_head.mask_heads[-1].fc_cls.bias.data[:] = torch.tensor([9.0, 0])
@@ -293,7 +293,7 @@ def test_without_a_detector_nothing_is_painted_and_rrw_must_be_there(folder):
 
 @pytest.fixture
 def sure_yolo(ultralytics, tiny_yolo, tmp_path):
-    """A random YOLO that takes whatever it looks at for a reflection."""
+    """A random YOLO that finds reflections in every image."""
     torch.manual_seed(0)
     net = ultralytics.YOLO(str(tiny_yolo))
     net.model.names = {0: "reflection", **{n: f"other {n}" for n in range(1, 80)}}
@@ -316,7 +316,7 @@ def test_a_yolo_gives_boxes_with_their_pixels(sure_yolo, shape):
         assert region.pixels.dtype == np.bool_
 
 
-def test_what_a_yolo_sees_in_a_copy_lies_at_its_place_in_the_photo(sure_yolo, monkeypatch):
+def test_regions_found_in_a_shrunken_copy_have_the_photos_coordinates(sure_yolo, monkeypatch):
     monkeypatch.setattr(yolo, "MAX_SIDE", 192)
     find = yolo.load(sure_yolo, ("reflection",), CPU)
     large = cv2.resize(PHOTO, (384, 384), interpolation=cv2.INTER_NEAREST)
@@ -330,7 +330,7 @@ def test_what_a_yolo_sees_in_a_copy_lies_at_its_place_in_the_photo(sure_yolo, mo
         assert (small == meant.pixels[:rows, :columns]).mean() > 0.8
 
 
-def test_a_yolo_that_cannot_help_is_refused(sure_yolo, tmp_path):
+def test_a_file_that_is_no_yolo_of_reflections_is_refused(sure_yolo, tmp_path):
     with pytest.raises(WeightsWrong, match="none of mirror, pane"):
         yolo.load(sure_yolo, ("pane", "mirror"), CPU)
     with pytest.raises(WeightsMissing, match=r"none\.pt"):
@@ -343,7 +343,7 @@ def test_a_yolo_that_cannot_help_is_refused(sure_yolo, tmp_path):
         yolo.load(tmp_path / "own.onnx", ("reflection",), CPU)
 
 
-def test_nothing_in_a_yolos_file_is_run(ultralytics, tmp_path):
+def test_no_code_in_the_file_of_a_yolo_is_run(ultralytics, tmp_path):
     class Runs:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "ran"),)
@@ -378,7 +378,7 @@ print("found")
 """
 
 
-def test_ultralytics_asks_nobody_and_leaves_home_folder_and_process_alone(
+def test_ultralytics_uses_no_network_and_leaves_home_folder_and_process_alone(
     sure_yolo, home, tmp_path
 ):
     (empty := tmp_path / "empty").mkdir()

@@ -1,4 +1,4 @@
-"""The nets against reflections give what their authors' code gives."""
+"""The nets against reflections match their authors' code."""
 
 import json
 import zlib
@@ -17,7 +17,7 @@ from tasks.paper.restorers.separation import Separate
 
 PARITY = Path(__file__).parents[2] / "../shared/parity"
 ROUNDING = 2e-5
-"""Of 26 blocks in float32; the golden tensors ask for more than 1.2e-5."""
+"""Differences of 26 blocks in float32."""
 
 
 def shared(name):
@@ -50,7 +50,7 @@ def worst(one, other):
 
 
 def watched(net, names, *given):
-    """Run a net, and give what it and those of its modules made."""
+    """Run a net, and return its outputs and those of some modules."""
     seen = {}
     hooks = [
         net.get_submodule(name).register_forward_hook(
@@ -112,7 +112,7 @@ def test_a_size_that_is_no_multiple_of_16_is_framed_with_its_map(tiny):
 
 
 def seeded(net):
-    """Give the weights of the recipe that the golden file names."""
+    """Return the weights of the recipe that the golden file names."""
     made = {}
     for name, tensor in net.state_dict().items():
         made[name] = tensor
@@ -189,14 +189,14 @@ CPU = torch.device("cpu")
 
 
 class Bright(torch.nn.Module):
-    """Says that a reflection is where it is brighter than a half."""
+    """Finds a reflection where the image is brighter than 0.5."""
 
     def forward(self, image):
         return (image.mean(1, keepdim=True) > 0.5).float()
 
 
 class Darker(torch.nn.Module):
-    """Takes 0.2 out where it is told to."""
+    """Subtracts 0.2 where the map is set."""
 
     def forward(self, image, where):
         return image - 0.2 * where
@@ -228,7 +228,7 @@ def test_any_size_is_restored(tiny, location, shape):
     assert restore(image).shape == image.shape
 
 
-def test_what_is_no_numbers_is_not_kept():
+def test_output_that_is_not_finite_is_not_used():
     class Broken(torch.nn.Module):
         def forward(self, image, where):
             return image * float("nan")

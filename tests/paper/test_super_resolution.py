@@ -1,4 +1,4 @@
-"""The paper's chain A: whole image and text, at the photo's own resolution, by real loading code."""
+"""The paper's chain A: whole image and text, at the photo's own resolution, with real loading code."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +53,7 @@ def built(**parts):
 
 
 @pytest.mark.parametrize("sigma", [0, 1.0, 1.6, 2.4])
-def test_a_photo_is_shrunk_by_what_it_can_spare(sigma):
+def test_a_photo_is_shrunk_as_far_as_its_sharpness_allows(sigma):
     image = photo(sigma)
     found = resolution_of(image, 1)
     back = found.restored(image, bicubic)
@@ -71,7 +71,7 @@ def test_any_size_comes_back_as_many_times_as_large(scale, shape):
     assert 0 <= made.min() <= made.max() <= 1
 
 
-def test_tiles_make_what_the_whole_makes(monkeypatch):
+def test_tiles_give_the_same_as_the_whole_image(monkeypatch):
     image = photo(1.6)
     whole = Resolution(2.0, 2).restored(image, bicubic)
     monkeypatch.setattr(resolution, "TILE_PIXELS", 96)
@@ -80,7 +80,7 @@ def test_tiles_make_what_the_whole_makes(monkeypatch):
     assert psnr(tiled, whole) > 45
 
 
-def test_what_holds_too_much_is_cleaned_at_its_full_resolution(monkeypatch):
+def test_a_photo_with_too_much_detail_is_cleaned_at_its_full_resolution(monkeypatch):
     monkeypatch.setattr(resolution, "MAX_PIXELS", 100_000)
     receipt = Receipt()
 
@@ -112,7 +112,7 @@ def test_text_comes_from_its_own_net_and_the_rest_from_the_other():
     assert [step["step"] for step in receipt.steps][1:] == ["find text", "restore text and fuse"]
 
 
-def test_to_the_letter_of_the_paper_the_photo_is_not_shrunk():
+def test_with_faithful_the_photo_is_not_shrunk():
     sizes = []
 
     def enlarge(image):

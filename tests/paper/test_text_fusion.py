@@ -1,4 +1,4 @@
-"""Text that was restored apart lies where its polygons are, without a seam, and nowhere else."""
+"""Separately restored text is blended in inside of its polygons only, without a seam."""
 
 from pathlib import Path
 
@@ -41,13 +41,13 @@ def rectangle(left, top, right, bottom):
 
 
 def striped(image):
-    """Enlarge, with lines of one pixel that are finer than what colours are matched by."""
+    """Enlarge, and add lines of one pixel, finer than the wavelets that match colours."""
     lines = np.tile(np.float32((-0.05, 0.05)), 2 * image.shape[0])
     return enlarged(image) + lines[:, np.newaxis, np.newaxis]
 
 
 def lines_in(image):
-    """How strong the lines are at each pixel, 1 where they are whole."""
+    """Return the strength of the lines at each pixel, 1 for full strength."""
     return np.abs(np.diff(image, axis=0)).mean(2) / 0.1
 
 
@@ -78,7 +78,7 @@ def test_a_slanting_line_is_masked_along_itself():
     assert mask[4 * 25, 4 * 100] == mask[4 * 70, 4 * 30] == 0
 
 
-def test_other_colours_leave_no_patch():
+def test_a_colour_shift_of_the_text_leaves_no_visible_patch():
     def restore(image):
         large = enlarged(image)
         cast = np.linspace(-0.2, 0.2, large.shape[1], dtype=np.float32)
@@ -113,7 +113,7 @@ def test_each_region_is_restored_once_with_what_surrounds_it():
         assert lines_in(fused)[4 * top : 4 * bottom, 4 * left : 4 * right].min() > 0.95
 
 
-def test_specks_and_polygons_outside_of_the_image_are_passed_over():
+def test_tiny_polygons_and_polygons_outside_of_the_image_are_ignored():
     original = flat(0.5)
     whole = enlarged(original)
     polygons = [

@@ -1,4 +1,4 @@
-"""A line of text is restored only where it still says what it said."""
+"""A restored line of text is kept only if it reads as before."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ def page(text, softness=0.0):
 
 
 def turned(image, degrees):
-    """Turn an image around its middle, and `LINE` with it."""
+    """Rotate an image around its centre, and `LINE` with it."""
     matrix = cv2.getRotationMatrix2D((300, 300), degrees, 1)
     framed = cv2.copyMakeBorder(image, 200, 200, 0, 0, cv2.BORDER_REPLICATE)
     made = cv2.warpAffine(framed, matrix, (600, 600), borderMode=cv2.BORDER_REPLICATE)
@@ -31,7 +31,7 @@ def enlarged(image):
 
 
 def restoring(made):
-    """Make a restorer that gives this in place of a region in the middle."""
+    """Return a restorer that returns the centre of this image."""
 
     def restore(seen):
         top, left = max(0, 200 - seen.shape[0]) // 2, (600 - seen.shape[1]) // 2
@@ -61,7 +61,7 @@ def test_a_line_that_became_another_is_refused_however_sure_it_is():
     assert unchanged(page("Bahnhof Altona", 7), page("Bathroom Altar", 0), [LINE]) == [False]
 
 
-def test_what_could_not_be_read_is_refused():
+def test_a_line_that_could_not_be_read_is_refused():
     assert unchanged(page("Bahnhof Altona", 25), page("Bahnhof Altona"), [LINE]) == [False]
     assert unchanged(page(""), page("Bahnhof Altona"), [LINE]) == [False]
 
@@ -69,7 +69,7 @@ def test_what_could_not_be_read_is_refused():
 @pytest.mark.parametrize(
     "line", [LINE[:1].repeat(4, 0), LINE[[0, 1, 1, 0]], LINE * 9, LINE - 900, LINE[:3]]
 )
-def test_any_polygon_can_be_asked_about(line):
+def test_any_polygon_can_be_read(line):
     assert unchanged(page("Altona", 2), page("Altona"), [line]) in ([True], [False])
 
 

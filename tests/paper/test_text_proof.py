@@ -1,4 +1,4 @@
-"""Text that is kept is no worse to read than the original, as another recogniser than the gate's says.
+"""Kept text is no harder to read than the original, for another recogniser than the gate's.
 
 Known lines are drawn, spoilt in five ways, and restored by the small Real-ESRGAN of ../shared.
 Tesseract reads them in the original, enlarged, and in what was made of it.
@@ -47,7 +47,7 @@ pytestmark = [
 
 
 def page():
-    """Draw the lines at `SCALE` times the size; give their polygons in pixels of the original."""
+    """Draw the lines at `SCALE` times the size; return the page and polygons in original pixels."""
     drawn = Pictures.new("RGB", (320 * SCALE, 330 * SCALE), (236, 230, 216))
     pen, top, polygons = ImageDraw.Draw(drawn), 12, []
     for text, size in LINES.items():
@@ -68,7 +68,7 @@ def small(image, factor=SCALE):
 
 
 def grainy(image, deviation=0.09):
-    """Add the noise of a dim room, as cameras do to whatever else is wrong."""
+    """Add the noise of a photo in dim light."""
     noise = np.random.default_rng(7).normal(0, deviation, image.shape)
     return (image + noise).clip(0, 1).astype(np.float32)
 
@@ -101,7 +101,7 @@ WAYS = (blurred, noisy, compressed, of_few_pixels, moved)
 
 
 def tesseract(images, folder):
-    """Read images that hold one line of text each."""
+    """Return the text of images with one line each."""
     for number, image in enumerate(images):
         pixels = np.rint(255 * image[..., ::-1].clip(0, 1)).astype(np.uint8)
         framed = cv2.copyMakeBorder(pixels, *(4 * (16,)), cv2.BORDER_REPLICATE)
@@ -127,7 +127,7 @@ def restorer():
 
 @cache
 def measured(way, folder):
-    """Give the error rates of the lines that were kept, [(text, before, after)]."""
+    """Return the texts and readings of the kept lines, [(text, before, after)]."""
     drawn, polygons = page()
     original = way(drawn)
     whole = resized(original, drawn.shape[:2])
@@ -158,7 +158,7 @@ def measure(tmp_path_factory):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_kept_is_no_worse_to_read(way, measure):
+def test_kept_lines_are_no_harder_to_read(way, measure):
     lines = measure(way)
     assert lines, "nothing was kept"
     assert np.mean([after for *_, after in lines]) <= np.mean([before for _, before, _ in lines])

@@ -1,4 +1,4 @@
-"""YOSO gives what its authors' code gives, part by part, and its proposals become regions."""
+"""Each part of YOSO matches its authors' code, and its proposals become regions."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def worst(one, other):
 
 
 def watched(net, run):
-    """Run something, and give what it and each module of the net made."""
+    """Run a function, and return its outputs and those of all modules of the net."""
     seen = {}
     hooks = [
         module.register_forward_hook(lambda _, __, made, name=name: seen.update({name: made}))

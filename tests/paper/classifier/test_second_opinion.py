@@ -1,4 +1,4 @@
-"""When two classifiers together may have a photo touched."""
+"""A photo is mended only if two classifiers do not contradict each other."""
 
 from dataclasses import dataclass
 

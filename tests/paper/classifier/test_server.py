@@ -1,4 +1,4 @@
-"""A vision-language net behind a real server on this machine, in all the ways it can behave."""
+"""A vision-language net behind a real server on this machine, with all its answers and failures."""
 
 import base64
 import functools
@@ -30,8 +30,8 @@ A, B, C, D = Category
 IMAGE = np.random.default_rng(0).random((120, 160, 3), np.float32)
 
 
-class Teller(ThreadingHTTPServer):
-    """Keeps what it was asked, and lets `behave` answer: a handler and the question are given."""
+class ChatServer(ThreadingHTTPServer):
+    """Records requests, and answers each by `behave(handler, request)`."""
 
     daemon_threads = True
 
@@ -45,7 +45,7 @@ class Teller(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request, client_address):
-        """Say nothing of clients that hang up."""
+        """Log nothing about clients that disconnect."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.headers.append((self.path, dict(self.headers)))
         self.server.behave(self, question)
 
-    def tell(self, body, status=200):
+    def reply(self, body, status=200):
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(raw)))
@@ -67,11 +67,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def teller():
+def chat_server():
     running = []
 
     def start(behave):
-        server = Teller(behave)
+        server = ChatServer(behave)
         thread = threading.Thread(target=server.serve_forever, args=[0.02])
         thread.start()
         running.append((server, thread))
@@ -90,9 +90,9 @@ def _forget():
     module._warn_once.cache_clear()
 
 
-def classifier(teller, **more):
+def classifier(chat_server, **more):
     more = {"timeout_seconds": 20, "pauses_seconds": (0.01, 0.02)} | more
-    return Server(teller.url, "some-vl", **more)
+    return Server(chat_server.url, "some-vl", **more)
 
 
 def completion(content, likely=None, finish="length"):
@@ -123,13 +123,15 @@ def is_grey(question):
 
 def always(likely):
     content = max(likely, key=likely.get)
-    return lambda handler, question: handler.tell(
+    return lambda handler, question: handler.reply(
         completion(content, dict.fromkeys("ABCD", 0.25) if is_grey(question) else likely)
     )
 
 
-def test_the_probabilities_of_the_first_token_are_the_scores(teller):
-    server = teller(always({"C": 0.8, " C": 0.1, "A": 0.05, "B": 0.02, "D": 0.01, "The": 0.02}))
+def test_the_probabilities_of_the_first_token_are_the_scores(chat_server):
+    server = chat_server(
+        always({"C": 0.8, " C": 0.1, "A": 0.05, "B": 0.02, "D": 0.01, "The": 0.02})
+    )
     verdict = classifier(server)(IMAGE)
     assert (verdict.category, verdict.confident) == (C, True)
     assert verdict.scores[C] == pytest.approx(0.9 / 0.98)
@@ -137,8 +139,8 @@ def test_the_probabilities_of_the_first_token_are_the_scores(teller):
     assert sum(verdict.scores.values()) == pytest.approx(1)
 
 
-def test_the_question_is_the_papers_with_lossless_pictures_and_one_token_to_answer(teller):
-    server = teller(always({"D": 1.0}))
+def test_the_question_is_the_papers_with_lossless_pictures_and_one_token_to_answer(chat_server):
+    server = chat_server(always({"D": 1.0}))
     classifier(server, key="secret")(IMAGE)
     question, about_nothing = server.asked
     (shown,), text = pictures_of(question)
@@ -151,8 +153,8 @@ def test_the_question_is_the_papers_with_lossless_pictures_and_one_token_to_answ
     assert (path, headers["Authorization"]) == ("/v1/chat/completions", "Bearer secret")
 
 
-def test_a_large_photo_is_shown_by_several_pictures(teller):
-    server = teller(always({"D": 1.0}))
+def test_a_large_photo_is_shown_by_several_pictures(chat_server):
+    server = chat_server(always({"D": 1.0}))
     image = np.random.default_rng(0).random((1100, 1500, 3), np.float32)
     classifier(server)(image)
     shown, text = pictures_of(server.asked[0])
@@ -160,8 +162,8 @@ def test_a_large_photo_is_shown_by_several_pictures(teller):
     assert text == f"{PREFACE} {PROMPT}"
 
 
-def test_the_papers_way_is_one_picture_and_no_calibration(teller):
-    server = teller(always({"D": 0.9, "A": 0.1}))
+def test_the_papers_way_is_one_picture_and_no_calibration(chat_server):
+    server = chat_server(always({"D": 0.9, "A": 0.1}))
     image = np.random.default_rng(0).random((1100, 1500, 3), np.float32)
     verdict = classifier(server, faithful=True)(image)
     (question,) = server.asked
@@ -169,12 +171,12 @@ def test_the_papers_way_is_one_picture_and_no_calibration(teller):
     assert verdict.scores[D] == pytest.approx(0.9)
 
 
-def test_what_is_said_of_grey_pictures_is_asked_once_and_divided_out(teller):
+def test_what_is_said_of_grey_pictures_is_asked_once_and_divided_out(chat_server):
     def behave(handler, question):
         said = {"B": 0.5, "A": 0.5} if is_grey(question) else {"B": 0.6, "A": 0.2, "D": 0.2}
-        handler.tell(completion("B", said))
+        handler.reply(completion("B", said))
 
-    server = teller(behave)
+    server = chat_server(behave)
     asking = classifier(server)
     first, again = asking(IMAGE), asking(IMAGE)
     assert first == again
@@ -184,14 +186,14 @@ def test_what_is_said_of_grey_pictures_is_asked_once_and_divided_out(teller):
     assert not first.confident
 
 
-def test_a_letter_that_is_not_listed_gets_no_more_than_what_is_left(teller):
-    server = teller(lambda handler, _: handler.tell(completion("A", {"A": 0.97})))
+def test_a_letter_that_is_not_listed_gets_no_more_than_what_is_left(chat_server):
+    server = chat_server(lambda handler, _: handler.reply(completion("A", {"A": 0.97})))
     verdict = classifier(server, faithful=True)(IMAGE)
     assert verdict.scores[B] == verdict.scores[C] == pytest.approx(0.03 / 1.06)
 
 
-def test_without_probabilities_the_letter_is_taken_and_touches_nothing(teller, caplog):
-    server = teller(lambda handler, _: handler.tell(completion("A", finish="stop")))
+def test_a_letter_without_probabilities_causes_no_restoration(chat_server, caplog):
+    server = chat_server(lambda handler, _: handler.reply(completion("A", finish="stop")))
     asking = classifier(server)
     verdict = asking(IMAGE)
     asking(IMAGE)
@@ -201,43 +203,43 @@ def test_without_probabilities_the_letter_is_taken_and_touches_nothing(teller, c
     assert sum("letters without probabilities" in line for line in caplog.messages) == 1
 
 
-def test_without_probabilities_a_clean_photo_is_clean(teller):
-    server = teller(lambda handler, _: handler.tell(completion(" D", finish="stop")))
+def test_without_probabilities_a_clean_photo_is_clean(chat_server):
+    server = chat_server(lambda handler, _: handler.reply(completion(" D", finish="stop")))
     verdict = classifier(server)(IMAGE)
     assert (verdict.category, verdict.confident) == (D, True)
 
 
-def test_an_answer_that_begins_with_words_is_asked_for_some_more(teller):
+def test_an_answer_that_begins_with_words_is_asked_for_some_more(chat_server):
     def behave(handler, question):
         more = question["max_tokens"] > 1
-        handler.tell(completion("The answer is B." if more else "The"))
+        handler.reply(completion("The answer is B." if more else "The"))
 
-    server = teller(behave)
+    server = chat_server(behave)
     assert classifier(server)(IMAGE).category is B
     assert [question["max_tokens"] for question in server.asked] == [1, 16]
 
 
 @pytest.mark.parametrize("words", ["I see a dog.", "A, B, C, or D", "", None, 7])
-def test_words_without_a_letter_are_no_verdict(teller, words):
-    server = teller(lambda handler, _: handler.tell(completion(words)))
+def test_words_without_a_letter_give_no_confident_verdict(chat_server, words):
+    server = chat_server(lambda handler, _: handler.reply(completion(words)))
     verdict = classifier(server)(IMAGE)
     assert not verdict.confident
     assert set(verdict.scores.values()) == {0.25}
 
 
-def test_a_net_that_would_say_something_else_is_not_believed(teller):
-    server = teller(always({"Sorry": 0.7, "A": 0.28, "D": 0.01}))
+def test_a_net_whose_likely_tokens_are_no_letters_is_not_confident(chat_server):
+    server = chat_server(always({"Sorry": 0.7, "A": 0.28, "D": 0.01}))
     verdict = classifier(server)(IMAGE)
     assert verdict.category is A and not verdict.confident
 
 
-def test_a_server_that_refuses_to_tell_probabilities_is_asked_without(teller):
+def test_a_server_that_refuses_to_tell_probabilities_is_asked_without(chat_server):
     def behave(handler, question):
         if "logprobs" in question or "top_logprobs" in question:
-            return handler.tell({"error": {"message": "logprobs is not supported"}}, 400)
-        return handler.tell(completion("D", finish="stop"))
+            return handler.reply({"error": {"message": "logprobs is not supported"}}, 400)
+        return handler.reply(completion("D", finish="stop"))
 
-    assert classifier(teller(behave))(IMAGE).category is D
+    assert classifier(chat_server(behave))(IMAGE).category is D
 
 
 @pytest.mark.parametrize(
@@ -255,8 +257,8 @@ def test_a_server_that_refuses_to_tell_probabilities_is_asked_without(teller):
         {"object": "list", "data": []},
     ],
 )
-def test_what_is_no_chat_completion_is_told_in_a_sentence(teller, body):
-    server = teller(lambda handler, _: handler.tell(body))
+def test_an_answer_of_another_form_is_an_error_in_one_sentence(chat_server, body):
+    server = chat_server(lambda handler, _: handler.reply(body))
     with pytest.raises(ClassifierUnavailable, match=r"something else than chat completions: \S"):
         classifier(server)(IMAGE)
     assert len(server.asked) == 1
@@ -276,26 +278,26 @@ def test_what_is_no_chat_completion_is_told_in_a_sentence(teller, body):
         "yes",
     ],
 )
-def test_probabilities_of_another_form_are_none(teller, told):
+def test_probabilities_of_another_form_are_ignored(chat_server, told):
     body = completion("C", finish="stop")
     body["choices"][0]["logprobs"] = told
-    verdict = classifier(teller(lambda handler, _: handler.tell(body)))(IMAGE)
+    verdict = classifier(chat_server(lambda handler, _: handler.reply(body)))(IMAGE)
     assert (verdict.category, verdict.scores[C]) == (C, pytest.approx(BARE_LETTER_SCORE))
 
 
-def test_a_server_that_fails_twice_is_asked_a_third_time(teller):
+def test_a_server_that_fails_twice_is_asked_a_third_time(chat_server):
     def behave(handler, _):
         if len(server.asked) <= 2:
-            return handler.tell({"error": "loading"}, 503 if len(server.asked) == 1 else 429)
-        return handler.tell(completion("D", {"D": 1.0}))
+            return handler.reply({"error": "loading"}, 503 if len(server.asked) == 1 else 429)
+        return handler.reply(completion("D", {"D": 1.0}))
 
-    server = teller(behave)
+    server = chat_server(behave)
     assert classifier(server, faithful=True)(IMAGE).category is D
     assert len(server.asked) == 3
 
 
-def test_the_pauses_between_tries_are_kept(teller):
-    server = teller(lambda handler, _: handler.tell(b"", 500))
+def test_the_pauses_between_tries_are_kept(chat_server):
+    server = chat_server(lambda handler, _: handler.reply(b"", 500))
     begun = time.monotonic()
     with pytest.raises(ClassifierUnavailable):
         classifier(server, pauses_seconds=(0.1, 0.3))(IMAGE)
@@ -303,9 +305,9 @@ def test_the_pauses_between_tries_are_kept(teller):
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_server_that_keeps_failing_is_away(teller, status):
+def test_a_server_that_keeps_failing_is_unavailable(chat_server, status):
     message = "CUDA\x1b[31m out of memory\n" + 5000 * "!"
-    server = teller(lambda handler, _: handler.tell({"error": {"message": message}}, status))
+    server = chat_server(lambda handler, _: handler.reply({"error": {"message": message}}, status))
     with pytest.raises(ClassifierUnavailable) as caught:
         classifier(server)(IMAGE)
     assert len(server.asked) == 3
@@ -314,15 +316,15 @@ def test_a_server_that_keeps_failing_is_away(teller, status):
 
 
 @pytest.mark.parametrize("status", [401, 404, 413, 301])
-def test_a_server_that_refuses_is_not_asked_again(teller, status):
-    server = teller(lambda handler, _: handler.tell({"error": "no such model"}, status))
+def test_a_server_that_refuses_is_not_asked_again(chat_server, status):
+    server = chat_server(lambda handler, _: handler.reply({"error": "no such model"}, status))
     with pytest.raises(ClassifierUnavailable, match=f"answers {status}: no such model"):
         classifier(server)(IMAGE)
     assert len(server.asked) == 1
 
 
 def trickling(piece, status_line):
-    """Send the beginning of an answer, then a piece at a time, for ever."""
+    """Send the beginning of an answer, then endless small pieces."""
 
     def behave(handler, _):
         if status_line:
@@ -344,24 +346,24 @@ def trickling(piece, status_line):
     ],
     ids=["silent", "a body without end", "a first line without end"],
 )
-def test_a_server_that_is_too_slow_is_cut_off(teller, behave):
+def test_a_server_that_is_too_slow_is_cut_off(chat_server, behave):
     begun = time.monotonic()
     with pytest.raises(ClassifierUnavailable, match=r"gives no answer: not in 0\.5 s"):
-        classifier(teller(behave), timeout_seconds=0.5, pauses_seconds=())(IMAGE)
+        classifier(chat_server(behave), timeout_seconds=0.5, pauses_seconds=())(IMAGE)
     assert 0.5 <= time.monotonic() - begun < 15
 
 
-def test_a_server_that_hangs_up_is_asked_again(teller):
+def test_a_request_is_repeated_if_the_server_disconnects(chat_server):
     def behave(handler, _):
         if len(server.asked) == 1:
             return handler.connection.close()
-        return handler.tell(completion("D", {"D": 1.0}))
+        return handler.reply(completion("D", {"D": 1.0}))
 
-    server = teller(behave)
+    server = chat_server(behave)
     assert classifier(server, faithful=True)(IMAGE).category is D
 
 
-def test_an_answer_without_end_is_not_read(teller):
+def test_an_answer_without_end_is_not_read(chat_server):
     sent = []
 
     def behave(handler, _):
@@ -372,12 +374,12 @@ def test_an_answer_without_end_is_not_read(teller):
             sent.append(65536)
 
     with pytest.raises(ClassifierUnavailable, match="more than 1048576 bytes"):
-        classifier(teller(behave), pauses_seconds=())(IMAGE)
+        classifier(chat_server(behave), pauses_seconds=())(IMAGE)
     assert sum(sent) < 20 * MAX_BYTES
 
 
-def test_nobody_there_is_told_with_the_address_and_without_its_password(teller):
-    server = teller(always({"D": 1.0}))
+def test_an_unreachable_server_is_named_without_its_password(chat_server):
+    server = chat_server(always({"D": 1.0}))
     port = server.server_address[1]
     server.shutdown()
     server.server_close()
@@ -402,21 +404,21 @@ def test_a_key_is_not_shown():
 
 
 @pytest.mark.parametrize("url", ["", "localhost:11434", "ftp://x", "http://", "http://x:99999"])
-def test_an_address_that_cannot_be_is_a_wrong_setting(url):
+def test_an_invalid_address_is_a_settings_error(url):
     with pytest.raises(SettingsError, match="is no address of a server"):
         Server(url, "vl")
 
 
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
-def test_the_address_may_have_the_version_at_its_end(teller, end):
-    server = teller(always({"D": 1.0}))
+def test_the_address_may_have_the_version_at_its_end(chat_server, end):
+    server = chat_server(always({"D": 1.0}))
     Server(server.url + end, "vl")(IMAGE)
     assert {path for path, _ in server.headers} == {"/v1/chat/completions"}
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 5000), (63, 300)])
-def test_a_photo_too_small_to_judge_is_never_acted_on(teller, size):
-    server = teller(always({"A": 1.0}))
+def test_a_photo_that_is_too_small_has_no_confident_verdict(chat_server, size):
+    server = chat_server(always({"A": 1.0}))
     verdict = classifier(server)(np.full((*size, 3), 0.3, np.float32))
     assert verdict.category is A and not verdict.confident
 
@@ -434,16 +436,16 @@ def worker(home, redis_server, jobs, monkeypatch):
 
 
 def test_a_photo_waits_without_an_attempt_until_the_server_is_back(
-    worker, jobs, take_photo, teller, eventually
+    worker, jobs, take_photo, chat_server, eventually
 ):
     well = threading.Event()
 
     def behave(handler, question):
         if well.is_set():
             return always({"D": 1.0})(handler, question)
-        return handler.tell({"error": "loading"}, 503)
+        return handler.reply({"error": "loading"}, 503)
 
-    worker(classifier(teller(behave)))
+    worker(classifier(chat_server(behave)))
     take_photo()
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     run_step(1)

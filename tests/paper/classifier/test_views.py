@@ -1,4 +1,4 @@
-"""A photo is shown to a vision-language net by its own pixels, and the prompt is the paper's."""
+"""A photo is shown at native resolution, and the prompt is the paper's."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def photo(height, width, seed=0):
 
 
 def place(picture, image):
-    """Find where a picture lies in an image, exactly; None if it does not."""
+    """Return the position of a picture in an image; None if it is not a crop of it."""
     coded = np.rint(255 * image.clip(0, 1)).astype(np.uint8)
     height, width = picture.shape[:2]
     rows, columns = coded.shape[0] - height + 1, coded.shape[1] - width + 1
@@ -51,12 +51,12 @@ def test_several_pictures_get_an_explanation_in_front_of_the_same_prompt():
 
 
 @pytest.mark.parametrize("token", ["A", " A", "\nA", "**A", "(A", '"A'])
-def test_a_letter_is_one_however_it_is_written(token):
+def test_a_letter_is_recognised_in_all_spellings(token):
     assert token_category(token) is Category.SUPER_RESOLUTION
 
 
 @pytest.mark.parametrize("token", ["a", "An", "AB", "", " ", "E", "A.B"])
-def test_what_is_more_or_less_than_a_letter_is_none(token):
+def test_a_token_that_is_not_one_letter_has_no_category(token):
     assert token_category(token) is None
 
 
@@ -77,7 +77,7 @@ def test_what_is_more_or_less_than_a_letter_is_none(token):
         ("", None),
     ],
 )
-def test_an_answer_names_a_category_only_if_it_names_one(text, category):
+def test_an_answer_has_a_category_only_if_it_names_exactly_one(text, category):
     assert named_category(text) is category
 
 
@@ -120,7 +120,7 @@ def test_no_two_parts_overlap_by_more_than_half():
             assert max(abs(one[0] - other[0]), abs(one[1] - other[1])) >= CROP / 2
 
 
-def test_a_part_that_is_blown_out_is_not_the_brightest():
+def test_an_overexposed_crop_is_not_chosen_as_the_brightest():
     image = 0.2 + 0.3 * photo(1500, 2000)
     image[:, 1000:] = 1
     image[600:1100, :500] += 0.3
@@ -129,14 +129,14 @@ def test_a_part_that_is_blown_out_is_not_the_brightest():
     assert brightest.mean() > 150
 
 
-def test_the_papers_way_is_one_picture_of_the_whole_photo():
+def test_a_faithful_view_is_one_picture_of_the_whole_photo():
     (shown,) = views(photo(1500, 2000), faithful=True)
     assert shown.shape[0] * shown.shape[1] <= WHOLE_PIXELS
     (small,) = views(photo(601, 803), faithful=True)
     assert small.shape == (601, 803, 3)
 
 
-def test_the_sides_are_multiples_of_what_a_token_is_made_of():
+def test_the_sides_are_multiples_of_the_side_of_a_token():
     for step in (28, 32):
         for picture in (
             views(photo(700, 901), token_pixels=step)
@@ -156,7 +156,7 @@ def test_a_photo_of_any_shape_is_shown(size, faithful):
         assert picture.dtype == np.uint8
 
 
-def test_values_outside_of_the_range_and_no_numbers_are_shown_as_colours():
+def test_values_out_of_range_or_not_finite_become_colours():
     image = photo(100, 100)
     image[0, 0], image[1, 1], image[2, 2] = np.nan, 7, -7
     (shown,) = views(image)

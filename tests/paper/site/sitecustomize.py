@@ -25,7 +25,7 @@ if importlib.util.find_spec("torch") and importlib.util.find_spec("torchvision")
 
 
 def sieve_boxes():
-    """Let ultralytics sieve boxes by itself where torchvision's operators are missing."""
+    """Make ultralytics filter boxes itself if torchvision's operators are missing."""
     import torchvision
     from ultralytics.utils.nms import TorchNMS
 
@@ -34,7 +34,7 @@ def sieve_boxes():
 
 
 def without_hashes(table):
-    """Give the table of weights, with files of any size and contents."""
+    """Return the table of weights without sizes and hashes."""
     free = {"sha256": None, "bytes": None, "about_bytes": 10**12}
     return tuple(
         replace(weights, files=tuple(replace(file, **free) for file in weights.files))
@@ -43,7 +43,7 @@ def without_hashes(table):
 
 
 def tiny_noise_predictor():
-    """Give the sizes of the noise predictor among the tiny weights."""
+    """Return the sizes of the tiny noise predictor."""
     from tasks.paper.nets.noise_predictor import Sizes
 
     return Sizes((32, 64), layers=2, head_width=16, groups=16, wave_width=128, time_width=48)
