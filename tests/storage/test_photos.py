@@ -392,7 +392,7 @@ def test_results_and_sidecars_are_synced_before_they_get_their_names(
     publishing.publish(temporary, output)
     assert synced.pop() == str(tmp_path)
     source.with_name("photo.jpg.xmp").write_text("beside")
-    photos.copy_sidecar(source, output)
+    copy_sidecar(source, output)
     sidecar = publishing.temporary(tmp_path / "result.jpg.xmp", 0, 0)
     assert synced == [str(temporary), str(sidecar), str(tmp_path)]
 

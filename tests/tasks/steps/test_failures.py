@@ -16,7 +16,8 @@ ENDED_BY_OTHERS = {
     ErrorKind.WORKER_LOST,  # maintenance
 }  # fmt: skip
 NOT_IN_A_STEP = {
-    errors.AlreadyRunning, errors.DatabaseNewer, errors.DatabaseOlder, errors.RedisMissing,
+    errors.AlreadyRunning, errors.DatabaseNewer, errors.DatabaseOlder, errors.NoWorker,
+    errors.RedisMissing,
     errors.LicenceNotAccepted, errors.NoRoom, errors.WeightsBusy, errors.WeightsUnreachable,
     errors.ClaimLost,  # the claim has ended already
 }  # fmt: skip
