@@ -46,7 +46,7 @@ test: test-fast .venv/networks ## Run all tests; with T=tests/storage/test_setti
 endif
 
 test-fast: .venv/ready ## Run the tests that need no torch and take no long time.
-	$(PYTEST) -m "not slow and not paper" -n 4 --dist loadfile
+	$(PYTEST) -m "not slow and not paper" -n 2 --dist loadfile
 
 lint: .venv/ready ## Check style, and which modules import which.
 	$(BIN)/ruff check
