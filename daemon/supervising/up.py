@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.supervising import redis_server
-from daemon.supervising.children import python_command
+from daemon.supervising.python_command import python_command
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
 from storage import database

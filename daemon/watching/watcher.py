@@ -12,7 +12,7 @@ from threading import Event
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.supervising.children import python_command
+from daemon.supervising.python_command import python_command
 from daemon.watching import pipe
 from daemon.watching.recorder import note_gallery
 from storage import database

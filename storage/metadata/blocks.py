@@ -24,9 +24,7 @@ XMP_PNG = b"XML:com.adobe.xmp"
 _JFIF_BYTES = 14
 _PHOTOSHOP_DROPPED = (1033, 1036, 1058, 1060)
 """Resources of a Photoshop block that are dropped: thumbnails, and copies of EXIF and XMP."""
-_PNG_KEPT = frozenset(
-    b"gAMA cHRM sRGB cICP mDCv mDCV cLLi cLLI sBIT pHYs tEXt zTXt iTXt".split(),
-)
+_PNG_KEPT = frozenset(b"gAMA cHRM sRGB cICP mDCv mDCV cLLi cLLI sBIT pHYs tEXt zTXt iTXt".split())
 _TEXT_BYTES = 16 << 20
 """Maximum size in bytes of a decompressed text of a PNG."""
 _JPEG_XMP_ROOM = jpeg.MOST_BYTES - len(XMP_JPEG)
@@ -95,8 +93,7 @@ def extract(file: BinaryIO, kind: Format) -> Metadata:
             return _of_png(png.metadata(file))
         case Format.WEBP:
             parts = webp.metadata(file)
-            found = (parts.get(key, b"") for key in (b"EXIF", b"XMP ", b"ICCP"))
-            block, packet, icc = found
+            block, packet, icc = (parts.get(key, b"") for key in (b"EXIF", b"XMP ", b"ICCP"))
             return Metadata(exif.bare(block), packet, icc)
         case Format.TIFF:
             return _of_tiff(Tiff(file))
@@ -118,8 +115,7 @@ def splice(coded: bytes, kind: Format, metadata: Metadata) -> bytes:
         case Format.PNG:
             return png.splice(file, _png_parts(metadata))
         case Format.WEBP:
-            block = metadata.exif
-            parts = {b"EXIF": block, b"XMP ": metadata.xmp, b"ICCP": metadata.icc}
+            parts = {b"EXIF": metadata.exif, b"XMP ": metadata.xmp, b"ICCP": metadata.icc}
             return webp.splice(file, parts)
         case Format.TIFF:
             return _tiff_around(Tiff(file), metadata)

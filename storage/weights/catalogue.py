@@ -159,17 +159,6 @@ TABLE = (
         _BSD, True,
     ),
     Weights(
-        "realesr-general-x4v3", "enlarges text on a CPU",
-        (
-            File(
-                "realesr-general-x4v3.pth",
-                (REAL_ESRGAN.format("v0.2.5.0", "realesr-general-x4v3.pth"),), 4_885_111,
-                "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
-            ),
-        ),
-        _BSD, True,
-    ),
-    Weights(
         "YOSO-coco", "initial weights of `photomend train reflection-detector --yoso`",
         (
             File(

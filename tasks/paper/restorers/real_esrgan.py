@@ -24,7 +24,7 @@ CONTEXT = 32
 MIN_TILE = 4 * CONTEXT
 """Side in pixels of the smallest tile with its margin."""
 ARCHITECTURES = ("ESRGAN", "Compact")
-"""Spandrel's names of the architectures, of RealESRGAN_x4plus and of realesr-general-x4v3."""
+"""Spandrel's names of the architectures that Real-ESRGAN networks have."""
 
 
 @dataclass(frozen=True, eq=False)
