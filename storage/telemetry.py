@@ -22,8 +22,8 @@ VARIABLES = {
 def disable() -> None:
     """Set the variables for this process and its children, whatever they were before.
 
-    The packages `daemon` and `tasks` call this when they are imported, the only import of ours with
-    an effect. Libraries read the variables when they are imported, and our modules import libraries
+    The packages `daemon` and `tasks` call this when they are imported, the only import of ours that
+    changes the environment. Libraries read the variables when they are imported, and our modules import libraries
     at their top, so a call in the entry points would be too late and easily forgotten.
     """
     os.environ |= VARIABLES

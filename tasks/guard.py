@@ -1,7 +1,7 @@
 """Decide whether a restored image is kept: it must not be worse than the original."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from storage.enums import Category, Degradation
 from storage.photos import Image
 from tasks.imaging.light import Plane, luma
-from tasks.verdict import TREATED, Classifier, Verdict
+from tasks.verdict import TREATED, Classifier, Severities, Verdict
 
 MAX_MEAN_SHIFT = 2.0
 """Largest shift of a colour channel's mean, of 255: 193 results of a diffusion restorer moved it by
@@ -45,9 +45,6 @@ rise."""
 MIN_HIDDEN_SOFTNESS = 0.5
 """Severity of softness from which noise may have hidden more of it; four sharp photos with noise of
 6 to 28 stay below."""
-
-
-Severities = Mapping[Degradation, float]
 
 
 @dataclass(frozen=True)

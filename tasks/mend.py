@@ -32,7 +32,7 @@ class Mended:
     verdict: Verdict
     decision: Decision
     reason: str | None
-    """Why the guard refused the result, or why the verdict is unsure."""
+    """Why the result was kept or refused, or why the verdict is unsure; None for a clean photo."""
     image: Image
     """The restored image if it is kept, else the given one."""
     receipt: Receipt = field(default_factory=Receipt)

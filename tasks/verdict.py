@@ -7,6 +7,9 @@ from typing import Any, Protocol, Self
 from storage.enums import Category, Decision, Degradation
 from storage.photos import Image
 
+Scores = Mapping[Category, float]
+Severities = Mapping[Degradation, float]
+
 TREATED = {
     Category.SUPER_RESOLUTION: (
         Degradation.NOISE,
@@ -26,9 +29,9 @@ SMALLEST = 64
 class Verdict:
     """What a classifier says of a photo."""
 
-    scores: Mapping[Category, float]
+    scores: Scores
     """One for each category, in [0, 1]; they sum to 1."""
-    severities: Mapping[Degradation, float]
+    severities: Severities
     """The evidence for each degradation, in [0, 1]; 0 is none."""
     confident: bool
     """Whether the category may be acted on; if not, the photo is left alone as unsure."""

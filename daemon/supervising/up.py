@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.supervising import redis_server
-from daemon.supervising.python_command import python_command
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
+from daemon.supervising.python_command import python_command
 from storage import database
 from storage.atomic_files import locked
 from storage.enums import QUEUES, EngineChoice

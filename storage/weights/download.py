@@ -176,7 +176,7 @@ class _Transfer:
             raise Refused("answers with a web page; does the network want a login?")
         if total is None:
             if self.file.bytes is None and not answer.raw.chunked:
-                raise Refused("does not tell how long the file is")
+                raise Refused("does not say how long the file is")
         elif self.file.bytes not in (None, total):
             raise Refused(f"has a file of {total:,} bytes and not {self.file.bytes:,}")
         elif total > self.file.max_bytes:

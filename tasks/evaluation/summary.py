@@ -112,9 +112,9 @@ def _auc(
     kind: Degradation, labelled: Sequence[Evaluated], clean: Sequence[Evaluated]
 ) -> float | None:
     """Return the AUC of each severity: photos with the degradation against clean ones."""
-    spoilt = [each for each in labelled if kind in lacks(each)]
+    degraded = [each for each in labelled if kind in lacks(each)]
     return metrics.auc(
-        [each.verdict.severities[kind] for each in spoilt],
+        [each.verdict.severities[kind] for each in degraded],
         [each.verdict.severities[kind] for each in clean],
     )
 

@@ -2,9 +2,12 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.imaging.light import Plane
 
+BoolMask = NDArray[np.bool_]
+"""(H, W), True on what is to change."""
 DILATION_PIXELS = 9
 """Pixels by which a detector's mask is dilated, so that its feathered border lies outside the
 reflection."""

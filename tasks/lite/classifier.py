@@ -6,7 +6,7 @@ whose severities are neither low nor high enough is left alone as unsure; the li
 the photos of `make evaluate`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,7 +21,7 @@ from tasks.imaging.light import luma
 from tasks.lite import onnx_nets
 from tasks.lite.fusion import figures_of, weigh
 from tasks.lite.veil import veil
-from tasks.verdict import SMALLEST, TREATED, Verdict
+from tasks.verdict import SMALLEST, TREATED, Scores, Severities, Verdict
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """The category in which each degradation is treated."""
@@ -56,9 +56,6 @@ MIN_MOVEMENT_DEPTH = 0.010
 """Smallest depth in the cepstrum of a movement that explains a ghost."""
 HARMONIC = 4.0
 """A ghost deeper than this many times the movement is no echo of the movement."""
-
-Scores = Mapping[Category, float]
-Severities = Mapping[Degradation, float]
 
 
 @dataclass(frozen=True)

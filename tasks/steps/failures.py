@@ -43,12 +43,12 @@ class Rule:
     """The kind of error; a decision where the job is done with it."""
     sentence: Callable[[Exception], str] = text
     """What is stored with the job."""
-    while_young: ErrorKind | None = None
+    while_arriving: ErrorKind | None = None
     """The kind in place of `ends` while the photo may still be arriving."""
 
 
 RULES: Mapping[type[Exception], Rule] = {
-    UnreadablePhoto: Rule(ErrorKind.UNREADABLE, while_young=ErrorKind.ARRIVING),
+    UnreadablePhoto: Rule(ErrorKind.UNREADABLE, while_arriving=ErrorKind.ARRIVING),
     TooLarge: Rule(ErrorKind.TOO_LARGE),
     OutputTaken: Rule(Decision.LEFT_ALONE),
     GalleryOffline: Rule(ErrorKind.OFFLINE),

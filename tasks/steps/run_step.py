@@ -67,10 +67,10 @@ def _end(job: Job, error: Exception) -> None:
         log.warning("job %d is %s: %s", job.id, rule.ends, sentence)
         return jobs.finish(job, rule.ends, sentence)
     kind = rule.ends
-    if rule.while_young is not None and paths.may_be_arriving(job):
-        kind = rule.while_young
+    if rule.while_arriving is not None and paths.may_be_arriving(job):
+        kind = rule.while_arriving
     level, words = failures.logged(kind)
-    told = sentence if reason in sentence else f"{sentence}: {reason}"
+    text = sentence if reason in sentence else f"{sentence}: {reason}"
     traceback = error if kind is ErrorKind.ERROR else None
-    log.log(level, "job %d %s: %s", job.id, words, told, exc_info=traceback)
+    log.log(level, "job %d %s: %s", job.id, words, text, exc_info=traceback)
     return jobs.end_with_error(job, kind, sentence)

@@ -19,7 +19,6 @@ from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
 
 CLEAR = Path(__file__).parents[2] / "../shared/photos/clear"
-SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
  xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
  xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"

@@ -6,9 +6,8 @@ from typing import BinaryIO, NamedTuple
 
 from storage.formats.containers import BLOCK_BYTES, Malformed, end, take
 
-SOI, EOI, SOS, COM, APP0 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0
+EOI, SOS, COM, APP0 = 0xD9, 0xDA, 0xFE, 0xE0
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 MOST_BYTES = 65533

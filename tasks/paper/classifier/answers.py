@@ -1,7 +1,7 @@
 """Compute a verdict from the probabilities of the four letters of a vision-language net."""
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -9,9 +9,8 @@ from storage.enums import Category, Degradation
 from storage.errors import PhotomendError
 from storage.photos import Image
 from tasks.paper.classifier.views import TOKEN_PIXELS, Pixels, grey, views
-from tasks.verdict import SMALLEST, TREATED, Verdict
+from tasks.verdict import SMALLEST, TREATED, Scores, Verdict
 
-Scores = Mapping[Category, float]
 """A value for each category, in [0, 1]."""
 
 MIN_SCORES: Scores = MappingProxyType({

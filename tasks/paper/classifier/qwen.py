@@ -22,12 +22,11 @@ from tasks.paper.classifier.answers import (
     MIN_SCORES,
     Answer,
     ClassifierUnavailable,
-    Scores,
     classify,
 )
 from tasks.paper.classifier.prompt import LETTERS, question, token_category
 from tasks.paper.classifier.views import WHOLE_PIXELS, Pixels
-from tasks.verdict import Verdict
+from tasks.verdict import Scores, Verdict
 
 MIN_PIXELS = 56 * 56
 """Pixels to which a smaller picture is enlarged: the default of Qwen's image processor."""

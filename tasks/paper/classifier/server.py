@@ -30,12 +30,11 @@ from tasks.paper.classifier.answers import (
     MIN_SCORES,
     Answer,
     ClassifierUnavailable,
-    Scores,
     classify,
 )
 from tasks.paper.classifier.prompt import named_category, question, token_category
 from tasks.paper.classifier.views import Pixels
-from tasks.verdict import Verdict
+from tasks.verdict import Scores, Verdict
 
 log = logging.getLogger(__name__)
 

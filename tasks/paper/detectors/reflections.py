@@ -17,10 +17,10 @@ import torch
 from storage.errors import WeightsWrong
 from storage.photos import Image
 from tasks.imaging.light import Plane
-from tasks.imaging.masks import dilated, feathered
+from tasks.imaging.masks import BoolMask, dilated, feathered
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.detectors.faces import Face
-from tasks.paper.detectors.yolo import BoolMask, Region
+from tasks.paper.detectors.yolo import Region
 from tasks.paper.nets import yoso
 from tasks.paper.nets.segments import region_of
 from tasks.paper.nets.yoso import YosoNet
@@ -44,7 +44,7 @@ MIN_SCORE = 0.5
 
 @dataclass(frozen=True)
 class FindReflections:
-    """A detector, a load_segmenter, or both, ready to run: image → mask, any H and W."""
+    """A detector, a segmenter, or both, ready to run: image → mask, any H and W."""
 
     find_regions: Callable[[Image], Sequence[Region]] | None
     """None if there is no detector: then all pixels of the segmenter are used."""

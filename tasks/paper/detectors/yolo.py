@@ -2,7 +2,7 @@
 
 By default, ultralytics contacts two servers to detect a network, reports its use to Google, writes its
 settings to the home folder, downloads and installs missing packages, reports to installed trackers,
-and changes the number of threads of the process. All of that is prevented here.
+and changes the number of threads of the process. All of that is prevented here and by `storage.telemetry`.
 """
 
 import os
@@ -22,9 +22,9 @@ from PIL import Image as Pictures
 from storage.errors import WeightsMissing, WeightsWrong
 from storage.photos import Image
 from storage.settings import settings
+from tasks.imaging.masks import BoolMask
 from tasks.imaging.tiles import shrunk
 
-BoolMask = NDArray[np.bool_]
 """(H, W), true on what was found."""
 
 MAX_SIDE = 1280

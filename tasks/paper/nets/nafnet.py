@@ -149,8 +149,8 @@ class NAFNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         padded = self.padded(image)
-        change = cast(Tensor, self.ending(self.through(self.intro(padded)))) + padded
-        return change[..., : image.shape[-2], : image.shape[-1]]
+        output = cast(Tensor, self.ending(self.through(self.intro(padded)))) + padded
+        return output[..., : image.shape[-2], : image.shape[-1]]
 
     def padded(self, image: Tensor) -> Tensor:
         """Pad with zeros right and below, to multiples of the deepest level's pixel."""

@@ -91,11 +91,11 @@ class Encoder(nn.Module):
         return output  # (B, 8, H/2, W/2)
 
 
-def _level(sizes: Sizes, in_widths: int, width: int, *, halve: bool) -> nn.Module:
+def _level(sizes: Sizes, in_width: int, width: int, *, halve: bool) -> nn.Module:
     level: nn.Module = get_down_block(
         "AttnDownBlock2D",
         num_layers=sizes.layers,
-        in_channels=in_widths,
+        in_channels=in_width,
         out_channels=width,
         temb_channels=sizes.time_width,
         add_downsample=halve,

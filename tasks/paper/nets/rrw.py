@@ -170,10 +170,10 @@ class LocationNet(nn.Module):
         super().__init__()
         self.norm = Colours()
         self.feat_net = Backbone(width)
-        in_width = self.feat_net.widths
-        self.proj_convs = nn.ModuleList(_mixed(channels, REDUCED_WIDTH) for channels in in_width)
-        self.temp_conv = _mixed(REDUCED_WIDTH * len(in_width), REDUCED_WIDTH * len(in_width))
-        self.stem_conv = _mixed(REDUCED_WIDTH * len(in_width), 32)
+        in_widths = self.feat_net.widths
+        self.proj_convs = nn.ModuleList(_mixed(channels, REDUCED_WIDTH) for channels in in_widths)
+        self.temp_conv = _mixed(REDUCED_WIDTH * len(in_widths), REDUCED_WIDTH * len(in_widths))
+        self.stem_conv = _mixed(REDUCED_WIDTH * len(in_widths), 32)
         self.convs = nn.Sequential(*(Residual(32, 4) for _ in range(layers)))
         self.pred_conv = nn.Sequential(nn.Conv2d(32, 1, 1))
 

@@ -13,17 +13,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from storage.photos import Image
 from tasks.imaging.light import Plane
+from tasks.imaging.masks import BoolMask
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
-BoolMask = NDArray[np.bool_]
 """(H, W), true where to paint."""
 
 MARGIN = 128

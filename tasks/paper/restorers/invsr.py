@@ -126,7 +126,7 @@ class InvSR:
                 raise
         torch.cuda.empty_cache()
         halves = zip(small.chunk(2), draws.chunk(2), strict=True)
-        return torch.cat([self._enlarge_halving(*dtype) for dtype in halves])
+        return torch.cat([self._enlarge_halving(*half) for half in halves])
 
     @torch.inference_mode()
     def enlarge(self, small: Tensor, draws: Tensor) -> Tensor:

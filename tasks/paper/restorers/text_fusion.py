@@ -108,20 +108,20 @@ def _regions(
 ) -> Iterator[tuple[Box, list[Polygon]]]:
     """Yield regions of polygons whose surroundings touch, with their context."""
     boxes = [_box(polygon, size) for polygon in polygons]
-    region = [
+    usable = [
         (box, polygon)
         for box, polygon in zip(boxes, polygons, strict=True)
         if cv2.contourArea(polygon) >= MIN_AREA and all(side.start < side.stop for side in box)
     ]
     painted = np.zeros(size, np.uint8)
-    for box, _ in region:
+    for box, _ in usable:
         painted[box] = 1
     count, labels, places, _ = cv2.connectedComponentsWithStats(painted)
     for label in range(1, count):
         left, top, width, height = places[label][:4]
         rows = _side(top - CONTEXT, top + height + CONTEXT, size[0])
         columns = _side(left - CONTEXT, left + width + CONTEXT, size[1])
-        near = [polygon for box, polygon in region if labels[box][0, 0] == label]
+        near = [polygon for box, polygon in usable if labels[box][0, 0] == label]
         yield (rows, columns), near
 
 

@@ -410,7 +410,7 @@ def test_a_file_of_unknown_length_and_hash_is_not_taken_from_who_does_not_tell_i
     unknown, tmp_path, file_server
 ):
     file_server.ways = [tells_no_length] * 2
-    with pytest.raises(WeightsWrong, match="does not tell how long"):
+    with pytest.raises(WeightsWrong, match="does not say how long"):
         pull(unknown(), tmp_path)
 
 

@@ -21,7 +21,7 @@ NOT_IN_A_STEP = {
     errors.LicenceNotAccepted, errors.NoRoom, errors.WeightsBusy, errors.WeightsUnreachable,
     errors.ClaimLost,  # the claim has ended already
 }  # fmt: skip
-"""Raised by commands only."""
+"""These never end a claim."""
 
 
 def raised_by_steps():
@@ -38,7 +38,7 @@ def test_each_error_of_a_step_has_a_rule_of_its_own(kind):
 
 def test_each_kind_of_error_has_an_outcome_and_a_cause():
     rules = [*RULES.values(), *failures.BY_ERRNO.values()]
-    caused = {rule.ends for rule in rules} | {rule.while_young for rule in rules}
+    caused = {rule.ends for rule in rules} | {rule.while_arriving for rule in rules}
     for kind in ErrorKind:
         assert isinstance(kind.outcome, Outcome)
         assert ErrorKind(kind.value) is kind
