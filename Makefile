@@ -38,7 +38,7 @@ try: .venv/ready ## Mend a scratch gallery; with GALLERY=~/Photos, these photos.
 	$(BIN)/photomend demo $(if $(GALLERY),--gallery "$(GALLERY)")
 
 ifdef T
-test: .venv/ready
+test: .venv/$(if $(findstring paper,$(T))$(findstring training,$(T)),networks,ready)
 	$(PYTEST) $(T)
 else
 test: test-fast .venv/networks ## Run all tests; with T=tests/storage/test_settings.py, these only.

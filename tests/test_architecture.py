@@ -14,7 +14,13 @@ def test_the_source_map_is_that_of_the_files():
     assert PAGE.read_text() == page(), "make map writes it anew"
 
 
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(path.name for path in ROOT.glob("*.md")),
+        *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")),
+    ],
+)
 def test_the_files_that_a_page_names_are_there(name):
     page = (ROOT / name).read_text()
     named = re.findall(r"`((?:daemon|tasks|storage|tests|docs|alembic|systemd)/[\w./-]*)`", page)

@@ -13,7 +13,7 @@ from storage.enums import QUEUES, Decision, Status
 from storage.settings import settings
 from storage.text import printable
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON object; it increases when a name changes its meaning or is removed."""
 OVERDUE_SECONDS = 120.0
 """Seconds after which a job that could have been claimed counts as a problem."""

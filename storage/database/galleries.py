@@ -1,7 +1,8 @@
 """What the watcher reads and writes: the photos of a gallery, and whether it is online.
 
-These are functions and not methods of `Jobs`, because a gallery's process works on no job: it
-inserts the first row of each photo, and needs no rules for retries.
+These are functions and not methods of `Jobs`, because a gallery's process claims no job: it inserts
+the first row of each version of a photo, cancels older versions that are unfinished, and needs no
+rules for retries.
 """
 
 import os
@@ -25,7 +26,7 @@ c = table.c
 
 
 def get(engine: sa.Engine, name: str) -> Gallery | None:
-    """Return the state of a gallery; None before its first scan."""
+    """Return the row of a gallery; None before it was first online or offline."""
     with reading(engine) as connection:
         row = connection.execute(select(galleries).where(galleries.c.name == name)).first()
         return None if row is None else Gallery.of(row)

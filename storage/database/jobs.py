@@ -1,4 +1,4 @@
-"""Every change of a job's state.
+"""Every change of a job's state, after `galleries.add` has recorded it.
 
 The database is the queue. Redis only carries notifications, which may be lost, late or doubled.
 Each change of status is one UPDATE that names the status it leaves. Each claim of a job has a

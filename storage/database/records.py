@@ -108,9 +108,9 @@ class Gallery(_Row):
     filesystem: str
     """Kind: ext4, nfs, …"""
     identity: str | None
-    """Identity of the filesystem, where it has one."""
+    """`filesystems.identity` of its folder; None before it was first online."""
     watching: str
-    """events, or walks and the reason."""
+    """events, or polling and the reason; "not yet" before it was first online."""
     online: bool
     reason: str | None
     """Why it is offline, and what to do."""

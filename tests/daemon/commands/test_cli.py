@@ -166,7 +166,7 @@ def test_status_shows_counts_decisions_galleries_and_workers(read, run, jobs, me
     )  # fmt: skip
     galleries.add(jobs.engine, "g", Path(), {os.fsdecode(b"caf\xe9[bold].jpg"): "1"})
     printed = read("status")
-    assert printed["schema"] == 1
+    assert printed["schema"] == 2
     assert printed["jobs"] == {"queued": 1, "running": 0, "done": 1, "failed": 0, "cancelled": 0}
     assert printed["decisions"]["restored"] == 1
     assert printed["galleries"][0]["name"] == "g"
