@@ -66,6 +66,7 @@ BY_ERRNO = {
     errno.ENOSPC: Rule(ErrorKind.DISK_FULL),
     errno.EDQUOT: Rule(ErrorKind.DISK_FULL),
     errno.EROFS: Rule(ErrorKind.READ_ONLY),
+    errno.ENOMEM: RULES[MemoryError],
 }
 """In place of the rule of `OSError`."""
 GPU_MEMORY = "OutOfMemoryError"

@@ -50,7 +50,10 @@ def test_the_machine_is_told_from_the_photo():
         OSError(errno.EIO, "I/O error"), OSError(errno.ENOSPC, "full"), ConnectionResetError(104, ""),
         ClassifierUnavailable("no server"), ModuleNotFoundError("torch"), errors.WeightsUnknown("x"),
     ]  # fmt: skip
-    counts = [OSError("broken data stream"), ValueError(), MemoryError(), RuntimeError()]
+    counts = [
+        OSError("broken data stream"), ValueError(), MemoryError(), RuntimeError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ]  # fmt: skip
     assert {rule_of(error).ends.outcome for error in waits} == {Outcome.WAIT}
     assert {rule_of(error).ends.outcome for error in counts} == {Outcome.ATTEMPT}
     assert rule_of(errors.OutputTaken("taken")).ends is Decision.LEFT_ALONE
