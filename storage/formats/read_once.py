@@ -1,6 +1,7 @@
 """A file whose blocks are read from the disk or the network once and kept in memory."""
 
 import io
+import mmap
 import os
 from typing import Any
 
@@ -19,13 +20,19 @@ class ReadOnce(io.RawIOBase):
     def __init__(self, number: int) -> None:
         """Take the size from the file; nothing is read yet."""
         self._number, self._before = number, os.fstat(number)
-        self._kept = bytearray(self._before.st_size)
-        self._missing = set(range(0, len(self._kept), BLOCK_BYTES))
+        # The kernel gives memory to a page when it is written; a mapping has at least one byte.
+        self._kept = mmap.mmap(-1, max(1, len(self)), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._missing = set(range(0, len(self), BLOCK_BYTES))
         self._at = 0
 
     def __len__(self) -> int:
         """Return the size of the file when it was opened."""
         return self._before.st_size
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._kept.close()
+        super().close()
 
     def readable(self) -> bool:
         """Return True."""
@@ -46,7 +53,8 @@ class ReadOnce(io.RawIOBase):
         start = min(self._at, len(self))
         stop = min(start + len(buffer), len(self))
         self._fetch(start, stop)
-        buffer[: stop - start] = memoryview(self._kept)[start:stop]
+        with memoryview(self._kept) as kept, kept[start:stop] as part:
+            buffer[: stop - start] = part
         self._at += stop - start
         return stop - start
 
@@ -61,7 +69,7 @@ class ReadOnce(io.RawIOBase):
         now = os.fstat(self._number)
         if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
             raise Malformed("it was changed while it was read")
-        return bytes(self._kept)
+        return self._kept[: len(self)]
 
     def _fetch(self, start: int, stop: int) -> None:
         for block in range(start - start % BLOCK_BYTES, stop, BLOCK_BYTES):
@@ -70,10 +78,11 @@ class ReadOnce(io.RawIOBase):
                 self._missing.remove(block)
 
     def _fetch_block(self, start: int) -> None:
-        with memoryview(self._kept)[start : start + BLOCK_BYTES] as block:
-            done = 0
-            while done < len(block):
-                read = os.preadv(self._number, [block[done:]], start + done)
+        stop = min(start + BLOCK_BYTES, len(self))
+        with memoryview(self._kept) as kept:
+            while start < stop:
+                with kept[start:stop] as rest:
+                    read = os.preadv(self._number, [rest], start)
                 if not read:
                     raise Malformed("it became shorter while it was read")
-                done += read
+                start += read

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from storage import eligibility, inspection, photos
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats.content_hash import of_file
-from storage.formats.read_once import BLOCK_BYTES
+from storage.formats.read_once import BLOCK_BYTES, ReadOnce
 from storage.formats.safe_open import Limits
 
 Make = Callable[..., Path]
@@ -82,6 +83,23 @@ def test_of_what_its_header_decides_only_the_header_is_read(
     with inspection.opened(path, limits) as seen:
         assert eligibility.left_alone(seen) == "an edit or export of GIMP 2.10"
     assert bytes_read() - before < 2 * BLOCK_BYTES + SLACK_BYTES
+
+
+def test_the_memory_of_what_its_header_decides_does_not_grow_with_the_file(
+    tmp_path: Path, large: Make, limits: Limits
+) -> None:
+    path = large(tmp_path / "photo.jpg")
+    os.truncate(path, 200_000_000)
+    with inspection.opened(path, limits) as seen:
+        before = psutil.Process().memory_info().rss
+        assert seen.header.width == 900
+        assert psutil.Process().memory_info().rss - before < 20_000_000
+
+
+def test_a_file_that_was_emptied_after_it_was_opened_has_no_bytes(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with (tmp_path / "photo.jpg").open("rb") as file, ReadOnce(file.fileno()) as parts:
+        assert (parts.read(9), parts.whole()) == (b"", b"")
 
 
 def test_nothing_is_read_of_a_file_of_too_many_bytes(
