@@ -5,6 +5,7 @@ import mmap
 import os
 from typing import Any
 
+from storage import fingerprints
 from storage.formats.containers import Malformed
 
 BLOCK_BYTES = 1 << 17
@@ -66,8 +67,7 @@ class ReadOnce(io.RawIOBase):
 
         """
         self._fetch(0, len(self))
-        now = os.fstat(self._number)
-        if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+        if fingerprints.of(os.fstat(self._number)) != fingerprints.of(self._before):
             raise Malformed("it was changed while it was read")
         return self._kept[: len(self)]
 
