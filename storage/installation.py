@@ -12,6 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 HEADLESS = "opencv-python-headless"
 OTHER_OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
 """Other wheels of OpenCV, which overwrite files of the headless one; the first two need libGL."""
+LIBRARIES = (
+    "accelerate", "diffusers", "paddleocr", "safetensors", "spandrel", "spandrel_extra_arches",
+    "torch", "torchvision", "transformers", "ultralytics",
+)  # fmt: skip
+"""The modules of the paper engine and of training."""
 
 
 class Installer(Enum):
@@ -37,8 +42,10 @@ def installer() -> Installer:
 
 def advice(error: ImportError) -> str:
     """Return what to do when a library cannot be imported."""
-    opencv = error.name == "cv2" or "libGL" in str(error)
-    return mend_opencv() if opencv else get_libraries()
+    module = (error.name or "").partition(".")[0]
+    if module == "cv2" or "libGL" in str(error):
+        return mend_opencv()
+    return get_libraries() if module in LIBRARIES else mend()
 
 
 def get_libraries() -> str:

@@ -30,8 +30,6 @@ WORKER_MODULES = (
     "rapidocr",
 )  # fmt: skip
 """The modules that every worker imports."""
-LIBRARIES = ("torch", "transformers", "diffusers", "spandrel")
-"""The libraries of the paper engine."""
 CHECK_SECONDS = 10.0
 """A check of a share that takes longer fails, because the share hangs."""
 IMPORT_SECONDS = 120.0
@@ -228,7 +226,7 @@ def _engine() -> Finding:
     choice, paper = settings().engine, settings().paper
     if choice == EngineChoice.LITE:
         return Finding("engine", True, "lite; it needs no other libraries or weights")
-    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+    if missing := [name for name in installation.LIBRARIES if find_spec(name) is None]:
         text = f"{choice}: {', '.join(missing)} not installed; {installation.get_libraries()}"
         return Finding("engine", False, text)
     if missing := [name for step in paper.steps for name in engines.missing(step, paper)]:

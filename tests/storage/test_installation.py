@@ -1,6 +1,8 @@
 """The commands that are advised fit how photomend was installed."""
 
+import re
 import sys
+import tomllib
 
 import pytest
 
@@ -68,7 +70,26 @@ def test_the_extra_comes_from_where_photomend_came(installed_by, monkeypatch, or
     assert f"'{requirement}'" in installation.get_libraries()
 
 
-def test_a_broken_opencv_is_no_reason_to_install_the_paper_engine():
-    broken = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
-    assert "libraries anew" in installation.advice(broken)
-    assert "paper" in installation.advice(ImportError("No module named 'diffusers'"))
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (ImportError("libGL.so.1: cannot open shared object file"), "libraries anew"),
+        (ImportError("cannot import name 'imread'", name="cv2.gapi"), "libraries anew"),
+        (ImportError("cannot import name 'Session'", name="onnxruntime.capi"), "libraries anew"),
+        (ModuleNotFoundError("No module named 'skimage'", name="skimage"), "libraries anew"),
+        (ImportError("undefined symbol: a_function"), "libraries anew"),
+        (ModuleNotFoundError("No module named 'diffusers'", name="diffusers"), "paper's engine"),
+        (ModuleNotFoundError("No module named 'torch._C'", name="torch._C"), "paper's engine"),
+    ],
+)
+def test_the_advice_fits_the_library_that_cannot_be_imported(monkeypatch, error, advice):
+    monkeypatch.setattr(sys, "prefix", str(installation.ROOT / ".venv"))
+    assert advice in installation.advice(error)
+
+
+def test_all_modules_that_the_paper_extra_installs_are_known():
+    with (installation.ROOT / "pyproject.toml").open("rb") as file:
+        extra = tomllib.load(file)["project"]["optional-dependencies"]["paper"]
+    names = {re.split("[^a-z_]", requirement)[0] for requirement in extra}
+    optional = {"bitsandbytes"}  # it has no wheel for arm64
+    assert names - optional == set(installation.LIBRARIES)

@@ -427,7 +427,8 @@ def test_a_comparison_that_cannot_be_made_is_reported_in_one_sentence(run, take_
     photo = take_photo()
     assert "--sheet" in run("compare", photo, "--sheet", "pets.doc", code=2).stderr
     (tmp_path / "without/torch").mkdir(parents=True)
-    (tmp_path / "without/torch/__init__.py").write_text("raise ImportError('no torch here')")
+    missing = "raise ModuleNotFoundError('no torch here', name='torch')"
+    (tmp_path / "without/torch/__init__.py").write_text(missing)
     output = run(
         "compare", photo, "--engine", "paper", code=1, PYTHONPATH=str(tmp_path / "without")
     ).stderr

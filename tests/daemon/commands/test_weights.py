@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.commands.weights import app
-from daemon.reports.doctor import LIBRARIES
+from storage import installation
 from storage.enums import QUEUES
 from storage.errors import SettingsError
 from storage.settings import Settings, make
@@ -117,7 +117,7 @@ def test_all_weights_are_listed_with_state_and_licence(run, folder, file_server)
     ],
 )
 def test_a_queue_list_and_doctor_name_the_same_weights(run, environment, file_server, paper):
-    if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
+    if lacking := [name for name in installation.LIBRARIES if find_spec(name) is None]:
         pytest.skip(f"without {', '.join(lacking)}, doctor names no weights")
     set_to = {"PHOTOMEND_ENGINE": "paper", "PHOTOMEND_PAPER": json.dumps(paper)}
     listed = json.loads(run("list", "--json", **set_to).stdout)
