@@ -37,10 +37,11 @@ _PLACEHOLDER = b"MM\0*\0\0\0\x08\0\x01\x01\x31\0\x02\0\0\0\x01 \0\0\0" + bytes(4
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One quality to encode at."""
+class Quality:
+    """A quality of a lossy format, and the chroma subsampling that belongs to it."""
 
     code: Callable[[Pixels], bytes]
+    """Return the pixels coded at this quality."""
     sampling: str
 
 
@@ -56,49 +57,53 @@ def encode(pixels: Pixels, coding: Coding, icc: bytes, source_bytes: int) -> byt
         case Format.WEBP if coding.lossless:
             return _save(pixels, "WEBP", lossless=True, exact=True)
         case Format.JPEG:
-            rungs, start = _jpeg_rungs(coding)
+            qualities, start = _jpeg_qualities(coding)
         case Format.WEBP:
-            rungs, start = _webp_rungs(), 3
+            qualities, start = _webp_qualities(), 3
         case Format.AVIF:
-            rungs, start = _avif_rungs(coding, icc), 4
+            qualities, start = _avif_qualities(coding, icc), 4
         case Format.HEIC:
-            rungs, start = _heic_rungs(coding, icc), 3
-    return _climb(pixels, coding, rungs, start, source_bytes * MOST_GROWTH)
+            qualities, start = _heic_qualities(coding, icc), 3
+    return _raise_quality(pixels, coding, qualities, start, source_bytes * MOST_GROWTH)
 
 
-def _climb(
-    pixels: Pixels, coding: Coding, rungs: list[Rung], start: int, most_bytes: float
+def _raise_quality(
+    pixels: Pixels, coding: Coding, qualities: list[Quality], start: int, most_bytes: float
 ) -> bytes:
-    """Return the quality for these pixels; 0 is the coarsest.
+    """Return the pixels coded at the lowest quality, from number `start` on, that is good enough.
 
-    The last one is taken as it is.
+    `qualities` begin with the lowest; the last one is taken as it is. If the first try is good
+    enough but too large, lower qualities are tried.
     """
     at = start
-    made = rungs[at].code(pixels)
+    made = qualities[at].code(pixels)
     found = decibels_of(made, pixels, coding)
     if found >= LEAST_DECIBELS:
-        return _descend(made, pixels, coding, rungs[:at], most_bytes)
+        return _lower_quality(made, pixels, coding, qualities[:at], most_bytes)
     gain = STEP_DECIBELS
-    while found < LEAST_DECIBELS and at + 1 < len(rungs):
-        before, sampling = found, rungs[at].sampling
-        at = min(at + 1 + int((LEAST_DECIBELS - found) / STEP_DECIBELS), len(rungs) - 1)
+    while found < LEAST_DECIBELS and at + 1 < len(qualities):
+        before, sampling = found, qualities[at].sampling
+        at = min(at + 1 + int((LEAST_DECIBELS - found) / STEP_DECIBELS), len(qualities) - 1)
         if gain < LEAST_GAIN:
-            others = (n for n, rung in enumerate(rungs) if rung.sampling != sampling)
+            others = (n for n, quality in enumerate(qualities) if quality.sampling != sampling)
             at = max(at, next(others, at))
-        made = rungs[at].code(pixels)
+        made = qualities[at].code(pixels)
         found = decibels_of(made, pixels, coding)
         gain = found - before
     return made
 
 
-def _descend(
-    made: bytes, pixels: Pixels, coding: Coding, coarser: list[Rung], most_bytes: float
+def _lower_quality(
+    made: bytes, pixels: Pixels, coding: Coding, coarser: list[Quality], most_bytes: float
 ) -> bytes:
-    """Lower the quality while the file is too large and the image good enough."""
-    for rung in reversed(coarser):
+    """Return the pixels at the first lower quality that is small enough, or the last good enough.
+
+    `made` are the pixels coded at the present quality; `coarser` begins with the lowest one.
+    """
+    for quality in reversed(coarser):
         if len(made) <= most_bytes:
             break
-        smaller = rung.code(pixels)
+        smaller = quality.code(pixels)
         if decibels_of(smaller, pixels, coding) < LEAST_DECIBELS:
             break
         made = smaller
@@ -148,48 +153,49 @@ _SCALES = (2.8, 2.0, 1.41, 1.0, 0.71, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.063,
 """Scales of the quantisation tables, in steps of 3 dB."""
 
 
-def _jpeg_rungs(coding: Coding) -> tuple[list[Rung], int]:
+def _jpeg_qualities(coding: Coding) -> tuple[list[Quality], int]:
     steps = [(scale, coding.sampling) for scale in _SCALES]
     if coding.sampling != "4:4:4" and not coding.grey:
         steps += [(scale, "4:4:4") for scale in _SCALES[4:]]
     steps.append((0.0, "4:4:4"))
 
-    def rung(scale: float, sampling: str) -> Rung:
+    def quality_at(scale: float, sampling: str) -> Quality:
         tables = [[min(255, max(1, round(q * scale))) for q in table] for table in coding.tables]
         options: dict[str, Any] = {"qtables": tables[:2], "progressive": coding.progressive}
         if not coding.grey:
             options["subsampling"] = sampling
-        return Rung(lambda pixels: _save(pixels, "JPEG", optimize=True, **options), sampling)
+        return Quality(lambda pixels: _save(pixels, "JPEG", optimize=True, **options), sampling)
 
-    return [rung(*step) for step in steps], _SCALES.index(1.0)
-
-
-def _webp_rungs() -> list[Rung]:
-    def rung(quality: int) -> Rung:
-        return Rung(lambda pixels: _save(pixels, "WEBP", quality=quality, exact=True), "4:2:0")
-
-    lossless = Rung(lambda pixels: _save(pixels, "WEBP", lossless=True, exact=True), "4:4:4")
-    return [*(rung(quality) for quality in (75, 80, 85, 90, 94, 97, 100)), lossless]
+    return [quality_at(*step) for step in steps], _SCALES.index(1.0)
 
 
-def _avif_rungs(coding: Coding, icc: bytes) -> list[Rung]:
-    def rung(quality: int, sampling: str) -> Rung:
+def _webp_qualities() -> list[Quality]:
+    def quality_at(quality: int) -> Quality:
+        return Quality(lambda pixels: _save(pixels, "WEBP", quality=quality, exact=True), "4:2:0")
+
+    lossless = Quality(lambda pixels: _save(pixels, "WEBP", lossless=True, exact=True), "4:4:4")
+    return [*(quality_at(quality) for quality in (75, 80, 85, 90, 94, 97, 100)), lossless]
+
+
+def _avif_qualities(coding: Coding, icc: bytes) -> list[Quality]:
+    def quality_at(quality: int, sampling: str) -> Quality:
         options = {"quality": quality, "subsampling": sampling, "speed": 8, "xmp": b" "}
         options |= {"icc_profile": icc or None, "exif": _PLACEHOLDER}
-        return Rung(lambda pixels: _save(pixels, "AVIF", **options), sampling)
+        return Quality(lambda pixels: _save(pixels, "AVIF", **options), sampling)
 
     sampling = "4:0:0" if coding.grey else coding.sampling
     finer = "4:0:0" if coding.grey else "4:4:4"
     steps = [(quality, sampling) for quality in (60, 68, 75, 80, 85, 90, 94, 97)]
-    return [rung(*step) for step in (*steps, *((quality, finer) for quality in (90, 95, 98, 100)))]
+    steps += [(quality, finer) for quality in (90, 95, 98, 100)]
+    return [quality_at(*step) for step in steps]
 
 
-def _heic_rungs(coding: Coding, icc: bytes) -> list[Rung]:
+def _heic_qualities(coding: Coding, icc: bytes) -> list[Quality]:
     import pillow_heif
 
     depth = "" if coding.bits == 8 else f";{coding.bits}"
 
-    def rung(quality: int, sampling: str) -> Rung:
+    def quality_at(quality: int, sampling: str) -> Quality:
         def code(pixels: Pixels) -> bytes:
             height, width, channels = pixels.shape
             made = io.BytesIO()
@@ -207,8 +213,8 @@ def _heic_rungs(coding: Coding, icc: bytes) -> list[Rung]:
             pillow_heif.encode(mode, (width, height), bytes(data), made, **options)
             return made.getvalue()
 
-        return Rung(code, sampling)
+        return Quality(code, sampling)
 
     steps = [(quality, coding.sampling) for quality in (60, 68, 76, 84, 90, 95)]
     finer = ((quality, "4:4:4") for quality in (84, 92, 100, -1))
-    return [rung(*step) for step in (*steps, *finer)]
+    return [quality_at(*step) for step in (*steps, *finer)]
