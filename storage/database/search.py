@@ -36,7 +36,6 @@ class Filter:
     younger_seconds: float | None = None
     """Maximum age of the job's row."""
     older_seconds: float | None = None
-    ids: Collection[int] = ()
 
 
 def get(engine: sa.Engine, job_id: int) -> Job | None:
@@ -146,8 +145,6 @@ def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if wanted.status:
         found.append(c.status.in_(list(wanted.status)))
-    if wanted.ids:
-        found.append(c.id.in_(list(wanted.ids)))
     for column, value in (
         (c.category, wanted.category), (c.decision, wanted.decision),
         (c.error_kind, wanted.kind), (c.gallery, wanted.gallery),
