@@ -279,7 +279,7 @@ def command_line(folder: Path, environment: dict[str, str]) -> Figures:
     bare = took(sys.executable, "-c", "import typer, rich, sqlalchemy")
     took_status = took(str(BIN / "photomend"), "status")
     begun = time.perf_counter()
-    status.counts(engine)
+    status.summary(engine)
     return {
         "import of typer, rich, sqlalchemy, s": bare,
         "status with 100,000 jobs, s": took_status,

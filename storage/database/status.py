@@ -94,12 +94,6 @@ class Summary:
         return self.left * 3600 / self.pace.per_hour if self.pace.finished else None
 
 
-def counts(engine: sa.Engine) -> Counts:
-    """Count the jobs."""
-    with reading(engine) as connection:
-        return _counts(connection)
-
-
 def summary(engine: sa.Engine) -> Summary:
     """Return everything that `photomend status` shows."""
     with reading(engine) as connection:

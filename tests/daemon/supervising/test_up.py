@@ -83,8 +83,8 @@ def test_once_processes_all_photos_and_exits_with_0_although_one_failed(home, jo
     os.utime(home / "gallery/broken.jpg", (0, 0))
     one = up("--once")
     assert one.process.wait(90) == 0
-    assert status.counts(jobs.engine).jobs[Status.FAILED] == 1
-    assert status.counts(jobs.engine).decisions[Decision.RESTORED] == 1
+    assert status.summary(jobs.engine).counts.jobs[Status.FAILED] == 1
+    assert status.summary(jobs.engine).counts.decisions[Decision.RESTORED] == 1
     assert (home / "output/2024/noisy.jpg").exists()
     for word in ("2024/noisy.jpg", "super-resolution", "failed", "clean"):
         assert word in one.output()

@@ -30,13 +30,13 @@ def sources(jobs):
 def claim(jobs):
     def claim(queue: str = CLASSIFY):
         jobs.heartbeat("w", "host", 1, [queue], "cpu")
-        return jobs.claim("w", [queue], child=os.getpid())
+        return jobs.claim("w", [queue], child=os.getpid(), seconds=300, seconds_per_megapixel=60)
 
     return claim
 
 
 def test_an_empty_database_counts_each_status_and_decision(jobs):
-    counts = status.counts(jobs.engine)
+    counts = status.summary(jobs.engine).counts
     assert counts.jobs == dict.fromkeys(Status, 0)
     assert counts.decisions == dict.fromkeys(Decision, 0)
     assert (counts.troubles, counts.oldest_waiting) == ([], None)
@@ -51,7 +51,7 @@ def test_the_counts_tell_status_decision_gallery_and_trouble(jobs, claim):
     jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image either")
     jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no room", pause_seconds=3600)
     claim()
-    counts = status.counts(jobs.engine)
+    counts = status.summary(jobs.engine).counts
     assert counts.jobs == {
         Status.QUEUED: 3, Status.RUNNING: 1, Status.DONE: 1, Status.FAILED: 2, Status.CANCELLED: 0,
     }  # fmt: skip
