@@ -127,8 +127,8 @@ class Jobs:
     # For the child process of a worker.
 
     def claim(
-        self, worker: str, queues: Sequence[str], *, child: int, seconds: float = 300.0,
-        seconds_per_megapixel: float = 60.0, prefer: str | None = None,
+        self, worker: str, queues: Sequence[str], *, child: int, seconds: float,
+        seconds_per_megapixel: float, prefer: str | None = None,
     ) -> Job | None:  # fmt: skip
         """Claim the most urgent due job of `queues`; return None if none is due.
 

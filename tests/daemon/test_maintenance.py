@@ -20,7 +20,7 @@ maintenance.renew_notifications(open_jobs())
 
 def test_only_the_temporary_files_of_ended_claims_are_removed(home, jobs):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
-    running = jobs.claim("w", QUEUES, child=os.getpid())
+    running = jobs.claim("w", QUEUES, child=os.getpid(), seconds=300, seconds_per_megapixel=60)
     output = home / "output/2024/a.jpg"
     output.parent.mkdir(parents=True)
     kept = publishing.temporary(output, running.id, running.claims)
@@ -35,7 +35,7 @@ def test_only_the_temporary_files_of_ended_claims_are_removed(home, jobs):
 def test_jobs_of_a_worker_without_heartbeat_are_released(home, jobs):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
-    jobs.claim("w", QUEUES, child=os.getpid())
+    jobs.claim("w", QUEUES, child=os.getpid(), seconds=300, seconds_per_megapixel=60)
     maintenance.release(jobs)
     assert search.get(jobs.engine, 1).status is Status.RUNNING
     with jobs.engine.begin() as connection:

@@ -51,7 +51,7 @@ def read(run):
 def claim(jobs):
     def claim(queue: str = CLASSIFY):
         jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
-        return jobs.claim("w", [queue], child=os.getpid())
+        return jobs.claim("w", [queue], child=os.getpid(), seconds=300, seconds_per_megapixel=60)
 
     return claim
 

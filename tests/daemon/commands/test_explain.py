@@ -95,7 +95,7 @@ def test_a_photo_with_a_job_is_explained_by_its_status_and_decision(explanation,
     jobs.pause("all")
     assert "paused" in explanation("gallery/a.jpg")[2]
     jobs.resume("all")
-    claim = jobs.claim("w", [CLASSIFY], child=1)
+    claim = jobs.claim("w", [CLASSIFY], child=1, seconds=300, seconds_per_megapixel=60)
     assert "a worker is processing it" in explanation("gallery/a.jpg")[2]
     jobs.finish(claim, Decision.UNSURE, "perhaps motion-blur")
     rule, facts, now = explanation("gallery/a.jpg")
@@ -112,7 +112,12 @@ def test_a_photo_of_the_backlog_is_mended_when_it_is_added(explanation, jobs, ta
 
 def test_a_result_names_the_job_that_made_it(explanation, jobs, home):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
-    jobs.record(jobs.claim("w", [CLASSIFY], child=1), Path("a.jpg"), "hash", {})
+    jobs.record(
+        jobs.claim("w", [CLASSIFY], child=1, seconds=300, seconds_per_megapixel=60),
+        Path("a.jpg"),
+        "hash",
+        {},
+    )
     (home / "output").mkdir()
     (home / "output/a.jpg").write_text("result")
     rule, facts, _ = explanation("output/a.jpg")

@@ -29,11 +29,13 @@ from storage import database
 from storage.database.jobs import Jobs
 from storage.enums import Decision
 jobs = Jobs(database.open_engine(sys.argv[1]), pause_seconds=0, max_attempts=3)
-while job := jobs.claim(sys.argv[2], ["classify"], child=os.getpid()):
+deadline = {"seconds": 300, "seconds_per_megapixel": 60}
+while job := jobs.claim(sys.argv[2], ["classify"], child=os.getpid(), **deadline):
     print(job.id)
     jobs.finish(job, Decision.CLEAN)
 """
 FOLDER = Path("2024")
+DEADLINE = {"seconds": 300.0, "seconds_per_megapixel": 60.0}
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +75,7 @@ def _empty(url: str) -> None:
 @pytest.fixture
 def claim(jobs: Jobs) -> Callable[..., Job]:
     def take(worker: str = "a", **wishes: str) -> Job:
-        job = jobs.claim(worker, QUEUES, child=1, **wishes)
+        job = jobs.claim(worker, QUEUES, child=1, **DEADLINE, **wishes)
         assert job is not None
         return job
 
@@ -142,7 +144,7 @@ def test_eight_processes_claim_two_thousand_jobs_exactly_once(jobs, workers):
     ended = [claimer.communicate() for claimer in claimers]
     assert "locked" not in "".join(errors for _, errors in ended)
     claimed = [int(line) for printed, _ in ended for line in printed.split()]
-    left = [jobs.claim("late", ["classify"], child=1)]
+    left = [jobs.claim("late", ["classify"], child=1, **DEADLINE)]
     assert (sorted(claimed), left) == (sorted(added), [None])
 
 
@@ -193,7 +195,9 @@ def test_the_table_opens_with_the_retries_of_the_settings(home, monkeypatch):
     jobs = open_jobs()
     galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     for expected in (Status.QUEUED, Status.FAILED):
-        jobs.end_with_error(jobs.claim("a", QUEUES, child=1), ErrorKind.CRASHED, "it crashed")
+        jobs.end_with_error(
+            jobs.claim("a", QUEUES, child=1, **DEADLINE), ErrorKind.CRASHED, "it crashed"
+        )
         assert search.get(jobs.engine, 1).status is expected
     jobs.engine.dispose()
 
@@ -218,16 +222,16 @@ def test_nothing_is_claimed_while_it_is_paused_or_its_gallery_offline(jobs):
     galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     for scope, name in (("all", ""), ("category", "classify"), ("gallery", "g")):
         jobs.pause(scope, name)
-        assert jobs.claim("a", QUEUES, child=1) is None
+        assert jobs.claim("a", QUEUES, child=1, **DEADLINE) is None
         assert jobs.resume(scope, name)
     jobs.pause("all", seconds=0)
     galleries.note(
         jobs.engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
         watching="events", online=False,
     )  # fmt: skip
-    assert jobs.claim("a", QUEUES, child=1) is None
+    assert jobs.claim("a", QUEUES, child=1, **DEADLINE) is None
     galleries.note(jobs.engine, "g", online=True)
-    assert jobs.claim("a", QUEUES, child=1) is not None
+    assert jobs.claim("a", QUEUES, child=1, **DEADLINE) is not None
 
 
 def test_one_name_in_the_output_belongs_to_one_photo(jobs, claim):
