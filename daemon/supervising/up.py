@@ -35,7 +35,7 @@ REDIS_START_SECONDS = 20.0
 REDIS_ANSWER_SECONDS = 3.0
 """Longest wait for the first answer of the Redis in the settings."""
 GIVE_UP_PAUSE_SECONDS = 8.0
-"""With `--once`, end when all workers have reached this pause before their next start."""
+"""With `--once`, end when all workers wait at least this long for their next start."""
 STOP_SECONDS = 35.0
 """A process that runs this many seconds after SIGTERM is killed."""
 
@@ -51,7 +51,7 @@ def run(
     Raises:
         AlreadyRunning: another one uses the same state folder.
         RedisMissing: no Redis answers or can be started.
-        NoWorker: with `once`, every worker ends soon after its start.
+        NoWorker: with `once`, every worker ends soon after each start.
         SettingsError: there is no gallery, or `gallery` is not a folder.
 
     """
@@ -179,13 +179,16 @@ def _ensure_running(
 
 
 def _check_workers(workers: list[SupervisedProcess]) -> None:
-    """Raise if every worker has ended soon after its start again and again.
+    """Raise if no worker runs and each has ended soon after its start again and again.
 
     Raises:
         NoWorker: so it is.
 
     """
-    if all(worker.pause_seconds >= GIVE_UP_PAUSE_SECONDS for worker in workers):
+    if all(
+        not worker.is_running() and worker.pause_seconds >= GIVE_UP_PAUSE_SECONDS
+        for worker in workers
+    ):
         line = workers[0].last_line() or f"see {workers[0].log}"
         raise NoWorker(f"no worker keeps running ({line}); `photomend doctor` looks for the cause")
 

@@ -15,8 +15,11 @@ import psutil
 import pytest
 
 from daemon.console.exit_codes import Exit
+from daemon.supervising.processes import SupervisedProcess
+from daemon.supervising.up import GIVE_UP_PAUSE_SECONDS, _check_workers
 from storage.database import status
 from storage.enums import QUEUES, Decision, Degradation, Status
+from storage.errors import NoWorker
 from storage.settings import settings
 
 pytestmark = pytest.mark.slow
@@ -142,6 +145,25 @@ def test_once_ends_with_a_sentence_if_no_worker_keeps_running(up, take_photo, wi
     assert one.process.wait(90) == Exit.PROBLEM
     last = one.output().strip().splitlines()[-1]
     assert last.startswith("photomend: no worker keeps running (") and "photomend doctor" in last
+
+
+def test_once_goes_on_while_one_of_two_workers_runs(tmp_path, eventually):
+    def worker(code: str) -> SupervisedProcess:
+        return SupervisedProcess(
+            code,
+            lambda log: subprocess.Popen([sys.executable, "-c", code], stdout=log, stderr=log),
+            tmp_path / "worker.log",
+            pause_seconds=GIVE_UP_PAUSE_SECONDS,
+        )
+
+    ended, running = workers = [worker("print('broken')"), worker("import time; time.sleep(99)")]
+    for one in workers:
+        one.ensure_running()
+    eventually(lambda: not ended.is_running())
+    _check_workers(workers)
+    running.stop(5)
+    with pytest.raises(NoWorker, match="broken"):
+        _check_workers(workers)
 
 
 def test_the_next_up_stops_the_processes_that_a_killed_one_left(home, up, take_photo, eventually):
