@@ -49,7 +49,7 @@ class ScannedFolder:
     vanished: frozenset[str]
     """Photos that are known and no longer there."""
     missing: bool = False
-    """The folder itself is no longer there."""
+    """The folder itself is no longer there, or is now a symbolic link."""
 
 
 @dataclass
@@ -127,8 +127,9 @@ class Scanner:
         self._due.pop(folder, None)
         before = self._unsettled.pop(folder, {})
         rules = self._rules.of(folder)
-        if isinstance(rules, str):
-            return None
+        if isinstance(rules, str):  # the photos of an ignored folder are still there
+            is_link = os.path.islink(f"{self.root}/{folder}")  # noqa: PTH114
+            return ScannedFolder(folder, {}, frozenset(), missing=True) if is_link else None
         try:
             below, photos, ignored = self._entries(folder, rules)
         except (FileNotFoundError, NotADirectoryError):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.watching import ignore_rules
-from daemon.watching.scanner import FullScan, Scanner
+from daemon.watching.scanner import FullScan, ScannedFolder, Scanner
 from storage.settings_gallery import GallerySettings
 
 SETTLE = 5
@@ -174,6 +174,19 @@ def test_a_photo_that_becomes_ignored_has_not_vanished(root):
     scans.scanner.full_scan = FullScan()
     assert list(scans.scanner.scan(10)) == []
     assert scans.full(20) == []
+
+
+def test_a_folder_replaced_by_a_link_is_missing_and_one_that_holds_results_is_not(root, tmp_path):
+    for folder in ("2023", "2024"):
+        put(root / folder / "cat.jpg")
+    scans = Scans(root)
+    assert scans.settled() == ["2023/cat.jpg", "2024/cat.jpg"]
+    (root / "2023").rename(tmp_path / "2023")
+    (root / "2023").symlink_to(tmp_path / "2023", target_is_directory=True)
+    put(root / "2024/.photomend-output")
+    for folder in ("2023", "2024"):
+        scans.scanner.mark(folder)
+    assert list(scans.scanner.scan(10)) == [ScannedFolder("2023", {}, frozenset(), missing=True)]
 
 
 def test_results_beside_originals_and_in_output_trees_are_ignored(root):
