@@ -17,6 +17,7 @@ from typing import NamedTuple
 from daemon.watching.ignore_rules import FolderRules, Rules
 from storage import fingerprints
 from storage.formats.detect import is_photo_name
+from storage.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ class Scanner:
         warning = f"{error.errno} {path}"
         if warning not in self._warned and len(self._warned) < MAX_WARNINGS:
             self._warned.add(warning)
-            log.warning("%r cannot be scanned: %s", os.fsencode(path), error.strerror)
+            log.warning("%s cannot be scanned: %s", printable(path), error.strerror)
 
 
 @contextmanager
