@@ -34,7 +34,9 @@ def retry(
         ErrorKind | None,
         typer.Option(help="All jobs that failed with this kind of error, or wait after it."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All finished jobs.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All jobs that ended, or wait after an error.")
+    ] = False,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Classify the photos again.")
     ] = False,
