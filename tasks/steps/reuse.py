@@ -68,7 +68,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         if earlier.source == job.source and result.exists():
             raise OutputTaken(f"its result {earlier.output} was changed by its owner and stays")
         return False
-    moved = earlier.source != job.source and not paths.source(earlier).exists()
+    moved = earlier.source != job.source and paths.source_gone(jobs, earlier)
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
     check_replaceable(job, output, relative)

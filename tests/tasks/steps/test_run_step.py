@@ -11,7 +11,7 @@ from PIL import Image
 
 from storage import filesystems, photos, publishing
 from storage.database import galleries, search
-from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
+from storage.enums import Category, Decision, Degradation, ErrorKind, Status
 from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
 from storage.formats.safe_open import Limits
 from storage.settings import settings
@@ -19,30 +19,9 @@ from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import _kept_reflection, restore
 from tasks.steps.run_step import run_step
-from tasks.worker import notify, runtime
+from tasks.worker import runtime
 
-
-@pytest.fixture(autouse=True)
-def _worker(home, redis_server, monkeypatch):
-    monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
-    settings.cache_clear()
-    runtime.jobs.cache_clear()
-    notify._redis.cache_clear()
-    runtime.become_worker(QUEUES)
-    yield
-    runtime.jobs().engine.dispose()
-    runtime.jobs.cache_clear()
-
-
-@pytest.fixture
-def noisy(jobs, take_photo):
-    """A noisy photo that this process has claimed for its restoration."""
-    take_photo(kind=Degradation.NOISE)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
-    classify(runtime.claim())
-    job = runtime.claim()
-    assert job.category is Category.SUPER_RESOLUTION
-    return job
+pytestmark = pytest.mark.usefixtures("worker")
 
 
 @pytest.mark.parametrize(

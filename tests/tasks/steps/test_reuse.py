@@ -1,0 +1,30 @@
+"""A job that is decided from an earlier one with the same content."""
+
+from pathlib import Path
+
+from storage.database import galleries, search
+from storage.enums import Decision
+from tasks.steps.classify import classify
+from tasks.steps.restore import restore
+from tasks.worker import runtime
+
+
+def test_the_result_of_a_photo_that_was_moved_moves_with_it(home, jobs, noisy):
+    restore(noisy)
+    (home / "gallery/cat.jpg").rename(home / "gallery/moved.jpg")
+    galleries.add(jobs.engine, "g", Path(), {"moved.jpg": "1"})
+    classify(runtime.claim())
+    assert search.get(jobs.engine, 2).output == Path("moved.jpg")
+    assert search.get(jobs.engine, 1).output is None
+    assert not (home / "output/cat.jpg").exists()
+
+
+def test_no_result_is_removed_while_most_of_the_gallery_is_missing(home, jobs, noisy):
+    restore(noisy)
+    (home / "gallery/cat.jpg").rename(home / "gallery/moved.jpg")
+    galleries.add(jobs.engine, "g", Path(), {"moved.jpg": "1"})
+    job = runtime.claim()
+    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(3)})
+    classify(job)
+    assert search.get(jobs.engine, 2).decision is Decision.RESTORED
+    assert (home / "output/cat.jpg").exists()
