@@ -21,9 +21,7 @@ def engine() -> sa.Engine:
         DatabaseOlder, DatabaseNewer: its schema is not that of this version.
 
     """
-    opened = database.open_engine(settings().database)
-    database.check(opened)
-    return opened
+    return database.open_checked(settings().database)
 
 
 def exists() -> bool:

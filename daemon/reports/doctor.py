@@ -72,8 +72,7 @@ def run_checks() -> Iterator[Finding]:
 
 def _database() -> Finding:
     try:
-        engine = database.open_engine(settings().database)
-        database.check(engine)
+        engine = database.open_checked(settings().database)
     except PhotomendError as error:
         return Finding("database", False, str(error))
     except sa.exc.DatabaseError as error:

@@ -37,6 +37,20 @@ def open_engine(url: str) -> sa.Engine:
             raise SettingsError(f"database_url: {other} is not SQLite or PostgreSQL")
 
 
+def open_checked(url: str) -> sa.Engine:
+    """Open the database at `url`, and check that it has the schema of this code.
+
+    Raises:
+        SettingsError: the URL is wrong, or names a SQLite file on a network filesystem.
+        DatabaseOlder: it does not exist, or has an older schema.
+        DatabaseNewer: a newer photomend has migrated it.
+
+    """
+    engine = open_engine(url)
+    check(engine)
+    return engine
+
+
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Open a transaction that only reads."""

@@ -36,8 +36,7 @@ def open_jobs() -> "Jobs":
 
     """
     known = settings()
-    engine = database.open_engine(known.database)
-    database.check(engine)
+    engine = database.open_checked(known.database)
     return Jobs(engine, pause_seconds=known.retry_pause_seconds, max_attempts=known.max_attempts)
 
 

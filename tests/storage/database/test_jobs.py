@@ -320,15 +320,14 @@ def test_rows_of_the_first_schema_are_read_after_the_migration(url):
 def test_a_database_that_is_older_or_newer_is_refused_with_what_to_do(tmp_path):
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     with pytest.raises(DatabaseOlder, match="photomend migrate"):
-        database.check(database.open_engine(url))
+        database.open_checked(url)
     database.migrate(url)
-    engine = database.open_engine(url)
-    database.check(engine)
+    engine = database.open_checked(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    for refused in (lambda: database.check(engine), lambda: database.migrate(url)):
+    for refused in (database.open_checked, database.migrate):
         with pytest.raises(DatabaseNewer, match="newer"):
-            refused()
+            refused(url)
     engine.dispose()
 
 
