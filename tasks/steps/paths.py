@@ -12,6 +12,7 @@ from storage.errors import GalleryOffline, OutputTaken, SettingsError
 from storage.formats.safe_open import Limits
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
+from storage.text import printable
 
 
 def gallery(job: Job) -> GallerySettings:
@@ -58,7 +59,9 @@ def reserve(jobs: Jobs, job: Job) -> Path:
         publishing.prepare(job.gallery, config, folder, used=used)
         if jobs.reserve(job, relative):
             return relative
-    raise OutputTaken(f"other photos have the names that the result of {job.source} might have")
+    raise OutputTaken(
+        f"other photos have the names that the result of {printable(job.source)} might have"
+    )
 
 
 def may_be_arriving(job: Job) -> bool:

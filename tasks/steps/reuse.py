@@ -14,6 +14,7 @@ from storage.database.records import Job
 from storage.enums import ASKED_FOR, Category, Decision
 from storage.errors import OutputTaken
 from storage.metadata import sidecar
+from storage.text import printable
 from tasks.receipt import provenance
 from tasks.steps import paths
 from tasks.worker import runtime
@@ -66,7 +67,9 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     jobs, result = runtime.jobs(), paths.output(earlier, earlier.output)
     if publishing.sha256(result) != earlier.sha256:
         if earlier.source == job.source and result.exists():
-            raise OutputTaken(f"its result {earlier.output} was changed by its owner and stays")
+            raise OutputTaken(
+                f"its result {printable(earlier.output)} was changed by its owner and stays"
+            )
         return False
     moved = earlier.source != job.source and paths.source_gone(jobs, earlier)
     relative = paths.reserve(jobs, job)
@@ -84,7 +87,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         temporary.unlink(missing_ok=True)
     sidecar.copy_sidecar(paths.source(job), output)
     jobs.finish(
-        job, Decision.RESTORED, f"the result of {earlier.source}, the same photo",
+        job, Decision.RESTORED, f"the result of {printable(earlier.source)}, the same photo",
         category=earlier.category, scores=earlier.scores,
         content_hash=job.content_hash, pixels=job.pixels,
     )  # fmt: skip
@@ -106,7 +109,9 @@ def _use_existing_result(job: Job) -> bool:
         if mark.source != str(job.source) or mark.gallery != job.gallery:
             continue
         if not photos.untouched(output):
-            raise OutputTaken(f"its result {relative} was changed by its owner and stays")
+            raise OutputTaken(
+                f"its result {printable(relative)} was changed by its owner and stays"
+            )
         sha256 = publishing.sha256(output)
         if sha256 is None or not runtime.jobs().reserve(job, relative):
             continue
@@ -134,5 +139,6 @@ def check_replaceable(job: Job, output: Path, relative: Path) -> None:
     mark = photos.ours(output)
     if mark is None or mark.source != str(job.source) or not photos.untouched(output):
         raise OutputTaken(
-            f"{relative} in the output folder is not ours, or was changed by its owner; it stays"
+            f"{printable(relative)} in the output folder is not ours, or was changed by its owner; "
+            "it stays"
         )

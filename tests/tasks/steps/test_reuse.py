@@ -1,12 +1,19 @@
 """A job that is decided from an earlier one with the same content."""
 
+import os
+import shutil
 from pathlib import Path
+
+import pytest
 
 from storage.database import galleries, search
 from storage.enums import Decision
+from storage.errors import OutputTaken
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
+
+ODD = os.fsdecode(b"caf\xe9.jpg")
 
 
 def test_the_result_of_a_photo_that_was_moved_moves_with_it(home, jobs, noisy):
@@ -28,3 +35,19 @@ def test_no_result_is_removed_while_most_of_the_gallery_is_missing(home, jobs, n
     classify(job)
     assert search.get(jobs.engine, 2).decision is Decision.RESTORED
     assert (home / "output/cat.jpg").exists()
+
+
+def test_reasons_show_bytes_that_are_not_utf8_as_text(home, jobs, noisy):
+    restore(noisy)
+    shutil.copy(home / "gallery/cat.jpg", home / "gallery" / ODD)
+    galleries.add(jobs.engine, "g", Path(), {ODD: "1"})
+    classify(runtime.claim())
+    shutil.copy(home / "gallery/cat.jpg", home / "gallery/copy.jpg")
+    (home / "output/cat.jpg").unlink()
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    classify(runtime.claim())
+    assert search.get(jobs.engine, 3).reason == r"the result of caf\xe9.jpg, the same photo"
+    (home / "output" / ODD).write_bytes(b"not ours")
+    galleries.add(jobs.engine, "g", Path(), {ODD: "2"})
+    with pytest.raises(OutputTaken, match=r"caf\\xe9.jpg in the output folder is not ours"):
+        classify(runtime.claim())
