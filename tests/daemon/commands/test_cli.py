@@ -79,8 +79,16 @@ def test_importing_the_command_line_imports_nothing_heavy():
     assert not HEAVY & set(ended.stdout.split())
 
 
-def test_sending_notifications_imports_no_image_library():
-    code = "import tasks.worker.notify, sys; print(*sys.modules)"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import tasks.worker.notify",
+        "import daemon.watching.watcher",
+        "import daemon.watching.gallery_process",
+    ],
+)
+def test_notifications_and_the_watcher_import_no_image_library(code):
+    code = f"{code}; import sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not (HEAVY - {"celery"}) & set(done.stdout.split())
 
