@@ -15,7 +15,7 @@ from storage.enums import CLASSIFY, Category
 from storage.settings import settings
 from tasks.engines import engine_of
 
-if TYPE_CHECKING:  # the parent, the watcher and the command line need no image library
+if TYPE_CHECKING:  # the watcher and the command line import no image library
     from tasks.chains import Chain
     from tasks.verdict import Classifier
 

@@ -225,7 +225,7 @@ def adopt(job):
     [
         keep_original, be_unsure, restore, restore_and_remove, restore_and_reject,
         restore_and_forget, adopt,
-        lambda job: runtime.jobs().fail(job, ErrorKind.ERROR, "a bug"),
+        lambda job: runtime.jobs().end_with_error(job, ErrorKind.ERROR, "a bug"),
         lambda job: runtime.jobs().cancel([job.id]),
         lambda job: runtime.jobs().finish(job, Decision.LEFT_ALONE, "it was here before"),
     ],
