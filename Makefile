@@ -10,7 +10,7 @@ UV := PYTHONPATH=.boot $(PYTHON) -m uv
 SYNC := $(UV) sync --frozen --compile-bytecode --reinstall-package opencv-python-headless \
   --python $(PYTHON)
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest $(if $(COVERAGE),--cov --cov-append --cov-report=)
+PYTEST := $(BIN)/pytest $(if $(COVERAGE),--cov --cov-report=)
 GALLERY ?=
 NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 aiohttp==3.14.5 \
   diffusers==0.42.1 imagesize==2.0.1 paddlex==3.7.2 polars==2.1.0 pypdfium2==5.15.2 \
@@ -42,7 +42,7 @@ test: .venv/$(if $(findstring paper,$(T))$(findstring training,$(T)),networks,re
 	$(PYTEST) $(T)
 else
 test: test-fast .venv/networks ## Run all tests; with T=tests/storage/test_settings.py, these only.
-	$(PYTEST) -m "slow or paper"
+	$(BIN)/pytest -m "slow or paper"
 endif
 
 test-fast: .venv/ready ## Run the tests that need no torch and take no long time.

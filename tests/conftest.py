@@ -60,7 +60,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Show the coverage of this run and the runs that it was appended to."""
+    """Show the coverage of this run."""
     if config.option.cov_source:
         table, measured = io.StringIO(), coverage.Coverage()
         measured.load()
