@@ -179,10 +179,10 @@ def _ensure_running(
 
 
 def _check_workers(workers: list[SupervisedProcess]) -> None:
-    """Raise if no worker runs and each has ended soon after its start again and again.
+    """Check that a worker runs, or will.
 
     Raises:
-        NoWorker: so it is.
+        NoWorker: none runs, and each has ended soon after its start again and again.
 
     """
     if all(
