@@ -7,6 +7,7 @@ about 35 minutes; on a GPU the batches are larger, and the examples are made the
 import argparse
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -171,9 +172,13 @@ def main() -> None:
         "--initial", type=Path, help="start with the weights of another fit or of a shipped net"
     )
     parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument(
+        "--rate", type=float, help="the highest learning rate; about 3e-4 from good weights"
+    )
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    fit = Fit(objective(arguments.name, arguments.photos, arguments.good, device), device)
+    goal = objective(arguments.name, arguments.photos, arguments.good, device)
+    fit = Fit(replace(goal, rate=arguments.rate or goal.rate), device)
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / f"{arguments.name}.pt"
     initial = arguments.initial or arguments.out / f"{INITIAL_FIT.get(arguments.name)}.pt"
@@ -182,6 +187,7 @@ def main() -> None:
     elif initial.exists():
         fit.load_weights(initial)
         fit.earlier_steps = steps_of(initial, arguments.name)
+        print(f"initial weights; {fit.report()}", flush=True)
     started, first_step = time.monotonic(), fit.step
     while fit.step < arguments.steps:
         fit.take_step(arguments.steps)

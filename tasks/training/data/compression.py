@@ -26,6 +26,13 @@ COLOUR_STEPS = (
     *(4 * ((99,) * 8,)),
 )
 
+_LINEAR_STEPS = tuple(
+    tuple(float(8 + 5 * (down + across)) for across in range(8)) for down in range(8)
+)
+FAMILIES = ((BRIGHTNESS_STEPS, COLOUR_STEPS), (_LINEAR_STEPS, _LINEAR_STEPS))
+"""Tables of the brightness and the colours: those of most programs, and such as cameras use, whose
+steps grow evenly with the frequency and spare the colours."""
+
 _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
@@ -34,15 +41,29 @@ def jpeg(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
 
     Half of the images have subsampled colours. Sides must be multiples of 16.
     """
+    return _compressed(images, quality, rng, *_tables(images, 0))
+
+
+def jpeg_of_any_family(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
+    """Compress like `jpeg`, one image in three with the tables of a camera."""
+    tables, others = _tables(images, 0), _tables(images, 1)
+    is_other = one_in(3, images, rng)
+    chosen = (torch.where(is_other, *pair) for pair in zip(others, tables, strict=True))
+    return _compressed(images, quality, rng, *chosen)
+
+
+def _tables(images: Tensor, family: int) -> list[Tensor]:
+    return [torch.tensor(t, dtype=images.dtype, device=images.device) for t in FAMILIES[family]]
+
+
+def _compressed(
+    images: Tensor, quality: Tensor, rng: torch.Generator, luma_table: Tensor, chroma_table: Tensor
+) -> Tensor:
     turn = torch.tensor(_TO_YCBCR, device=images.device)
     planes = torch.einsum("dc,bchw->bdhw", turn, images * 255)
     luma = planes[:, :1] - 128
     quality = quality.clamp(1, 100)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None, None] / 100
-    luma_table, chroma_table = (
-        torch.tensor(steps, dtype=images.dtype, device=images.device)
-        for steps in (BRIGHTNESS_STEPS, COLOUR_STEPS)
-    )
     luma = _quantised(luma, (luma_table * scale).round().clamp(1, 255))
     fine = (chroma_table * scale).round().clamp(1, 255)
     full = _quantised(planes[:, 1:], fine)

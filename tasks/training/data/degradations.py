@@ -11,17 +11,21 @@ from typing import assert_never
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tasks.imaging.light import GAMMA
 from tasks.training.data import motion_kernels
 from tasks.training.data.blur import REACH, gaussians, shrunk, soft, spread
-from tasks.training.data.compression import in_8_bits, jpeg, jpeg_elsewhere
+from tasks.training.data.camera import Camera
+from tasks.training.data.compression import in_8_bits, jpeg, jpeg_elsewhere, jpeg_of_any_family
 from tasks.training.data.noise import noise
 from tasks.training.data.random_draws import log_uniform, one_in, patches, uniform
 
 MARGIN = 64
 """Pixels that are cut from each side length at the end, at least `REACH` per side: blur is
 circular, and JPEG blocks must begin anywhere."""
+CAMERA_SHARE = 0.65
+"""Share of the noisy images whose noise is a camera's."""
 UNCHANGED_SHARE = 0.2
 """Share of the images that stay unchanged, or nearly."""
 
@@ -64,12 +68,12 @@ def make(recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Genera
 
     `UNCHANGED_SHARE` of them stay nearly unchanged, so that a net learns to keep good images.
     """
-    images = crops(tiles, count, side + MARGIN, rng)
+    larger = _shrinking(recipe, rng)
+    images = crops(tiles, count, round(larger * (side + MARGIN)) // 2 * 2, rng)
     kept, quality_losses = uniform((count, 1, 1, 1), 0, 1, rng, images) > UNCHANGED_SHARE, None
     match recipe:
         case Recipe.NOISE:
-            target = torch.where(one_in(3, images, rng), soft(images, 0.3, 1.2, rng), images)
-            degraded = _noised(target, kept, rng)
+            target, degraded = _noised(images, kept, side + MARGIN, rng)
         case Recipe.COMPRESSION:
             target, (degraded, quality_losses) = images, _compressed(images, kept, rng)
         case Recipe.SOFTNESS:
@@ -104,12 +108,40 @@ def cut(batch: Batch, side: int, rng: torch.Generator) -> Batch:
     return Batch(batch.clean[inside], batch.degraded[inside], batch.quality_losses)
 
 
-def _noised(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
-    sigma = log_uniform((len(images), 1, 1, 1), 1.5, 45, rng, images) / 255
-    sigma = torch.where(kept, sigma, sigma * 0.02)
-    noisy = (images + noise(images, sigma, rng)).clamp(0, 1)
-    quality = uniform((len(images),), 70, 99, rng, images)
-    return torch.where(one_in(3, images, rng), jpeg(noisy, quality, rng), noisy)
+def _shrinking(recipe: Recipe, rng: torch.Generator) -> float:
+    """Draw how many times larger than its photo a batch is taken: some noisy photos are shrunk."""
+    drawn = float(torch.rand((), generator=rng, device=rng.device))
+    shrunk_share, largest = 0.2, 1.8
+    is_shrunk = recipe is Recipe.NOISE and drawn < shrunk_share
+    return 1 + (largest - 1) * drawn / shrunk_share if is_shrunk else 1.0
+
+
+def _noised(images: Tensor, kept: Tensor, side: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return clean photos and noisy ones: `CAMERA_SHARE` by a camera, the rest by added noise.
+
+    They are shrunk to `side` pixels if they are larger, and half of them compressed.
+    """
+    taken = round(CAMERA_SHARE * len(images))
+    camera = Camera.draw(images[:taken], kept[:taken], rng)
+    noisy, clean = camera.noisy_and_clean(images[:taken], rng)
+    others = images[taken:]
+    others = torch.where(one_in(3, others, rng), soft(others, 0.3, 1.2, rng), others)
+    sigma = log_uniform((len(others), 1, 1, 1), 1.5, 45, rng, images) / 255
+    added = others + noise(others, torch.where(kept[taken:], sigma, sigma * 0.02), rng)
+    noisy, clean = (
+        _resized(torch.cat([noisy, added]), side),
+        _resized(torch.cat([clean, others]), side),
+    )
+    quality = uniform((len(images),), 60, 99, rng, images)
+    compressed = jpeg_of_any_family(noisy, quality, rng)
+    compressed = torch.where(one_in(2, images, rng), compressed, noisy)
+    return clean, compressed
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    if images.shape[3] != side:
+        images = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
+    return images.clamp(0, 1)
 
 
 def _compressed(images: Tensor, kept: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
