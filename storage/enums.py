@@ -38,7 +38,7 @@ class Decision(StrEnum):
     RESTORED = "restored"
     """A mended copy was published."""
     CLEAN = "clean"
-    """The classifier found nothing wrong."""
+    """The classifier found nothing wrong, or mending changed nothing that a person would see."""
     UNSURE = "unsure"
     """The classifier was not sure enough."""
     KEPT_ORIGINAL = "kept original"
@@ -119,6 +119,15 @@ class EngineChoice(StrEnum):
     PAPER = "paper"
     AUTO = "auto"
     """The paper engine for each step whose weights are here, if there is a GPU; lite for others."""
+
+
+class LeastChange(StrEnum):
+    """The setting `least_change`: which results are kept."""
+
+    VISIBLE = "visible"
+    """Those that a person can tell from the photo at native size."""
+    ANY = "any"
+    """All that the guard accepts."""
 
 
 class WatchMode(StrEnum):

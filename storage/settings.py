@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from storage.enums import EngineChoice
+from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.settings_paper import PaperSettings
@@ -84,6 +84,9 @@ class Settings:
     galleries: Mapping[str, GallerySettings] = field(default_factory=dict)
     engine: EngineChoice = EngineChoice.LITE
     """The networks that classify and mend."""
+    least_change: LeastChange = LeastChange.VISIBLE
+    """Whether a photo stays as it is if nobody would see the change at native size (`visible`), or
+    every change that the guard accepts makes a copy (`any`)."""
     paper: PaperSettings = field(default_factory=PaperSettings)
     workers: int = 0
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two

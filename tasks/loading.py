@@ -15,8 +15,9 @@ from tasks.verdict import Classifier
 def engine(name: EngineName) -> Engine:
     """Return the engine of a name; one chain stays loaded."""
     return Engine(
-        cache(partial(classifier, name)), lru_cache(maxsize=1)(partial(chain, name)), measuring
-    )
+        cache(partial(classifier, name)), lru_cache(maxsize=1)(partial(chain, name)), measuring,
+        settings().least_change,
+    )  # fmt: skip
 
 
 def classifier(name: EngineName) -> Classifier:

@@ -4,15 +4,19 @@ No file, database or device is touched here; the parts of the engine are given.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from storage.enums import Category, Decision
+from storage.enums import Category, Decision, LeastChange
 from storage.photos import Image
 from tasks import guard
 from tasks.chains import Chain
+from tasks.imaging.visibility import VISIBLE, visible_change
 from tasks.receipt import Receipt
 from tasks.verdict import Classifier, Verdict
+
+UNSEEN = "nothing a person would see"
+"""Why a result that the guard accepted is not kept."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Engine:
     chain: Callable[[Category], Chain]
     measuring: Callable[[], Classifier]
     """The guard's classifier, the same for every engine."""
+    least_change: LeastChange = LeastChange.VISIBLE
+    """Which of the results that the guard accepts are kept."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,12 @@ class Mended:
     verdict: Verdict
     decision: Decision
     reason: str | None
-    """Why the result was kept or refused, or why the verdict is unsure; None for a clean photo."""
+    """Why the result was kept or refused, or why the verdict is unsure; None if the verdict is clean."""
     image: Image
     """The restored image if it is kept, else the given one."""
     receipt: Receipt = field(default_factory=Receipt)
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Measurements of the guard."""
+    """Measurements of the guard, and `visible_change` of a result that it accepted."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -71,4 +77,19 @@ def mend(
     decision, kept = Decision.RESTORED, made
     if not judgement.kept:
         decision, kept = Decision.KEPT_ORIGINAL, image
-    return Mended(verdict, decision, judgement.reason, kept, receipt, judgement.figures)
+    mended = Mended(verdict, decision, judgement.reason, kept, receipt, judgement.figures)
+    return mended if chain.scale > 1 else _if_visible(image, mended, engine.least_change)
+
+
+def _if_visible(before: Image, mended: Mended, least: LeastChange) -> Mended:
+    """Note the visible change of a restored image, and return the given one if it is too small.
+
+    An enlarged image is always kept: its pixels are others.
+    """
+    if mended.decision is not Decision.RESTORED:
+        return mended
+    change = visible_change(before, mended.image)
+    measured = replace(mended, figures={**mended.figures, "visible_change": change})
+    if least is LeastChange.ANY or change >= VISIBLE:
+        return measured
+    return replace(measured, decision=Decision.CLEAN, reason=UNSEEN, image=before)

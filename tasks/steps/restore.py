@@ -71,7 +71,8 @@ def _mend(job: Job, photo: Photo) -> Mended:
     assert job.category is not None
     chain = runtime.chain(job.category, faces=paths.gallery(job).faces)
     _check_result_size(photo, chain.scale)
-    engine = Engine(runtime.classifier, lambda _: chain, runtime.measuring)
+    least = settings().least_change
+    engine = Engine(runtime.classifier, lambda _: chain, runtime.measuring, least)
     verdict = Verdict.from_json(job.scores or {}, jpeg_quality=photo.jpeg_quality)
     return mend(photo.image, engine, verdict=verdict)
 

@@ -11,10 +11,12 @@ from typing import Any
 from storage import photos, publishing
 from storage.database import search
 from storage.database.records import Job
-from storage.enums import ASKED_FOR, Category, Decision
+from storage.enums import ASKED_FOR, Category, Decision, LeastChange
 from storage.errors import OutputTaken
 from storage.metadata import sidecar
+from storage.settings import settings
 from storage.text import printable
+from tasks.imaging.visibility import VISIBLE
 from tasks.receipt import provenance
 from tasks.steps import paths
 from tasks.worker import runtime
@@ -29,7 +31,8 @@ def decide(job: Job) -> bool:
     """
     if job.rank == ASKED_FOR:
         return False
-    for earlier in search.same_content(runtime.jobs().engine, job, str(job.content_hash)):
+    same = search.same_content(runtime.jobs().engine, job, str(job.content_hash))
+    for earlier in filter(_still_holds, same):
         if earlier.decision is not None and earlier.decision is not Decision.RESTORED:
             finish_without_result(
                 job,
@@ -37,11 +40,21 @@ def decide(job: Job) -> bool:
                 earlier.reason,
                 scores=earlier.scores,
                 category=earlier.category,
+                receipt=earlier.receipt,
             )
             return True
         if _reuse_result(job, earlier):
             return True
     return _use_existing_result(job)
+
+
+def _still_holds(earlier: Job) -> bool:
+    """Return whether an earlier decision would be the same with the present `least_change`."""
+    change = (earlier.receipt or {}).get("guard", {}).get("visible_change", VISIBLE)
+    if change >= VISIBLE:
+        return True
+    unwanted = {LeastChange.ANY: Decision.CLEAN, LeastChange.VISIBLE: Decision.RESTORED}
+    return earlier.decision is not unwanted[settings().least_change]
 
 
 def finish_without_result(

@@ -1,9 +1,11 @@
 """What is done with an image, with an engine whose parts show what was asked of them."""
 
+import cv2
 import numpy as np
 import pytest
 
-from storage.enums import Category, Decision, Degradation
+from storage.enums import Category, Decision, Degradation, LeastChange
+from tasks.imaging.visibility import VISIBLE
 from tasks.mend import Engine, mend
 from tasks.verdict import Verdict
 
@@ -31,22 +33,24 @@ class Classifier:
 
 
 class Chain:
-    """Adds a little to each pixel."""
+    """Takes a share of the grain away, and enlarges."""
 
-    scale = 1
+    def __init__(self, share=1.0, scale=1):
+        self.share, self.scale = np.float32(share), scale
 
     def __call__(self, image, verdict, receipt):
-        with receipt.step("brighten"):
-            return image + np.float32(0.005)
+        with receipt.step("smooth"):
+            smooth = image + self.share * (cv2.blur(image, (3, 3)) - image)
+            return cv2.resize(smooth, None, fx=self.scale, fy=self.scale)
 
 
 def never(*_):
     raise AssertionError
 
 
-def engine(classifier=never, after=0.1):
+def engine(classifier=never, after=0.1, chain=Chain(), **settings):  # noqa: B008 it has no state
     measuring = Classifier(verdict(), verdict(motion=after))
-    return Engine(classifier, lambda category: Chain(), lambda: measuring)
+    return Engine(classifier, lambda category: chain, lambda: measuring, **settings)
 
 
 def test_an_image_is_classified_restored_and_judged():
@@ -55,10 +59,11 @@ def test_an_image_is_classified_restored_and_judged():
     mended = mend(IMAGE, engine(lambda: classifier), jpeg_quality=80)
     assert classifier.qualities == [80]
     assert (mended.verdict, mended.decision) == (found, Decision.RESTORED)
-    assert np.array_equal(mended.image, IMAGE + np.float32(0.005))
+    assert np.allclose(mended.image, cv2.blur(IMAGE, (3, 3)), atol=1e-6)
     [step] = mended.record["steps"]
-    assert step["step"] == "brighten"
+    assert step["step"] == "smooth"
     assert mended.record["guard"]["motion_after"] == 0.1
+    assert mended.record["guard"]["visible_change"] > VISIBLE
     assert mended.record["generative"] is False
 
 
@@ -85,3 +90,24 @@ def test_what_is_clean_or_unsure_is_left_and_nothing_is_loaded_for_it(found, dec
 def test_a_verdict_that_is_given_is_acted_on():
     mended = mend(IMAGE, engine(), verdict=verdict(confident=False))
     assert mended.decision is Decision.RESTORED
+
+
+def test_what_nobody_would_see_makes_no_copy():
+    mended = mend(IMAGE, engine(chain=Chain(0.1)), verdict=verdict())
+    assert (mended.decision, mended.reason) == (Decision.CLEAN, "nothing a person would see")
+    assert mended.image is IMAGE
+    assert 0 < mended.record["guard"]["visible_change"] < VISIBLE
+
+
+def test_a_change_that_nobody_would_see_is_kept_if_any_is_wanted():
+    given = engine(chain=Chain(0.1), least_change=LeastChange.ANY)
+    mended = mend(IMAGE, given, verdict=verdict())
+    assert mended.decision is Decision.RESTORED
+    assert mended.image is not IMAGE
+    assert 0 < mended.record["guard"]["visible_change"] < VISIBLE
+
+
+def test_an_enlarged_image_is_kept_however_little_changed():
+    mended = mend(IMAGE, engine(chain=Chain(0.0, scale=2)), verdict=verdict())
+    assert mended.decision is Decision.RESTORED
+    assert mended.image.shape == (192, 192, 3)

@@ -9,6 +9,9 @@ import pytest
 from storage.database import galleries, search
 from storage.enums import Decision
 from storage.errors import OutputTaken
+from storage.settings import settings
+from tasks import mend
+from tasks.steps import reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
@@ -51,3 +54,43 @@ def test_reasons_show_bytes_that_are_not_utf8_as_text(home, jobs, noisy):
     galleries.add(jobs.engine, "g", Path(), {ODD: "2"})
     with pytest.raises(OutputTaken, match=r"caf\\xe9.jpg in the output folder is not ours"):
         classify(runtime.claim())
+
+
+@pytest.fixture
+def unseen(home, jobs, noisy, monkeypatch):
+    """Two files of one photo; the first was restored, so little that it is kept only on demand."""
+    monkeypatch.setattr(mend, "VISIBLE", 1000.0)
+    monkeypatch.setattr(reuse, "VISIBLE", 1000.0)
+    shutil.copy(home / "gallery/cat.jpg", home / "gallery/copy.jpg")
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    return noisy
+
+
+def test_what_nobody_sees_is_clean_and_so_is_its_copy(jobs, unseen):
+    restore(unseen)
+    classify(runtime.claim())
+    first, copy = search.get(jobs.engine, 1), search.get(jobs.engine, 2)
+    for job in (first, copy):
+        assert (job.decision, job.reason) == (Decision.CLEAN, "nothing a person would see")
+        assert job.receipt["guard"]["visible_change"] > 0
+    assert first.output is None
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [("visible", "any"), ("any", "visible")],
+    ids=["small wanted", "small unwanted"],
+)
+def test_a_decision_is_not_reused_if_the_least_change_is_another_now(
+    jobs, unseen, monkeypatch, then, now
+):
+    monkeypatch.setenv("PHOTOMEND_LEAST_CHANGE", then)
+    settings.cache_clear()
+    restore(unseen)
+    monkeypatch.setenv("PHOTOMEND_LEAST_CHANGE", now)
+    settings.cache_clear()
+    classify(runtime.claim())
+    restore(runtime.claim())
+    decisions = [search.get(jobs.engine, number).decision for number in (1, 2)]
+    wanted = {"visible": Decision.CLEAN, "any": Decision.RESTORED}
+    assert decisions == [wanted[then], wanted[now]]
