@@ -12,6 +12,8 @@ from tasks.imaging.light import Plane
 
 Lab = NDArray[np.floating]
 """Colours of CIELAB, shape (..., 3)."""
+Numbers = NDArray[np.floating]
+"""One number for each of them, shape (...)."""
 
 VISIBLE = 1.0
 """Smallest change, in CIEDE2000, that is seen at native size; chosen by looking at 24 pairs
@@ -62,7 +64,7 @@ def _seen(image: Image, top: int, end: int) -> Lab:
     return np.asarray(cv2.cvtColor(thinned, cv2.COLOR_RGB2Lab), np.float32)
 
 
-def ciede2000(one: Lab, other: Lab) -> Plane:
+def ciede2000(one: Lab, other: Lab) -> Numbers:
     """Return the colour difference CIEDE2000 of two arrays in CIELAB, of their shape less the last.
 
     Sharma, Wu and Dalal, "The CIEDE2000 color-difference formula: implementation notes,
@@ -87,12 +89,12 @@ def ciede2000(one: Lab, other: Lab) -> Plane:
     blue = math.radians(60) * np.exp(-(((hue - math.radians(275)) / math.radians(25)) ** 2))
     both = -np.sin(blue) * 2 * _saturation(chroma) * chroma_part * hue_part
     square = light_part**2 + chroma_part**2 + hue_part**2 + both
-    return np.sqrt(np.maximum(square, 0))
+    return np.asarray(np.sqrt(np.maximum(square, 0)))
 
 
-def _adjusted(one: Lab, other: Lab) -> list[tuple[Plane, Plane, Plane]]:
+def _adjusted(one: Lab, other: Lab) -> list[tuple[Numbers, Numbers, Numbers]]:
     """Return lightness, chroma and hue of both, with a* as the formula adjusts it for greys."""
-    chroma = sum(np.hypot(each[..., 1], each[..., 2]) for each in (one, other)) / 2
+    chroma = (np.hypot(one[..., 1], one[..., 2]) + np.hypot(other[..., 1], other[..., 2])) / 2
     more = 1 + 0.5 * (1 - _saturation(chroma))
     return [
         (each[..., 0], np.hypot(more * each[..., 1], each[..., 2]),
@@ -101,8 +103,8 @@ def _adjusted(one: Lab, other: Lab) -> list[tuple[Plane, Plane, Plane]]:
     ]  # fmt: skip
 
 
-def _saturation(chroma: Plane) -> Plane:
+def _saturation(chroma: Numbers) -> Numbers:
     """Return the share of R_C and G that grows from 0 for greys to 1 for saturated colours."""
     square = (chroma / 25) ** 2
     seventh = square * square * square * (chroma / 25)
-    return np.sqrt(seventh / (seventh + 1))
+    return np.asarray(np.sqrt(seventh / (seventh + 1)))
