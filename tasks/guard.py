@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -56,6 +56,15 @@ class Judgement:
     """One sentence; for a refused result it names the figure and its limit."""
     figures: dict[str, float]
     """All figures that were measured, for the receipt."""
+    failed: str | None = None
+    """The name of the figure that refused the result: one of `figures`, or `pixels` or `change`."""
+
+
+class Fault(NamedTuple):
+    """A figure that refuses a result, and the sentence that says so."""
+
+    figure: str
+    reason: str
 
 
 def judge(
@@ -66,27 +75,28 @@ def judge(
     `scale` is the requested enlargement; an enlarged result is compared at the original's size.
     """
     figures: dict[str, float] = {}
-    reason = _pixel_fault(before, after, scale)
-    if not reason:
+    fault = _pixel_fault(before, after, scale)
+    if not fault:
         after = _resized(before, after)
-        reason = _colour_fault(before, after, verdict.category, figures) or _severity_fault(
+        fault = _colour_fault(before, after, verdict.category, figures) or _severity_fault(
             before, after, verdict, classifier, figures
         )
     rounded = {name: round(figure, 4) for name, figure in figures.items()}
-    if reason:
-        return Judgement(False, reason, rounded)
+    if fault:
+        return Judgement(False, fault.reason, rounded, fault.figure)
     return Judgement(True, "better than the original", rounded)
 
 
-def _pixel_fault(before: Image, after: Image, scale: float) -> str | None:
+def _pixel_fault(before: Image, after: Image, scale: float) -> Fault | None:
     height, width = (round(side * scale) for side in before.shape[:2])
     if after.shape != (height, width, 3):
         size = "x".join(str(side) for side in after.shape[1::-1])
-        return f"the result is {size} pixels instead of {width}x{height}"
+        return Fault("pixels", f"the result is {size} pixels instead of {width}x{height}")
     if not np.isfinite(after).all():
-        return "the result has pixels that are not finite numbers"
+        return Fault("pixels", "the result has pixels that are not finite numbers")
     if after.min() < 0 or after.max() > 1:
-        return f"the result's values are {after.min():.3f} to {after.max():.3f}, outside 0 to 1"
+        values = f"{after.min():.3f} to {after.max():.3f}"
+        return Fault("pixels", f"the result's values are {values}, outside 0 to 1")
     return None
 
 
@@ -98,13 +108,13 @@ def _resized(before: Image, after: Image) -> Image:
 
 def _colour_fault(
     before: Image, after: Image, category: Category, figures: dict[str, float]
-) -> str | None:
+) -> Fault | None:
     """Return why colours changed too much, if so; removing a reflection may only darken."""
     size: Callable[[Any], Any] = np.abs
     if category is Category.REFLECTION:
         size = partial(np.maximum, 0)
-        if reason := _scene_fault(before, after, figures):
-            return reason
+        if fault := _scene_fault(before, after, figures):
+            return fault
     means = after.mean((0, 1), dtype=np.float64) - before.mean((0, 1), dtype=np.float64)
     figures["mean_shift"] = 255 * float(size(means).max())
     figures["block_shift"] = float(size(_shifts(before, after, BLOCK)).max())
@@ -116,23 +126,26 @@ def _colour_fault(
         ("low_shift", "the low frequencies", MAX_LOW_SHIFT),
     ):
         if figures[name] > limit:
-            return f"{what} moved by {figures[name]:.1f}/255, at most {limit:.1f} allowed"
+            moved = f"{what} moved by {figures[name]:.1f}/255"
+            return Fault(name, f"{moved}, at most {limit:.1f} allowed")
     return None
 
 
-def _scene_fault(before: Image, after: Image, figures: dict[str, float]) -> str | None:
+def _scene_fault(before: Image, after: Image, figures: dict[str, float]) -> Fault | None:
     """Return why more than a reflection was removed, if so: too much light, or edges."""
     old, new = luma(before), luma(after)
     figures["light_left"] = float(new.mean()) / max(float(old.mean()), 1e-6)
     if figures["light_left"] < MIN_LIGHT_LEFT:
-        return (
-            f"{figures['light_left']:.2f} of the light is left, at least {MIN_LIGHT_LEFT} required"
+        return Fault(
+            "light_left",
+            f"{figures['light_left']:.2f} of the light is left, at least {MIN_LIGHT_LEFT} required",
         )
     figures["edges_alike"] = _correlation(_edges(old), _edges(new))
     if figures["edges_alike"] < MIN_EDGE_CORRELATION:
-        return (
+        return Fault(
+            "edges_alike",
             f"the edges correlate by {figures['edges_alike']:.2f}, "
-            f"at least {MIN_EDGE_CORRELATION} required"
+            f"at least {MIN_EDGE_CORRELATION} required",
         )
     return None
 
@@ -160,7 +173,7 @@ def _severity_fault(
     verdict: Verdict,
     classifier: Classifier,
     figures: dict[str, float],
-) -> str | None:
+) -> Fault | None:
     """Return why the severities are no better, if they are not.
 
     Both images are classified by their pixels alone: the JPEG quality of the original's file is
@@ -172,15 +185,17 @@ def _severity_fault(
         figures[f"{kind.value}_before"], figures[f"{kind.value}_after"] = old[kind], new[kind]
     worst = max(treated, key=lambda kind: old[kind], default=None)
     if worst is None:
-        return "a clean photo needs no restoration"
+        return Fault("change", "a clean photo needs no restoration")
     if cv2.norm(after, before, cv2.NORM_INF) < MIN_CHANGE:  # makes no copy
-        return _sentence(worst, old, new, "nothing changed")
+        return Fault("change", _sentence(worst, old, new, "nothing changed"))
     if _log_odds(new[worst]) - _log_odds(old[worst]) > MAX_LOG_ODDS_RISE:
-        return _sentence(worst, old, new, f"its log odds may rise by at most {MAX_LOG_ODDS_RISE}")
+        rule = f"its log odds may rise by at most {MAX_LOG_ODDS_RISE}"
+        return Fault(f"{worst.value}_after", _sentence(worst, old, new, rule))
     for kind in Degradation:
         risen = new[kind] > IGNORED_SEVERITY and new[kind] - old[kind] > MAX_RISE
         if risen and not _was_hidden(kind, worst, old):
-            return _sentence(kind, old, new, f"it may rise by at most {MAX_RISE}")
+            rule = f"it may rise by at most {MAX_RISE}"
+            return Fault(f"{kind.value}_after", _sentence(kind, old, new, rule))
     return None
 
 

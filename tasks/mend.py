@@ -44,6 +44,8 @@ class Mended:
     receipt: Receipt = field(default_factory=Receipt)
     figures: Mapping[str, float] = field(default_factory=dict)
     """Measurements of the guard, and `visible_change` of a result that it accepted."""
+    failed: str | None = None
+    """The guard's figure that refused the result."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -77,7 +79,9 @@ def mend(
     decision, kept = Decision.RESTORED, made
     if not judgement.kept:
         decision, kept = Decision.KEPT_ORIGINAL, image
-    mended = Mended(verdict, decision, judgement.reason, kept, receipt, judgement.figures)
+    mended = Mended(
+        verdict, decision, judgement.reason, kept, receipt, judgement.figures, judgement.failed
+    )
     return mended if chain.scale > 1 else _if_visible(image, mended, engine.least_change)
 
 

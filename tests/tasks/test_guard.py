@@ -52,6 +52,7 @@ def test_a_shifted_colour_is_refused_by_its_figure(noisy, truth, verdict):
     judgement = judge(noisy, redder, verdict, classify)
     assert "the mean colour moved by 3." in judgement.reason
     assert judgement.reason.endswith("/255, at most 2.0 allowed")
+    assert judgement.failed == "mean_shift"
 
 
 def test_one_changed_corner_is_refused(noisy, truth, verdict):
@@ -60,6 +61,7 @@ def test_one_changed_corner_is_refused(noisy, truth, verdict):
     painted[-70:, -70:] += truth[:70, :70].mean() - painted[:70, :70].mean()
     judgement = judge(noisy, np.clip(painted, 0, 1), verdict, classify)
     assert "a part of the photo moved by" in judgement.reason
+    assert judgement.failed == "block_shift"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -68,6 +70,7 @@ def test_pixels_that_are_no_numbers_are_refused(noisy, truth, verdict, value):
     broken[5, 5, 1] = value
     judgement = judge(noisy, broken, verdict, classify)
     assert judgement.reason == "the result has pixels that are not finite numbers"
+    assert judgement.failed == "pixels"
 
 
 def test_pixels_out_of_range_are_refused(noisy, truth, verdict):

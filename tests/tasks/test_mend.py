@@ -73,6 +73,7 @@ def test_what_the_guard_refuses_is_not_kept():
     assert "motion went from 0.90 to 0.99" in mended.reason
     assert mended.image is IMAGE
     assert mended.figures["motion_after"] == 0.99
+    assert mended.failed == "motion_after"
 
 
 @pytest.mark.parametrize(
