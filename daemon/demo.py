@@ -140,7 +140,8 @@ def _pairs(mended: Path) -> Iterator[contact_sheet.Strip]:
             before = _image(settings().gallery(job.gallery).path / job.source)
             after = _image(mended / job.output)
             if before.shape == after.shape:
-                yield contact_sheet.Strip(f"{job.source}: {job.category}", (before, after))
+                title, headings = f"{job.source}: {job.category}", ("before", "after")
+                yield contact_sheet.Strip(title, headings, (before, after))
 
 
 def _image(path: Path) -> Image:

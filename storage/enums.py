@@ -141,6 +141,16 @@ class WatchMode(StrEnum):
     """Full scans only."""
 
 
+class Baseline(StrEnum):
+    """The option `--baseline`."""
+
+    NONE = "none"
+    NLM = "nlm"
+    """Non-local means, as OpenCV has it."""
+    BM3D = "bm3d"
+    """CBM3D of the package bm3d, at an estimated strength."""
+
+
 class FaceNet(StrEnum):
     """The setting `face_net`: the network that restores faces."""
 

@@ -85,4 +85,5 @@ def draw(compared: Sequence[Comparison], file: Path) -> None:
 def _strip(each: Comparison) -> contact_sheet.Strip:
     decisions = ", ".join(f"{result.engine} {result.decision}" for result in each.results)
     title = f"{Path(each.results[0].path).name}: before, {decisions}"
-    return contact_sheet.Strip(title, (each.before, *each.after), results=len(each.after))
+    headings = ("before", *(f"after, {result.engine}" for result in each.results))
+    return contact_sheet.Strip(title, headings, (each.before, *each.after), len(each.after))

@@ -14,8 +14,8 @@ CELL = 320
 """Width and height of a cell, in pixels of the photo; scaling down would hide the changes."""
 GAP = 8
 """Pixels between two cells."""
-LINE = 26
-"""Height of a title, in pixels."""
+LINE, HEADING = 26, 20
+"""Height of a title, and of the headings below it, in pixels."""
 COLUMNS = 2
 """Number of strips side by side."""
 
@@ -25,6 +25,8 @@ class Strip:
     """A photo, its results and other images of the same size, drawn side by side."""
 
     title: str
+    headings: Sequence[str]
+    """What is written above each image."""
     images: Sequence[Image]
     """The first is the photo before, the second after."""
     results: int = 1
@@ -35,26 +37,38 @@ def write(strips: Sequence[Strip], file: Path) -> None:
     """Write a picture with the part of each photo that changed most."""
     rows = -(-len(strips) // COLUMNS)
     strip_width = max(len(strip.images) for strip in strips) * (CELL + GAP) + GAP
-    sheet = Picture.new("RGB", (COLUMNS * strip_width, rows * (CELL + LINE + GAP) + GAP), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    strip_height = LINE + HEADING + CELL + GAP
+    sheet = Picture.new("RGB", (COLUMNS * strip_width, rows * strip_height + GAP), "white")
+    pen = ImageDraw.Draw(sheet)
     for number, strip in enumerate(strips):
         row, column = divmod(number, COLUMNS)
-        left, top = GAP + column * strip_width, GAP + row * (CELL + LINE + GAP)
-        draw.text((left, top), ascii(strip.title)[1:-1], "black", font)
-        y, x = most_changed(*strip.images[: 1 + strip.results])
-        for step, image in enumerate(strip.images):
-            part = np.rint(image[y : y + CELL, x : x + CELL] * 255).astype(np.uint8)
-            sheet.paste(Picture.fromarray(part), (left + step * (CELL + GAP), top + LINE))
+        left, top = GAP + column * strip_width, GAP + row * strip_height
+        pen.text((left, top), ascii(strip.title)[1:-1], "black", ImageFont.load_default(15))
+        _draw(strip, sheet, left, top + LINE)
     sheet.save(file, quality=82)
 
 
-def most_changed(before: Image, *after: Image) -> tuple[int, int]:
-    """Return top and left of the cell in which images differ most from the first."""
-    change = np.max([np.abs(each - before).mean(axis=2) for each in after], axis=0)  # (H, W)
-    height, width = change.shape
+def _draw(strip: Strip, sheet: Picture.Image, left: int, top: int) -> None:
+    """Draw the headings and images of a strip at a place of the sheet."""
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    cell = most_changed(*strip.images[: 1 + strip.results])
+    for heading, image in zip(strip.headings, strip.images, strict=True):
+        pen.text((left, top), ascii(heading)[1:-1], "dimgrey", font)
+        part = np.rint(image[cell] * 255).astype(np.uint8)
+        sheet.paste(Picture.fromarray(part), (left, top + HEADING))
+        left += CELL + GAP
+
+
+def most_changed(before: Image, *after: Image) -> tuple[slice, slice]:
+    """Return rows and columns of the cell in which images differ most from the first."""
+    height, width = before.shape[:2]
+    change = np.zeros((height, width), np.float32)
+    for each in after:
+        change = np.maximum(change, np.abs(each - before).mean(axis=2))
     corners = [
         (top, left)
         for top in range(0, max(1, height - CELL + 1), CELL // 4)
         for left in range(0, max(1, width - CELL + 1), CELL // 4)
     ]
-    return max(corners, key=lambda at: change[at[0] : at[0] + CELL, at[1] : at[1] + CELL].sum())
+    cells = [(slice(top, top + CELL), slice(left, left + CELL)) for top, left in corners]
+    return max(cells, key=lambda cell: change[cell].sum())

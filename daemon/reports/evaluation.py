@@ -1,46 +1,34 @@
-"""Evaluate an engine on the rows of a manifest, and print and draw the results."""
+"""Evaluate an engine on the rows of a manifest, and print the results."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
-from PIL import Image as Picture
-from PIL import ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import track
 
 from daemon.console.output import table
-from daemon.reports import contact_sheet
-from storage.enums import Category, Decision, Degradation, EngineName
+from daemon.reports import evaluation_sheets
+from storage.enums import Baseline, Category, Degradation, EngineName
 from storage.errors import PhotomendError
 from storage.formats.safe_open import Limits
 from storage.settings import settings
 from storage.text import printable
 from tasks import loading
+from tasks.evaluation import baselines, summary
 from tasks.evaluation import manifest as manifests
-from tasks.evaluation import summary
 from tasks.evaluation.manifest import Row
 from tasks.evaluation.run import Evaluated, evaluate
-from tasks.mend import Engine
-
-EXTREMES = 6
-"""Number of the best results that are drawn, and of the worst."""
-GROUP_SIZE = 10
-"""Number of photos of each group that are drawn."""
-SIDE, MARGIN = 420, 50
-"""Side of the risk-coverage plot and its margin, in pixels."""
 
 
 @dataclass(frozen=True)
 class Report:
     """The results of a manifest."""
 
-    engine: Engine
+    baseline: Baseline
     evaluated: Sequence[Evaluated]
     errors: Sequence[str]
     """One sentence for each row that could not be evaluated."""
@@ -48,17 +36,28 @@ class Report:
     @property
     def figures(self) -> dict[str, Any]:
         """The object that `--json` prints."""
-        return summary.summarise(self.evaluated) | {"bad_rows": list(self.errors)}
+        facts = {"baseline": self.baseline.value, "bad_rows": list(self.errors)}
+        return summary.summarise(self.evaluated) | facts
 
 
-def run(manifest: Path, name: EngineName, limit: int | None) -> Report:
+def run(
+    manifest: Path,
+    name: EngineName,
+    limit: int | None = None,
+    baseline: Baseline = Baseline.NONE,
+    cells: Path | None = None,
+) -> Report:
     """Evaluate the rows and show the progress; print and skip rows that cannot be evaluated.
+
+    `cells` is a folder for the parts of photos that `evaluation_sheets.draw` needs.
 
     Raises:
         BadManifest: the manifest cannot be used at all.
+        BaselineMissing: the baseline is not installed.
         WeightsMissing, WeightsWrong, ClassifierUnavailable: the classifier cannot be loaded.
 
     """
+    baselines.check(baseline)
     engine, limits = loading.engine(name), Limits.of(settings())
     engine.classifier()  # before the rows, so that the error occurs once
     rows = list(islice(manifests.read(manifest), limit))
@@ -69,36 +68,44 @@ def run(manifest: Path, name: EngineName, limit: int | None) -> Report:
         try:
             if not isinstance(row, Row):
                 raise row
-            evaluated.append(evaluate(row, engine, limits)[0])
+            each, views = evaluate(row, engine, limits, baseline)
+            if cells is not None:
+                evaluation_sheets.keep(views, cells, len(evaluated))
+            evaluated.append(each)
         except (PhotomendError, OSError) as error:
             errors.append(str(error))
             typer.echo(f"skipped: {printable(error)}", err=True)
-    return Report(engine, evaluated, errors)
+    return Report(baseline, evaluated, errors)
 
 
 def show(report: Report) -> None:
     """Print the report as tables."""
     figures = report.figures
-    groups = {"all": figures["all"], **figures["groups"]}
+    cameras = {f"camera {name}": found for name, found in figures["cameras"].items()}
+    groups = {"all": figures["all"], **figures["groups"], **cameras}
     table(
-        ["group", "photos", "accuracy", "coverage", "clean changed", "restored"],
+        ["group", "photos", "accuracy", "coverage", "clean changed", "restored", "seen", "unseen",
+         "refused by the guard"],
         [
             (name, f["photos"], _share(f["forced_accuracy"]), _share(f["coverage"]),
              _share(f["clean_touch_rate"]),
-             ", ".join(f"{k} {_share(v)}" for k, v in f["acted_on"].items()))
+             _shares(f["acted_on"]), _share(f["visible_rate"]), _share(f["unseen_rate"]),
+             _shares(f["shifted_rate"]))
             for name, f in groups.items()
         ],
     )  # fmt: skip
     typer.echo()
     table(
-        ["group", "pairs", "PSNR", "SSIM", "FSIM", "harmed", "95 % interval"],
+        ["group", "pairs", "PSNR", "gain where restored", "SSIM", "FSIM", "harmed", "95 % interval"],
         [
-            (name, f["pairs"], _change(f, "psnr", 2), _change(f, "ssim", 4),
+            (name, f["pairs"], _change(f, "psnr", 2), _gain(f["gain_acted"]), _change(f, "ssim", 4),
              _change(f, "fsim", 4), _share(f["harm_rate"]),
              " to ".join(map(_share, f["harm_rate_95"])))
             for name, f in groups.items() if f["pairs"]
         ],
     )  # fmt: skip
+    if report.baseline is not Baseline.NONE:
+        _show_baseline(report.baseline, groups)
     typer.echo()
     overall = figures["all"]
     table(
@@ -117,6 +124,28 @@ def show(report: Report) -> None:
     )
 
 
+def _show_baseline(baseline: Baseline, groups: dict[str, dict[str, Any]]) -> None:
+    """Print the gain and harm of the baseline beside the engine's gain on the same pairs."""
+    typer.echo()
+    table(
+        ["group", "pairs", "gain", f"gain of {baseline}", f"PSNR of {baseline}",
+         f"harmed by {baseline}"],
+        [
+            (name, f["baseline_pairs"], _gain(f["gain_beside_baseline"]), _gain(f["baseline_gain"]),
+             _figure(f["baseline_psnr_out"], 2), _share(f["baseline_harm_rate"]))
+            for name, f in groups.items() if f["baseline_pairs"]
+        ],
+    )  # fmt: skip
+
+
+def _shares(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {_share(value)}" for name, value in values.items())
+
+
+def _gain(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f} dB"
+
+
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
@@ -128,59 +157,3 @@ def _figure(value: float | None, digits: int) -> str:
 def _change(figures: dict[str, Any], name: str, digits: int) -> str:
     before, after = figures[f"{name}_in"], figures[f"{name}_out"]
     return f"{before:.{digits}f} -> {after:.{digits}f} ({after - before:+.{digits}f})"
-
-
-def draw(report: Report, folder: Path) -> Iterator[Path]:
-    """Draw the best and worst results, photos of each group, and the risk-coverage curve.
-
-    Yields each file after it is written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    pairs = [each for each in report.evaluated if each.before and each.after]
-    pairs.sort(key=_gain)
-    for name, chosen in (("best", pairs[::-1][:EXTREMES]), ("worst", pairs[:EXTREMES])):
-        if chosen:
-            file = folder / f"{name}.jpg"
-            contact_sheet.write([_strip(each, report.engine) for each in chosen], file)
-            yield file
-    for group in sorted({each.row.group for each in report.evaluated}):
-        chosen = [each for each in report.evaluated if each.row.group == group]
-        chosen.sort(key=lambda each: each.decision is not Decision.RESTORED)  # restored first
-        name = re.sub(r"[^\w+-]+", "-", group) or "no-group"
-        file = folder / f"group-{name}.jpg"
-        contact_sheet.write([_strip(each, report.engine) for each in chosen[:GROUP_SIZE]], file)
-        yield file
-    curve = summary.coverage_and_risk(report.evaluated)
-    if curve:
-        yield _plot(curve, folder / "coverage-risk.png")
-
-
-def _gain(each: Evaluated) -> float:
-    return each.after.psnr - each.before.psnr if each.before and each.after else 0.0
-
-
-def _strip(each: Evaluated, engine: Engine) -> contact_sheet.Strip:
-    """Mend the photo again; return its images before and after, the truth and the change."""
-    _, views = evaluate(each.row, engine, Limits.of(settings()))
-    change = np.clip(0.5 + 4 * (views.after - views.before), 0, 1)
-    truth = views.before if views.truth is None else views.truth
-    title = f"{each.row.path.name}: {each.verdict.category}, {each.decision}, {_gain(each):+.2f} dB"
-    return contact_sheet.Strip(title, (views.before, views.after, truth, change))
-
-
-def _plot(curve: Sequence[tuple[float, float]], file: Path) -> Path:
-    picture = Picture.new("RGB", (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
-    max_risk = max(0.05, *(risk for _, risk in curve))
-    for tenth in range(0, 11, 2):
-        x, y = MARGIN + SIDE * tenth / 10, MARGIN + SIDE - SIDE * tenth / 10
-        pen.line([(x, MARGIN), (x, MARGIN + SIDE)], "lightgrey")
-        pen.line([(MARGIN, y), (MARGIN + SIDE, y)], "lightgrey")
-        pen.text((x - 12, MARGIN + SIDE + 6), f"{10 * tenth} %", "black", font)
-        pen.text((4, y - 8), f"{10 * tenth * max_risk:.1f} %", "black", font)
-    points = [(MARGIN + SIDE * c, MARGIN + SIDE - SIDE * risk / max_risk) for c, risk in curve]
-    pen.line(points, "firebrick", 3)
-    pen.text((MARGIN, MARGIN - 24), "wrong categories among the most certain photos", "black", font)
-    pen.text((MARGIN + SIDE / 2, SIDE + 2 * MARGIN - 22), "share of photos", "black", font)
-    picture.save(file)
-    return file

@@ -1,4 +1,7 @@
-"""The list of photos to evaluate: a CSV file with the columns path, label, truth and group."""
+"""The list of photos to evaluate: a CSV file with the columns path, label, truth and group.
+
+A column `camera` is optional.
+"""
 
 import csv
 from collections.abc import Iterator
@@ -9,6 +12,8 @@ from storage.enums import Category
 from storage.errors import PhotomendError
 
 COLUMNS = ("path", "label", "truth", "group")
+CAMERA = "camera"
+"""An optional column."""
 LABELS = {
     "A": Category.SUPER_RESOLUTION, "B": Category.REFLECTION,
     "C": Category.MOTION_BLUR, "D": Category.CLEAN, "?": None, "": None,
@@ -31,6 +36,13 @@ class Row:
     truth: Path | None
     """The ground truth of the photo; None if there is none."""
     group: str
+    camera: str = ""
+    """The camera that took the photo; empty if the manifest does not name it."""
+
+    @property
+    def has_other_truth(self) -> bool:
+        """Whether the photo has a ground truth that is not the photo itself."""
+        return self.truth is not None and self.truth != self.path
 
 
 def read(manifest: Path) -> Iterator[Row | BadManifest]:
@@ -51,7 +63,8 @@ def read(manifest: Path) -> Iterator[Row | BadManifest]:
             f"{manifest} lacks the column {missing[0]}; its first line must be {','.join(COLUMNS)}"
         )
     for found in rows:
-        yield _row(manifest, rows.line_num, {name: found[name] or "" for name in COLUMNS})
+        values = {name: found.get(name) or "" for name in (*COLUMNS, CAMERA)}
+        yield _row(manifest, rows.line_num, values)
 
 
 def _row(manifest: Path, line: int, values: dict[str, str]) -> Row | BadManifest:
@@ -64,4 +77,5 @@ def _row(manifest: Path, line: int, values: dict[str, str]) -> Row | BadManifest
     if not path:
         return BadManifest(f"line {line}: it names no photo")
     folder = manifest.parent
-    return Row(line, folder / path, LABELS[label], folder / truth if truth else None, group)
+    seen = folder / truth if truth else None
+    return Row(line, folder / path, LABELS[label], seen, group, values[CAMERA].strip())

@@ -1,19 +1,25 @@
 """Mend labelled photos with an engine, as a worker does, and compare them with the ground truth."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from PIL import Image as Pictures
 
 from storage import photos
-from storage.enums import Decision
+from storage.enums import Baseline, Decision
 from storage.formats.safe_open import Limits
-from storage.photos import Image
-from tasks.evaluation import metrics
+from storage.photos import Image, Photo
+from tasks.evaluation import baselines, metrics
 from tasks.evaluation.manifest import BadManifest, Row
-from tasks.mend import Engine, mend
+from tasks.imaging.visibility import VISIBLE
+from tasks.mend import UNSEEN, Engine, mend
 from tasks.verdict import Verdict
+
+MAKE, MODEL = 271, 272
+"""Tags of EXIF."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,34 @@ class Evaluated:
     """Of the kept image, which is the photo itself unless it was restored."""
     seconds: float
     megapixels: float
+    camera: str = ""
+    """The camera of the manifest, or else of the photo's EXIF; empty if neither names it."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Measurements of the guard, and `visible_change` of a result that it accepted."""
+    failed: str | None = None
+    """The guard's figure that refused the result."""
+    baseline: Likeness | None = None
+    """Of the photo as the baseline restores it; None without one."""
+
+    @property
+    def restored(self) -> bool:
+        """Whether a restored copy is kept."""
+        return self.decision is Decision.RESTORED
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no copy is kept because nobody would see the change."""
+        return self.reason == UNSEEN
+
+    @property
+    def visible(self) -> bool:
+        """Whether a person sees the change of the kept copy; that of an enlarged one always."""
+        return self.restored and self.figures.get("visible_change", VISIBLE) >= VISIBLE
+
+    @property
+    def gain(self) -> float | None:
+        """The gain of PSNR in dB, 0 if the photo is unchanged; None without a ground truth."""
+        return self.after.psnr - self.before.psnr if self.before and self.after else None
 
 
 @dataclass(frozen=True)
@@ -48,10 +82,16 @@ class Views:
     before: Image
     after: Image
     truth: Image | None
+    """None if there is none, or if it is the photo itself."""
+    changed: bool
 
 
-def evaluate(row: Row, engine: Engine, limits: Limits) -> tuple[Evaluated, Views]:
+def evaluate(
+    row: Row, engine: Engine, limits: Limits, baseline: Baseline = Baseline.NONE
+) -> tuple[Evaluated, Views]:
     """Mend the photo of a row and compare it with its ground truth.
+
+    The baseline restores the photo too, unless the photo is its own truth.
 
     Raises:
         UnreadablePhoto, TooLarge, OSError: the photo or its truth cannot be read.
@@ -63,19 +103,42 @@ def evaluate(row: Row, engine: Engine, limits: Limits) -> tuple[Evaluated, Views
     mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality)
     seconds = time.perf_counter() - begun
     truth = photos.read(row.truth, limits).image if row.truth else None
-    views = _of_one_size(row, photo.image, mended.image, truth)
+    before, after = _of_one_size(row, photo.image, mended.image, truth)
     height, width = photo.image.shape[:2]
+    old = _likeness(before, truth)
+    new = old if mended.image is photo.image else _likeness(after, truth)
+    peer = _peer(photo.image, truth, baseline) if row.has_other_truth else None
     evaluated = Evaluated(
-        row, mended.verdict, mended.decision, mended.reason, _likeness(views.before, truth),
-        _likeness(views.after, truth), seconds, height * width / 1e6,
+        row, mended.verdict, mended.decision, mended.reason, old, new, seconds,
+        height * width / 1e6, row.camera or camera(photo), mended.figures, mended.failed, peer,
     )  # fmt: skip
-    return evaluated, views
+    changed = mended.image is not photo.image
+    return evaluated, Views(before, after, truth if row.has_other_truth else None, changed)
 
 
-def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> Views:
-    """Resize a photo to its ground truth, if that is a whole number of times larger."""
+def camera(photo: Photo) -> str:
+    """Return maker and model of the camera that a photo's EXIF names, or nothing."""
+    exif = Pictures.Exif()
+    exif.load(photo.metadata.exif)
+    make, model = (str(exif.get(tag, "")).strip(" \0") for tag in (MAKE, MODEL))
+    return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
+
+
+def _peer(image: Image, truth: Image | None, baseline: Baseline) -> Likeness | None:
+    """Return the likeness of an image that the baseline restored."""
+    restored = baselines.denoised(image, baseline)
+    if restored is None or truth is None:
+        return None
+    return _likeness(of_size(restored, truth), truth)
+
+
+def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> tuple[Image, Image]:
+    """Resize a photo and its result to the ground truth, if that is a whole number of times larger.
+
+    Without one, the result gets the photo's size.
+    """
     if truth is None:
-        return Views(before, of_size(after, before), None)
+        return before, of_size(after, before)
     (height, width), (true_height, true_width) = before.shape[:2], truth.shape[:2]
     scale = round(true_height / height)
     if scale < 1 or (height * scale, width * scale) != (true_height, true_width):
@@ -83,7 +146,7 @@ def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> 
             f"line {row.line}: {row.truth} has {true_width} x {true_height} pixels, which is no "
             f"whole number of times the {width} x {height} of {row.path}"
         )
-    return Views(of_size(before, truth), of_size(after, truth), truth)
+    return of_size(before, truth), of_size(after, truth)
 
 
 def of_size(image: Image, other: Image) -> Image:

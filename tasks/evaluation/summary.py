@@ -6,38 +6,47 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from storage.enums import Category, Decision, Degradation
+from storage.enums import Category, Degradation
 from tasks.evaluation import metrics
-from tasks.evaluation.run import Evaluated
+from tasks.evaluation.run import Evaluated, Likeness
 from tasks.verdict import TREATED
 
 HARM_DECIBELS, HARM_FSIM = 0.3, 0.005
 """A kept output that is worse than its input by more than one of these is harm."""
 FOUND = 0.5
 """Severity from which a degradation counts as found."""
+POOR_PSNR = 37.0
+"""A photo whose PSNR is below this many dB is clearly degraded: noise of 3.6 of 255 or more."""
 
 
 def summarise(found: Sequence[Evaluated]) -> dict[str, Any]:
-    """Return the figures of all photos and of each group; None where there is nothing to count."""
+    """Return the figures of all photos, of each group and camera; None if there is none to count.
+
+    Photos whose camera is unknown are in no group of `cameras`.
+    """
     clean = [each for each in found if each.row.label is Category.CLEAN]
-    groups = sorted({each.row.group for each in found})
-    return {
-        "all": _figures(found, clean),
-        "groups": {
-            group: _figures([each for each in found if each.row.group == group], clean)
-            for group in groups
-        },
-    }
+
+    def by(name: Callable[[Evaluated], str]) -> dict[str, Any]:
+        names = sorted({name(each) for each in found})
+        return {
+            one: _figures([each for each in found if name(each) == one], clean) for one in names
+        }
+
+    cameras = by(lambda each: each.camera)
+    cameras.pop("", None)
+    groups = by(lambda each: each.row.group)
+    return {"all": _figures(found, clean), "groups": groups, "cameras": cameras}
 
 
 def harms(each: Evaluated) -> bool:
     """Return whether the kept image is worse than the photo."""
-    if each.before is None or each.after is None:
+    return _worse(each.before, each.after)
+
+
+def _worse(before: Likeness | None, after: Likeness | None) -> bool:
+    if before is None or after is None:
         return False
-    return (
-        each.before.psnr - each.after.psnr > HARM_DECIBELS
-        or each.before.fsim - each.after.fsim > HARM_FSIM
-    )
+    return before.psnr - after.psnr > HARM_DECIBELS or before.fsim - after.fsim > HARM_FSIM
 
 
 def lacks(each: Evaluated) -> frozenset[Degradation]:
@@ -66,7 +75,8 @@ def _figures(found: Sequence[Evaluated], clean: Sequence[Evaluated]) -> dict[str
     labelled = [each for each in found if each.row.label is not None]
     pairs = [each for each in found if each.before is not None]
     harmed = sum(map(harms, pairs))
-    touched = [e.decision is Decision.RESTORED for e in found if e.row.label is Category.CLEAN]
+    touched = [each.restored for each in found if each.row.label is Category.CLEAN]
+    restored = [each for each in found if each.restored]
     return {
         "photos": len(found),
         "forced_accuracy": _balanced(labelled),
@@ -80,8 +90,14 @@ def _figures(found: Sequence[Evaluated], clean: Sequence[Evaluated]) -> dict[str
         "acted_on": _acted_on(labelled),
         "all_found": _all_found(labelled),
         "clean_touch_rate": _mean([float(touch) for touch in touched]),
+        "restored": len(restored),
+        "visible_rate": _mean([float(each.visible) for each in restored]),
+        "unseen_rate": _mean([float(each.unseen) for each in found]),
+        "shifted_rate": _shifted(found),
         "pairs": len(pairs),
         **_likenesses(pairs),
+        **_gains(pairs),
+        **_peer(pairs),
         "harm_rate": harmed / len(pairs) if pairs else None,
         "harm_rate_95": list(metrics.interval(harmed, len(pairs))) if pairs else None,
         "seconds_per_megapixel": _mean([each.seconds / each.megapixels for each in found]),
@@ -134,10 +150,50 @@ def _acted_on(labelled: Sequence[Evaluated]) -> dict[str, float]:
     """Return, for each label, the share whose restored copy is kept."""
     shares = {}
     for label in Category:
-        of_label = [e.decision is Decision.RESTORED for e in labelled if e.row.label is label]
+        of_label = [e.restored for e in labelled if e.row.label is label]
         if of_label:
             shares[label.value] = sum(of_label) / len(of_label)
     return shares
+
+
+def _shifted(found: Sequence[Evaluated]) -> dict[str, float]:
+    """Return, for each figure of the guard, the share of the mended photos that it refused."""
+    refused = Counter(each.failed for each in found if each.failed is not None)
+    mended = refused.total() + sum(each.restored or each.unseen for each in found)
+    return {name: count / mended for name, count in sorted(refused.items())}
+
+
+def _gains(pairs: Sequence[Evaluated]) -> dict[str, float | None]:
+    """Return the mean gain of all pairs in dB, and figures of those that were acted on."""
+    acted = [each.gain for each in pairs if each.restored and each.gain is not None]
+    poor = [
+        float(each.restored)
+        for each in pairs
+        if each.row.has_other_truth and each.before and each.before.psnr < POOR_PSNR
+    ]
+    return {
+        "gain": _mean([each.gain for each in pairs if each.gain is not None]),
+        "gain_acted": _mean(acted),
+        "worst_gain_acted": min(acted, default=None),
+        "poor_pairs": len(poor),
+        "poor_acted_on": _mean(poor),
+    }
+
+
+def _peer(pairs: Sequence[Evaluated]) -> dict[str, Any]:
+    """Return gain and harm of the baseline, and the gain of the engine on the same pairs."""
+    both = [
+        (each, each.before, each.baseline)
+        for each in pairs
+        if each.before is not None and each.baseline is not None
+    ]
+    return {
+        "baseline_pairs": len(both),
+        "baseline_psnr_out": _mean([peer.psnr for _, _, peer in both]),
+        "baseline_gain": _mean([peer.psnr - before.psnr for _, before, peer in both]),
+        "baseline_harm_rate": _mean([float(_worse(before, peer)) for _, before, peer in both]),
+        "gain_beside_baseline": _mean([each.gain for each, *_ in both if each.gain is not None]),
+    }
 
 
 def _likenesses(pairs: Sequence[Evaluated]) -> dict[str, float | None]:

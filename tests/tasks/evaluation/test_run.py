@@ -1,8 +1,10 @@
 """Figures that are right, manifests that are checked, and an evaluation of real photos."""
 
+import csv
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +13,20 @@ import skimage.data
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from storage.enums import Category
+from daemon.reports import evaluation_sheets
+from storage.enums import Category, Decision, Degradation
+from tasks.evaluation import baselines, metrics, summary
 from tasks.evaluation import manifest as manifests
-from tasks.evaluation import metrics
 from tasks.evaluation.manifest import BadManifest, Row
+from tasks.evaluation.run import Evaluated, Likeness, Views
 from tasks.imaging import degrade
 from tasks.imaging.light import luma
+from tasks.mend import UNSEEN
+from tasks.verdict import Verdict
 
 TRUTH = skimage.data.astronaut()[:400, :400].astype(np.float32) / 255
 HEAD = "path,label,truth,group\n"
+SAME, CHANGE = "before, unchanged", "difference, 4 times"
 
 
 def noisy(sigma):
@@ -112,16 +119,20 @@ def evaluated(tmp_path_factory):
     save(noisy(18), folder / "noisy.png")
     save(degrade.softened(TRUTH, 2.5), folder / "soft.png")
     save(TRUTH[:399, :398], folder / "odd.png")
-    save(TRUTH[::2, ::2], folder / "small.png")
+    exif = Image.Exif()
+    exif[271], exif[272] = "ACME", "ACME One"
+    small = Image.fromarray(np.rint(TRUTH[::2, ::2] * 255).astype(np.uint8))
+    small.save(folder / "small.jpg", quality=95, exif=exif)
     (folder / "broken.png").write_bytes(b"no photo")
     (folder / "list.csv").write_text(
-        HEAD + "truth.png,D,truth.png,good\nnoisy.png,A,truth.png,spoilt\n"
-        "soft.png,A,truth.png,spoilt\nsmall.png,?,truth.png,small\nodd.png,D,truth.png,odd\n"
-        "broken.png,D,,good\nmissing.png,D,,good\n"
+        "path,label,truth,group,camera\n"
+        "truth.png,D,truth.png,good,\nnoisy.png,A,truth.png,spoilt,Old Box\n"
+        "soft.png,A,truth.png,spoilt,\nsmall.jpg,?,truth.png,small,\nodd.png,D,truth.png,odd,\n"
+        "broken.png,D,,good,\nmissing.png,D,,good,\n"
     )
     ran = subprocess.run(
         [Path(sys.executable).parent / "photomend", "evaluate", folder / "list.csv", "--json",
-         "--sheet", folder / "report"],
+         "--sheet", folder / "report", "--rows", folder / "rows.csv", "--baseline", "nlm"],
         env={"PATH": "", "PHOTOMEND_CONFIG": "/dev/null", "HOME": str(folder)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -136,8 +147,11 @@ def test_an_evaluation_tells_what_scripts_rely_on(evaluated):
     assert set(found["groups"]) == {"good", "spoilt", "small"}
     assert set(found["all"]) == {
         "photos", "forced_accuracy", "confusion", "auc", "ece", "coverage", "acted_on",
-        "all_found", "clean_touch_rate", "pairs", "psnr_in", "psnr_out", "ssim_in", "ssim_out", "fsim_in",
-        "fsim_out", "harm_rate", "harm_rate_95", "seconds_per_megapixel", "peak_mb",
+        "all_found", "clean_touch_rate", "restored", "visible_rate", "unseen_rate", "shifted_rate",
+        "pairs", "psnr_in", "psnr_out", "ssim_in", "ssim_out", "fsim_in", "fsim_out", "gain",
+        "gain_acted", "worst_gain_acted", "poor_pairs", "poor_acted_on", "baseline_pairs",
+        "baseline_psnr_out", "baseline_gain", "baseline_harm_rate", "gain_beside_baseline",
+        "harm_rate", "harm_rate_95", "seconds_per_megapixel", "peak_mb",
     }  # fmt: skip
     assert found["all"]["photos"] == found["all"]["pairs"] == 4
     spoilt = found["groups"]["spoilt"]
@@ -145,9 +159,42 @@ def test_an_evaluation_tells_what_scripts_rely_on(evaluated):
     assert spoilt["acted_on"] == {"super-resolution": 1}
     assert spoilt["psnr_out"] > spoilt["psnr_in"] + 1
     assert spoilt["harm_rate"] == 0
+    assert spoilt["gain"] == pytest.approx(spoilt["psnr_out"] - spoilt["psnr_in"])
+    assert (spoilt["restored"], spoilt["visible_rate"], spoilt["poor_acted_on"]) == (2, 1, 1)
     good = found["groups"]["good"]
     assert (good["clean_touch_rate"], good["psnr_out"]) == (0, 100)
     assert found["groups"]["small"]["forced_accuracy"] is None
+    assert set(found["cameras"]) == {"ACME One", "Old Box"}
+    assert found["cameras"]["Old Box"]["photos"] == 1
+
+
+@pytest.mark.slow
+def test_a_classical_denoiser_restores_the_same_pairs(evaluated):
+    found = json.loads(evaluated[0].stdout)
+    assert found["baseline"] == "nlm"
+    assert found["all"]["baseline_pairs"] == 3  # a photo that is its own truth is no pair
+    assert found["groups"]["good"]["baseline_gain"] is None
+    noisy = found["cameras"]["Old Box"]
+    assert 0 < noisy["baseline_gain"] < noisy["gain"]
+    assert noisy["gain_beside_baseline"] == noisy["gain"]
+    assert noisy["baseline_psnr_out"] == pytest.approx(noisy["psnr_in"] + noisy["baseline_gain"])
+
+
+@pytest.mark.slow
+def test_each_photo_has_a_row_with_what_was_found_and_measured(evaluated):
+    with (evaluated[1] / "rows.csv").open(newline="") as file:
+        rows = {Path(row["path"]).name: row for row in csv.DictReader(file)}
+    assert set(rows) == {"truth.png", "noisy.png", "soft.png", "small.jpg"}
+    noisy = rows["noisy.png"]
+    assert (noisy["group"], noisy["camera"]) == ("spoilt", "Old Box")
+    assert (noisy["category"], noisy["decision"]) == ("super-resolution", "restored")
+    gain = float(noisy["psnr_after"]) - float(noisy["psnr_before"])
+    assert float(noisy["gain"]) == pytest.approx(gain, abs=1e-3)
+    assert float(noisy["baseline_gain"]) > 0
+    assert float(noisy["noise"]) > 0.9
+    assert float(noisy["visible_change"]) > 1
+    assert float(noisy["guard_noise_after"]) < float(noisy["guard_noise_before"])
+    assert (rows["truth.png"]["visible_change"], rows["truth.png"]["gain"]) == ("", "0.0")
 
 
 def test_rows_that_cannot_be_used_are_told_and_no_more(evaluated):
@@ -168,3 +215,93 @@ def test_the_best_the_worst_and_the_curve_are_drawn(evaluated):
     }  # fmt: skip
     with Image.open(folder / "report/best.jpg") as sheet:
         assert sheet.width > 4 * 320
+
+
+def evaluated_as(decision, failed=None, change=None, before=None, after=None, **facts):
+    """Return what became of a noisy photo: no real result is refused, or unseen, on demand."""
+    row = Row(1, Path("a.png"), Category.SUPER_RESOLUTION, Path("b.png"), "noise", **facts)
+    scores = dict.fromkeys(Category, 0.25)
+    figures = {} if change is None else {"visible_change": change}
+    reason = UNSEEN if decision is Decision.CLEAN else None
+    old, new = (None if psnr is None else Likeness(psnr, 0.9, 0.9) for psnr in (before, after))
+    return Evaluated(
+        row, Verdict(scores, dict.fromkeys(Degradation, 0.5), True), decision, reason, old, new,
+        1.0, 1.0, row.camera, figures, failed,
+    )  # fmt: skip
+
+
+def test_what_is_refused_or_seen_by_nobody_is_counted():
+    found = [
+        evaluated_as(Decision.RESTORED, change=0.5),
+        evaluated_as(Decision.RESTORED, change=2.0),
+        evaluated_as(Decision.RESTORED),  # enlarged
+        evaluated_as(Decision.CLEAN, change=0.5),
+        evaluated_as(Decision.KEPT_ORIGINAL, failed="mean_shift"),
+        evaluated_as(Decision.KEPT_ORIGINAL, failed="mean_shift"),
+        evaluated_as(Decision.KEPT_ORIGINAL, failed="softness_after"),
+        evaluated_as(Decision.UNSURE),
+    ]
+    figures = summary.summarise(found)["all"]
+    assert figures["visible_rate"] == pytest.approx(2 / 3)
+    assert figures["unseen_rate"] == 1 / 8
+    assert figures["shifted_rate"] == {"mean_shift": 2 / 7, "softness_after": 1 / 7}
+
+
+def test_gains_are_those_of_all_pairs_and_of_those_acted_on():
+    found = [
+        evaluated_as(Decision.RESTORED, before=30, after=33, camera="one"),
+        evaluated_as(Decision.RESTORED, before=39, after=38, camera="one"),
+        evaluated_as(Decision.UNSURE, before=36, after=36, camera="two"),
+        evaluated_as(Decision.UNSURE),
+    ]
+    figures = summary.summarise(found)
+    every = figures["all"]
+    assert every["gain"] == pytest.approx(2 / 3)
+    assert (every["gain_acted"], every["worst_gain_acted"]) == (1, -1)
+    assert (every["poor_pairs"], every["poor_acted_on"]) == (2, 0.5)
+    assert figures["cameras"]["two"]["gain"] == 0
+    assert set(figures["cameras"]) == {"one", "two"}
+
+
+def test_bm3d_is_asked_for_by_a_sentence_if_it_is_not_installed(tmp_path):
+    if find_spec("bm3d") is not None:
+        pytest.skip("bm3d is installed")
+    (tmp_path / "list.csv").write_text(HEAD)
+    ran = subprocess.run(
+        [Path(sys.executable).parent / "photomend", "evaluate", tmp_path / "list.csv",
+         "--baseline", "bm3d"],
+        env={"PATH": "", "PHOTOMEND_CONFIG": "/dev/null", "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert "needs the package bm3d" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_strength_of_white_noise_is_estimated():
+    flat = degrade.softened(TRUTH, 3)
+    for sigma in (5, 12):
+        image = degrade.noisy(flat, sigma, np.random.default_rng(1))
+        assert baselines.noise_sigma(image) * 255 == pytest.approx(sigma, rel=0.1)
+
+
+def test_sheets_are_drawn_from_what_was_kept_without_the_photos(tmp_path):
+    mended = np.clip(TRUTH + np.float32(0.1), 0, 1)
+    kept = [
+        (Views(TRUTH, mended, TRUTH, changed=True), ["before", "after", "truth", CHANGE]),
+        (Views(TRUTH, mended, None, changed=True), ["before", "after", CHANGE]),
+        (Views(TRUTH, TRUTH, TRUTH, changed=False), [SAME, "truth"]),
+        (Views(TRUTH, TRUTH, None, changed=False), [SAME]),
+    ]
+    found = [evaluated_as(Decision.RESTORED, before=30, after=31)] * len(kept)
+    for number, (views, headings) in enumerate(kept):
+        evaluation_sheets.keep(views, tmp_path, number)
+        strip = evaluation_sheets.strip(found[number], tmp_path, number)
+        assert list(strip.headings) == headings
+        assert {image.shape for image in strip.images} == {(320, 320, 3)}
+    size = sum(file.stat().st_size for file in tmp_path.iterdir())
+    assert size < 4 * 3 * 320**2 * 3
+    files = list(evaluation_sheets.draw(found, tmp_path, tmp_path / "sheets"))
+    assert {file.name for file in files} == {
+        "best.jpg", "worst.jpg", "group-noise.jpg", "coverage-risk.png"
+    }  # fmt: skip
