@@ -95,7 +95,8 @@ evaluate: .venv/networks ## Measure the lite engine on photos that it was not fi
 	  $(if $(RESEARCH),--research "$(RESEARCH)")
 	mkdir -p out/report
 	for set in synthetic real; do PHOTOMEND_CONFIG=/dev/null $(BIN)/photomend evaluate \
-	  out/testset/$$set.csv --sheet out/report/$$set --json > out/report/$$set.json; done
+	  out/testset/$$set.csv --baseline nlm --rows out/report/$$set.csv --sheet out/report/$$set \
+	  --json > out/report/$$set.json; done
 	$(BIN)/python -m tasks.training.targets out/report
 
 # What fitting and the tests of the paper engine need, beside the locked packages: pip finds a torch

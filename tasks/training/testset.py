@@ -17,7 +17,7 @@ import torch
 from PIL import Image as Pictures
 from torch import Tensor
 
-from tasks.evaluation.manifest import COLUMNS
+from tasks.evaluation.manifest import CAMERA, COLUMNS
 from tasks.imaging.kernels import streak
 from tasks.imaging.light import GAMMA
 from tasks.training.data import augmentations, degradations, motion_kernels, photo_pool
@@ -35,6 +35,8 @@ TRUTHS = {
     "refl_location": ("blend", "transmission"),
 }
 """For real pairs: the folder of the photos, and the folder beside it with their truths."""
+NOISE, NOISE_AS_PNG = "noise_polyu", "noise_polyu as PNG"
+"""Groups of real noise: the files as they are, and without their JPEG tables."""
 
 Degrade = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Takes images, and others of the same shape that may be reflected in them."""
@@ -139,13 +141,17 @@ def _grain(images: Tensor, rng: torch.Generator) -> Tensor:
 def real(research: Path, out: Path) -> Iterator[dict[str, str]]:
     """Yield a row for each real photo, with its truth if there is one.
 
-    The labels are in `files.csv` beside the folder: A to D, ? for unknown, GT for a truth.
+    The labels are in `files.csv` beside the folder: A to D, ? for unknown, GT for a truth. A photo
+    with real noise is there twice: as its JPEG file, and saved as PNG into `out`.
     """
     with (research.parent / "files.csv").open(newline="") as file:
         listed = [row for row in csv.DictReader(file) if row["path"].startswith("research/")]
     for row in listed:
         path, group, label = research.parent / row["path"], row["group"], row["suggested_label"][0]
         if label == "G":
+            continue
+        if group == NOISE:
+            yield from _real_noise(path, out, label)
             continue
         photos, truths = TRUTHS.get(group, ("", ""))
         truth = None
@@ -155,6 +161,18 @@ def real(research: Path, out: Path) -> Iterator[dict[str, str]]:
         elif label == "D":
             truth, group = path, f"good {group}"
         yield _row(path, out, label, group, truth)
+
+
+def _real_noise(path: Path, out: Path, label: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of `CAMERA_…_real.JPG`, whose truth is `CAMERA_…_mean.JPG`."""
+    truth = path.with_name(path.name.replace("_real.", "_mean."))
+    camera = path.name.split("_")[0]
+    resaved = out / NOISE_AS_PNG / f"{path.stem}.png"
+    resaved.parent.mkdir(parents=True, exist_ok=True)
+    with Pictures.open(path) as file:
+        file.convert("RGB").save(resaved)
+    yield _row(path, out, label, NOISE, truth, camera)
+    yield _row(resaved, out, label, NOISE_AS_PNG, truth, camera)
 
 
 def good(folders: Sequence[Path], out: Path) -> Iterator[dict[str, str]]:
@@ -184,15 +202,18 @@ def main() -> None:
 
 def _write(manifest: Path, rows: Iterable[dict[str, str]]) -> None:
     with manifest.open("w", newline="") as file:
-        written = csv.DictWriter(file, COLUMNS)
+        written = csv.DictWriter(file, (*COLUMNS, CAMERA))
         written.writeheader()
         written.writerows(rows)
     print(manifest)
 
 
-def _row(path: Path, out: Path, label: str, group: str, truth: Path | None) -> dict[str, str]:
+def _row(
+    path: Path, out: Path, label: str, group: str, truth: Path | None, camera: str = ""
+) -> dict[str, str]:
     named = ["" if each is None else str(each) for each in (_from(path, out), _from(truth, out))]
-    return {"path": named[0], "label": label, "truth": named[1], "group": group}
+    found = {"path": named[0], "label": label, "truth": named[1], "group": group}
+    return found | {CAMERA: camera}
 
 
 def _from(path: Path | None, out: Path) -> Path | None:

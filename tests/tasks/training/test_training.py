@@ -1,6 +1,7 @@
 """Training: examples have the requested amounts, and a stopped fit continues."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="fitting needs torch, which `make test` installs")
 
 from storage.enums import Category, Degradation
+from tasks.evaluation import manifest
 from tasks.imaging.veil_figures import FIGURES, GRID
 from tasks.lite import fusion
 from tasks.training import export, fit, fit_fusion, objectives, pack, targets, testset
@@ -423,9 +425,11 @@ def figures(**changed):
     return {
         "photos": 10, "pairs": 10, "forced_accuracy": 0.95, "all_found": 0.7,
         "acted_on": {"super-resolution": 0.9, "clean": 0.0}, "clean_touch_rate": 0.0,
-        "auc": {kind.value: 0.995 for kind in Degradation}, "psnr_in": 30.0, "psnr_out": 36.0,
-        "harm_rate": 0.0, "harm_rate_95": [0.0, 0.1], "seconds_per_megapixel": 1.0,
-        "peak_mb": 900.0,
+        "auc": {kind.value: 0.995 for kind in Degradation}, "psnr_in": 30.0, "gain": 6.0,
+        "gain_acted": 6.0, "worst_gain_acted": 0.1, "restored": 8, "poor_pairs": 4,
+        "poor_acted_on": 1.0, "baseline_pairs": 10, "baseline_gain": 2.0,
+        "baseline_harm_rate": 0.0, "gain_beside_baseline": 6.0, "harm_rate": 0.0,
+        "harm_rate_95": [0.0, 0.1], "seconds_per_megapixel": 1.0, "peak_mb": 900.0,
     } | changed  # fmt: skip
 
 
@@ -434,8 +438,85 @@ def test_each_target_is_reached_or_not():
     synthetic = {"all": figures(), "groups": {name: figures() for name in names}}
     real = {"all": figures(), "groups": {"drealsr_pairs": figures()}}
     assert all(target.reached for target in targets.compare(synthetic, real))
-    synthetic["groups"]["motion"] = figures(psnr_out=30.5)
+    synthetic["groups"]["motion"] = figures(gain=0.5)
     synthetic["groups"]["clean"] = figures(clean_touch_rate=0.05)
     synthetic["all"] = figures(harm_rate=0.5)
     missed = [target.what for target in targets.compare(synthetic, real) if not target.reached]
     assert missed == ["clean photos touched", "gain, motion", "harmed, synthetic"]
+
+
+REAL = ("noise_polyu", "noise_polyu as PNG", "drealsr_pairs", "refl_real20", "refl_location")
+MOVED = {"super-resolution": 0.9, "motion-blur": 0.5}
+
+
+def missed_on_real_photos(every=None, **changed):
+    """Return the targets that figures of real photos miss; `changed` are those of one group."""
+    names = (*targets.MIN_GAIN, "clean", "hard negatives", "softness+noise", "12 megapixels")
+    synthetic = {"all": figures(), "groups": {name: figures() for name in names}}
+    groups = {name: figures() for name in REAL} | changed
+    real = {"all": figures(acted_on=MOVED) | (every or {}), "groups": groups}
+    found = list(targets.compare(synthetic, real))
+    assert any(target.real for target in found)
+    return [target.what for target in found if not target.reached]
+
+
+def test_each_target_on_real_photos_is_reached_or_not():
+    assert missed_on_real_photos() == []
+    noise, png = "gain, noise_polyu", {"noise_polyu as PNG": figures(poor_acted_on=0.7)}
+    assert missed_on_real_photos(noise_polyu=figures(gain=1.4)) == [noise]
+    below_the_peer = figures(gain=2.0, gain_beside_baseline=2.0, baseline_gain=2.1)
+    assert missed_on_real_photos(noise_polyu=below_the_peer) == [noise]
+    assert missed_on_real_photos(**png) == ["acted on, noise_polyu as PNG below 37 dB"]
+    reflections = ["reflections, where acted on"]
+    assert missed_on_real_photos(refl_real20=figures(worst_gain_acted=-0.1)) == reflections
+    untouched = figures(gain=0.0, gain_acted=None, worst_gain_acted=None, restored=0)
+    assert missed_on_real_photos(refl_real20=untouched) == []
+    neither = {"refl_real20": untouched, "refl_location": untouched}
+    assert missed_on_real_photos(**neither) == reflections
+    assert missed_on_real_photos(drealsr_pairs=figures(gain=-0.1)) == ["gain, drealsr_pairs"]
+    moved = MOVED | {"motion-blur": 0.2}
+    assert missed_on_real_photos({"acted_on": moved}) == ["movements acted on"]
+    assert missed_on_real_photos({"clean_touch_rate": 0.03}) == ["good photos touched"]
+    assert missed_on_real_photos({"harm_rate": 0.2}) == ["harmed, real"]
+
+
+def test_made_and_real_photos_are_in_one_table_with_the_peer(tmp_path, capsys):
+    names = (*targets.MIN_GAIN, "clean", "hard negatives", "softness+noise", "12 megapixels")
+    for name, groups in (("synthetic", names), ("real", REAL)):
+        found = {"all": figures(acted_on=MOVED), "groups": {one: figures() for one in groups}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(found | {"baseline": "nlm"}))
+    targets.main(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    head = lines[0]
+    made, real, peer = (head.index(word) for word in ("made photos", "real photos", "nlm"))
+    noise = next(line for line in lines if line.strip().startswith("gain, noise "))
+    polyu = next(line for line in lines if line.strip().startswith("gain, noise_polyu "))
+    assert noise[made:real].startswith("+6.00 dB")
+    assert polyu[made:real].strip() == ""
+    assert polyu[real:peer].startswith("+6.00 dB")
+    assert polyu[peer:].startswith("+2.00 dB")
+
+
+def test_real_noise_is_in_the_testset_as_jpeg_and_as_png(tmp_path):
+    folder = tmp_path / "research" / "noise_polyu"
+    folder.mkdir(parents=True)
+    pixels = skimage.data.astronaut()[:64, :64]
+    names = [f"Canon80D_5_160_book_1_{kind}.JPG" for kind in ("real", "mean")]
+    for name in names:
+        Image.fromarray(pixels).save(folder / name, "JPEG", quality=97)
+    lines = [
+        f"research/noise_polyu/{name},noise_polyu,{label},0"
+        for name, label in zip(names, ("A", "GT"), strict=True)
+    ]
+    text = "\n".join(["path,group,suggested_label,sha256", *lines])
+    (tmp_path / "files.csv").write_text(text)
+    testset._write(tmp_path / "real.csv", testset.real(tmp_path / "research", tmp_path))
+    as_jpeg, as_png = manifest.read(tmp_path / "real.csv")
+    assert (as_jpeg.group, as_png.group) == ("noise_polyu", "noise_polyu as PNG")
+    for row in (as_jpeg, as_png):
+        assert row.camera == "Canon80D"
+        assert row.label is Category.SUPER_RESOLUTION
+        assert row.truth.name == names[1]
+    with Image.open(as_jpeg.path) as before, Image.open(as_png.path) as saved:
+        assert (before.format, saved.format) == ("JPEG", "PNG")
+        assert np.array_equal(np.asarray(before), np.asarray(saved))
