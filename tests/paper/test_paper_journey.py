@@ -155,7 +155,7 @@ def run(home, tiny_weights, qwen):
         environment = os.environ | {
             "PHOTOMEND_PAPER": json.dumps({"classifier": str(qwen), **paper}),
             "PHOTOMEND_WEIGHTS_DIR": str(tiny_weights), "PYTHONPATH": str(SITE),
-            "TINY_WEIGHTS": "1", "OMP_NUM_THREADS": "1",
+            "TINY_WEIGHTS": "1", "OMP_NUM_THREADS": "1", "PHOTOMEND_LEAST_CHANGE": "any",
         }  # fmt: skip
         photomend = Path(sys.executable).parent / "photomend"
         done = subprocess.run(
