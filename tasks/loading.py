@@ -15,7 +15,7 @@ from tasks.verdict import Classifier
 def engine(name: EngineName) -> Engine:
     """Return the engine of a name; one chain stays loaded."""
     return Engine(
-        cache(partial(classifier, name)), lru_cache(maxsize=1)(partial(chain, name)), measuring,
+        cache(partial(classifier, name)), lru_cache(maxsize=1)(partial(chain, name)),
         settings().least_change,
     )  # fmt: skip
 
@@ -28,20 +28,15 @@ def classifier(name: EngineName) -> Classifier:
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
+    from tasks.lite.classifier import Lite
+
     match name:
         case EngineName.LITE:
-            return measuring()
+            return Lite()
         case EngineName.PAPER:
             from tasks.paper.engine import paper_classifier
 
-            return paper_classifier(settings().paper, first=measuring())
-
-
-def measuring() -> Classifier:
-    """Build the guard's classifier, which measures severities; it is the same for every engine."""
-    from tasks.lite.classifier import Lite
-
-    return Lite()
+            return paper_classifier(settings().paper, first=Lite())
 
 
 def chain(name: EngineName, category: Category, *, faces: bool = True) -> Chain:

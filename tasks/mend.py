@@ -25,8 +25,6 @@ class Engine:
 
     classifier: Callable[[], Classifier]
     chain: Callable[[Category], Chain]
-    measuring: Callable[[], Classifier]
-    """The guard's classifier, the same for every engine."""
     least_change: LeastChange = LeastChange.VISIBLE
     """Which of the results that the guard accepts are kept."""
 
@@ -40,12 +38,12 @@ class Mended:
     reason: str | None
     """Why the result was kept or refused, or why the verdict is unsure; None if the verdict is clean."""
     image: Image
-    """The restored image if it is kept, else the given one."""
+    """The restored image, faded to the given one where it is worse; the given one if it is refused."""
     receipt: Receipt = field(default_factory=Receipt)
     figures: Mapping[str, float] = field(default_factory=dict)
     """Measurements of the guard, and `visible_change` of a result that it accepted."""
     failed: str | None = None
-    """The guard's figure that refused the result."""
+    """The name of the guard's figure for which the result was refused."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -75,13 +73,14 @@ def mend(
             return Mended(verdict, *untouched, image)
     chain, receipt = engine.chain(verdict.category), Receipt()
     made = chain(image, verdict, receipt)
-    judgement = guard.judge(image, made, verdict, engine.measuring(), chain.scale)
-    decision, kept = Decision.RESTORED, made
-    if not judgement.kept:
-        decision, kept = Decision.KEPT_ORIGINAL, image
+    judgement = guard.judge(
+        image, made, verdict.category,
+        scale=chain.scale, text=receipt.text, generative=receipt.generative,
+    )  # fmt: skip
     mended = Mended(
-        verdict, decision, judgement.reason, kept, receipt, judgement.figures, judgement.failed
-    )
+        verdict, Decision.RESTORED if judgement.kept else Decision.KEPT_ORIGINAL, judgement.reason,
+        judgement.image, receipt, judgement.figures, judgement.failed,
+    )  # fmt: skip
     return mended if chain.scale > 1 else _if_visible(image, mended, engine.least_change)
 
 

@@ -15,6 +15,7 @@ from storage.metadata.provenance import Provenance
 
 if TYPE_CHECKING:
     from storage.database.records import Job
+    from tasks.imaging.light import Plane
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Receipt:
     steps: list[dict[str, object]] = field(default_factory=list)
     generative: bool = False
     """Whether a step may have invented content; it is written into the copy's metadata."""
+    text: "Plane | None" = None
+    """Mask of the text that a step found, for the guard; None if none looked for it."""
 
     @contextmanager
     def step(self, name: str, **facts: object) -> Iterator[dict[str, object]]:

@@ -32,6 +32,7 @@ class SuperResolution:
         with receipt.step("find text") as facts:
             mask = self.find_text(image)
             facts["text_share"] = round(float(mask.mean()), 4)
+            receipt.text = mask
         if not mask.any():
             return whole
         box = around(mask)

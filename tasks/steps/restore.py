@@ -72,7 +72,7 @@ def _mend(job: Job, photo: Photo) -> Mended:
     chain = runtime.chain(job.category, faces=paths.gallery(job).faces)
     _check_result_size(photo, chain.scale)
     least = settings().least_change
-    engine = Engine(runtime.classifier, lambda _: chain, runtime.measuring, least)
+    engine = Engine(runtime.classifier, lambda _: chain, least)
     verdict = Verdict.from_json(job.scores or {}, jpeg_quality=photo.jpeg_quality)
     return mend(photo.image, engine, verdict=verdict)
 

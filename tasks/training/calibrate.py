@@ -1,7 +1,7 @@
 """Print measurements of good photos, and of the same photos degraded by known amounts.
 
 `python -m tasks.training.calibrate FOLDER [EVERY]` reads every EVERYth photo of a folder of good
-ones. The limits of `tasks.guard` were chosen from its tables.
+ones.
 """
 
 import sys
@@ -13,13 +13,9 @@ from PIL import Image as Pictures
 
 from storage.enums import Category, Degradation
 from storage.photos import Image
-from tasks.guard import Judgement, judge
 from tasks.imaging import degrade
 from tasks.imaging.evidence import Evidence, measure
 from tasks.lite.classifier import Lite, logits
-from tasks.lite.engine import lite_chain
-from tasks.receipt import Receipt
-from tasks.verdict import Verdict
 
 SHARES = (0, 2, 50, 98, 100)
 """The percentiles that are printed."""
@@ -62,7 +58,7 @@ def photos(folder: Path, every: int) -> Iterator[Image]:
 
 
 def main(folder: Path, every: int) -> None:
-    """Print the measurements, verdicts and guard figures for each degradation."""
+    """Print the measurements and verdicts for each degradation."""
     classify = Lite()
     for name, apply in DEGRADED.items():
         rng = np.random.default_rng(0)
@@ -75,23 +71,6 @@ def main(folder: Path, every: int) -> None:
         for category in Category:
             sure = [verdict.confident and verdict.category is category for verdict in verdicts]
             print(f"  {category.value:>16}: {sum(sure)}")
-        acted = [
-            (image, verdict)
-            for image, verdict in zip(images, verdicts, strict=True)
-            if verdict.confident and verdict.category is not Category.CLEAN
-        ]
-        _print_guard([_guarded(image, verdict, classify) for image, verdict in acted])
-
-
-def _guarded(image: Image, verdict: Verdict, classify: Lite) -> Judgement:
-    mended = lite_chain(verdict.category)(image, verdict, Receipt())
-    return judge(image, mended, verdict, classify)
-
-
-def _print_guard(judgements: list[Judgement]) -> None:
-    for figure in ("mean_shift", "block_shift", "low_shift"):
-        _print(figure, [judgement.figures[figure] for judgement in judgements])
-    print(f"  {'kept':>16}: {sum(judgement.kept for judgement in judgements)}")
 
 
 def _print(name: str, figures: list[float]) -> None:

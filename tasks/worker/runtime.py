@@ -85,14 +85,6 @@ def classifier() -> "Classifier":
     return loading.classifier(engine_of(CLASSIFY))
 
 
-@cache
-def measuring() -> "Classifier":
-    """Load the guard's classifier, which measures severities; it is the same for every engine."""
-    from tasks import loading
-
-    return loading.measuring()
-
-
 def chain(category: Category, *, faces: bool = True) -> "Chain":
     """Load the chain of a category and unload any other; without `faces` it changes no face.
 

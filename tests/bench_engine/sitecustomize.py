@@ -66,8 +66,8 @@ def _arm() -> None:
     photos.ours = lambda path: None
     photos.write = write
     photos.keep_times_and_mode = sidecar.copy_sidecar = lambda source, output: None
-    guard.judge = lambda *_: guard.Judgement(True, "", {})
-    runtime.classifier = runtime.measuring = lambda: Classifier()
+    guard.judge = lambda before, after, *_, **__: guard.Judgement(True, "", {}, after)
+    runtime.classifier = lambda: Classifier()
     runtime.classifier.cache_info = lambda: type("", (), {"currsize": 0})
     runtime.chain = lambda category, faces: Chain()
 

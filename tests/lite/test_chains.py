@@ -50,7 +50,7 @@ def test_a_degraded_photo_is_mended_and_kept(kind):
         verdict = classify(degraded)
         mended = lite_chain(verdict.category)(degraded, verdict, Receipt())
         gain = psnr(mended, truth) - psnr(degraded, truth)
-        judgement = judge(degraded, mended, verdict, classify)
+        judgement = judge(degraded, mended, verdict.category)
         print(f"{photo.__name__} {kind}: {psnr(degraded, truth):.2f} dB, {gain:+.2f}")
         assert gain > GAIN_DB[kind]
         assert judgement.kept, judgement.reason

@@ -63,7 +63,7 @@ def test_a_photo_with_a_reflection_is_recognised_mended_and_kept(scene, other):
     verdict = classify(veiled)
     assert (verdict.category, verdict.confident) == (Category.REFLECTION, True)
     lifted = lite_chain(Category.REFLECTION)(veiled, verdict, Receipt())
-    judgement = judge(veiled, lifted, verdict, classify)
+    judgement = judge(veiled, lifted, verdict.category)
     assert judgement.kept, judgement.reason
     assert psnr(lifted, truth) > psnr(veiled, truth) + 1
 

@@ -44,13 +44,27 @@ class Chain:
             return cv2.resize(smooth, None, fx=self.scale, fy=self.scale)
 
 
+class Brightening:
+    """Adds a value to each pixel, and evens out the first corner."""
+
+    scale = 1
+
+    def __init__(self, added, painted=0):
+        self.added, self.painted = np.float32(added), painted
+
+    def __call__(self, image, verdict, receipt):
+        bright, corner = image + self.added, slice(self.painted)
+        if self.painted:
+            bright[corner, corner] = bright[corner, corner].mean()
+        return bright
+
+
 def never(*_):
     raise AssertionError
 
 
-def engine(classifier=never, after=0.1, chain=Chain(), **settings):  # noqa: B008 it has no state
-    measuring = Classifier(verdict(), verdict(motion=after))
-    return Engine(classifier, lambda category: chain, lambda: measuring, **settings)
+def engine(classifier=never, chain=Chain(), **settings):  # noqa: B008 it has no state
+    return Engine(classifier, lambda category: chain, **settings)
 
 
 def test_an_image_is_classified_restored_and_judged():
@@ -62,18 +76,28 @@ def test_an_image_is_classified_restored_and_judged():
     assert np.allclose(mended.image, cv2.blur(IMAGE, (3, 3)), atol=1e-6)
     [step] = mended.record["steps"]
     assert step["step"] == "smooth"
-    assert mended.record["guard"]["motion_after"] == 0.1
+    assert mended.record["guard"]["kept_share"] == 1
     assert mended.record["guard"]["visible_change"] > VISIBLE
     assert mended.record["generative"] is False
 
 
 def test_what_the_guard_refuses_is_not_kept():
-    mended = mend(IMAGE, engine(after=0.99), verdict=verdict())
+    mended = mend(IMAGE, engine(chain=Brightening(0.02)), verdict=verdict())
     assert mended.decision is Decision.KEPT_ORIGINAL
-    assert "motion went from 0.90 to 0.99" in mended.reason
+    assert "the shift of the mean colour is 5.10/255" in mended.reason
+    assert mended.failed == "mean_shift"
     assert mended.image is IMAGE
-    assert mended.figures["motion_after"] == 0.99
-    assert mended.failed == "motion_after"
+    assert mended.figures["mean_shift"] == pytest.approx(5.1, abs=0.01)
+
+
+def test_where_a_result_is_worse_the_image_itself_is_kept():
+    image = np.full((256, 256, 3), 0.5, np.float32)
+    cv2.putText(image, "A", (2, 28), 0, 1, (0.44, 0.44, 0.44), 3)
+    chain = Brightening(0.005, painted=32)
+    mended = mend(image, engine(chain=chain, least_change=LeastChange.ANY), verdict=verdict())
+    assert mended.decision is Decision.RESTORED
+    assert np.abs(mended.image[:16, :16] - image[:16, :16]).max() < 0.001
+    assert np.array_equal(mended.image[200:, 200:], image[200:, 200:] + np.float32(0.005))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +105,7 @@ def test_what_the_guard_refuses_is_not_kept():
     [(verdict(Category.CLEAN), Decision.CLEAN), (verdict(confident=False), Decision.UNSURE)],
 )
 def test_what_is_clean_or_unsure_is_left_and_nothing_is_loaded_for_it(found, decision):
-    mended = mend(IMAGE, Engine(lambda: Classifier(found), never, never))
+    mended = mend(IMAGE, Engine(lambda: Classifier(found), never))
     assert mended.decision is decision
     assert (mended.decision, mended.reason) == found.untouched
     assert mended.image is IMAGE
