@@ -5,10 +5,10 @@ stays positive, and few rounds limit noise and ringing. The rounds are extrapola
 Andrews, "Acceleration of iterative image restoration algorithms", 1997.
 """
 
-import cv2
 import numpy as np
 
 from storage.photos import Image
+from tasks.imaging import spectra
 from tasks.imaging.light import Plane, coded, linear
 from tasks.imaging.tiles import by_tiles
 
@@ -22,37 +22,17 @@ def deconvolve(image: Image, kernel: Plane, rounds: int) -> Image:
     """Remove the blur by `kernel`, odd sides, sum 1, from an image in `rounds` iterations."""
 
     def sharpen(tile: Image) -> Image:
-        light = _wrapped(linear(tile))
-        spectrum = _spectrum(kernel, light.shape[:2])
+        light = spectra.wrapped(linear(tile), OVERLAP)
+        spectrum = spectra.of_kernel(kernel, light.shape[:2])
         planes = [_deconvolved(light[..., channel], spectrum, rounds) for channel in range(3)]
         return coded(np.dstack(planes))
 
     return by_tiles(image, sharpen, OVERLAP)
 
 
-def _wrapped(light: Image) -> Image:
-    """Blend opposite borders of a tile, which the Fourier transform joins."""
-    for axis, side in enumerate(light.shape[:2]):
-        from_edge = np.minimum(np.arange(side), np.arange(side)[::-1]).astype(np.float32)
-        own = np.minimum(1, 0.5 + 0.5 * from_edge / OVERLAP)
-        own = np.expand_dims(own, tuple({0, 1, 2} - {axis}))
-        light = own * light + (1 - own) * np.flip(light, axis)
-    return light
-
-
-def _spectrum(kernel: Plane, shape: tuple[int, int]) -> Plane:
-    padded = np.zeros(shape, np.float32)
-    rows, columns = kernel.shape
-    padded[:rows, :columns] = kernel
-    padded = np.roll(padded, (-(rows // 2), -(columns // 2)), (0, 1))
-    return np.asarray(cv2.dft(padded), np.float32)
-
-
 def _convolved(light: Plane, spectrum: Plane, *, mirrored: bool = False) -> Plane:
     """Convolve light with the kernel, or with the mirrored kernel."""
-    product = cv2.mulSpectrums(cv2.dft(light), spectrum, 0, conjB=mirrored)
-    flags = cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT
-    return np.asarray(cv2.dft(product, flags=flags), np.float32)
+    return spectra.inverse(spectra.product(spectra.forward(light), spectrum, mirrored=mirrored))
 
 
 def _deconvolved(light: Plane, spectrum: Plane, rounds: int) -> Plane:
