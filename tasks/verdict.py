@@ -21,6 +21,9 @@ TREATED = {
     Category.CLEAN: (),
 }
 """What each chain is there for."""
+SURE_MOVEMENT = 0.85
+"""Smallest severity of a movement that is certain: 200 good, soft or varied photos have at most
+0.83."""
 SMALLEST = 64
 """Pixels of the shorter side of the smallest photo that a classifier may be sure about."""
 
@@ -47,8 +50,15 @@ class Verdict:
     def untouched(self) -> tuple[Decision, str | None] | None:
         """The decision for a photo that no chain may touch, and its reason; None if one may."""
         if not self.confident:
-            return Decision.UNSURE, f"perhaps {self.category} ({self.scores[self.category]:.2f})"
+            return Decision.UNSURE, self._doubt
         return (Decision.CLEAN, None) if self.category is Category.CLEAN else None
+
+    @property
+    def _doubt(self) -> str:
+        moved = self.severities[Degradation.MOTION] >= SURE_MOVEMENT
+        if self.category is Category.MOTION_BLUR and moved:
+            return "moved; the paper's engine could try"
+        return f"perhaps {self.category} ({self.scores[self.category]:.2f})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that is stored with a job, without the quality of its file."""

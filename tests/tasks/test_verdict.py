@@ -1,5 +1,6 @@
 """A verdict decides whether a photo may be touched, and comes back from its job as it went in."""
 
+import dataclasses
 import json
 
 import pytest
@@ -54,3 +55,12 @@ def test_only_a_sure_photo_that_is_not_clean_may_be_touched():
     assert verdict(Category.CLEAN, confident=False).untouched[0] is Decision.UNSURE
     for category in Category:
         assert (verdict(category).untouched is None) == (category is not Category.CLEAN)
+
+
+def test_a_photo_that_surely_moved_says_what_could_try():
+    moved = dataclasses.replace(
+        verdict(Category.MOTION_BLUR, 0.9, confident=False),
+        severities=dict.fromkeys(Degradation, 0.2) | {Degradation.MOTION: 0.9},
+    )
+    assert moved.untouched == (Decision.UNSURE, "moved; the paper's engine could try")
+    assert dataclasses.replace(moved, confident=True).untouched is None
