@@ -1,4 +1,7 @@
-"""Category B, figure 3 of the paper: paint over strong reflections, reduce weak ones."""
+"""Category B, figure 3 of the paper: paint over strong reflections, reduce weak ones.
+
+A file that was compressed after the photo was taken has blocks; they are removed first.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from tasks.verdict import Verdict
 
 @dataclass(frozen=True)
 class Reflection:
-    """Paints over strong reflections, then reduces the rest."""
+    """Removes blocks, paints over strong reflections, then reduces the rest."""
 
     find_strong: Callable[[Image], Plane]
     """Image → mask (H, W), at least 0.5 where a reflection hides the scene."""
@@ -25,10 +28,16 @@ class Reflection:
     """Share of a weak reflection that is removed, 0 to 1."""
     detectors: tuple[str, ...] = ()
     """Files of the detectors, for the receipt."""
+    remove_blocks: Restorer | None = None
+    """None if blocks are left; else image → image, unchanged if the verdict asks for nothing."""
     scale: int = 1
 
     def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
         """Restore an image as far as `verdict` asks for, and note each step in `receipt`."""
+        if self.remove_blocks is not None:
+            with receipt.step("remove blocks") as facts:
+                before, image = image, self.remove_blocks(image, verdict)
+                facts["changed"] = image is not before
         with receipt.step("find strong reflections", detectors=list(self.detectors)) as facts:
             mask = self.find_strong(image)
             facts["masked_share"] = round(float((mask >= 0.5).mean()), 4)

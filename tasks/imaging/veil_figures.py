@@ -23,6 +23,8 @@ SIDE, GRID = 448, 56
 BLOCK = SIDE // GRID
 FIGURES = 33
 """Number of figures of each block."""
+MEAN_FIGURES = slice(0, 3)
+"""Those of the mean red, green and blue."""
 DARKEST_FIGURES = slice(3, 6)
 """Those of the darkest red, green and blue."""
 NEAR, FAR = 5, 15

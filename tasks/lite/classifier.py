@@ -21,7 +21,7 @@ from tasks.imaging.light import luma
 from tasks.lite import onnx_nets
 from tasks.lite.fusion import figures_of, weigh
 from tasks.lite.motion import removal
-from tasks.lite.veil import veil
+from tasks.lite.veil import Veil, veil
 from tasks.verdict import SMALLEST, TREATED, Scores, Severities, Verdict
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
@@ -36,11 +36,13 @@ MIN_SEVERITY = {
 """Smallest severity that is mended; four of 219 good photos exceed one."""
 MAX_OTHER_SEVERITY = 0.7
 """Largest severity of any other degradation beside a reflection that is mended, unless it is a
-ghost: blocks and blur resemble reflections."""
+ghost: blur and noise resemble reflections."""
+BESIDE_A_REFLECTION = (Degradation.REFLECTION, Degradation.COMPRESSION)
+"""What the chain against reflections treats."""
 TRIED_MOVEMENT = 0.5
 """Smallest severity of a movement whose removal is tried; 164 good photos have at most 0.42."""
 UNMENDED = 0.99
-"""Factor of the severity of movement that is lowered to if no removal passes."""
+"""Share of `MIN_SEVERITY` that is the severity of what is seen but cannot be mended."""
 MIN_CLEAN_SCORE = 0.5
 """Smallest probability of a confident verdict of clean."""
 MAX_CROPS = 24
@@ -74,19 +76,21 @@ class Lite:
         evidence, found = measure(image), veil(image)
         severities, weighed = weigh(figures_of(logits(image), found.logit, evidence))
         scores: Scores = weighed
-        severities[Degradation.REFLECTION] = found.severity  # more reliable than the combined one
+        severities[Degradation.REFLECTION] = _veil_severity(found)
         if not evidence.noise_sigma:  # what the net takes for noise is a drawn pattern
             severities[Degradation.NOISE] = 0.0
         if _is_smooth(evidence):
             severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
         measured = _measured_severities(evidence, jpeg_quality)
-        if severities[Degradation.MOTION] >= TRIED_MOVEMENT:
+        if _may_have_moved(severities):
             measured |= _tried_movement(image, severities)
         for kind, severity in measured.items():
             if severity > severities[kind]:
                 severities[kind] = severity
                 scores = _raised(scores, CATEGORY[kind], severity)
         bad = _bad(severities, measured[Degradation.REFLECTION])
+        if _is_behind_a_pane(bad):
+            scores = _raised(scores, Category.REFLECTION, severities[Degradation.REFLECTION])
         scores = _preferring_treated(scores, severities, bad)
         is_measurable = min(image.shape[:2]) >= SMALLEST and _levels(image) >= MIN_LEVELS
         return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
@@ -117,10 +121,23 @@ def _measured_severities(evidence: Evidence, jpeg_quality: int | None) -> dict[D
     return {kind: _severity(kind, *figure) for kind, figure in measured.items()}
 
 
+def _veil_severity(found: Veil) -> float:
+    """Return the severity of a veil; the net against reflections is surer than the combined one."""
+    most = 1.0 if found.shows_a_scene else UNMENDED * MIN_SEVERITY[Degradation.REFLECTION]
+    return min(found.severity, most)
+
+
+def _may_have_moved(severities: Severities) -> bool:
+    """Return whether it is tried to remove a movement: if it is certain, or likely and alone."""
+    certain = {kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]}
+    likely = severities[Degradation.MOTION] >= TRIED_MOVEMENT
+    return Degradation.MOTION in certain or (likely and not certain)
+
+
 def _tried_movement(image: Image, severities: dict[Degradation, float]) -> Severities:
     """Return the severity of a movement that can be removed; lower one that cannot."""
     least = MIN_SEVERITY[Degradation.MOTION]
-    if min(image.shape[:2]) >= SMALLEST and removal(image) is not None:
+    if removal(image) is not None:
         return {Degradation.MOTION: max(severities[Degradation.MOTION], least)}
     severities[Degradation.MOTION] = min(severities[Degradation.MOTION], UNMENDED * least)
     return {}
@@ -129,11 +146,16 @@ def _tried_movement(image: Image, severities: dict[Degradation, float]) -> Sever
 def _bad(severities: Severities, ghost_severity: float) -> list[Degradation]:
     """Return the degradations that are severe enough to be mended."""
     bad = [kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]]
-    others = [severities[kind] for kind in Degradation if kind is not Degradation.REFLECTION]
+    others = [severities[kind] for kind in Degradation if kind not in BESIDE_A_REFLECTION]
     is_ghost = ghost_severity >= MIN_SEVERITY[Degradation.REFLECTION]
     if Degradation.REFLECTION in bad and not is_ghost and max(others) > MAX_OTHER_SEVERITY:
         bad.remove(Degradation.REFLECTION)
     return bad
+
+
+def _is_behind_a_pane(bad: Sequence[Degradation]) -> bool:
+    """Return whether the chain against reflections treats all that is bad: it removes blocks, too."""
+    return Degradation.REFLECTION in bad and {*bad} <= {*BESIDE_A_REFLECTION}
 
 
 def _is_smooth(evidence: Evidence) -> bool:

@@ -3,16 +3,18 @@
 Its classifier is `tasks.lite.classifier.Lite`.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
-from storage.enums import Category
+from storage.enums import Category, Degradation
 from storage.photos import Image
 from tasks.chains import Chain
 from tasks.chains.motion_blur import MotionBlur
 from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
 from tasks.chains.super_resolution import SuperResolution
 from tasks.imaging.text_detection import find_text
-from tasks.lite.cleaning import clean, clean_letters
+from tasks.lite.classifier import QUALITY
+from tasks.lite.cleaning import MIN_SEVERITY_BESIDE, clean, clean_letters
 from tasks.lite.ghosts import remove_ghost
 from tasks.lite.lift_veil import lift_veil
 from tasks.lite.motion import undo_movement
@@ -32,7 +34,9 @@ def lite_chain(category: Category) -> Chain:
         case Category.SUPER_RESOLUTION:
             return SuperResolution(clean, find_text, clean_letters)
         case Category.REFLECTION:
-            return Reflection(nothing_hidden, unpainted, _reduce_reflection)
+            return Reflection(
+                nothing_hidden, unpainted, _reduce_reflection, remove_blocks=_remove_blocks
+            )
         case Category.MOTION_BLUR:
             return MotionBlur(undo_movement)
         case Category.CLEAN:
@@ -43,3 +47,15 @@ def lite_chain(category: Category) -> Chain:
 
 def _reduce_reflection(image: Image, verdict: Verdict) -> Image:
     return lift_veil(remove_ghost(image, verdict), verdict)
+
+
+def _remove_blocks(image: Image, verdict: Verdict) -> Image:
+    """Remove the blocks of the file, and nothing else; return the same image if there are none."""
+    kind = Degradation.COMPRESSION
+    if verdict.severities[kind] < MIN_SEVERITY_BESIDE[kind] and not _is_low(verdict.jpeg_quality):
+        return image
+    return clean(image, replace(verdict, severities=dict.fromkeys(Degradation, 0.0) | {kind: 1.0}))
+
+
+def _is_low(jpeg_quality: int | None) -> bool:
+    return jpeg_quality is not None and jpeg_quality <= QUALITY[1]

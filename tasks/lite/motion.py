@@ -20,7 +20,7 @@ from tasks.imaging.shared_kernel import shared_kernel, trial_crops
 from tasks.imaging.sparse_deconvolution import remove_blur
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.lite.tiled_net import restored
-from tasks.verdict import Verdict
+from tasks.verdict import SMALLEST, Verdict
 
 MIN_STRAIGHT_DEPTH = 0.02
 """Smallest depth in the cepstrum of a straight movement of the whole image; chosen on 30 photos
@@ -58,6 +58,8 @@ class Removal(NamedTuple):
 
 def removal(image: Image) -> Callable[[Image], Image] | None:
     """Return the first way to remove the movement of an image that passes on its crops, if any."""
+    if min(image.shape[:2]) < SMALLEST:
+        return None
     plane = luma(image)
     crops = [np.ascontiguousarray(image[view]) for view in trial_crops(plane)[:TRIED]]
     for way in _ways(plane):

@@ -10,9 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from storage.photos import Image
-from tasks.imaging.light import GAMMA
-from tasks.imaging.veil_figures import DARKEST_FIGURES, figures_of
+from tasks.imaging.light import GAMMA, Plane, linear
+from tasks.imaging.veil_figures import DARKEST_FIGURES, MEAN_FIGURES, figures_of
 from tasks.lite import onnx_nets
+
+MIN_STRUCTURE, MIN_SHARE = 0.22, 0.05
+"""Smallest structure and share of the light of a second scene: haze has less of the one, an
+invisible reflection of the other (`docs/experiments.md`)."""
 
 
 class Veil(NamedTuple):
@@ -22,18 +26,32 @@ class Veil(NamedTuple):
     """Logit of the severity."""
     light: Image
     """The added light, linear RGB, (GRID, GRID, 3) over the whole photo."""
+    share: float
+    """The added light as a share of the photo's light."""
 
     @property
     def severity(self) -> float:
         """The severity, in [0, 1]."""
         return 1 / (1 + math.exp(-self.logit))
 
+    @property
+    def shows_a_scene(self) -> bool:
+        """Whether the light is visible and has the structure of a scene: haze is smooth."""
+        return self.share >= MIN_SHARE and structure(self.light.mean(2)) >= MIN_STRUCTURE
+
 
 def veil(image: Image) -> Veil:
     """Return the reflection over an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
     figures = figures_of(image)
     shares, logits = onnx_nets.run("reflection", figures)
-    return Veil(
-        float(logits.ravel()[0]),
-        np.moveaxis(shares[0], 0, -1) * figures[..., DARKEST_FIGURES] ** np.float32(GAMMA),
-    )
+    light = np.moveaxis(shares[0], 0, -1) * figures[..., DARKEST_FIGURES] ** np.float32(GAMMA)
+    whole = float(linear(figures[..., MEAN_FIGURES]).mean())
+    return Veil(float(logits.ravel()[0]), light, float(light.mean()) / max(whole, 1e-6))
+
+
+def structure(light: Plane) -> float:
+    """Return the deviation of light from the nearest quadratic surface, as a share of its mean."""
+    y, x = (axis / max(light.shape) for axis in np.indices(light.shape))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
+    surface = terms @ np.linalg.lstsq(terms, light.ravel(), rcond=None)[0]
+    return float((light.ravel() - surface).std()) / (float(light.mean()) + 1e-4)

@@ -1,0 +1,80 @@
+"""Haze is left alone; a photo with a reflection and JPEG blocks gets both removed, blocks first."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from storage.enums import Category, Degradation
+from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
+from tasks.evaluation.metrics import psnr
+from tasks.imaging import degrade
+from tasks.imaging.light import coded, linear
+from tasks.lite.classifier import MIN_SEVERITY, Lite
+from tasks.lite.engine import lite_chain
+from tasks.lite.veil import structure, veil
+from tasks.receipt import Receipt
+from tasks.verdict import Verdict
+
+pytestmark = pytest.mark.slow
+
+classify = Lite()
+
+
+def scene():
+    return skimage.data.coffee().astype(np.float32) / 255
+
+
+def hazy(image):
+    """Return an image in haze that is thicker at the top, as with the distance of a landscape."""
+    thickness = np.linspace(0.7, 0.45, image.shape[0], dtype=np.float32)[:, None, None]
+    return coded(linear(image) * (1 - thickness) + thickness * np.float32(0.6))
+
+
+def behind_a_pane(image):
+    """Return an image with the reflection of another photo, out of focus."""
+    other = cv2.resize(skimage.data.astronaut().astype(np.float32) / 255, image.shape[1::-1])
+    return coded(linear(image) * 0.8 + 0.5 * cv2.GaussianBlur(linear(other), (0, 0), 4))
+
+
+def test_haze_is_no_reflection():
+    haze = hazy(scene())
+    found, verdict = veil(haze), classify(haze)
+    print(found.severity, found.share, structure(found.light.mean(2)))
+    assert found.severity >= MIN_SEVERITY[Degradation.REFLECTION]  # so only its structure differs
+    assert not found.shows_a_scene
+    assert not (verdict.confident and verdict.category is Category.REFLECTION)
+
+
+def test_a_reflected_scene_has_structure():
+    found = veil(behind_a_pane(scene()))
+    print(found.severity, found.share, structure(found.light.mean(2)))
+    assert found.shows_a_scene
+
+
+def test_a_reflection_in_a_compressed_file_is_removed_with_its_blocks():
+    truth = scene()
+    file = degrade.compressed(behind_a_pane(truth), 60)
+    verdict, receipt = classify(file, jpeg_quality=60), Receipt()
+    assert (verdict.category, verdict.confident) == (Category.REFLECTION, True)
+    mended = lite_chain(Category.REFLECTION)(file, verdict, receipt)
+    veil_only = lite_chain(Category.REFLECTION)(file, without_blocks(verdict), Receipt())
+    assert receipt.steps[0]["step"] == "remove blocks"
+    assert receipt.steps[0]["changed"]
+    assert psnr(mended, truth) > psnr(veil_only, truth) + 0.02
+    assert psnr(mended, truth) > psnr(file, truth) + 1
+
+
+def without_blocks(verdict):
+    severities = {**verdict.severities, Degradation.COMPRESSION: 0.0}
+    return replace(verdict, severities=severities, jpeg_quality=None)
+
+
+def test_blocks_are_removed_before_the_reflection():
+    chain = Reflection(
+        nothing_hidden, unpainted, lambda image, _: image * 2, remove_blocks=lambda image, _: image + 1
+    )  # fmt: skip
+    verdict = Verdict(dict.fromkeys(Category, 0.25), dict.fromkeys(Degradation, 0.0), True)
+    assert chain(np.zeros((2, 2, 3), np.float32), verdict, Receipt()) == pytest.approx(2)
