@@ -18,9 +18,11 @@ from storage.photos import Image
 from tasks.imaging.crops import corners
 from tasks.imaging.evidence import Evidence, measure
 from tasks.imaging.light import luma
+from tasks.imaging.visibility import VISIBLE
 from tasks.lite import onnx_nets
 from tasks.lite.fusion import figures_of, weigh
 from tasks.lite.motion import removal
+from tasks.lite.trial import visible_removal
 from tasks.lite.veil import Veil, veil
 from tasks.verdict import SMALLEST, TREATED, Scores, Severities, Verdict
 
@@ -53,8 +55,12 @@ Ramp = tuple[float, float, float]
 """The figures of severity 0, of `MIN_SEVERITY`, and of severity 1."""
 QUALITY: Ramp = (90.0, 79.0, 20.0)
 """Quality of a JPEG file; chosen on 90 photos of qualities 30 to 80 (`docs/experiments.md`)."""
-NOISE: Ramp = (2.0, 6.0, 20.0)
-"""Sigma of white noise, of 255; 219 good photos have at most 5.3."""
+VISIBLE_CHANGE: Ramp = (0.0, VISIBLE, 4.0)
+"""Visible change by a trial of a restorer's net, in CIEDE2000."""
+TRIED = (Degradation.NOISE, Degradation.COMPRESSION, Degradation.SOFTNESS)
+"""The degradations whose removal is tried on crops."""
+MIN_TRIED_SEVERITY = 0.8
+"""Smallest severity that is tried; smaller ones are never mended."""
 GHOST: Ramp = (0.05, 0.2, 0.5)
 """Depth of a ghost in the cepstrum."""
 MIN_NOISE = 0.05
@@ -69,29 +75,17 @@ HARMONIC = 4.0
 class Lite:
     """Classifies images by two nets and measured evidence."""
 
-    name: str = "lite 7"
+    name: str = "lite 8"
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
         """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
         evidence, found = measure(image), veil(image)
-        severities, weighed = weigh(figures_of(logits(image), found.logit, evidence))
-        scores: Scores = weighed
-        severities[Degradation.REFLECTION] = _veil_severity(found)
-        if not evidence.noise_sigma:  # what the net takes for noise is a drawn pattern
-            severities[Degradation.NOISE] = 0.0
-        if _is_smooth(evidence):
-            severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
-        measured = _measured_severities(evidence, jpeg_quality)
-        if _may_have_moved(severities):
-            measured |= _tried_movement(image, severities)
-        for kind, severity in measured.items():
-            if severity > severities[kind]:
-                severities[kind] = severity
-                scores = _raised(scores, CATEGORY[kind], severity)
-        bad = _bad(severities, measured[Degradation.REFLECTION])
-        if _is_behind_a_pane(bad):
-            scores = _raised(scores, Category.REFLECTION, severities[Degradation.REFLECTION])
-        scores = _preferring_treated(scores, severities, bad)
+        combined, scores = weigh(figures_of(logits(image), found.logit, evidence))
+        ghost = _severity(Degradation.REFLECTION, _ghost(evidence), GHOST)
+        combined[Degradation.REFLECTION] = max(ghost, _veil_severity(found))
+        severities = _tried(image, _corrected(combined, evidence, jpeg_quality), jpeg_quality)
+        bad = _bad(severities, ghost)
+        scores = _scores(scores, severities, bad)
         is_measurable = min(image.shape[:2]) >= SMALLEST and _levels(image) >= MIN_LEVELS
         return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
 
@@ -110,15 +104,32 @@ def logits(image: Image) -> dict[Degradation, float]:
     return dict(zip(Degradation, map(float, votes / weights), strict=True))
 
 
-def _measured_severities(evidence: Evidence, jpeg_quality: int | None) -> dict[Degradation, float]:
-    """Return the severities that follow from measurements: of noise, ghosts and JPEG quality."""
-    measured = {
-        Degradation.NOISE: (evidence.noise_sigma, NOISE),
-        Degradation.REFLECTION: (_ghost(evidence), GHOST),
-    }
+def _corrected(
+    combined: Severities, evidence: Evidence, jpeg_quality: int | None
+) -> dict[Degradation, float]:
+    """Return the combined severities, less what cannot be, and with the quality of the file."""
+    severities = dict(combined)
+    if _is_smooth(evidence):
+        severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
+    # What the net takes for noise where nothing is uneven is a drawn pattern.
+    severities[Degradation.NOISE] = float(evidence.noise_sigma > 0)
     if jpeg_quality is not None:
-        measured[Degradation.COMPRESSION] = (jpeg_quality, QUALITY)
-    return {kind: _severity(kind, *figure) for kind, figure in measured.items()}
+        of_file = _severity(Degradation.COMPRESSION, jpeg_quality, QUALITY)
+        severities[Degradation.COMPRESSION] = max(severities[Degradation.COMPRESSION], of_file)
+    return severities
+
+
+def _tried(
+    image: Image, severities: dict[Degradation, float], jpeg_quality: int | None
+) -> dict[Degradation, float]:
+    """Return the severities after trials on crops, as far as a removal would be visible or good."""
+    for kind in TRIED:
+        if severities[kind] >= MIN_TRIED_SEVERITY:
+            change = visible_removal(image, kind, jpeg_quality)
+            severities[kind] = min(severities[kind], _severity(kind, change, VISIBLE_CHANGE))
+    if _may_have_moved(severities):
+        severities[Degradation.MOTION] = _tried_movement(image, severities[Degradation.MOTION])
+    return severities
 
 
 def _veil_severity(found: Veil) -> float:
@@ -134,13 +145,10 @@ def _may_have_moved(severities: Severities) -> bool:
     return Degradation.MOTION in certain or (likely and not certain)
 
 
-def _tried_movement(image: Image, severities: dict[Degradation, float]) -> Severities:
-    """Return the severity of a movement that can be removed; lower one that cannot."""
+def _tried_movement(image: Image, severity: float) -> float:
+    """Return the severity of a movement: raised if it can be removed, lowered if not."""
     least = MIN_SEVERITY[Degradation.MOTION]
-    if removal(image) is not None:
-        return {Degradation.MOTION: max(severities[Degradation.MOTION], least)}
-    severities[Degradation.MOTION] = min(severities[Degradation.MOTION], UNMENDED * least)
-    return {}
+    return min(severity, UNMENDED * least) if removal(image) is None else max(severity, least)
 
 
 def _bad(severities: Severities, ghost_severity: float) -> list[Degradation]:
@@ -151,11 +159,6 @@ def _bad(severities: Severities, ghost_severity: float) -> list[Degradation]:
     if Degradation.REFLECTION in bad and not is_ghost and max(others) > MAX_OTHER_SEVERITY:
         bad.remove(Degradation.REFLECTION)
     return bad
-
-
-def _is_behind_a_pane(bad: Sequence[Degradation]) -> bool:
-    """Return whether the chain against reflections treats all that is bad: it removes blocks, too."""
-    return Degradation.REFLECTION in bad and {*bad} <= {*BESIDE_A_REFLECTION}
 
 
 def _is_smooth(evidence: Evidence) -> bool:
@@ -178,6 +181,19 @@ def _severity(kind: Degradation, figure: float, ramp: Ramp) -> float:
     return float(np.interp(rising * figure, marks, (0, MIN_SEVERITY[kind], 1)))
 
 
+def _scores(scores: Scores, severities: Severities, bad: Sequence[Degradation]) -> Scores:
+    """Return the scores of the categories, with what is to be mended raised, and preferred.
+
+    A reflection is preferred to blocks, which its chain removes, too.
+    """
+    raised = {*bad} - {Degradation.REFLECTION}
+    if Degradation.REFLECTION in bad and {*bad} <= {*BESIDE_A_REFLECTION}:
+        raised = {Degradation.REFLECTION}
+    for kind in raised:
+        scores = _raised(scores, CATEGORY[kind], severities[kind])
+    return _preferring_treated(_without_unseen(scores, severities), severities, bad)
+
+
 def _preferring_treated(
     scores: Scores, severities: Severities, bad: Sequence[Degradation]
 ) -> Scores:
@@ -187,6 +203,15 @@ def _preferring_treated(
         return scores
     preferred = CATEGORY[max(bad, key=severities.__getitem__)]
     return {**scores, surest: scores[preferred], preferred: scores[surest]}
+
+
+def _without_unseen(scores: Scores, severities: Severities) -> Scores:
+    """Exchange the scores of super-resolution and clean if no trial showed what could be mended."""
+    category, clean = Category.SUPER_RESOLUTION, Category.CLEAN
+    unseen = max(severities[kind] for kind in TREATED[category]) < MIN_TRIED_SEVERITY
+    if not unseen or scores[category] < max(scores.values()):
+        return scores
+    return {**scores, category: scores[clean], clean: scores[category]}
 
 
 def _confident(scores: Scores, bad: Sequence[Degradation]) -> bool:

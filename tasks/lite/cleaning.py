@@ -12,12 +12,11 @@ from tasks.imaging.evidence import edge_sigma, views_of
 from tasks.imaging.kernels import gaussian
 from tasks.imaging.light import luma
 from tasks.imaging.tiles import with_low_frequencies_of
-from tasks.lite.classifier import MIN_SEVERITY, QUALITY
-from tasks.lite.tiled_net import restored
+from tasks.lite.classifier import MIN_SEVERITY
+from tasks.lite.tiled_net import LOW_SIGMA, restored
+from tasks.lite.trial import conditions
 from tasks.verdict import Verdict
 
-LOW_SIGMA = 16.0
-"""Scale in pixels above which the original's colours are kept."""
 MIN_PRESHARPENED_SIGMA, SIGMA_SHARE, ROUNDS = 1.5, 0.6, 8
 """Smallest blur of the sharpest edges (sigma in pixels) before which an image is deconvolved, the
 share of that sigma, and the number of iterations."""
@@ -31,31 +30,22 @@ SHARE_BESIDE_BLOCKS = 0.5
 
 
 def clean(image: Image, verdict: Verdict) -> Image:
-    """Remove compression, noise and softness from an image: each whose severity is high enough."""
+    """Remove compression, noise and softness from an image: each whose severity is high enough.
+
+    A noisy photo is not sharpened, because that brings back what is left of the noise.
+    """
     severities = verdict.severities
     limits = MIN_SEVERITY | MIN_SEVERITY_BESIDE
     treated = [kind for kind in ORDER if severities[kind] >= limits[kind]]
     cleaned = image
     for kind in treated:
         if kind is not Degradation.SOFTNESS:
-            cleaned = restored(cleaned, kind.value, _conditions(kind, verdict.jpeg_quality))
-    if Degradation.SOFTNESS in treated:
+            cleaned = restored(cleaned, kind.value, conditions(kind, verdict.jpeg_quality))
+    if Degradation.SOFTNESS in treated and Degradation.NOISE not in treated:
         sharp = restored(_presharpened(cleaned), Degradation.SOFTNESS.value)
         share = SHARE_BESIDE_BLOCKS if Degradation.COMPRESSION in treated else 1.0
         cleaned = cleaned + np.float32(share) * (sharp - cleaned)
     return with_low_frequencies_of(image, cleaned, LOW_SIGMA)
-
-
-def _conditions(degradation: Degradation, jpeg_quality: int | None) -> tuple[float, ...]:
-    """Return the conditions of a net: for compression 1 - quality / 100, or 0 if it is unknown.
-
-    A file of high quality whose photo has blocks was saved before, with an unknown quality.
-    """
-    if degradation is not Degradation.COMPRESSION:
-        return ()
-    if jpeg_quality is None or jpeg_quality > QUALITY[1]:
-        return (0.0,)
-    return (1 - jpeg_quality / 100,)
 
 
 def _presharpened(image: Image) -> Image:

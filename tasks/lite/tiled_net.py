@@ -12,6 +12,13 @@ from tasks.lite import onnx_nets
 OVERLAP = 64
 """Pixels of its neighbours on each side of a tile, wide enough for seams below 0.6 of 255
 (`docs/experiments.md`)."""
+LOW_SIGMA = 16.0
+"""Scale in pixels above which a photo keeps its own colours beside those of a net."""
+
+
+def payload(name: str) -> int:
+    """Return the side in pixels of the part of a photo that the net `name` restores at once."""
+    return onnx_nets.side(name) - 2 * OVERLAP
 
 
 def restored(image: Image, name: str, conditions: Sequence[float] = ()) -> Image:
@@ -26,4 +33,4 @@ def restored(image: Image, name: str, conditions: Sequence[float] = ()) -> Image
         [output] = onnx_nets.run(name, np.dstack([padded, planes]))
         return np.moveaxis(output[0], 0, -1)[:height, :width]
 
-    return np.clip(by_tiles(image, restore, OVERLAP, side - 2 * OVERLAP), 0, 1)
+    return np.clip(by_tiles(image, restore, OVERLAP, payload(name)), 0, 1)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from tasks.imaging.light import GAMMA
 from tasks.training.data import motion_kernels
 from tasks.training.data.blur import REACH, gaussians, shrunk, soft, spread
-from tasks.training.data.camera import Camera
+from tasks.training.data.camera import Camera, averaged
 from tasks.training.data.compression import in_8_bits, jpeg, jpeg_elsewhere, jpeg_of_any_family
 from tasks.training.data.noise import noise
 from tasks.training.data.random_draws import log_uniform, one_in, patches, uniform
@@ -26,6 +26,10 @@ MARGIN = 64
 circular, and JPEG blocks must begin anywhere."""
 CAMERA_SHARE = 0.65
 """Share of the noisy images whose noise is a camera's."""
+SHRUNK_SHARE, ENLARGED_SHARE = 0.2, 0.4
+"""Shares of the batches with noise whose photos are shrunk after it, or enlarged before it."""
+EVEN_RADIUS = 8
+"""Pixels from the middle of a window to its border, from whose mean texture differs."""
 UNCHANGED_SHARE = 0.2
 """Share of the images that stay unchanged, or nearly."""
 
@@ -68,8 +72,7 @@ def make(recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Genera
 
     `UNCHANGED_SHARE` of them stay nearly unchanged, so that a net learns to keep good images.
     """
-    larger = _shrinking(recipe, rng)
-    images = crops(tiles, count, round(larger * (side + MARGIN)) // 2 * 2, rng)
+    images = _photographed(recipe, tiles, count, side + MARGIN, rng)
     kept, quality_losses = uniform((count, 1, 1, 1), 0, 1, rng, images) > UNCHANGED_SHARE, None
     match recipe:
         case Recipe.NOISE:
@@ -108,12 +111,26 @@ def cut(batch: Batch, side: int, rng: torch.Generator) -> Batch:
     return Batch(batch.clean[inside], batch.degraded[inside], batch.quality_losses)
 
 
-def _shrinking(recipe: Recipe, rng: torch.Generator) -> float:
-    """Draw how many times larger than its photo a batch is taken: some noisy photos are shrunk."""
-    drawn = float(torch.rand((), generator=rng, device=rng.device))
-    shrunk_share, largest = 0.2, 1.8
-    is_shrunk = recipe is Recipe.NOISE and drawn < shrunk_share
-    return 1 + (largest - 1) * drawn / shrunk_share if is_shrunk else 1.0
+def _photographed(
+    recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Generator
+) -> Tensor:
+    """Cut crops; those to which noise is added also vary in size and contrast.
+
+    Some are cut larger, and are shrunk after the noise. Others are cut smaller and enlarged, since
+    the tiles are sharper than a camera's pixels, or lose contrast, since weak texture resembles
+    noise.
+    """
+    if recipe is not Recipe.NOISE:
+        return crops(tiles, count, side, rng)
+    drawn, factor = torch.rand(2, generator=rng, device=rng.device).tolist()
+    if drawn < SHRUNK_SHARE:
+        return crops(tiles, count, round((1 + 0.8 * factor) * side) // 2 * 2, rng)
+    enlarging = 1 + factor if drawn > 1 - ENLARGED_SHARE else 1.0
+    images = _resized(crops(tiles, count, round(side / enlarging), rng), side)
+    even = averaged(images, EVEN_RADIUS)
+    contrast = uniform((count, 1, 1, 1), 0.25, 1, rng, images)
+    weak = even + contrast * (images - even)
+    return torch.where(one_in(2, images, rng), weak, images)
 
 
 def _noised(images: Tensor, kept: Tensor, side: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -140,7 +157,7 @@ def _noised(images: Tensor, kept: Tensor, side: int, rng: torch.Generator) -> tu
 
 def _resized(images: Tensor, side: int) -> Tensor:
     if images.shape[3] != side:
-        images = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
+        images = functional.interpolate(images, (side, side), mode="bicubic", antialias=True)
     return images.clamp(0, 1)
 
 
