@@ -80,12 +80,12 @@ class Lite:
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
         """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
         evidence, found = measure(image), veil(image)
-        combined, scores = weigh(figures_of(logits(image), found.logit, evidence))
+        combined, votes = weigh(figures_of(logits(image), found.logit, evidence))
         ghost = _severity(Degradation.REFLECTION, _ghost(evidence), GHOST)
         combined[Degradation.REFLECTION] = max(ghost, _veil_severity(found))
         severities = _tried(image, _corrected(combined, evidence, jpeg_quality), jpeg_quality)
         bad = _bad(severities, ghost)
-        scores = _scores(scores, severities, bad)
+        scores = _scores(votes, severities, bad)
         is_measurable = min(image.shape[:2]) >= SMALLEST and _levels(image) >= MIN_LEVELS
         return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
 

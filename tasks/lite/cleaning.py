@@ -7,19 +7,11 @@ import numpy as np
 
 from storage.enums import Degradation
 from storage.photos import Image
-from tasks.imaging.deconvolution import deconvolve
-from tasks.imaging.evidence import edge_sigma, views_of
-from tasks.imaging.kernels import gaussian
-from tasks.imaging.light import luma
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.lite.classifier import MIN_SEVERITY
-from tasks.lite.tiled_net import LOW_SIGMA, restored
-from tasks.lite.trial import conditions
+from tasks.lite.restorers import LOW_SIGMA, removed
 from tasks.verdict import Verdict
 
-MIN_PRESHARPENED_SIGMA, SIGMA_SHARE, ROUNDS = 1.5, 0.6, 8
-"""Smallest blur of the sharpest edges (sigma in pixels) before which an image is deconvolved, the
-share of that sigma, and the number of iterations."""
 ORDER = (Degradation.COMPRESSION, Degradation.NOISE, Degradation.SOFTNESS)
 MIN_SEVERITY_BESIDE = dict.fromkeys((Degradation.NOISE, Degradation.COMPRESSION), 0.8)
 """Smaller limits for degradations of a photo that is mended anyway; chosen on 30 photos
@@ -40,20 +32,12 @@ def clean(image: Image, verdict: Verdict) -> Image:
     cleaned = image
     for kind in treated:
         if kind is not Degradation.SOFTNESS:
-            cleaned = restored(cleaned, kind.value, conditions(kind, verdict.jpeg_quality))
+            cleaned = removed(cleaned, kind, verdict.jpeg_quality)
     if Degradation.SOFTNESS in treated and Degradation.NOISE not in treated:
-        sharp = restored(_presharpened(cleaned), Degradation.SOFTNESS.value)
+        sharp = removed(cleaned, Degradation.SOFTNESS)
         share = SHARE_BESIDE_BLOCKS if Degradation.COMPRESSION in treated else 1.0
         cleaned = cleaned + np.float32(share) * (sharp - cleaned)
     return with_low_frequencies_of(image, cleaned, LOW_SIGMA)
-
-
-def _presharpened(image: Image) -> Image:
-    """Deconvolve an image that is softer than the training examples, by a part of its blur."""
-    sigma = edge_sigma(views_of(luma(image)))
-    if sigma < MIN_PRESHARPENED_SIGMA:
-        return image
-    return deconvolve(image, gaussian(SIGMA_SHARE * sigma), ROUNDS)
 
 
 def clean_letters(image: Image, verdict: Verdict) -> Image:

@@ -12,8 +12,6 @@ from tasks.lite import onnx_nets
 OVERLAP = 64
 """Pixels of its neighbours on each side of a tile, wide enough for seams below 0.6 of 255
 (`docs/experiments.md`)."""
-LOW_SIGMA = 16.0
-"""Scale in pixels above which a photo keeps its own colours beside those of a net."""
 
 
 def payload(name: str) -> int:

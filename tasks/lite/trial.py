@@ -1,4 +1,4 @@
-"""Try a net on crops of a photo: its visible change is the best measure of noise and of blocks.
+"""Try a restorer on crops of a photo: its visible change is the best measure of a degradation.
 
 A figure of noise says little about what a person sees, and a file's quality less. What a net takes
 away at native size says both how much there is, and how visible mending would be.
@@ -11,43 +11,25 @@ from storage.photos import Image
 from tasks.imaging.crops import corners
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.imaging.visibility import visible_change
-from tasks.lite.tiled_net import LOW_SIGMA, payload, restored
+from tasks.lite.restorers import LOW_SIGMA, removed
+from tasks.lite.tiled_net import payload
 
 MAX_CROPS = 4
 """Most crops that are tried: half a megapixel of any photo."""
-MAX_QUALITY = 90
-"""Largest quality of a JPEG file that is told to the net against compression."""
 
 
-def visible_removal(
-    image: Image, degradation: Degradation, jpeg_quality: int | None = None
-) -> float:
+def visible_removal(image: Image, kind: Degradation, jpeg_quality: int | None = None) -> float:
     """Return how visible it would be to remove a degradation, in CIEDE2000; 0 for no change.
 
     Crops as large as the net takes at once are spread over the photo; a smaller photo is tried
     whole.
     """
-    name = degradation.value
-    crops = _crops(image, payload(name))
+    crops = _crops(image, payload(kind.value))
     after = [
-        with_low_frequencies_of(
-            crop, restored(crop, name, conditions(degradation, jpeg_quality)), LOW_SIGMA
-        )
+        with_low_frequencies_of(crop, removed(crop, kind, jpeg_quality), LOW_SIGMA)
         for crop in crops
     ]
     return visible_change(np.vstack(crops), np.vstack(after))
-
-
-def conditions(degradation: Degradation, jpeg_quality: int | None) -> tuple[float, ...]:
-    """Return the conditions of a net: for compression 1 - quality / 100, or 0 if it is unknown.
-
-    A file of high quality whose photo has blocks was saved before, with an unknown quality.
-    """
-    if degradation is not Degradation.COMPRESSION:
-        return ()
-    if jpeg_quality is None or jpeg_quality > MAX_QUALITY:
-        return (0.0,)
-    return (1 - jpeg_quality / 100,)
 
 
 def _crops(image: Image, side: int) -> list[Image]:

@@ -49,7 +49,7 @@ def test_a_large_photo_is_tried_in_a_few_crops(photo, monkeypatch):
         tried.append(crop.shape[:2])
         return crop
 
-    monkeypatch.setattr("tasks.lite.trial.restored", restored)
+    monkeypatch.setattr("tasks.lite.trial.removed", restored)
     assert visible_removal(np.tile(photo, (8, 10, 1)), NOISE) == 0
     assert len(tried) == MAX_CROPS
     assert set(tried) == {(384, 384)}

@@ -164,23 +164,26 @@ def demosaiced(raw: Tensor, is_directed: Tensor) -> Tensor:
     Bilinear, or corrected by the slopes of the pixel's own colour: Malvar, He and Cutler,
     "High-quality linear interpolation for demosaicing of Bayer-patterned color images", 2004.
     """
-    sites = _sites(raw)
     padded = functional.pad(raw, (2, 2, 2, 2), mode="reflect")
-    own, bilinear, directed = raw, [], []
     kernels = torch.tensor(_DEMOSAIC, device=raw.device)[:, None] / 8
-    filtered = functional.conv2d(padded, kernels)  # (B, 8, H, W)
-    red, green, blue = sites.split(1, 1)
+    bilinear, directed = functional.conv2d(padded, kernels).chunk(2, 1)  # (B, 4, H, W) each
+    return torch.where(is_directed, _assembled(raw, directed), _assembled(raw, bilinear))
+
+
+def _assembled(raw: Tensor, filtered: Tensor) -> Tensor:
+    """Put together the colours of a mosaic from its pixels and four filters of them."""
+    sites = _sites(raw)
+    red, green, blue = sites[:, :1], sites[:, 1:2], sites[:, 2:]
+    cross, along, across, corners = (filtered[:, at : at + 1] for at in range(4))
     red_rows = (red.sum(3, keepdim=True) > 0).to(raw)
-    for at, chosen in ((0, bilinear), (4, directed)):
-        cross, along, across, corners = filtered[:, at : at + 4].split(1, 1)
-        beside = green * (red_rows * along + (1 - red_rows) * across)
-        above = green * (red_rows * across + (1 - red_rows) * along)
-        chosen += [
-            red * own + beside + blue * corners,
-            green * own + (1 - green) * cross,
-            blue * own + above + red * corners,
-        ]
-    return torch.where(is_directed, torch.cat(directed, 1), torch.cat(bilinear, 1))
+    beside = red_rows * along + (1 - red_rows) * across
+    above = red_rows * across + (1 - red_rows) * along
+    colours = [
+        red * raw + green * beside + blue * corners,
+        green * raw + (1 - green) * cross,
+        blue * raw + green * above + red * corners,
+    ]
+    return torch.cat(colours, 1)
 
 
 _DEMOSAIC = (
