@@ -48,7 +48,7 @@ PARTS = {
 WHOLE: Mapping[Category, Mapping[str, Limit]] = {
     Category.SUPER_RESOLUTION: COLOURS
     | {
-        "unexplained": Limit("the share of the photo that no kernel explains", 0.1),
+        "unexplained": Limit("the share of the photo that no kernel explains", 0.2),
         "seam": Limit("the step along a seam", 2.5, unit=LEVELS),
     },
     Category.MOTION_BLUR: COLOURS
@@ -70,7 +70,7 @@ BLOCKS: Mapping[Category, Mapping[str, Limit]] = {
     Category.SUPER_RESOLUTION: PARTS
     | {
         "texture_lost": Limit("the share of texture that is lost", 0.3),
-        "detail_removed": Limit("the correlation of what was removed with what stays", 0.6),
+        "detail_removed": Limit("the correlation of what was removed with what stays", 0.38),
         "texture_unlike": Limit("the part of texture that is not the photo's", 0.4),
         "ringing": Limit("the ringing in flat places", 1.4, unit=LEVELS),
         "overshoot": Limit("the overshoot beside edges", 14, unit=LEVELS),

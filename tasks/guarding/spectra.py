@@ -42,7 +42,8 @@ class Comparison:
     """What the spectra of a photo and its result show."""
 
     unexplained: float = 0.0
-    """Share of the photo's energy that no kernel makes of the result, without noise."""
+    """Share of the photo's energy that no kernel makes of the result, without noise, or share of
+    the result's that none makes of the photo; the smaller one, since noise leaves the photo."""
     repaired: float = 1.0
     """Correlation of dents and their filling, -1 to 1; 1 where the spectrum hardly rose."""
 
@@ -85,9 +86,12 @@ def _frequencies() -> Spectrum:
 def _unexplained(old: Spectrum, new: Spectrum, shared: NDArray[np.complex128]) -> float:
     frequency = _frequencies()
     inside = (frequency > BAND[0]) & (frequency < BAND[1])
-    left = (old - np.abs(shared) ** 2 / (new + 1e-9))[inside].sum()
-    noise = old[frequency > NOISE_FROM].mean() * inside.sum()
-    return float(max(0.0, left - noise) / (old[inside].sum() + 1e-9))
+    coherent = np.abs(shared[inside]) ** 2
+    of_photo = (old[inside] - coherent / (new[inside] + 1e-9)).sum()
+    of_photo -= old[frequency > NOISE_FROM].mean() * inside.sum()
+    of_result = (new[inside] - coherent / (old[inside] + 1e-9)).sum()
+    shares = of_photo / (old[inside].sum() + 1e-9), of_result / (new[inside].sum() + 1e-9)
+    return float(max(0.0, min(shares)))
 
 
 def _repaired(old: Spectrum, new: Spectrum) -> float:

@@ -19,6 +19,9 @@ NOISE_SHARE = 2.0
 """Times the estimated noise of its brightness that a block may hold."""
 INVISIBLE = 1.5 / 255
 """Deviation of structure that nobody sees."""
+STRONG_NOISE, ALLOWANCE = (2.5 / 255, 5 / 255), 0.22
+"""Deviations of what is removed between which some correlation is allowed, and how much: under
+strong noise texture cannot be saved whole."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Texture:
     lost: Plane
     """Share of the structure's energy that is lost, 0 to 1."""
     removed: Plane
-    """Correlation of what was removed with what stays, -1 to 1; 0 for noise."""
+    """Correlation of what was removed with what stays, -1 to 1, less `ALLOWANCE` under strong
+    noise; 0 for noise."""
     unlike: Plane
     """1 less the correlation of the structure before and after, 0 to 2; 0 where there is none."""
 
@@ -41,9 +45,10 @@ def texture(before: Plane, after: Plane, noise: Noise) -> Texture:
     norm = (left + INVISIBLE**2) * (removed + (INVISIBLE / 2) ** 2)
     own = np.maximum(noise.structure - noise.energy, INVISIBLE**2) * (left + 1e-9)
     unlike = np.where(structure > INVISIBLE**2, 1 - both / np.sqrt(own), 0)
+    allowed = ALLOWANCE * np.interp(np.sqrt(removed), STRONG_NOISE, (0, 1))
     return Texture(
         lost.astype(np.float32),
-        np.asarray(together / np.sqrt(norm), np.float32),
+        np.asarray(together / np.sqrt(norm) - allowed, np.float32),
         np.asarray(unlike.clip(0, 2), np.float32),
     )
 

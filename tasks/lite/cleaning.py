@@ -13,9 +13,8 @@ from tasks.lite.restorers import LOW_SIGMA, removed
 from tasks.verdict import Verdict
 
 ORDER = (Degradation.COMPRESSION, Degradation.NOISE, Degradation.SOFTNESS)
-MIN_SEVERITY_BESIDE = dict.fromkeys((Degradation.NOISE, Degradation.COMPRESSION), 0.8)
-"""Smaller limits for degradations of a photo that is mended anyway; chosen on 30 photos
-(`docs/experiments.md`)."""
+MIN_SEVERITY_BESIDE = {Degradation.NOISE: 0.8, Degradation.COMPRESSION: 0.5}
+"""Smaller limits for degradations of a photo that is mended anyway (`docs/experiments.md`)."""
 SHARE_BESIDE_BLOCKS = 0.5
 """Share of the sharpening of a photo that also has blocks, which look soft; chosen on 12 photos
 (`docs/experiments.md`)."""

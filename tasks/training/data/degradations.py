@@ -30,8 +30,10 @@ SHRUNK_SHARE, ENLARGED_SHARE = 0.2, 0.4
 """Shares of the batches with noise whose photos are shrunk after it, or enlarged before it."""
 EVEN_RADIUS = 8
 """Pixels from the middle of a window to its border, from whose mean texture differs."""
-UNCHANGED_SHARE = 0.2
-"""Share of the images that stay unchanged, or nearly."""
+UNCHANGED_SHARE, UNCHANGED_SHARE_OF_NOISE = 0.2, 0.35
+"""Shares of the images that stay unchanged, or nearly; more for noise, which resembles texture."""
+MAX_CAMERA_NOISE = 12 / 255
+"""Largest deviation of the noise of a camera: stronger blotches of colour resemble small objects."""
 
 
 class Recipe(StrEnum):
@@ -73,7 +75,8 @@ def make(recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Genera
     `UNCHANGED_SHARE` of them stay nearly unchanged, so that a net learns to keep good images.
     """
     images = _photographed(recipe, tiles, count, side + MARGIN, rng)
-    kept, quality_losses = uniform((count, 1, 1, 1), 0, 1, rng, images) > UNCHANGED_SHARE, None
+    unchanged = UNCHANGED_SHARE_OF_NOISE if recipe is Recipe.NOISE else UNCHANGED_SHARE
+    kept, quality_losses = uniform((count, 1, 1, 1), 0, 1, rng, images) > unchanged, None
     match recipe:
         case Recipe.NOISE:
             target, degraded = _noised(images, kept, side + MARGIN, rng)
@@ -141,6 +144,9 @@ def _noised(images: Tensor, kept: Tensor, side: int, rng: torch.Generator) -> tu
     taken = round(CAMERA_SHARE * len(images))
     camera = Camera.draw(images[:taken], kept[:taken], rng)
     noisy, clean = camera.noisy_and_clean(images[:taken], rng)
+    drawn = noisy - clean
+    deviation = drawn.std((1, 2, 3), keepdim=True).clamp(min=1e-6)
+    noisy = clean + drawn * (MAX_CAMERA_NOISE / deviation).clamp(max=1)
     others = images[taken:]
     others = torch.where(one_in(3, others, rng), soft(others, 0.3, 1.2, rng), others)
     sigma = log_uniform((len(others), 1, 1, 1), 1.5, 45, rng, images) / 255

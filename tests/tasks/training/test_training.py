@@ -62,7 +62,8 @@ def test_some_images_stay_nearly_as_they_are(tiles, recipe):
     batch = degradations.make(recipe, tiles, 64, 96, rng())
     similarity = [psnr(*pair) for pair in zip(batch.degraded, batch.clean, strict=True)]
     assert sum(each > 32 for each in similarity) >= 9  # an unmoved photo may be noisy
-    assert sum(each < 36 for each in similarity) >= 24
+    degraded = 40 if recipe is Recipe.NOISE else 36  # cameras at low ISO have little noise
+    assert sum(each < degraded for each in similarity) >= 24
 
 
 def test_the_quality_loss_is_given_for_most_compressed_images_and_no_good_one(tiles):
