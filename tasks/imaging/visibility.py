@@ -15,8 +15,8 @@ Lab = NDArray[np.floating]
 Numbers = NDArray[np.floating]
 """One number for each of them, shape (...)."""
 
-VISIBLE = 1.0
-"""Smallest change, in CIEDE2000, that is seen at native size; chosen by looking at 24 pairs
+VISIBLE = 0.8
+"""Smallest change, in CIEDE2000, that is seen at native size; chosen by looking at 30 pairs
 (`docs/experiments.md`)."""
 EYE_SIGMA = 1.2
 """Blur of the eye in pixels of a screen at reading distance, a standard deviation."""
