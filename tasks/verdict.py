@@ -54,9 +54,14 @@ class Verdict:
         return (Decision.CLEAN, None) if self.category is Category.CLEAN else None
 
     @property
-    def _doubt(self) -> str:
+    def surely_moved(self) -> bool:
+        """Whether the photo is surely moved, even if it is not sure that lite could mend it."""
         moved = self.severities[Degradation.MOTION] >= SURE_MOVEMENT
-        if self.category is Category.MOTION_BLUR and moved:
+        return self.category is Category.MOTION_BLUR and moved
+
+    @property
+    def _doubt(self) -> str:
+        if self.surely_moved:
             return "moved; the paper's engine could try"
         return f"perhaps {self.category} ({self.scores[self.category]:.2f})"
 

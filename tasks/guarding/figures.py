@@ -83,7 +83,8 @@ def of_blocks(seen: Views) -> dict[str, Plane]:
         "clipped_shift": _enlarged(parts.clipped, grid_shape(old)),
     }
     if seen.text is not None and seen.text.any():
-        figures["strokes_changed"] = strokes_changed(seen.text, old, new)
+        strokes = strokes_changed(seen.text, old, new)
+        figures["strokes_changed"] = strokes - np.float32(structure.allowed)
     return figures
 
 

@@ -7,6 +7,7 @@ of image denoising algorithms", 2005, section 2. Detail that is gained has the o
 not count.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,9 @@ NOISE_SHARE = 2.0
 """Times the estimated noise of its brightness that a block may hold."""
 INVISIBLE = 1.5 / 255
 """Deviation of structure that nobody sees."""
-STRONG_NOISE, ALLOWANCE = (2.5 / 255, 5 / 255), 0.22
-"""Deviations of what is removed between which some correlation is allowed, and how much: under
-strong noise texture cannot be saved whole."""
+EVEN_PERCENT, EVEN_NOISE, ALLOWANCE = 20, (1.0 / 255, 1.8 / 255), 0.35
+"""Where also the blocks that lose least (the first percent of them) lose so much (deviations), the
+photo is noisy everywhere. Strong noise hides texture, so that some loss is allowed, and how much."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Texture:
     """What became of the structure of each block."""
 
     lost: Plane
-    """Share of the structure's energy that is lost, 0 to 1."""
+    """Share of the structure's energy that is lost, 0 to 1, less what is allowed."""
     removed: Plane
-    """Correlation of what was removed with what stays, -1 to 1, less `ALLOWANCE` under strong
-    noise; 0 for noise."""
+    """Correlation of what was removed with what stays, -1 to 1, less what is allowed; 0 for
+    noise."""
     unlike: Plane
     """1 less the correlation of the structure before and after, 0 to 2; 0 where there is none."""
+    allowed: float
+    """Share of texture that may be lost, because the whole photo is noisy."""
 
 
 def texture(before: Plane, after: Plane, noise: Noise) -> Texture:
@@ -45,12 +48,19 @@ def texture(before: Plane, after: Plane, noise: Noise) -> Texture:
     norm = (left + INVISIBLE**2) * (removed + (INVISIBLE / 2) ** 2)
     own = np.maximum(noise.structure - noise.energy, INVISIBLE**2) * (left + 1e-9)
     unlike = np.where(structure > INVISIBLE**2, 1 - both / np.sqrt(own), 0)
-    allowed = ALLOWANCE * np.interp(np.sqrt(removed), STRONG_NOISE, (0, 1))
+    allowed = _allowed(removed)
     return Texture(
-        lost.astype(np.float32),
+        np.asarray(lost - allowed, np.float32),
         np.asarray(together / np.sqrt(norm) - allowed, np.float32),
         np.asarray(unlike.clip(0, 2), np.float32),
+        allowed,
     )
+
+
+def _allowed(removed: Plane) -> float:
+    """Return the loss of texture that is allowed where the energy `removed` of blocks is even."""
+    least = math.sqrt(max(0.0, float(np.percentile(removed, EVEN_PERCENT))))
+    return ALLOWANCE * float(np.interp(least, EVEN_NOISE, (0, 1)))
 
 
 def _moments(before: Plane, after: Plane) -> Maps:

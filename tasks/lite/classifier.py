@@ -1,9 +1,9 @@
 """The classifier of the lite engine: two small nets and measured evidence.
 
 One net classifies crops of native resolution; a perceptron combines its logits with the evidence.
-The other net finds reflections in the whole photo, and decides alone on their severity. A photo
-whose severities are neither low nor high enough is left alone as unsure; the limits were chosen on
-the photos of `make evaluate`.
+The other net finds reflections in the whole photo, and decides alone on their severity. How severe
+noise is, and how severe compression, softness and movements may be, follows from trials of their
+removal on crops. A photo whose severities are neither low nor high enough is left alone as unsure.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,14 @@ from storage.photos import Image
 from tasks.imaging.crops import corners
 from tasks.imaging.evidence import Evidence, measure
 from tasks.imaging.light import luma
+from tasks.imaging.shared_kernel import CROP
 from tasks.imaging.visibility import VISIBLE
 from tasks.lite import onnx_nets
 from tasks.lite.fusion import figures_of, weigh
 from tasks.lite.motion import removal
 from tasks.lite.trial import visible_removal
 from tasks.lite.veil import Veil, veil
-from tasks.verdict import SMALLEST, TREATED, Scores, Severities, Verdict
+from tasks.verdict import SMALLEST, SURE_MOVEMENT, TREATED, Scores, Severities, Verdict
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """The category in which each degradation is treated."""
@@ -37,8 +38,8 @@ MIN_SEVERITY = {
 }
 """Smallest severity that is mended; four of 219 good photos exceed one."""
 MAX_OTHER_SEVERITY = 0.7
-"""Largest severity of any other degradation beside a reflection that is mended, unless it is a
-ghost: blur and noise resemble reflections."""
+"""Largest severity of blur beside a reflection that is mended, unless it is a ghost."""
+LIKE_A_REFLECTION = (Degradation.SOFTNESS, Degradation.MOTION)
 BESIDE_A_REFLECTION = (Degradation.REFLECTION, Degradation.COMPRESSION)
 """What the chain against reflections treats."""
 TRIED_MOVEMENT = 0.5
@@ -60,7 +61,7 @@ VISIBLE_CHANGE: Ramp = (0.0, VISIBLE, 4.0)
 TRIED = (Degradation.NOISE, Degradation.COMPRESSION, Degradation.SOFTNESS)
 """The degradations whose removal is tried on crops."""
 MIN_TRIED_SEVERITY = 0.8
-"""Smallest severity that is tried; smaller ones are never mended."""
+"""Smallest severity that is tried; no smaller one is a reason to act."""
 GHOST: Ramp = (0.05, 0.2, 0.5)
 """Depth of a ghost in the cepstrum."""
 MIN_NOISE = 0.05
@@ -83,10 +84,12 @@ class Lite:
         combined, votes = weigh(figures_of(logits(image), found.logit, evidence))
         ghost = _severity(Degradation.REFLECTION, _ghost(evidence), GHOST)
         combined[Degradation.REFLECTION] = max(ghost, _veil_severity(found))
-        severities = _tried(image, _corrected(combined, evidence, jpeg_quality), jpeg_quality)
+        severities = _corrected(combined, evidence, jpeg_quality)
+        is_measurable = min(image.shape[:2]) >= SMALLEST and _levels(image) >= MIN_LEVELS
+        if is_measurable:
+            severities = _tried(image, severities, jpeg_quality)
         bad = _bad(severities, ghost)
         scores = _scores(votes, severities, bad)
-        is_measurable = min(image.shape[:2]) >= SMALLEST and _levels(image) >= MIN_LEVELS
         return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
 
 
@@ -107,12 +110,13 @@ def logits(image: Image) -> dict[Degradation, float]:
 def _corrected(
     combined: Severities, evidence: Evidence, jpeg_quality: int | None
 ) -> dict[Degradation, float]:
-    """Return the combined severities, less what cannot be, and with the quality of the file."""
+    """Return the combined severities, corrected by what is measured, and by the file's quality."""
     severities = dict(combined)
     if _is_smooth(evidence):
         severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
-    # What the net takes for noise where nothing is uneven is a drawn pattern.
-    severities[Degradation.NOISE] = float(evidence.noise_sigma > 0)
+    # A photo without measured noise is a drawing.
+    if not evidence.noise_sigma:
+        severities[Degradation.NOISE] = 0.0
     if jpeg_quality is not None:
         of_file = _severity(Degradation.COMPRESSION, jpeg_quality, QUALITY)
         severities[Degradation.COMPRESSION] = max(severities[Degradation.COMPRESSION], of_file)
@@ -123,11 +127,13 @@ def _tried(
     image: Image, severities: dict[Degradation, float], jpeg_quality: int | None
 ) -> dict[Degradation, float]:
     """Return the severities after trials on crops, as far as a removal would be visible or good."""
+    if severities[Degradation.NOISE]:  # how strong it is, only the trial shows
+        severities[Degradation.NOISE] = 1.0
     for kind in TRIED:
         if severities[kind] >= MIN_TRIED_SEVERITY:
             change = visible_removal(image, kind, jpeg_quality)
             severities[kind] = min(severities[kind], _severity(kind, change, VISIBLE_CHANGE))
-    if _may_have_moved(severities):
+    if _may_have_moved(severities, min(image.shape[:2])):
         severities[Degradation.MOTION] = _tried_movement(image, severities[Degradation.MOTION])
     return severities
 
@@ -138,10 +144,14 @@ def _veil_severity(found: Veil) -> float:
     return min(found.severity, most)
 
 
-def _may_have_moved(severities: Severities) -> bool:
-    """Return whether it is tried to remove a movement: if it is certain, or likely and alone."""
+def _may_have_moved(severities: Severities, shorter_side: int) -> bool:
+    """Return whether it is tried to remove a movement: if it is certain, or likely and alone.
+
+    The crops of a small photo overlap, so that their kernels agree even if they are wrong.
+    """
     certain = {kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]}
-    likely = severities[Degradation.MOTION] >= TRIED_MOVEMENT
+    least = TRIED_MOVEMENT if shorter_side >= 2 * CROP else SURE_MOVEMENT
+    likely = severities[Degradation.MOTION] >= least
     return Degradation.MOTION in certain or (likely and not certain)
 
 
@@ -154,7 +164,7 @@ def _tried_movement(image: Image, severity: float) -> float:
 def _bad(severities: Severities, ghost_severity: float) -> list[Degradation]:
     """Return the degradations that are severe enough to be mended."""
     bad = [kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]]
-    others = [severities[kind] for kind in Degradation if kind not in BESIDE_A_REFLECTION]
+    others = [severities[kind] for kind in LIKE_A_REFLECTION]
     is_ghost = ghost_severity >= MIN_SEVERITY[Degradation.REFLECTION]
     if Degradation.REFLECTION in bad and not is_ghost and max(others) > MAX_OTHER_SEVERITY:
         bad.remove(Degradation.REFLECTION)

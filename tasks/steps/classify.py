@@ -5,8 +5,10 @@ import logging
 
 from storage import eligibility, inspection, photos
 from storage.database.records import Job
-from storage.enums import Decision
+from storage.enums import CLASSIFY, Category, Decision, EngineName
+from tasks.engines import engine_of
 from tasks.steps import paths, reuse
+from tasks.verdict import Verdict
 from tasks.worker import notify, runtime
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ def classify(job: Job) -> None:
         photo = photos.decoded(inspected)
     verdict = runtime.classifier()(photo.image, jpeg_quality=photo.jpeg_quality)
     scores = verdict.to_json() | {"classifier": runtime.classifier().name}
-    if (untouched := verdict.untouched) is not None:
+    if (untouched := verdict.untouched) is not None and not _is_for_paper(verdict):
         return reuse.finish_without_result(
             job, *untouched, scores=scores, category=verdict.category
         )
@@ -34,3 +36,9 @@ def classify(job: Job) -> None:
     log.info("job %d classified as %s", job.id, verdict.category)
     notify.send(verdict.category.value, job.id)
     return None
+
+
+def _is_for_paper(verdict: Verdict) -> bool:
+    """Return whether a movement that the lite engine cannot mend goes to the paper engine."""
+    engines = engine_of(CLASSIFY), engine_of(Category.MOTION_BLUR)
+    return verdict.surely_moved and engines == (EngineName.LITE, EngineName.PAPER)

@@ -3,6 +3,7 @@
 import errno
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from storage import filesystems, photos, publishing
 from storage.database import galleries, search
-from storage.enums import Category, Decision, Degradation, ErrorKind, Status
+from storage.enums import CLASSIFY, Category, Decision, Degradation, EngineName, ErrorKind, Status
 from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
 from storage.formats.safe_open import Limits
 from storage.settings import settings
@@ -19,9 +20,21 @@ from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import _kept_reflection, restore
 from tasks.steps.run_step import run_step
+from tasks.verdict import Verdict
 from tasks.worker import runtime
 
 pytestmark = pytest.mark.usefixtures("worker")
+
+
+@dataclass(frozen=True)
+class StillClassifier:
+    """Gives every photo the same verdict."""
+
+    verdict: Verdict
+    name: str = "still"
+
+    def __call__(self, image, *, jpeg_quality=None):
+        return self.verdict
 
 
 @pytest.mark.parametrize(
@@ -62,6 +75,34 @@ def test_classification_opens_a_photo_once(jobs, take_photo, opened_files):
     classify(runtime.claim())
     assert search.get(jobs.engine, 1).category is Category.SUPER_RESOLUTION
     assert opened_files.count(str(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("engines", "waits"),
+    [(("lite", "paper"), True), (("lite", "lite"), False), (("paper", "paper"), False)],
+)
+def test_a_movement_that_lite_cannot_mend_goes_to_the_paper_engine_if_it_is_there(
+    jobs, take_photo, monkeypatch, engines, waits
+):
+    moved = Verdict(
+        dict.fromkeys(Category, 0.1) | {Category.MOTION_BLUR: 0.7},
+        dict.fromkeys(Degradation, 0.0) | {Degradation.MOTION: 0.9},
+        confident=False,
+    )
+    named = dict(zip((CLASSIFY, Category.MOTION_BLUR), map(EngineName, engines), strict=True))
+    monkeypatch.setattr("tasks.steps.classify.engine_of", named.__getitem__)
+    monkeypatch.setattr(runtime, "classifier", lambda: StillClassifier(moved))
+    take_photo()
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    classify(runtime.claim())
+    job = search.get(jobs.engine, 1)
+    assert job.category is Category.MOTION_BLUR
+    assert (job.status is Status.QUEUED) == waits
+    if not waits:
+        assert (job.decision, job.reason) == (
+            Decision.UNSURE,
+            "moved; the paper's engine could try",
+        )
 
 
 def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, home, eventually):
