@@ -37,8 +37,3 @@ def clean(image: Image, verdict: Verdict) -> Image:
         share = SHARE_BESIDE_BLOCKS if Degradation.COMPRESSION in treated else 1.0
         cleaned = cleaned + np.float32(share) * (sharp - cleaned)
     return with_low_frequencies_of(image, cleaned, LOW_SIGMA)
-
-
-def clean_letters(image: Image, verdict: Verdict) -> Image:
-    """Apply half of `clean`, so that the strokes of letters are kept."""
-    return image + np.float32(0.5) * (clean(image, verdict) - image)

@@ -14,11 +14,14 @@ from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
 from tasks.chains.super_resolution import SuperResolution
 from tasks.imaging.text_detection import find_text
 from tasks.lite.classifier import QUALITY
-from tasks.lite.cleaning import MIN_SEVERITY_BESIDE, clean, clean_letters
+from tasks.lite.cleaning import MIN_SEVERITY_BESIDE, clean
 from tasks.lite.ghosts import remove_ghost
 from tasks.lite.lift_veil import lift_veil
 from tasks.lite.motion import undo_movement
 from tasks.verdict import Verdict
+
+TEXT_SHARE = 0.5
+"""Share of the change that letters keep, so that their strokes stay."""
 
 
 def lite_chain(category: Category) -> Chain:
@@ -32,7 +35,7 @@ def lite_chain(category: Category) -> Chain:
     """
     match category:
         case Category.SUPER_RESOLUTION:
-            return SuperResolution(clean, find_text, clean_letters)
+            return SuperResolution(clean, find_text, TEXT_SHARE)
         case Category.REFLECTION:
             return Reflection(
                 nothing_hidden, unpainted, _reduce_reflection, remove_blocks=_remove_blocks

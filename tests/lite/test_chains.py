@@ -129,19 +129,17 @@ def test_each_step_is_on_the_receipt():
     assert [step["step"] for step in receipt.steps] == ["restore the whole image", "find text"]
 
 
-def test_text_is_restored_separately():
+def test_text_keeps_a_share_of_the_change():
     def left_half(image):
         mask = np.zeros(image.shape[:2], np.float32)
         mask[:, : image.shape[1] // 2] = 1
         return mask
 
-    chain = SuperResolution(
-        lambda image, verdict: image + 0.1, left_half, lambda image, verdict: image + 0.5, False
-    )
+    chain = SuperResolution(lambda image, verdict: image + 0.5, left_half, 0.2)
     image = np.zeros((4, 6, 3), np.float32)
     mended = chain(image, verdict_of(Category.SUPER_RESOLUTION), Receipt())
-    assert mended[:, :3] == pytest.approx(0.5)
-    assert mended[:, 3:] == pytest.approx(0.1)
+    assert mended[:, :3] == pytest.approx(0.1)
+    assert mended[:, 3:] == pytest.approx(0.5)
 
 
 def test_a_clean_photo_has_no_chain():
