@@ -5,13 +5,13 @@ same in all crops, the scene is not.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from tasks.imaging import parallel
 from tasks.imaging.blind_kernel import kernel_of, pruned
 from tasks.imaging.light import Plane
 
@@ -27,7 +27,6 @@ ALIKE = 0.9
 """Smallest correlation with the most typical kernel of one that is averaged into the result."""
 STEP_LIMIT = 0.05
 """Larger steps do not add to the detail of a crop: one bright light is no detail."""
-THREADS = 2
 
 
 class SharedKernel(NamedTuple):
@@ -42,8 +41,7 @@ class SharedKernel(NamedTuple):
 def shared_kernel(plane: Plane) -> SharedKernel:
     """Estimate the kernel of a brightness plane in [0, 1], any H and W from 64 pixels."""
     views = trial_crops(plane)
-    with ThreadPoolExecutor(THREADS) as pool:
-        kernels = list(pool.map(lambda view: kernel_of(view, SIDE), cut(plane, views)))
+    kernels = parallel.each(lambda view: kernel_of(view, SIDE), cut(plane, views))
     pairs = [_aligned(*pair)[0] for pair in combinations(kernels, 2)]
     agreement = max(pairs, default=0.0)
     return SharedKernel(_boxed(_average(kernels)), agreement)

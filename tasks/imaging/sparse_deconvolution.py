@@ -7,8 +7,6 @@ pixels tell only the least light, so they may become brighter: Cho et al., "Hand
 non-blind image deconvolution", 2011.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 
@@ -20,7 +18,6 @@ from tasks.imaging.tiles import by_tiles
 
 OVERLAP = 64
 """Pixels of its neighbours around a tile: no kernel is longer."""
-THREADS = 2
 CLIPPED = 0.97
 """Value from which a pixel may be clipped."""
 SLOPE = 0.02
@@ -35,9 +32,9 @@ def remove_blur(image: Image, kernel: Plane, sigma: float) -> Image:
     """Remove the blur by `kernel`, odd sides, sum 1, from an image with noise of `sigma`, in [0, 1]."""
 
     def sharpen(tile: Image) -> Image:
-        return _sharpened(tile, kernel, sigma)
+        return np.clip(_sharpened(tile, kernel, sigma), 0, 1)
 
-    return np.clip(by_tiles(image, sharpen, OVERLAP), 0, 1)
+    return by_tiles(image, sharpen, OVERLAP)
 
 
 def extent_of(kernel: Plane) -> int:
@@ -66,8 +63,7 @@ def _sharpened(tile: Image, kernel: Plane, sigma: float) -> Image:
     def solved(channel: Plane) -> Plane:
         return _solved(channel, spectrum, powers, flat, clipped, weight)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        return np.dstack(list(pool.map(solved, cv2.split(tile))))
+    return np.dstack([solved(np.asarray(channel, np.float32)) for channel in cv2.split(tile)])
 
 
 def _solved(
@@ -79,18 +75,34 @@ def _solved(
     weight: float,
 ) -> Plane:
     calm = spectra.slopes(np.asarray(cv2.GaussianBlur(blurred, (0, 0), 1), np.float32))
-    observed = sharp = blurred
     kept, steps = powers
+    has_lights = bool(clipped.any())
+    sharp, wanted = blurred, _back(blurred, spectrum)
     for threshold in THRESHOLDS:
         coupling = np.float32(weight / threshold)
-        x, y = spectra.slopes(sharp)
-        share = np.maximum(1 - threshold / (np.sqrt(x * x + y * y) + 1e-9), 0).astype(np.float32)
-        x, y = (share * s + flat * (c - share * s) for s, c in zip((x, y), calm, strict=True))
+        x, y = _sparse(spectra.slopes(sharp), np.float32(threshold), flat, calm)
         pulled = spectra.forward(spectra.divergence(x, y))
-        wanted = spectra.product(spectra.forward(observed), spectrum, mirrored=True)
         solved = (wanted + coupling * pulled) / (kept + coupling * steps)
         sharp = spectra.inverse(np.asarray(solved, np.float32))
-        if clipped.any():
+        if has_lights:
             again = spectra.inverse(spectra.product(spectra.forward(sharp), spectrum))
-            observed = np.where(clipped, np.maximum(blurred, again), blurred)
+            wanted = _back(np.where(clipped, np.maximum(blurred, again), blurred), spectrum)
     return sharp
+
+
+def _back(plane: Plane, spectrum: Plane) -> Plane:
+    """Return the packed spectrum of a plane that is blurred by the mirrored kernel."""
+    return spectra.product(spectra.forward(plane), spectrum, mirrored=True)
+
+
+def _sparse(
+    slopes: tuple[Plane, Plane], threshold: np.float32, flat: Plane, calm: tuple[Plane, Plane]
+) -> list[Plane]:
+    """Return slopes shortened by `threshold`, and in flat places those of the calm photo."""
+    share: Plane = np.asarray(cv2.magnitude(*slopes), np.float32)
+    share += np.float32(1e-9)
+    np.divide(-threshold, share, out=share)
+    share += np.float32(1)
+    np.maximum(share, 0, out=share)
+    share *= 1 - flat
+    return [share * slope + flat * still for slope, still in zip(slopes, calm, strict=True)]

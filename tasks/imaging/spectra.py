@@ -44,12 +44,23 @@ def power(spectrum: Plane) -> Plane:
 
 def slopes(plane: Plane) -> tuple[Plane, Plane]:
     """Return the differences to the next pixel to the right and below; the plane wraps around."""
-    return np.roll(plane, -1, 1) - plane, np.roll(plane, -1, 0) - plane
+    right, below = np.empty_like(plane), np.empty_like(plane)
+    np.subtract(plane[:, 1:], plane[:, :-1], out=right[:, :-1])
+    np.subtract(plane[:, 0], plane[:, -1], out=right[:, -1])
+    np.subtract(plane[1:], plane[:-1], out=below[:-1])
+    np.subtract(plane[0], plane[-1], out=below[-1])
+    return right, below
 
 
 def divergence(x: Plane, y: Plane) -> Plane:
     """Return the transpose of `slopes`, applied to both differences."""
-    return np.roll(x, 1, 1) - x + np.roll(y, 1, 0) - y
+    total = -x
+    total[:, 1:] += x[:, :-1]
+    total[:, 0] += x[:, -1]
+    total -= y
+    total[1:] += y[:-1]
+    total[0] += y[-1]
+    return total
 
 
 def slope_power(shape: tuple[int, int]) -> Plane:

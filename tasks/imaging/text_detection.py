@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from storage.photos import Image
 from tasks.imaging.light import Plane
+from tasks.imaging.parallel import THREADS
 
 Polygon = NDArray[np.float32]
 """Corners, (N, 2), x and y in pixels; a detector returns four, clockwise from the top left."""
 Detector = Callable[[NDArray[np.uint8]], Iterable[NDArray[Any]]]
 """Takes BGR pixels (H, W, 3), as PP-OCR was trained on, and returns polygons."""
 
-THREADS = 2
 ENGINE = {
     "Global.log_level": "critical",
     "EngineConfig.onnxruntime.intra_op_num_threads": THREADS,
@@ -58,7 +58,8 @@ def detect(detector: Detector, image: Image) -> list[Polygon]:
     height, width = image.shape[:2]
     if min(height, width) * min(1, MAX_SIDE / max(height, width)) < MIN_SIDE:
         return []
-    blue_first = np.rint(np.clip(image[..., ::-1], 0, 1) * 255).astype(np.uint8)
+    rounded = cv2.convertScaleAbs(image, alpha=255)
+    blue_first = np.asarray(cv2.cvtColor(rounded, cv2.COLOR_RGB2BGR), np.uint8)
     polygons = [np.asarray(found, np.float32) for found in detector(_padded(blue_first))]
     return [
         found for found in polygons if cv2.contourArea(found) <= MAX_AREA_SHARE * height * width

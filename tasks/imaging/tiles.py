@@ -1,11 +1,13 @@
 """Restore an image tile by tile, keep its low frequencies, or shrink it; all bound the memory."""
 
 from collections.abc import Callable
+from itertools import product
 
 import cv2
 import numpy as np
 
 from storage.photos import Image
+from tasks.imaging import parallel
 
 TILE_PIXELS = 512
 """Side of a tile in pixels, without its overlap."""
@@ -14,7 +16,7 @@ TILE_PIXELS = 512
 def by_tiles(
     image: Image, restore: Callable[[Image], Image], overlap: int, side: int = TILE_PIXELS
 ) -> Image:
-    """Restore an image in tiles of `side` pixels.
+    """Restore an image in tiles of `side` pixels, several at once.
 
     `restore` gets a tile with `overlap` more pixels on each side, mirrored at the image's border;
     its receptive field must not be larger. It returns an image of the same size.
@@ -23,34 +25,33 @@ def by_tiles(
     padded = cv2.copyMakeBorder(image, overlap, overlap, overlap, overlap, cv2.BORDER_REFLECT)
     padded = np.asarray(padded, np.float32)
     result = np.empty_like(image)
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            rows = min(side, height - top)
-            columns = min(side, width - left)
-            window = padded[top : top + rows + 2 * overlap, left : left + columns + 2 * overlap]
-            restored = restore(np.asarray(window, np.float32))[
-                overlap : overlap + rows, overlap : overlap + columns
-            ]
-            result[top : top + rows, left : left + columns] = restored
+
+    def fill(corner: tuple[int, int]) -> None:
+        top, left = corner
+        rows, columns = min(side, height - top), min(side, width - left)
+        window = padded[top : top + rows + 2 * overlap, left : left + columns + 2 * overlap]
+        restored = restore(np.asarray(window, np.float32))
+        inner = restored[overlap : overlap + rows, overlap : overlap + columns]
+        result[top : top + rows, left : left + columns] = inner
+
+    parallel.each(fill, product(range(0, height, side), range(0, width, side)))
     return result
 
 
 def with_low_frequencies_of(original: Image, restored: Image, sigma: float) -> Image:
     """Return the restored image with the original's colours above `sigma` pixels, in [0, 1]."""
-    drift = _blurred(original - restored, sigma)
-    return np.clip(restored + drift, 0, 1)
-
-
-def _blurred(image: Image, sigma: float) -> Image:
-    """Blur by a large `sigma` on a shrunken copy."""
-    height, width = image.shape[:2]
-    factor = max(1, int(sigma / 4))
+    height, width = original.shape[:2]
+    factor = max(1, int(sigma / 4))  # a blur by so much is made on a shrunken copy
     size = (max(1, width // factor), max(1, height // factor))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REFLECT)
-    return np.asarray(
-        cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    old, new = (
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (original, restored)
     )
+    drift = cv2.GaussianBlur(old - new, (0, 0), sigma / factor, borderType=cv2.BORDER_REFLECT)
+    wide: Image = np.asarray(
+        cv2.resize(drift, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    )
+    wide += restored
+    return np.clip(wide, 0, 1, out=wide)
 
 
 def shrunk(image: Image, longest: int) -> Image:

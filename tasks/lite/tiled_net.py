@@ -29,6 +29,6 @@ def restored(image: Image, name: str, conditions: Sequence[float] = ()) -> Image
         frame = (0, side - height, 0, side - width)
         padded = cv2.copyMakeBorder(tile, *frame, cv2.BORDER_REPLICATE)
         [output] = onnx_nets.run(name, np.dstack([padded, planes]))
-        return np.moveaxis(output[0], 0, -1)[:height, :width]
+        return np.clip(np.moveaxis(output[0], 0, -1)[:height, :width], 0, 1)
 
-    return np.clip(by_tiles(image, restore, OVERLAP, payload(name)), 0, 1)
+    return by_tiles(image, restore, OVERLAP, payload(name))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from storage.installation import HEADLESS
 from storage.photos import Image
-from tasks.imaging.text_detection import MAX_SIDE, MIN_SCORE, THREADS, Polygon, detect
+from tasks.imaging.parallel import THREADS
+from tasks.imaging.text_detection import MAX_SIDE, MIN_SCORE, Polygon, detect
 
 NET_NAME = "PP-OCRv6_small_det"
 NET_FILE = "PP-OCRv6_det_small.onnx"
