@@ -5,6 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from tasks.imaging import parallel
 from tasks.imaging.light import Plane
 
 BLOCK = 32
@@ -29,12 +30,14 @@ def by_strips(measure: Callable[..., Maps], *planes: Plane) -> Maps:
     Each strip has `MARGIN` more pixels on each side, and so must the results.
     """
     rows, columns = grid_shape(planes[0])
-    parts = []
-    for row in range(0, rows, STRIP):
+
+    def measured(row: int) -> list[Plane]:
         count = min(STRIP, rows - row)
         strips = [_strip(plane, row * BLOCK, count * BLOCK, columns * BLOCK) for plane in planes]
         inner = [result[MARGIN:-MARGIN, MARGIN:-MARGIN] for result in measure(*strips)]
-        parts.append([_means(result, (columns, count)) for result in inner])
+        return [_means(result, (columns, count)) for result in inner]
+
+    parts = parallel.each(measured, range(0, rows, STRIP))
     return tuple(np.concatenate(strips) for strips in zip(*parts, strict=True))
 
 

@@ -5,6 +5,7 @@ import numpy as np
 
 from storage.photos import Image
 from tasks.guarding.blocks import BLOCK, STRIP, Maps, by_strips, spread
+from tasks.imaging import parallel
 from tasks.imaging.light import Plane
 
 AROUND, FADE = 1, 3
@@ -23,8 +24,8 @@ def energies(before: Image, after: Image) -> Plane:
     """Return the mean square of the change of each block."""
 
     def square(old: Image, new: Image) -> Maps:
-        red, green, blue = cv2.split(np.square(new - old))
-        return ((red + green + blue) / 3,)
+        mean = np.full((1, 3), 1 / 3, np.float32)
+        return (np.asarray(cv2.transform(np.square(new - old), mean), np.float32),)
 
     (energy,) = by_strips(square, before, after)
     return energy
@@ -42,8 +43,12 @@ def faded(before: Image, after: Image, kept: Plane) -> Image:
         size = after.shape[1::-1]
         share = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.float32)
         before = cv2.resize(before, size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    result = np.empty_like(after)
-    for top in range(0, len(after), STRIP * BLOCK):
+    result = after.copy()
+
+    def fade(top: int) -> None:
         rows = slice(top, top + STRIP * BLOCK)
-        result[rows] = before[rows] + share[rows][..., None] * (after[rows] - before[rows])
+        if share[rows].min() < 1:
+            result[rows] += (1 - share[rows][..., None]) * (before[rows] - after[rows])
+
+    parallel.each(fade, range(0, len(after), STRIP * BLOCK))
     return result

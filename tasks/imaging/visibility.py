@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.photos import Image
+from tasks.imaging import parallel
 from tasks.imaging.light import Plane
 
 Lab = NDArray[np.floating]
@@ -35,7 +36,11 @@ def visible_change(before: Image, after: Image) -> float:
 
     Both are RGB in [0, 1], shape (H, W, 3), of one size, and are blurred as by the eye.
     """
-    blocks = np.concatenate([_blocks(before, after, *rows) for rows in _strips(len(before))])
+
+    def measured(rows: tuple[int, int]) -> Plane:
+        return _blocks(before, after, *rows)
+
+    blocks = np.concatenate(parallel.each(measured, _strips(len(before))))
     most = math.ceil(SHARE * len(blocks))
     return float(np.sort(blocks)[-most:].mean())
 
