@@ -8,6 +8,7 @@ import numpy as np
 
 from storage.enums import Degradation
 from storage.photos import Image
+from tasks.imaging import parallel
 from tasks.imaging.crops import corners
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.imaging.visibility import visible_change
@@ -25,10 +26,11 @@ def visible_removal(image: Image, kind: Degradation, jpeg_quality: int | None = 
     whole.
     """
     crops = _crops(image, payload(kind.value))
-    after = [
-        with_low_frequencies_of(crop, removed(crop, kind, jpeg_quality), LOW_SIGMA)
-        for crop in crops
-    ]
+
+    def mended(crop: Image) -> Image:
+        return with_low_frequencies_of(crop, removed(crop, kind, jpeg_quality), LOW_SIGMA)
+
+    after = parallel.each(mended, crops)
     return visible_change(np.vstack(crops), np.vstack(after))
 
 
