@@ -2,9 +2,8 @@
 
 from storage.enums import Degradation
 from storage.photos import Image
-from tasks.imaging.deconvolution import deconvolve
+from tasks.imaging.deconvolution import remove_gaussian
 from tasks.imaging.evidence import edge_sigma, views_of
-from tasks.imaging.kernels import gaussian
 from tasks.imaging.light import luma
 from tasks.lite.tiled_net import restored
 
@@ -44,4 +43,4 @@ def _presharpened(image: Image) -> Image:
     sigma = edge_sigma(views_of(luma(image)))
     if sigma < MIN_PRESHARPENED_SIGMA:
         return image
-    return deconvolve(image, gaussian(SIGMA_SHARE * sigma), ROUNDS)
+    return remove_gaussian(image, SIGMA_SHARE * sigma, ROUNDS)
