@@ -193,7 +193,8 @@ def test_each_photo_has_a_row_with_what_was_found_and_measured(evaluated):
     assert float(noisy["baseline_gain"]) > 0
     assert float(noisy["noise"]) > 0.9
     assert float(noisy["visible_change"]) > 1
-    assert float(noisy["guard_noise_after"]) < float(noisy["guard_noise_before"])
+    assert 0 < float(noisy["guard_kept_share"]) <= 1
+    assert 0 < float(noisy["guard_mean_shift"]) < 2
     assert (rows["truth.png"]["visible_change"], rows["truth.png"]["gain"]) == ("", "0.0")
 
 
@@ -238,13 +239,13 @@ def test_what_is_refused_or_seen_by_nobody_is_counted():
         evaluated_as(Decision.CLEAN, change=0.5),
         evaluated_as(Decision.KEPT_ORIGINAL, failed="mean_shift"),
         evaluated_as(Decision.KEPT_ORIGINAL, failed="mean_shift"),
-        evaluated_as(Decision.KEPT_ORIGINAL, failed="softness_after"),
+        evaluated_as(Decision.KEPT_ORIGINAL, failed="texture_lost"),
         evaluated_as(Decision.UNSURE),
     ]
     figures = summary.summarise(found)["all"]
     assert figures["visible_rate"] == pytest.approx(2 / 3)
     assert figures["unseen_rate"] == 1 / 8
-    assert figures["shifted_rate"] == {"mean_shift": 2 / 7, "softness_after": 1 / 7}
+    assert figures["shifted_rate"] == {"mean_shift": 2 / 7, "texture_lost": 1 / 7}
 
 
 def test_gains_are_those_of_all_pairs_and_of_those_acted_on():
