@@ -15,7 +15,8 @@ DETAIL_SIGMA = 3.0
 FLAT_WINDOW, FLATTEST = 17, 0.25
 """Side in pixels of the windows whose deviation is compared, and share of them that is flat."""
 FAINT = 0.5 / 255
-"""Detail that is added to both sides of the ratio of ripples: less is rounded away in a file."""
+"""Less detail is rounded away in a file. It is added to both sides of the ratio of ripples, and a
+photo without more cannot be judged."""
 MIN_PIXELS = 2000
 """Fewest pixels that can be judged."""
 
@@ -39,7 +40,8 @@ class Checks:
 def checks(before: Image, after: Image, kernel: Plane, *, in_light: bool) -> Checks | None:
     """Measure a result; `in_light` if the kernel blurs linear light instead of the values.
 
-    Clipped pixels and what a kernel spreads of them are left out; None if too little is left.
+    Clipped pixels and what a kernel spreads of them are left out; None if too little is left, or
+    if what is left has no detail.
     """
     again = _blurred(after, kernel, in_light=in_light)
     inside = _measurable(before, kernel.shape[0])
@@ -48,10 +50,13 @@ def checks(before: Image, after: Image, kernel: Plane, *, in_light: bool) -> Che
     old, new = luma(before), luma(after)
     detail, sharper = _detail(old), _detail(new)
     flat = inside & (_deviation(old) <= np.quantile(_deviation(old)[inside], FLATTEST))
+    spread = _spread(old, inside)
+    if _rms(detail[inside]) < FAINT or spread == 0:
+        return None
     rise = _rms(sharper[inside]) / _rms(detail[inside])
     return Checks(
         _rms((old - luma(again))[inside]) / _rms(detail[inside]),
-        _spread(new, inside) / _spread(old, inside),
+        _spread(new, inside) / spread,
         (_rms(sharper[flat]) + FAINT) / (_rms(detail[flat]) + FAINT) / rise,
         rise,
     )

@@ -11,7 +11,7 @@ from tasks.imaging.kernels import streak
 from tasks.imaging.movement_checks import checks
 from tasks.imaging.shared_kernel import SIDE, shared_kernel, trial_crops
 from tasks.imaging.sparse_deconvolution import remove_blur
-from tasks.lite.motion import MAX_SPARSITY, MAX_STRAIGHT_SPARSITY, accepted
+from tasks.lite.motion import MAX_SPARSITY, MAX_STRAIGHT_SPARSITY, accepted, removal
 
 SIGMA = 1 / 255
 
@@ -106,3 +106,12 @@ def test_clipped_lights_are_left_out():
     away[185:220, 285:320] = False
     error = np.abs(restored - np.clip(scene, 0, 1)).mean(2)
     assert error[beside][away[beside]].mean() < 0.03
+
+
+@pytest.mark.parametrize("clipped", [(slice(None), slice(200)), (slice(200), slice(None))])
+def test_a_photo_of_one_grey_beside_clipped_white_is_left_alone(clipped):
+    image = np.full((400, 400, 3), 0.5, np.float32)
+    image[clipped] = 1
+    for kernel in (streak(17, 0), np.ones((1, 1), np.float32)):
+        assert checks(image, image, kernel, in_light=True) is None
+    assert removal(image) is None
