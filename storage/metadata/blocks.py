@@ -45,7 +45,7 @@ class Metadata:
 
     @property
     def facts(self) -> Facts:
-        """Facts from the EXIF that decide how the photo is treated."""
+        """Facts from the EXIF that decide how the photo is treated, and its camera."""
         return exif.facts(self.exif)
 
     @property

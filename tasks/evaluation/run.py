@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from PIL import Image as Pictures
 
 from storage import photos
 from storage.enums import Baseline, Decision
@@ -17,9 +16,6 @@ from tasks.evaluation.manifest import BadManifest, Row
 from tasks.imaging.visibility import VISIBLE
 from tasks.mend import UNSEEN, Engine, mend
 from tasks.verdict import Verdict
-
-MAKE, MODEL = 271, 272
-"""Tags of EXIF."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +114,7 @@ def evaluate(
 
 def camera(photo: Photo) -> str:
     """Return maker and model of the camera that a photo's EXIF names, or nothing."""
-    exif = Pictures.Exif()
-    exif.load(photo.metadata.exif)
-    make, model = (str(exif.get(tag, "")).strip(" \0") for tag in (MAKE, MODEL))
+    make, model = photo.metadata.facts.make, photo.metadata.facts.model
     return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
 
 

@@ -14,6 +14,8 @@ from storage.formats.containers.tiff import Directory, Entry, Tiff
 PREFIX = b"Exif\0\0"
 EMPTY = b"MM\0*\0\0\0\x08" + b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0" + bytes(4)
 """A minimal EXIF block: an upright orientation."""
+MOST_TEXT = 65536
+"""Bytes of the longest text that is read."""
 APPLE = b"Apple iOS\0"
 _APPLE_HEADER = 14
 CONTENT_IDENTIFIER, LIVE_VIDEO_INDEX = 17, 23
@@ -22,10 +24,11 @@ CONTENT_IDENTIFIER, LIVE_VIDEO_INDEX = 17, 23
 
 @dataclass(frozen=True)
 class Facts:
-    """The EXIF facts that decide how a photo is treated."""
+    """The EXIF facts that decide how a photo is treated, and its camera."""
 
     orientation: int = 1
     make: str = ""
+    model: str = ""
     software: str = ""
     comment: str = ""
     """UserComment; iOS writes "Screenshot" there."""
@@ -62,16 +65,18 @@ def facts_of(file: Tiff, first: Directory) -> Facts:
     exif = file.below(first, tiff.EXIF)
     comment, identified = "", False
     if exif is not None:
-        if entry := _readable(file, exif, tiff.USER_COMMENT, 65536):
+        if entry := _readable(file, exif, tiff.USER_COMMENT, MOST_TEXT):
             comment = file.bytes_of(entry)[8:].replace(b"\0", b"").decode("utf-8", "replace")
         identified = bool(_apple_entries(file, exif))
     try:
         orientation = file.number(first, tiff.ORIENTATION, 1)
-        make, software = file.text(first, tiff.MAKE), file.text(first, tiff.SOFTWARE)
     except Malformed:
-        return Facts(comment=comment, content_identifier=identified)
+        orientation = 1
     upright = orientation if 1 <= orientation <= 8 else 1
-    return Facts(upright, make, software, comment, identified)
+    make, model, software = (
+        _text(file, first, tag) for tag in (tiff.MAKE, tiff.MODEL, tiff.SOFTWARE)
+    )
+    return Facts(upright, make, model, software, comment, identified)
 
 
 def clean(block: bytes, size: tuple[int, int]) -> bytes:
@@ -94,6 +99,10 @@ def clean(block: bytes, size: tuple[int, int]) -> bytes:
         _unlink_film(made, file, exif)
     _drop_thumbnail(made, file, first)
     return bytes(made)
+
+
+def _text(file: Tiff, directory: Directory, tag: int) -> str:
+    return file.text(directory, tag) if _readable(file, directory, tag, MOST_TEXT) else ""
 
 
 def _readable(file: Tiff, directory: Directory, tag: int, most: int) -> Entry | None:

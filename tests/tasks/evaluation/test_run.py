@@ -14,11 +14,14 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from daemon.reports import evaluation_sheets
+from storage import photos
 from storage.enums import Category, Decision, Degradation
+from storage.formats.safe_open import Limits
+from storage.settings import settings
 from tasks.evaluation import baselines, metrics, summary
 from tasks.evaluation import manifest as manifests
 from tasks.evaluation.manifest import BadManifest, Row
-from tasks.evaluation.run import Evaluated, Likeness, Views
+from tasks.evaluation.run import Evaluated, Likeness, Views, camera
 from tasks.imaging import degrade
 from tasks.imaging.light import luma
 from tasks.mend import UNSEEN
@@ -216,6 +219,18 @@ def test_the_best_the_worst_and_the_curve_are_drawn(evaluated):
     }  # fmt: skip
     with Image.open(folder / "report/best.jpg") as sheet:
         assert sheet.width > 4 * 320
+
+
+def test_a_photo_with_a_broken_exif_is_evaluated_and_its_camera_read_as_far_as_it_goes(tmp_path):
+    exif = Image.Exif()
+    exif[271], exif[272] = "ACME Cameras", "One of them"
+    block = exif.tobytes()
+    for length, name in ((len(block), "ACME Cameras One of them"), (len(block) - 12, "ACME Cameras"),
+                         (40, ""), (16, ""), (12, ""), (9, "")):  # fmt: skip
+        picture = Image.fromarray(np.rint(TRUTH[:40, :40] * 255).astype(np.uint8))
+        picture.save(tmp_path / "photo.jpg", exif=block[:length])
+        photo = photos.read(tmp_path / "photo.jpg", Limits.of(settings()))
+        assert camera(photo) == name
 
 
 def evaluated_as(decision, failed=None, change=None, before=None, after=None, **facts):
