@@ -44,6 +44,9 @@ def evaluate(
     from daemon.reports import evaluation, evaluation_sheets
     from tasks.evaluation import rows as csv_rows
 
+    if rows is not None:  # fails before the photos are mended, not after
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        rows.open("a").close()
     with tempfile.TemporaryDirectory(prefix="photomend-") as folder:
         cells = None if sheet is None else Path(folder)
         report = evaluation.run(manifest, engine, limit, baseline, cells)

@@ -135,7 +135,7 @@ def evaluated(tmp_path_factory):
     )
     ran = subprocess.run(
         [Path(sys.executable).parent / "photomend", "evaluate", folder / "list.csv", "--json",
-         "--sheet", folder / "report", "--rows", folder / "rows.csv", "--baseline", "nlm"],
+         "--sheet", folder / "report", "--rows", folder / "new/rows.csv", "--baseline", "nlm"],
         env={"PATH": "", "PHOTOMEND_CONFIG": "/dev/null", "HOME": str(folder)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -185,7 +185,7 @@ def test_a_classical_denoiser_restores_the_same_pairs(evaluated):
 
 @pytest.mark.slow
 def test_each_photo_has_a_row_with_what_was_found_and_measured(evaluated):
-    with (evaluated[1] / "rows.csv").open(newline="") as file:
+    with (evaluated[1] / "new/rows.csv").open(newline="") as file:
         rows = {Path(row["path"]).name: row for row in csv.DictReader(file)}
     assert set(rows) == {"truth.png", "noisy.png", "soft.png", "small.jpg"}
     noisy = rows["noisy.png"]
@@ -291,6 +291,20 @@ def test_bm3d_is_asked_for_by_a_sentence_if_it_is_not_installed(tmp_path):
     )  # fmt: skip
     assert ran.returncode == 1
     assert "needs the package bm3d" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_rows_that_cannot_be_written_are_told_before_a_photo_is_mended(tmp_path):
+    save(TRUTH[:64, :64], tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text(HEAD + "a.png,D,,x\n")
+    ran = subprocess.run(
+        [Path(sys.executable).parent / "photomend", "evaluate", tmp_path / "list.csv", "--json",
+         "--rows", tmp_path],
+        env={"PATH": "", "PHOTOMEND_CONFIG": "/dev/null", "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert str(tmp_path) in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
