@@ -36,13 +36,22 @@ def visible_change(before: Image, after: Image) -> float:
 
     Both are RGB in [0, 1], shape (H, W, 3), of one size, and are blurred as by the eye.
     """
+    return most_changed(block_changes(before, after))
+
+
+def block_changes(before: Image, after: Image) -> Plane:
+    """Return the mean CIEDE2000 of each block of two images as in `visible_change`, shape (N,)."""
 
     def measured(rows: tuple[int, int]) -> Plane:
         return _blocks(before, after, *rows)
 
-    blocks = np.concatenate(parallel.each(measured, _strips(len(before))))
-    most = math.ceil(SHARE * len(blocks))
-    return float(np.sort(blocks)[-most:].mean())
+    return np.concatenate(parallel.each(measured, _strips(len(before))))
+
+
+def most_changed(changes: Plane) -> float:
+    """Return the mean of the largest tenth of the changes of blocks, shape (N,)."""
+    most = math.ceil(SHARE * len(changes))
+    return float(np.sort(changes)[-most:].mean())
 
 
 def _strips(height: int) -> Iterator[tuple[int, int]]:

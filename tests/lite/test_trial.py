@@ -55,6 +55,12 @@ def test_a_large_photo_is_tried_in_a_few_crops(photo, monkeypatch):
     assert set(tried) == {(384, 384)}
 
 
+def test_crops_are_measured_apart_so_that_equal_ones_give_what_one_gives():
+    part = noisy(skimage.data.astronaut()[:336, 100:268].astype(np.float32) / 255, 8)
+    once, thrice = (visible_removal(np.tile(part, (1, times, 1)), NOISE) for times in (2, 4))
+    assert thrice == pytest.approx(once, rel=1e-4)
+
+
 def test_noise_in_a_part_of_a_large_photo_is_seen(photo):
     large = np.tile(photo, (6, 4, 1))
     large[: len(large) // 2] = noisy(large[: len(large) // 2], 10)
