@@ -101,8 +101,8 @@ def evaluate(
     truth = photos.read(row.truth, limits).image if row.truth else None
     before, after = _of_one_size(row, photo.image, mended.image, truth)
     height, width = photo.image.shape[:2]
-    old = _likeness(before, truth)
-    new = old if mended.image is photo.image else _likeness(after, truth)
+    old = likeness(before, truth)
+    new = old if mended.image is photo.image else likeness(after, truth)
     peer = _peer(photo.image, truth, baseline) if row.has_other_truth else None
     evaluated = Evaluated(
         row, mended.verdict, mended.decision, mended.reason, old, new, seconds,
@@ -123,7 +123,7 @@ def _peer(image: Image, truth: Image | None, baseline: Baseline) -> Likeness | N
     restored = baselines.denoised(image, baseline)
     if restored is None or truth is None:
         return None
-    return _likeness(of_size(restored, truth), truth)
+    return likeness(of_size(restored, truth), truth)
 
 
 def _of_one_size(row: Row, before: Image, after: Image, truth: Image | None) -> tuple[Image, Image]:
@@ -152,7 +152,8 @@ def of_size(image: Image, other: Image) -> Image:
     return np.clip(cv2.resize(image, other.shape[1::-1], interpolation=way), 0, 1)
 
 
-def _likeness(image: Image, truth: Image | None) -> Likeness | None:
+def likeness(image: Image, truth: Image | None) -> Likeness | None:
+    """Return how like its ground truth an image is, of the same size; None without a truth."""
     if truth is None:
         return None
     rounded = (np.rint(image * 255) / 255).astype(np.float32)  # as its file would hold it

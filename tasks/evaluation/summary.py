@@ -40,10 +40,11 @@ def summarise(found: Sequence[Evaluated]) -> dict[str, Any]:
 
 def harms(each: Evaluated) -> bool:
     """Return whether the kept image is worse than the photo."""
-    return _worse(each.before, each.after)
+    return is_worse(each.before, each.after)
 
 
-def _worse(before: Likeness | None, after: Likeness | None) -> bool:
+def is_worse(before: Likeness | None, after: Likeness | None) -> bool:
+    """Return whether an image is less like its ground truth than the photo is; not without one."""
     if before is None or after is None:
         return False
     return before.psnr - after.psnr > HARM_DECIBELS or before.fsim - after.fsim > HARM_FSIM
@@ -191,7 +192,7 @@ def _peer(pairs: Sequence[Evaluated]) -> dict[str, Any]:
         "baseline_pairs": len(both),
         "baseline_psnr_out": _mean([peer.psnr for _, _, peer in both]),
         "baseline_gain": _mean([peer.psnr - before.psnr for _, before, peer in both]),
-        "baseline_harm_rate": _mean([float(_worse(before, peer)) for _, before, peer in both]),
+        "baseline_harm_rate": _mean([float(is_worse(before, peer)) for _, before, peer in both]),
         "gain_beside_baseline": _mean([each.gain for each, *_ in both if each.gain is not None]),
     }
 

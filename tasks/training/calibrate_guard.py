@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from storage.photos import Image
-from tasks.evaluation.metrics import fsim, psnr
+from tasks.evaluation.run import likeness
+from tasks.evaluation.summary import is_worse
 from tasks.guard import Judgement, judge
-from tasks.training.guard_cases import SUFFIXES, Case, Degraded, cases, degraded, read, real_noise
+from tasks.imaging.text_detection import find_text
+from tasks.training.data.photo_pool import photos_of
+from tasks.training.guard_cases import Case, Degraded, cases, degraded, read, real_noise
 
 PHOTOS = 22
-HARM = 0.3, 0.005
-"""PSNR in dB and FSIM by which a result is worse than its photo."""
 SHARES = (5, 50, 95)
 """The percentiles that are printed."""
 
@@ -44,7 +45,7 @@ def main(photos: Path, pairs: Path | None) -> None:
 
 def _photos(folder: Path, pairs: Path | None, rng: np.random.Generator) -> Iterator[list[Degraded]]:
     """Yield the degraded photos, those of one kind together."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = photos_of([folder])
     kinds: dict[str, list[Degraded]] = {}
     for path in paths[:: max(1, len(paths) // PHOTOS)][:PHOTOS]:
         for each in degraded(read(path), rng):
@@ -56,7 +57,7 @@ def _photos(folder: Path, pairs: Path | None, rng: np.random.Generator) -> Itera
 
 def _judged(case: Case) -> tuple[str, Judgement]:
     """Judge a case; a fault that makes nothing worse is no bad result, nor is a loss a good one."""
-    judgement = judge(case.before, case.after, case.category)
+    judgement = judge(case.before, case.after, case.category, text=find_text(case.before))
     if _harmed(case, case.after) != case.made_badly or judgement.failed == "change":
         return "neither", judgement
     if not case.made_badly:
@@ -66,10 +67,7 @@ def _judged(case: Case) -> tuple[str, Judgement]:
 
 
 def _harmed(case: Case, image: Image) -> bool:
-    losses = (
-        metric(case.before, case.truth) - metric(image, case.truth) for metric in (psnr, fsim)
-    )
-    return any(loss > limit for loss, limit in zip(losses, HARM, strict=True))
+    return is_worse(likeness(case.before, case.truth), likeness(image, case.truth))
 
 
 def _print(judged: list[tuple[str, Judgement]]) -> None:

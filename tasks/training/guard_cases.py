@@ -20,12 +20,12 @@ from tasks.imaging.kernels import ghost_kernel, streak
 from tasks.imaging.light import coded, linear, luma
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.lite.engine import lite_chain
+from tasks.lite.motion import LOW_SIGMA, ROUNDS
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
-ROUNDS, LOW_SIGMA = 15, 48.0
-"""Of the deconvolutions with wrong kernels: rounds, and the scale of the colours that are kept."""
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+SIDE = 512
+"""Side in pixels of the middle of a photo that is read."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,15 @@ class Case:
 
 def degraded(truth: Image, rng: np.random.Generator) -> Iterator[Degraded]:
     """Yield a good photo degraded in every way, moderately or strongly."""
-    heavy = bool(rng.integers(2))
+    is_strong = bool(rng.integers(2))
     length, angle = float(rng.uniform(9, 22)), float(rng.uniform(0, 180))
     pane = np.rot90(truth, 2)
     veil = cv2.GaussianBlur(linear(np.ascontiguousarray(pane)), (0, 0), float(rng.uniform(2, 5)))
     cleaning, reflection = Category.SUPER_RESOLUTION, Category.REFLECTION
     for name, category, kind, before in (
-        ("noise", cleaning, Degradation.NOISE, degrade.noisy(truth, 20 if heavy else 7, rng)),
-        ("blocks", cleaning, Degradation.COMPRESSION, degrade.compressed(truth, 15 + 25 * heavy)),
-        ("soft", cleaning, Degradation.SOFTNESS, degrade.softened(truth, 2.2 if heavy else 1.2)),
+        ("noise", cleaning, Degradation.NOISE, degrade.noisy(truth, 20 if is_strong else 7, rng)),
+        ("blocks", cleaning, Degradation.COMPRESSION, degrade.compressed(truth, 15 if is_strong else 40)),
+        ("soft", cleaning, Degradation.SOFTNESS, degrade.softened(truth, 2.2 if is_strong else 1.2)),
         ("moved", Category.MOTION_BLUR, Degradation.MOTION, degrade.moved(truth, length, angle)),
         ("ghost", reflection, Degradation.REFLECTION,
          degrade.ghosted(truth, (int(length), 4), 0.5)),
@@ -111,7 +111,7 @@ def bad(
 
 
 def _stripes(image: Image, rng: np.random.Generator) -> Image:
-    """Return stripes of 6 of 255 and 5 to 12 pixels, on half of the image."""
+    """Return stripes of up to 8 of 255, 5 to 12 pixels apart, on half of the image."""
     y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
     angle, period = rng.uniform(0, np.pi), rng.uniform(5, 12)
     wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period)
@@ -193,11 +193,18 @@ FAULTS: dict[str, dict[str, Callable[[Degraded], Image]]] = {
 
 
 def read(path: Path) -> Image:
-    """Read a photo, at most its middle 512 x 512 pixels."""
+    """Read the middle `SIDE` x `SIDE` pixels of a photo.
+
+    Raises:
+        SystemExit: the photo is smaller.
+
+    """
     with Pictures.open(path) as picture:
+        if min(picture.size) < SIDE:
+            raise SystemExit(f"{path} is smaller than {SIDE} by {SIDE} pixels")
         pixels = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
-    top, left = (max(0, (side - 512) // 2) for side in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[top : top + 512, left : left + 512])
+    top, left = ((side - SIDE) // 2 for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + SIDE, left : left + SIDE])
 
 
 def as_saved(image: Image) -> Image:
@@ -206,7 +213,14 @@ def as_saved(image: Image) -> Image:
 
 
 def cases(photos: Sequence[Degraded], rng: np.random.Generator) -> Iterator[Case]:
-    """Yield the good and the bad results of degraded photos of one kind."""
+    """Yield the good and the bad results of degraded photos of one kind.
+
+    Raises:
+        SystemExit: there is only one photo, so that none is another's.
+
+    """
+    if len(photos) < 2:
+        raise SystemExit("at least two photos are needed")
     results = [restored(photo) for photo in photos]
     for number, (photo, good) in enumerate(zip(photos, results, strict=True)):
         other, others = photos[number - 1], results[number - 1]
