@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tasks.training.data import degradations, photo_pool
 from tasks.training.data.camera import Camera
-from tasks.training.data.compression import jpeg
+from tasks.training.data.compression import TO_YCBCR, jpeg
 from tasks.training.objectives import SEED
 
 SIDE = 256
@@ -32,14 +32,13 @@ QUALITY = 75.0
 """JPEG quality of the made photos; that of the real pairs."""
 STRENGTHS = (1.5, 7.0)
 """Smallest and largest deviation of the noise, of 255, that is compared: that of the real pairs."""
-TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 Curve = NDArray[np.float64]
 Make = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseSample:
     """What describes the noise of one photo."""
 
     pixels: NDArray[np.float32]
@@ -52,14 +51,14 @@ class Noise:
     """Deviation of the colours by that of the brightness."""
 
 
-def described(difference: Tensor) -> Noise:
+def described(difference: Tensor) -> NoiseSample:
     """Describe the difference (3, H, W) of a noisy and a clean photo, RGB in [0, 1]."""
     turn = torch.tensor(TO_YCBCR)
     planes = torch.einsum("dc,chw->dhw", turn, 255 * difference[:, :SIDE, :SIDE]).numpy()
     planes = planes - planes.mean((1, 2), keepdims=True)
     groups = (planes[:1], planes[1:])
     strengths = [float(np.sqrt(np.square(group).mean())) for group in groups]
-    return Noise(
+    return NoiseSample(
         planes,
         np.stack([_correlations(group) for group in groups]),
         np.stack([_spectrum(group) for group in groups]),
@@ -67,7 +66,7 @@ def described(difference: Tensor) -> Noise:
     )
 
 
-def distance(some: Sequence[Noise], others: Sequence[Noise]) -> dict[str, float]:
+def distance(some: Sequence[NoiseSample], others: Sequence[NoiseSample]) -> dict[str, float]:
     """Return the mean differences of the means of two groups of noise."""
     means = [
         (np.mean([n.correlations for n in group], 0), np.mean([n.spectra for n in group], 0),
@@ -82,18 +81,18 @@ def distance(some: Sequence[Noise], others: Sequence[Noise]) -> dict[str, float]
     }
 
 
-def real(folder: Path) -> Iterable[Noise]:
+def real(folder: Path) -> Iterable[NoiseSample]:
     """Read the noise of real pairs."""
     for path in sorted(folder.glob("*_real.*")):
         yield described(_read(path) - _read(path.with_name(path.name.replace("_real", "_mean"))))
 
 
-def by_camera(tiles: Tensor, count: int, rng: torch.Generator) -> Iterable[Noise]:
+def by_camera(tiles: Tensor, count: int, rng: torch.Generator) -> Iterable[NoiseSample]:
     """Make the noise of cameras, of the strengths of the real pairs."""
     return _made(tiles, count, rng, lambda images: _taken(images, rng))
 
 
-def white(tiles: Tensor, count: int, rng: torch.Generator) -> Iterable[Noise]:
+def white(tiles: Tensor, count: int, rng: torch.Generator) -> Iterable[NoiseSample]:
     """Make white noise of the same strengths."""
     return _made(
         tiles, count, rng,
@@ -106,7 +105,7 @@ def _taken(images: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return Camera.draw(images, is_noisy, rng).noisy_and_clean(images, rng)
 
 
-def _made(tiles: Tensor, count: int, rng: torch.Generator, make: Make) -> Iterable[Noise]:
+def _made(tiles: Tensor, count: int, rng: torch.Generator, make: Make) -> Iterable[NoiseSample]:
     found = 0
     while found < count:
         noisy, clean = make(degradations.crops(tiles, 2, SIDE, rng))
@@ -141,7 +140,7 @@ def _read(path: Path) -> Tensor:
     return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 
 
-def draw(groups: dict[str, Sequence[Noise]], file: Path) -> None:
+def draw(groups: dict[str, Sequence[NoiseSample]], file: Path) -> None:
     """Draw one row for each group: its noise eight times as strong, and its mean curves."""
     cell, shown = 200, 5
     sheet = Pictures.new("RGB", ((shown + 2) * cell, len(groups) * (cell + 20)), "white")
@@ -175,7 +174,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/noise.png"))
     arguments = parser.parse_args()
     tiles, rng = photo_pool.load([arguments.photos]).held_out, torch.Generator().manual_seed(SEED)
-    groups: dict[str, Sequence[Noise]] = {"real": list(real(arguments.pairs))}
+    groups: dict[str, Sequence[NoiseSample]] = {"real": list(real(arguments.pairs))}
     groups["by a camera"] = list(by_camera(tiles, 40, rng))
     groups["white"] = list(white(tiles, 40, rng))
     for name in ("by a camera", "white"):

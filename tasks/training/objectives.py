@@ -166,8 +166,8 @@ def _run_fast(net: nn.Module, images: Tensor) -> Any:
 
 @cache
 def _has_bfloat16(device: torch.device) -> bool:
-    flags = Path("/proc/cpuinfo")
-    return device.type != "cpu" or (flags.exists() and "_bf16" in flags.read_text())
+    facts = Path("/proc/cpuinfo")
+    return device.type != "cpu" or (facts.exists() and "_bf16" in facts.read_text())
 
 
 def _batch_size(on_a_cpu: int, device: torch.device) -> int:

@@ -1,10 +1,10 @@
 """Simulate a camera: sensor noise of a scene, and what the camera makes of it before it saves.
 
-Noise is born in the sensor. Demosaicing, noise reduction, sharpening and the tone curve then make
-it coarse, blotchy and dependent on brightness. Clean photos are taken back to the light on the
-sensor, and developed again with noise and without. After Brooks et al., "Unprocessing images for
-learned raw denoising", 2019, with the noise reduction and sharpening of a camera added. Images are
-float32 tensors (B, 3, H, W), RGB; H and W are even.
+The sensor makes noise of single pixels. Demosaicing, noise reduction, sharpening and the tone curve
+then make it coarse, blotchy and dependent on brightness. Clean photos are taken back to the light
+on the sensor, and developed again with noise and without. After Brooks et al., "Unprocessing images
+for learned raw denoising", 2019, with the noise reduction and sharpening of a camera added. Images
+are float32 tensors (B, 3, H, W), RGB; H and W are even.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from tasks.imaging.light import GAMMA
 from tasks.training.data.blur import gaussians, spread
+from tasks.training.data.compression import TO_YCBCR
 from tasks.training.data.random_draws import log_uniform, one_in, uniform
 
 SHOT_NOISE = (1e-4, 1.2e-2)
@@ -24,8 +25,12 @@ MIN_LIGHT = 1e-6
 """Smallest light of which a root is taken."""
 LOW_RADIUS = 24
 """Pixels from the middle of a window to its border, whose mean stands for low frequencies."""
-BRIGHTNESS = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the brightness, as in JPEG."""
+READ_SLOPE, READ_OFFSET, READ_DEVIATION = 2.18, 1.2, 0.26
+"""The logarithm of the variance of read noise by that of shot noise: a line, and the normal
+deviation from it (Brooks et al., section 3.1)."""
+MIDDLE_LIGHT, MIDDLE_SLOPE = 0.15, 2.2
+"""Light of a photo's middle tones, and about how steeply its values rise with the light there, by
+gains, colour matrix and gamma."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Camera:
         shot = log_uniform(one, *SHOT_NOISE, rng, images)
         shot = torch.where(is_noisy, shot, SHOT_NOISE[0] / 10)
         noise = torch.randn(one, generator=rng, device=images.device)
-        read = torch.exp(2.18 * shot.log() + 1.2 + 0.26 * noise)
+        read = torch.exp(READ_SLOPE * shot.log() + READ_OFFSET + READ_DEVIATION * noise)
         return cls(
             gains=_gains(images, rng), matrix=_matrices(images, rng),
             has_curve=one_in(2, images, rng), shot=shot, read=read,
@@ -215,7 +220,7 @@ def edge_preserved(planes: Tensor, guide: Tensor, radius: int, tolerance: Tensor
 
 def grey(images: Tensor) -> Tensor:
     """Return the brightness, (B, 1, H, W)."""
-    weights = torch.tensor(BRIGHTNESS, device=images.device)[:, None, None]
+    weights = torch.tensor(TO_YCBCR[0], device=images.device)[:, None, None]
     return (images * weights).sum(1, keepdim=True)
 
 
@@ -256,4 +261,4 @@ def _matrices(images: Tensor, rng: torch.Generator) -> Tensor:
 
 def _visible_noise(shot: Tensor) -> Tensor:
     """Return about the deviation of noise in a photo's middle tones, before its reduction."""
-    return 2.2 * (0.15 * shot).sqrt()
+    return MIDDLE_SLOPE * (MIDDLE_LIGHT * shot).sqrt()

@@ -33,7 +33,8 @@ FAMILIES = ((BRIGHTNESS_STEPS, COLOUR_STEPS), (_LINEAR_STEPS, _LINEAR_STEPS))
 """Tables of the brightness and the colours: those of most programs, and such as cameras use, whose
 steps grow evenly with the frequency and spare the colours."""
 
-_TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+"""From red, green and blue to brightness and colours, as in JFIF: ITU-T T.871, section 7."""
 
 
 def jpeg(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
@@ -59,7 +60,7 @@ def _tables(images: Tensor, family: int) -> list[Tensor]:
 def _compressed(
     images: Tensor, quality: Tensor, rng: torch.Generator, luma_table: Tensor, chroma_table: Tensor
 ) -> Tensor:
-    turn = torch.tensor(_TO_YCBCR, device=images.device)
+    turn = torch.tensor(TO_YCBCR, device=images.device)
     planes = torch.einsum("dc,bchw->bdhw", turn, images * 255)
     luma = planes[:, :1] - 128
     quality = quality.clamp(1, 100)

@@ -72,20 +72,21 @@ class Batch:
 def make(recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Generator) -> Batch:
     """Cut `count` crops of `side` pixels out of uint8 tiles (N, 3, S, S), and degrade them.
 
-    `UNCHANGED_SHARE` of them stay nearly unchanged, so that a net learns to keep good images.
+    `UNCHANGED_SHARE` of them, of noise `UNCHANGED_SHARE_OF_NOISE`, stay nearly unchanged, so that
+    a net learns to keep good images.
     """
     images = _photographed(recipe, tiles, count, side + MARGIN, rng)
     unchanged = UNCHANGED_SHARE_OF_NOISE if recipe is Recipe.NOISE else UNCHANGED_SHARE
-    kept, quality_losses = uniform((count, 1, 1, 1), 0, 1, rng, images) > unchanged, None
+    is_degraded, quality_losses = uniform((count, 1, 1, 1), 0, 1, rng, images) > unchanged, None
     match recipe:
         case Recipe.NOISE:
-            target, degraded = _noised(images, kept, side + MARGIN, rng)
+            target, degraded = _noised(images, is_degraded, side + MARGIN, rng)
         case Recipe.COMPRESSION:
-            target, (degraded, quality_losses) = images, _compressed(images, kept, rng)
+            target, (degraded, quality_losses) = images, _compressed(images, is_degraded, rng)
         case Recipe.SOFTNESS:
-            target, degraded = images, _softened(images, kept, rng)
+            target, degraded = images, _softened(images, is_degraded, rng)
         case Recipe.MOTION:
-            target, degraded = images, _shaken(images, kept, rng)
+            target, degraded = images, _shaken(images, is_degraded, rng)
         case _:
             assert_never(recipe)
     return cut(Batch(target, in_8_bits(degraded), quality_losses), side, rng)
@@ -136,13 +137,15 @@ def _photographed(
     return torch.where(one_in(2, images, rng), weak, images)
 
 
-def _noised(images: Tensor, kept: Tensor, side: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def _noised(
+    images: Tensor, is_degraded: Tensor, side: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Return clean photos and noisy ones: `CAMERA_SHARE` by a camera, the rest by added noise.
 
     They are shrunk to `side` pixels if they are larger, and half of them compressed.
     """
     taken = round(CAMERA_SHARE * len(images))
-    camera = Camera.draw(images[:taken], kept[:taken], rng)
+    camera = Camera.draw(images[:taken], is_degraded[:taken], rng)
     noisy, clean = camera.noisy_and_clean(images[:taken], rng)
     drawn = noisy - clean
     deviation = drawn.std((1, 2, 3), keepdim=True).clamp(min=1e-6)
@@ -150,7 +153,7 @@ def _noised(images: Tensor, kept: Tensor, side: int, rng: torch.Generator) -> tu
     others = images[taken:]
     others = torch.where(one_in(3, others, rng), soft(others, 0.3, 1.2, rng), others)
     sigma = log_uniform((len(others), 1, 1, 1), 1.5, 45, rng, images) / 255
-    added = others + noise(others, torch.where(kept[taken:], sigma, sigma * 0.02), rng)
+    added = others + noise(others, torch.where(is_degraded[taken:], sigma, sigma * 0.02), rng)
     noisy, clean = (
         _resized(torch.cat([noisy, added]), side),
         _resized(torch.cat([clean, others]), side),
@@ -167,7 +170,7 @@ def _resized(images: Tensor, side: int) -> Tensor:
     return images.clamp(0, 1)
 
 
-def _compressed(images: Tensor, kept: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def _compressed(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Compress photos; return them and their quality losses (B,), 0 where it is to be unknown.
 
     Some are slightly noisy, or were compressed before, on another grid. The loss is unknown for
@@ -178,19 +181,19 @@ def _compressed(images: Tensor, kept: Tensor, rng: torch.Generator) -> tuple[Ten
     low, high = (uniform((len(images),), *span, rng, images) for span in ((12, 92), (94, 99)))
     before = jpeg_elsewhere(degraded.clamp(0, 1), low + 15, rng)
     degraded = torch.where(one_in(8, images, rng), before, degraded)
-    degraded = torch.where(kept, degraded, images)
-    quality = torch.where(kept.flatten(), low, high)
+    degraded = torch.where(is_degraded, degraded, images)
+    quality = torch.where(is_degraded.flatten(), low, high)
     degraded = jpeg(degraded.clamp(0, 1), quality, rng)
     again = one_in(8, images, rng)
     degraded = torch.where(again, jpeg_elsewhere(degraded, high, rng), degraded)
-    unknown = (again | one_in(4, images, rng) | ~kept).flatten()
+    unknown = (again | one_in(4, images, rng) | ~is_degraded).flatten()
     return degraded, torch.where(unknown, 0, 1 - quality / 100)
 
 
-def _softened(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
+def _softened(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> Tensor:
     """Blur photos, or enlarge small ones; many are then slightly noisy, or compressed."""
     small = torch.where(one_in(4, images, rng), shrunk(images, rng), images)
-    blurred = torch.where(kept, soft(small, 0.4, 1.8, rng), images)
+    blurred = torch.where(is_degraded, soft(small, 0.4, 1.8, rng), images)
     sigma = uniform((len(images), 1, 1, 1), 0, 2.5, rng, images) / 255
     grain = noise(blurred, sigma, rng)
     grainy = torch.where(one_in(2, images, rng), blurred + grain, blurred).clamp(0, 1)
@@ -198,7 +201,7 @@ def _softened(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
     return torch.where(one_in(1.5, images, rng), jpeg(grainy, quality, rng), grainy)
 
 
-def _shaken(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
+def _shaken(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> Tensor:
     light = images**GAMMA
     bright = light * torch.where(
         light > 0.8, uniform((len(images), 1, 1, 1), 1, 3, rng, images), 1.0
@@ -209,7 +212,7 @@ def _shaken(images: Tensor, kept: Tensor, rng: torch.Generator) -> Tensor:
     turned = spread(light, motion_kernels.kernels(len(images), 6, 32, rng).to(images))
     part = (2 * patches(images, 2, rng)).clamp(0, 1)  # an object moves, or the camera rotates
     moved = torch.where(one_in(5, images, rng), moved + part * (turned - moved), moved)
-    moved = torch.where(kept, moved.clamp(0, 1) ** (1 / GAMMA), images)
+    moved = torch.where(is_degraded, moved.clamp(0, 1) ** (1 / GAMMA), images)
     sigma = uniform((len(images), 1, 1, 1), 0, 4, rng, images) / 255
     grainy = (moved + noise(moved, sigma, rng)).clamp(0, 1)
     quality = uniform((len(images),), 65, 98, rng, images)

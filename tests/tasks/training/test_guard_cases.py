@@ -25,6 +25,7 @@ def photos(kind, side=192):
     return [each for each in found if each.kind is kind]
 
 
+@pytest.mark.slow
 def test_each_photo_gets_a_good_result_and_one_for_each_fault():
     two: list[Degraded] = photos(Degradation.NOISE)
     cases = list(guard_cases.cases(two, np.random.default_rng(0)))
