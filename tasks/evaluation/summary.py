@@ -22,7 +22,8 @@ POOR_PSNR = 37.0
 def summarise(found: Sequence[Evaluated]) -> dict[str, Any]:
     """Return the figures of all photos, of each group and camera; None if there is none to count.
 
-    Photos whose camera is unknown are in no group of `cameras`.
+    Photos whose camera is unknown are in no group of `cameras`. Names that begin with `other_` are
+    those of the pairs whose ground truth is not the photo itself.
     """
     clean = [each for each in found if each.row.label is Category.CLEAN]
 
@@ -75,7 +76,7 @@ def coverage_and_risk(found: Iterable[Evaluated]) -> list[tuple[float, float]]:
 def _figures(found: Sequence[Evaluated], clean: Sequence[Evaluated]) -> dict[str, Any]:
     labelled = [each for each in found if each.row.label is not None]
     pairs = [each for each in found if each.before is not None]
-    harmed = sum(map(harms, pairs))
+    others = [each for each in pairs if each.row.has_other_truth]
     touched = [each.restored for each in found if each.row.label is Category.CLEAN]
     restored = [each for each in found if each.restored]
     return {
@@ -99,10 +100,20 @@ def _figures(found: Sequence[Evaluated], clean: Sequence[Evaluated]) -> dict[str
         **_likenesses(pairs),
         **_gains(pairs),
         **_peer(pairs),
-        "harm_rate": harmed / len(pairs) if pairs else None,
-        "harm_rate_95": list(metrics.interval(harmed, len(pairs))) if pairs else None,
+        **_harm(pairs),
+        "other_pairs": len(others),
+        **_harm(others, "other_"),
         "seconds_per_megapixel": _mean([each.seconds / each.megapixels for each in found]),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+    }
+
+
+def _harm(pairs: Sequence[Evaluated], of: str = "") -> dict[str, Any]:
+    """Return the share of harmed pairs and its interval; `of` begins the names."""
+    harmed, number = sum(map(harms, pairs)), len(pairs)
+    return {
+        f"{of}harm_rate": harmed / number if pairs else None,
+        f"{of}harm_rate_95": list(metrics.interval(harmed, number)) if pairs else None,
     }
 
 

@@ -66,11 +66,11 @@ def compare(synthetic: Figures, real: Figures) -> Iterator[Target]:
     yield _at_most("hard negatives touched", groups["hard negatives"]["clean_touch_rate"], 0.05)
     for group, minimum in MIN_GAIN.items():
         yield _gain(group, groups[group], minimum)
-    yield _harm("harmed, synthetic", every, 0.02 * every["pairs"])
+    yield _harm("harmed, synthetic", every, 0.02)
     for target in _real(real["all"], real["groups"]):
         yield replace(target, real=True)
     large = groups["12 megapixels"]
-    yield _at_most("12 megapixels, seconds", 12 * large["seconds_per_megapixel"], 20, "{:.1f}")
+    yield _at_most("12 megapixels, seconds", 12 * large["seconds_per_megapixel"], 15, "{:.1f}")
     yield _at_most("most memory, MB", every["peak_mb"], 1500, "{:.0f}")
 
 
@@ -92,8 +92,8 @@ def _real(every: Figures, groups: dict[str, Figures]) -> Iterator[Target]:
         yield _at_least("movements acted on", moved, 0.3)
     if every["clean_touch_rate"] is not None:
         yield _at_most("good photos touched", every["clean_touch_rate"], 0.02)
-    if every["pairs"]:
-        yield _harm("harmed, real", every, 0.01 * every["pairs"])
+    if every["other_pairs"]:
+        yield _harm("harmed, real", every, 0.01, "other_")
 
 
 def _above_peer(target: Target, figures: Figures) -> Target:
@@ -135,13 +135,14 @@ def _gain(group: str, figures: Figures, minimum: float) -> Target:
     )  # fmt: skip
 
 
-def _harm(what: str, figures: Figures, maximum: float) -> Target:
-    harmed = round(figures["harm_rate"] * figures["pairs"])
-    low, high = figures["harm_rate_95"]
-    measured = f"{harmed} of {figures['pairs']} ({low:.1%} to {high:.1%})"
+def _harm(what: str, figures: Figures, share: float, of: str = "") -> Target:
+    """Return the target for the share of harmed pairs, of all or of those with another truth."""
+    pairs, (low, high) = figures[f"{of}pairs"], figures[f"{of}harm_rate_95"]
+    harmed, most = round(figures[f"{of}harm_rate"] * pairs), math.floor(share * pairs)
+    measured = f"{harmed} of {pairs} ({low:.1%} to {high:.1%})"
     peer = figures["baseline_harm_rate"]
     return Target(
-        what, f"at most {math.floor(maximum)}", measured, harmed <= maximum,
+        what, f"at most {most}", measured, harmed <= most,
         peer="" if peer is None else f"{peer:.1%} of {figures['baseline_pairs']}",
     )  # fmt: skip
 

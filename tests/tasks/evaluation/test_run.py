@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def test_an_evaluation_tells_what_scripts_rely_on(evaluated):
         "pairs", "psnr_in", "psnr_out", "ssim_in", "ssim_out", "fsim_in", "fsim_out", "gain",
         "gain_acted", "worst_gain_acted", "poor_pairs", "poor_acted_on", "baseline_pairs",
         "baseline_psnr_out", "baseline_gain", "baseline_harm_rate", "gain_beside_baseline",
-        "harm_rate", "harm_rate_95", "seconds_per_megapixel", "peak_mb",
+        "harm_rate", "harm_rate_95", "other_pairs", "other_harm_rate", "other_harm_rate_95", "seconds_per_megapixel", "peak_mb",
     }  # fmt: skip
     assert found["all"]["photos"] == found["all"]["pairs"] == 4
     spoilt = found["groups"]["spoilt"]
@@ -277,6 +278,15 @@ def test_gains_are_those_of_all_pairs_and_of_those_acted_on():
     assert (every["poor_pairs"], every["poor_acted_on"]) == (2, 0.5)
     assert figures["cameras"]["two"]["gain"] == 0
     assert set(figures["cameras"]) == {"one", "two"}
+
+
+def test_harm_of_pairs_is_also_counted_without_photos_that_are_their_own_truth():
+    harmed = evaluated_as(Decision.RESTORED, before=100, after=40)
+    touched = replace(harmed, row=replace(harmed.row, truth=harmed.row.path))
+    figures = summary.summarise([evaluated_as(Decision.RESTORED, before=30, after=33), touched])
+    found = figures["all"]
+    assert (found["pairs"], found["harm_rate"]) == (2, 0.5)
+    assert (found["other_pairs"], found["other_harm_rate"]) == (1, 0)
 
 
 def test_bm3d_is_asked_for_by_a_sentence_if_it_is_not_installed(tmp_path):
