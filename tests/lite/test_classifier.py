@@ -61,10 +61,13 @@ def test_a_photo_is_recognised_through_a_good_jpeg_file():
     sure = []
     for seed, photo in enumerate(_photos()):
         for kind in (Degradation.SOFTNESS, Degradation.MOTION, Degradation.REFLECTION):
-            if kind is Degradation.SOFTNESS and PHOTOS[seed] is skimage.data.rocket:
-                continue  # it has too few edges for a change that a person would see
             saved = degrade.compressed(degrade.degrade(photo, kind, seed), 92)
             verdict = classify(saved, jpeg_quality=92)
+            if kind is Degradation.SOFTNESS and PHOTOS[seed] is skimage.data.rocket:
+                assert (
+                    verdict.category is Category.CLEAN
+                )  # nobody would see its few edges sharpened
+                continue
             assert verdict.category is CATEGORIES[kind]
             sure.append(verdict.confident)
     assert sum(sure) >= len(sure) - 1

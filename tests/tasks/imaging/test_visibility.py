@@ -14,7 +14,7 @@ from tasks.imaging import degrade
 from tasks.imaging.visibility import VISIBLE, ciede2000, visible_change
 
 PHOTO = skimage.data.astronaut().astype(np.float32) / 255
-NOISE_POLYU = Path("../shared/photos/research/noise_polyu")
+NOISE_POLYU = Path(__file__).parents[3] / "../shared/photos/research/noise_polyu"
 PUBLISHED = np.array(
     [  # table 1 of Sharma, Wu and Dalal (2005): L*, a*, b* of both colours, their difference
         (50, 2.6772, -79.7751, 50, 0, -82.7485, 2.0425),

@@ -12,7 +12,7 @@ from tasks.training import noise_sheet
 from tasks.training.data import camera
 from tasks.training.data.camera import Camera
 
-PAIRS = Path(__file__).parents[4] / "shared/photos/research/noise_polyu"
+PAIRS = Path(__file__).parents[3] / "../shared/photos/research/noise_polyu"
 
 
 def rng(seed=1):
