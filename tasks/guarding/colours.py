@@ -15,6 +15,8 @@ MIN_SHARE = 0.1
 """Smallest dark or clipped share of a block that is measured."""
 LOW_BLOCK = 128
 """Side in pixels of the blocks that stand for low frequencies."""
+SMALL, SURROUNDINGS = 3.0, 8.0
+"""Blurs in pixels, standard deviations, between which the size of small objects lies."""
 BLOCK = 64
 """Side in pixels of the blocks whose means are compared."""
 
@@ -52,6 +54,26 @@ def part_shifts(before: Image, after: Image) -> PartShifts:
     ]
     sums = by_strips(_sums, *halves)
     return PartShifts(_beyond_noise(*sums[:5]), _beyond_noise(*sums[5:]))
+
+
+def colour_lost(before: Image, after: Image) -> Plane:
+    """Return the deviation of colour of small objects that each block lost, of 255.
+
+    Noise that is averaged over some pixels is weak, objects are not.
+    """
+    old, new = by_strips(_hue_energies, before, after)
+    return np.asarray(255 * np.sqrt(np.maximum(old - new, 0)), np.float32)
+
+
+def _hue_energies(before: Image, after: Image) -> Maps:
+    return _hue_energy(before), _hue_energy(after)
+
+
+def _hue_energy(image: Image) -> Plane:
+    """Return the largest energy of the hues, less those of their surroundings, (H, W)."""
+    hues = image - luma(image)[..., None]
+    detail = cv2.GaussianBlur(hues, (0, 0), SMALL) - cv2.GaussianBlur(hues, (0, 0), SURROUNDINGS)
+    return np.asarray(np.square(detail).max(2), np.float32)
 
 
 def _sums(before: Image, after: Image) -> Maps:

@@ -17,6 +17,9 @@ from tasks.guarding.text import strokes_changed
 from tasks.guarding.texture import texture
 from tasks.imaging.light import Plane, luma
 
+COLOUR_ALLOWANCE = 18.0
+"""Deviation of colour, of 255, that may be lost for each share of texture that may be lost."""
+
 
 @dataclass(frozen=True)
 class Views:
@@ -82,6 +85,9 @@ def of_blocks(seen: Views) -> dict[str, Plane]:
         "dark_shift": _enlarged(parts.dark, grid_shape(old)),
         "clipped_shift": _enlarged(parts.clipped, grid_shape(old)),
     }
+    if category is Category.SUPER_RESOLUTION:
+        allowed = COLOUR_ALLOWANCE * structure.allowed
+        figures["colour_lost"] = colours.colour_lost(before, after) - np.float32(allowed)
     if seen.text is not None and seen.text.any():
         strokes = strokes_changed(seen.text, old, new)
         figures["strokes_changed"] = strokes - np.float32(structure.allowed)

@@ -72,6 +72,7 @@ BLOCKS: Mapping[Category, Mapping[str, Limit]] = {
         "texture_lost": Limit("the share of texture that is lost", 0.3),
         "detail_removed": Limit("the correlation of what was removed with what stays", 0.38),
         "texture_unlike": Limit("the part of texture that is not the photo's", 0.4),
+        "colour_lost": Limit("the colour that small objects lost", 7, unit=LEVELS),
         "ringing": Limit("the ringing in flat places", 1.4, unit=LEVELS),
         "overshoot": Limit("the overshoot beside edges", 14, unit=LEVELS),
         "strokes_changed": Limit("the change of the strokes of text", 0.3),

@@ -20,6 +20,8 @@ NOISE_SHARE = 2.0
 """Times the estimated noise of its brightness that a block may hold."""
 INVISIBLE = 1.5 / 255
 """Deviation of structure that nobody sees."""
+MIN_BLOCKS = 64
+"""Fewest blocks of a photo that is called noisy everywhere: small photos are full of objects."""
 EVEN_PERCENT, EVEN_NOISE, ALLOWANCE = 20, (1.0 / 255, 1.8 / 255), 0.35
 """Where also the blocks that lose least (the first percent of them) lose so much (deviations), the
 photo is noisy everywhere. Strong noise hides texture, so that some loss is allowed, and how much."""
@@ -59,6 +61,8 @@ def texture(before: Plane, after: Plane, noise: Noise) -> Texture:
 
 def _allowed(removed: Plane) -> float:
     """Return the loss of texture that is allowed where the energy `removed` of blocks is even."""
+    if removed.size < MIN_BLOCKS:
+        return 0.0
     least = math.sqrt(max(0.0, float(np.percentile(removed, EVEN_PERCENT))))
     return ALLOWANCE * float(np.interp(least, EVEN_NOISE, (0, 1)))
 

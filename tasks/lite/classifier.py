@@ -114,9 +114,6 @@ def _corrected(
     severities = dict(combined)
     if _is_smooth(evidence):
         severities[Degradation.SOFTNESS] = severities[Degradation.MOTION] = 0.0
-    # A photo without measured noise is a drawing.
-    if not evidence.noise_sigma:
-        severities[Degradation.NOISE] = 0.0
     if jpeg_quality is not None:
         of_file = _severity(Degradation.COMPRESSION, jpeg_quality, QUALITY)
         severities[Degradation.COMPRESSION] = max(severities[Degradation.COMPRESSION], of_file)
@@ -127,8 +124,7 @@ def _tried(
     image: Image, severities: dict[Degradation, float], jpeg_quality: int | None
 ) -> dict[Degradation, float]:
     """Return the severities after trials on crops, as far as a removal would be visible or good."""
-    if severities[Degradation.NOISE]:  # how strong it is, only the trial shows
-        severities[Degradation.NOISE] = 1.0
+    severities[Degradation.NOISE] = 1.0  # how strong it is, only the trial shows
     for kind in TRIED:
         if severities[kind] >= MIN_TRIED_SEVERITY:
             change = visible_removal(image, kind, jpeg_quality)

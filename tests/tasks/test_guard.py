@@ -14,7 +14,7 @@ from tasks.guarding.regions import faded, kept_blocks
 from tasks.imaging import degrade
 from tasks.imaging.deconvolution import deconvolve
 from tasks.imaging.kernels import ghost_kernel, streak
-from tasks.imaging.light import coded, linear
+from tasks.imaging.light import coded, linear, luma
 from tasks.imaging.tiles import with_low_frequencies_of
 
 SHARED = Path(__file__).parents[2] / "../shared"
@@ -273,3 +273,14 @@ def test_a_reflection_may_be_removed_and_nothing_else():
         blurred = cv2.GaussianBlur(truth, (0, 0), 6)
         assert judge(blended, blurred, REFLECTION).failed == "edges_alike"
     assert number >= 8
+
+
+def test_small_objects_keep_their_colour(truth):
+    rng, dotted = np.random.default_rng(5), truth * np.float32(0.3)
+    dotted += np.float32([0.5, 0.2, 0.2])
+    for x, y in rng.integers(8, 248, (120, 2)):
+        cv2.circle(dotted, (int(x), int(y)), 4, (0.2, 0.5, 0.2), -1)
+    hues = dotted - luma(dotted)[..., None]
+    paler = np.clip(dotted - hues + cv2.GaussianBlur(hues, (0, 0), 6), 0, 1)
+    judgement = judge(dotted, paler, CLEANING)
+    assert (judgement.kept, judgement.failed) == (False, "colour_lost")
