@@ -16,7 +16,7 @@ Lab = NDArray[np.floating]
 Numbers = NDArray[np.floating]
 """One number for each of them, shape (...)."""
 
-VISIBLE = 0.75
+VISIBLE = 0.9
 """Smallest change, in CIEDE2000, that is seen at native size; chosen by looking at 30 pairs
 (`docs/experiments.md`)."""
 EYE_SIGMA = 1.2
