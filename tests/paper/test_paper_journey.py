@@ -53,7 +53,7 @@ def test_photos_go_through_the_papers_classifier_and_chains(
     eventually(lambda: [j.status for j in every(jobs).values()] == 3 * [Status.DONE], SECONDS)
     found = every(jobs)
     assert found["clean.jpg"].decision is Decision.CLEAN
-    assert "lite 7, then Tiny-VL" in found["clean.jpg"].scores["classifier"]
+    assert "lite 8, then Tiny-VL" in found["clean.jpg"].scores["classifier"]
     noisy = found["noisy.png"]
     assert noisy.category is Category.SUPER_RESOLUTION
     assert noisy.decision is Decision.KEPT_ORIGINAL  # InvSR's weights are random: the guard sees it
