@@ -17,7 +17,7 @@ from tasks.imaging.light import Plane
 
 MIN_CHANGE = 1 / 255
 """Smallest change of the pixel that changed most; a smaller one is no restoration."""
-MIN_CHANGE_LEFT = Limit("the share of the change that is good", least=1 / 3)
+MIN_CHANGE_LEFT = 1 / 3
 """Smallest share of the change's energy that a result may keep; with less, it is refused."""
 
 
@@ -70,7 +70,7 @@ def judge(
     for name, limit in _limits(limits.WHOLE[category], generative).items():
         if limit.exceeded(found[name]):
             return Judgement(False, limit.sentence(found[name]), _rounded(found), before, name)
-    if not MIN_CHANGE_LEFT.exceeded(found["change_left"]):
+    if found["change_left"] >= MIN_CHANGE_LEFT:
         image = regions.faded(before, after, kept)
         return Judgement(True, _kept(found["kept_share"]), _rounded(found), image)
     worst = max(failing, key=lambda name: float((failing[name] * energy).sum()))

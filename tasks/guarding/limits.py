@@ -1,6 +1,7 @@
 """The figures of the guard by name, and how large or small each may be, for each category.
 
-The limits were chosen from the tables of `tasks.training.calibrate_guard` (`docs/experiments.md`).
+The limits were chosen from the tables of `tasks.training.calibrate_guard`, and on photos that lost
+texture or small objects (`docs/experiments.md`).
 """
 
 from collections.abc import Mapping

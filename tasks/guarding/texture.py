@@ -19,8 +19,8 @@ from tasks.imaging.light import Plane
 
 STRONG_BLOCKS = (0.6, 1.1)
 """Steps at the borders of JPEG blocks, of 255, times the same relative to the photo's mean step,
-between which the loss is allowed that undoing them brings: quality 8 to 20 has 0.8 and more,
-quality 75 up to 0.8."""
+between which the loss is allowed that undoing them brings: quality 8 to 20 has about
+0.8 and more, quality 75 at most 0.8."""
 NOISE_SHARE = 2.0
 """Times the estimated noise of its brightness that a block may hold."""
 INVISIBLE = 1.5 / 255
@@ -28,8 +28,8 @@ INVISIBLE = 1.5 / 255
 MIN_BLOCKS = 64
 """Fewest blocks of a photo that is called noisy everywhere: small photos are full of objects."""
 EVEN_PERCENT, EVEN_NOISE, ALLOWANCE = 20, (1.0 / 255, 1.8 / 255), 0.35
-"""Where also the blocks that lose least (the first percent of them) lose so much (deviations), the
-photo is noisy everywhere. Strong noise hides texture, so that some loss is allowed, and how much."""
+"""A photo is noisy everywhere if this percentile of the deviations that its blocks lose is between
+these two values or above. Strong noise hides texture, so up to this share of it may be lost."""
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,11 @@ MIN_SEVERITY = {
     Degradation.MOTION: 0.972,
     Degradation.REFLECTION: 0.953,
 }
-"""Smallest severity that is mended; four of 219 good photos exceed one."""
+"""Smallest severity that is mended."""
 MAX_OTHER_SEVERITY = 0.7
 """Largest severity of blur beside a reflection that is mended, unless it is a ghost."""
 LIKE_A_REFLECTION = (Degradation.SOFTNESS, Degradation.MOTION)
+"""Blur, which the net against reflections takes for one."""
 BESIDE_A_REFLECTION = (Degradation.REFLECTION, Degradation.COMPRESSION)
 """What the chain against reflections treats."""
 TRIED_MOVEMENT = 0.5

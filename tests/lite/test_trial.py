@@ -76,10 +76,12 @@ def test_the_quality_of_a_file_alone_is_no_reason_to_act(photo):
 
 
 @pytest.mark.skipif(not PAIRS.is_dir(), reason="needs the real pairs in ../shared")
-@pytest.mark.parametrize("name", ["6400_desk_7", "6400_reciever_4", "6400_bicycle_6"])
+@pytest.mark.parametrize(
+    "name", ["160_6400_desk_7", "160_6400_reciever_4", "160_6400_bicycle_6", "200_3200_fruit_12"]
+)
 def test_the_noise_of_a_real_camera_is_found_and_its_truth_is_left(name):
     for kind, is_noisy in (("real", True), ("mean", False)):
-        with Pictures.open(PAIRS / f"Canon5D2_5_160_{name}_{kind}.JPG") as picture:
+        with Pictures.open(PAIRS / f"Canon5D2_5_{name}_{kind}.JPG") as picture:
             image = np.asarray(picture.convert("RGB"), np.float32) / 255
         verdict = Lite()(image)
         acted = verdict.confident and verdict.category is Category.SUPER_RESOLUTION
