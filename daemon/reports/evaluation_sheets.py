@@ -1,5 +1,7 @@
 """Draw the results of an evaluation: contact sheets, and the risk-coverage curve."""
 
+import csv
+import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,8 @@ EXTREMES = 6
 """Number of the best results that are drawn, and of the worst."""
 GROUP_SIZE = 10
 """Number of photos of each group that are drawn."""
+BLIND_SIZE = 6
+"""Number of photos on one sheet of a blind comparison."""
 SIDE, MARGIN = 420, 50
 """Side of the risk-coverage plot and its margin, in pixels."""
 
@@ -58,9 +62,35 @@ def draw(found: Sequence[Evaluated], cells: Path, folder: Path) -> Iterator[Path
         chosen.sort(key=lambda number: not found[number].restored)  # restored first
         name = re.sub(r"[^\w+-]+", "-", group) or "no-group"
         yield _sheet(found, chosen[:GROUP_SIZE], cells, folder / f"group-{name}.jpg")
+    yield from _draw_blind(found, cells, folder)
     curve = summary.coverage_and_risk(found)
     if curve:
         yield _plot(curve, folder / "coverage-risk.png")
+
+
+def _draw_blind(found: Sequence[Evaluated], cells: Path, folder: Path) -> Iterator[Path]:
+    """Draw the restored photos and their results in random order, without headings that tell.
+
+    The sheets `blind-1.png` and so on come with `blind-key.csv`, which says which image of each
+    photo is the result. The order is the same each time.
+    """
+    rng, key = random.Random(0), []
+    chosen = [n for n in range(len(found)) if _cell(cells, n, "after").is_file()]
+    rng.shuffle(chosen)
+    for first in range(0, len(chosen), BLIND_SIZE):
+        strips, part = [], chosen[first : first + BLIND_SIZE]
+        for place, number in enumerate(part, first + 1):
+            names = rng.sample(("before", "after"), 2)
+            images = [_image(_cell(cells, number, name)) for name in names]
+            strips.append(contact_sheet.Strip(f"photo {place}", ("first", "second"), images))
+            result = ("first", "second")[names.index("after")]
+            key.append((place, result, found[number].row.path))
+        file = folder / f"blind-{first // BLIND_SIZE + 1}.png"
+        contact_sheet.write(strips, file)
+        yield file
+    with (folder / "blind-key.csv").open("w", newline="") as opened:
+        csv.writer(opened).writerows([("photo", "result", "path"), *key])
+    yield folder / "blind-key.csv"
 
 
 def _sheet(found: Sequence[Evaluated], numbers: Sequence[int], cells: Path, file: Path) -> Path:

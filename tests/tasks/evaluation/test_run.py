@@ -343,5 +343,24 @@ def test_sheets_are_drawn_from_what_was_kept_without_the_photos(tmp_path):
     assert size < 4 * 3 * 320**2 * 3
     files = list(evaluation_sheets.draw(found, tmp_path, tmp_path / "sheets"))
     assert {file.name for file in files} == {
-        "best.jpg", "worst.jpg", "group-noise.jpg", "coverage-risk.png"
+        "best.jpg", "worst.jpg", "group-noise.jpg", "coverage-risk.png", "blind-1.png",
+        "blind-key.csv",
     }  # fmt: skip
+
+
+def test_blind_sheets_hide_which_image_is_the_result_and_the_key_tells(tmp_path):
+    mended = np.clip(TRUTH + np.float32(0.1), 0, 1)
+    found = [evaluated_as(Decision.RESTORED, before=30, after=31)] * 20
+    for number in range(20):
+        changed = number != 7
+        views = Views(TRUTH, mended if changed else TRUTH, None, changed=changed)
+        evaluation_sheets.keep(views, tmp_path, number)
+    list(evaluation_sheets.draw(found, tmp_path, tmp_path))
+    key = list(csv.DictReader((tmp_path / "blind-key.csv").read_text().splitlines()))
+    assert [row["photo"] for row in key] == [str(number) for number in range(1, 20)]
+    assert 4 <= [row["result"] for row in key].count("second") <= 15
+    with Image.open(tmp_path / "blind-4.png") as sheet:  # photo 19
+        shown = np.asarray(sheet)[:, :, :3]
+    cells = [shown[46 + 8 : 46 + 8 + 320, left : left + 320].mean() for left in (8, 8 + 328)]
+    brighter = ("first", "second")[int(np.argmax(cells))]
+    assert brighter == key[18]["result"]
