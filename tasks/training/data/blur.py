@@ -21,13 +21,17 @@ def gaussians(sigmas: Tensor) -> Tensor:
 
 def soft(images: Tensor, low: float, high: float, rng: torch.Generator) -> Tensor:
     """Blur by Gaussians of sigma `low` to `high` pixels, one in four of them anisotropic."""
-    sigmas = uniform((2, len(images)), low, high, rng, images)
-    sigmas[1] = torch.where(one_in(4, images, rng).flatten(), sigmas[1], sigmas[0])
-    at = torch.arange(-REACH, REACH + 1, device=images.device)
+    return soft_light(images**GAMMA, low, high, rng).clamp(0, 1) ** (1 / GAMMA)
+
+
+def soft_light(light: Tensor, low: float, high: float, rng: torch.Generator) -> Tensor:
+    """Blur linear light as `soft` does; it may be brighter than 1."""
+    sigmas = uniform((2, len(light)), low, high, rng, light)
+    sigmas[1] = torch.where(one_in(4, light, rng).flatten(), sigmas[1], sigmas[0])
+    at = torch.arange(-REACH, REACH + 1, device=light.device)
     down, across = torch.exp(-(at**2) / (2 * sigmas[..., None] ** 2))  # (B, K) each
     kernels = down[:, :, None] * across[:, None]
-    light = spread(images**GAMMA, kernels / kernels.sum((1, 2), keepdim=True))
-    return light.clamp(0, 1) ** (1 / GAMMA)
+    return spread(light, kernels / kernels.sum((1, 2), keepdim=True))
 
 
 def spread(planes: Tensor, kernels: Tensor) -> Tensor:

@@ -67,10 +67,15 @@ class Camera:
     """Its radius as a sigma in pixels, (B,)."""
 
     @classmethod
-    def draw(cls, images: Tensor, is_noisy: Tensor, rng: torch.Generator) -> Self:
-        """Draw a camera for each image of a batch; where it is not `is_noisy`, nearly noiseless."""
+    def draw(
+        cls, images: Tensor, is_noisy: Tensor, rng: torch.Generator, max_shot: float = SHOT_NOISE[1]
+    ) -> Self:
+        """Draw a camera for each image of a batch; where it is not `is_noisy`, nearly noiseless.
+
+        `max_shot` is the largest variance of shot noise per unit of light.
+        """
         one = (len(images), 1, 1, 1)
-        shot = log_uniform(one, *SHOT_NOISE, rng, images)
+        shot = log_uniform(one, SHOT_NOISE[0], max_shot, rng, images)
         shot = torch.where(is_noisy, shot, SHOT_NOISE[0] / 10)
         noise = torch.randn(one, generator=rng, device=images.device)
         read = torch.exp(READ_SLOPE * shot.log() + READ_OFFSET + READ_DEVIATION * noise)

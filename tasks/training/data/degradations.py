@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from tasks.imaging.light import GAMMA
 from tasks.training.data import motion_kernels
-from tasks.training.data.blur import REACH, gaussians, shrunk, soft, spread
+from tasks.training.data.blur import REACH, gaussians, shrunk, soft, soft_light, spread
 from tasks.training.data.camera import Camera, averaged
 from tasks.training.data.compression import in_8_bits, jpeg, jpeg_elsewhere, jpeg_of_any_family
 from tasks.training.data.noise import noise
@@ -25,13 +25,18 @@ MARGIN = 64
 """Pixels that are cut from each side length at the end, at least `REACH` per side: blur is
 circular, and JPEG blocks must begin anywhere."""
 CAMERA_SHARE = 0.65
-"""Share of the noisy images whose noise is a camera's."""
+"""Share of the noisy, soft and moved images that a simulated camera takes."""
 SHRUNK_SHARE, ENLARGED_SHARE = 0.2, 0.4
 """Shares of the batches with noise whose photos are shrunk after it, or enlarged before it."""
 EVEN_RADIUS = 8
 """Pixels from the middle of a window to its border, from whose mean texture differs."""
 UNCHANGED_SHARE, UNCHANGED_SHARE_OF_NOISE = 0.2, 0.35
 """Shares of the images that stay unchanged, or nearly; more for noise, which resembles texture."""
+MAX_SHOT = 1.5e-3
+"""Largest variance of shot noise of blurred photos, ISO 3,200: the net against noise mends the
+rest."""
+BRIGHT_LIGHT = 0.95
+"""Linear light from which a photo's light may have been brighter than white."""
 MAX_CAMERA_NOISE = 12 / 255
 """Largest deviation of the noise of a camera: stronger blotches of colour resemble small objects."""
 
@@ -84,9 +89,9 @@ def make(recipe: Recipe, tiles: Tensor, count: int, side: int, rng: torch.Genera
         case Recipe.COMPRESSION:
             target, (degraded, quality_losses) = images, _compressed(images, is_degraded, rng)
         case Recipe.SOFTNESS:
-            target, degraded = images, _softened(images, is_degraded, rng)
+            target, degraded = _softened(images, is_degraded, rng)
         case Recipe.MOTION:
-            target, degraded = images, _shaken(images, is_degraded, rng)
+            target, degraded = _shaken(images, is_degraded, rng)
         case _:
             assert_never(recipe)
     return cut(Batch(target, in_8_bits(degraded), quality_losses), side, rng)
@@ -190,33 +195,61 @@ def _compressed(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> tu
     return degraded, torch.where(unknown, 0, 1 - quality / 100)
 
 
-def _softened(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> Tensor:
-    """Blur photos, or enlarge small ones; many are then slightly noisy, or compressed."""
+def _softened(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return sharp photos, and soft ones: blurred by a lens, or enlarged from small ones."""
     small = torch.where(one_in(4, images, rng), shrunk(images, rng), images)
-    blurred = torch.where(is_degraded, soft(small, 0.4, 1.8, rng), images)
-    sigma = uniform((len(images), 1, 1, 1), 0, 2.5, rng, images) / 255
-    grain = noise(blurred, sigma, rng)
-    grainy = torch.where(one_in(2, images, rng), blurred + grain, blurred).clamp(0, 1)
-    quality = uniform((len(images),), 75, 99, rng, images)
-    return torch.where(one_in(1.5, images, rng), jpeg(grainy, quality, rng), grainy)
+    light = soft_light(_with_lights(small, rng), 0.4, 1.8, rng)
+    blurred = torch.where(is_degraded, _values(light), images)
+    return _taken(images, blurred, is_degraded, 2.5 / 255, 75, rng)
 
 
-def _shaken(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> Tensor:
-    light = images**GAMMA
-    bright = light * torch.where(
-        light > 0.8, uniform((len(images), 1, 1, 1), 1, 3, rng, images), 1.0
-    )
-    kernels = motion_kernels.kernels(len(images), 6, 32, rng).to(images)
-    light = torch.where(one_in(3, images, rng), bright, light)
-    moved = spread(light, kernels)
+def _shaken(images: Tensor, is_degraded: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return sharp photos, and such of a shaken camera or of a moved object."""
+    light = _with_lights(images, rng)
+    moved = spread(light, motion_kernels.kernels(len(images), 6, 32, rng).to(images))
     turned = spread(light, motion_kernels.kernels(len(images), 6, 32, rng).to(images))
     part = (2 * patches(images, 2, rng)).clamp(0, 1)  # an object moves, or the camera rotates
     moved = torch.where(one_in(5, images, rng), moved + part * (turned - moved), moved)
-    moved = torch.where(is_degraded, moved.clamp(0, 1) ** (1 / GAMMA), images)
-    sigma = uniform((len(images), 1, 1, 1), 0, 4, rng, images) / 255
-    grainy = (moved + noise(moved, sigma, rng)).clamp(0, 1)
-    quality = uniform((len(images),), 65, 98, rng, images)
-    return torch.where(one_in(2, images, rng), jpeg(grainy, quality, rng), grainy)
+    blurred = torch.where(is_degraded, _values(moved), images)
+    return _taken(images, blurred, is_degraded, 4 / 255, 65, rng)
+
+
+def _with_lights(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Return the linear light of images; in one of three, white is brighter than a file can say.
+
+    Blurred, such lights stay white over an area.
+    """
+    light = images**GAMMA
+    most = uniform((len(images), 1, 1, 1), 0, 2, rng, images)
+    above = (light - BRIGHT_LIGHT).clamp(min=0) / (1 - BRIGHT_LIGHT)
+    return torch.where(one_in(3, images, rng), light + most * above, light)
+
+
+def _values(light: Tensor) -> Tensor:
+    """Return the values of a file for linear light, clipped at white."""
+    values: Tensor = light.clamp(0, 1) ** (1 / GAMMA)
+    return values
+
+
+def _taken(
+    sharp: Tensor, blurred: Tensor, is_degraded: Tensor, sigma: float, quality: float,
+    rng: torch.Generator,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Return photos of sharp and of blurred images: `CAMERA_SHARE` by a camera, which adds noise.
+
+    To the other blurred ones, noise of up to `sigma` is added. Half of the blurred ones are
+    compressed, with at least the quality `quality`.
+    """
+    taken = round(CAMERA_SHARE * len(sharp))
+    camera = Camera.draw(sharp[:taken], is_degraded[:taken], rng, MAX_SHOT)
+    photos = camera.photo(camera.scene(blurred[:taken]), rng)
+    targets = camera.photo(camera.scene(sharp[:taken]), None)
+    others = blurred[taken:]
+    grain = uniform((len(others), 1, 1, 1), 0, sigma, rng, sharp)
+    photos = torch.cat([photos, (others + noise(others, grain, rng)).clamp(0, 1)])
+    compressed = jpeg_of_any_family(photos, uniform((len(sharp),), quality, 99, rng, sharp), rng)
+    degraded = torch.where(one_in(2, sharp, rng), compressed, photos)
+    return torch.cat([targets, sharp[taken:]]), degraded
 
 
 def reflected(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:

@@ -17,6 +17,7 @@ from tasks.lite import fusion
 from tasks.training import export, fit, fit_fusion, objectives, pack, targets, testset
 from tasks.training.data import (
     augmentations,
+    blur,
     classifier_examples,
     compression,
     degradations,
@@ -64,6 +65,35 @@ def test_some_images_stay_nearly_as_they_are(tiles, recipe):
     assert sum(each > 32 for each in similarity) >= 9  # an unmoved photo may be noisy
     degraded = 40 if recipe is Recipe.NOISE else 36  # cameras at low ISO have little noise
     assert sum(each < degraded for each in similarity) >= 24
+
+
+@pytest.mark.parametrize("recipe", [Recipe.SOFTNESS, Recipe.MOTION])
+def test_blurred_photos_come_from_a_camera_whose_noise_their_truths_lack(recipe):
+    grey = torch.full((1, 3, 512, 512), 110, dtype=torch.uint8)
+    batch = degradations.make(recipe, grey, 40, 96, rng())
+    taken = slice(0, round(degradations.CAMERA_SHARE * 40))
+    deviations = [255 * images[taken].std((1, 2, 3)) for images in (batch.degraded, batch.clean)]
+    levels = batch.clean[taken].mean((1, 2, 3)) * 255
+    assert deviations[0].max() > 4
+    for clean, level in zip(deviations[1], levels, strict=True):
+        assert clean < 0.3
+        assert level == pytest.approx(110, abs=1)
+    part = batch.degraded[int(deviations[0].argmax())]
+    part = part - part.mean((1, 2), keepdim=True)
+    neighbours = (part[0, :, 1:] * part[0, :, :-1]).mean() / part[0].square().mean()
+    assert neighbours > 0.2  # demosaicing correlates the noise of neighbours; white noise has none
+
+
+def test_blurred_lights_stay_white_over_an_area():
+    light = torch.full((64, 3, 64, 64), 0.02)
+    light[:, :, 28:36, 28:36] = 1
+    images = light ** (1 / 2.2)
+    bright = degradations._with_lights(images, rng())
+    assert torch.allclose(bright[:, :, :20], light[:, :, :20])
+    assert 0.2 < (bright.amax((1, 2, 3)) > 1.05).float().mean() < 0.45
+    spread = [blur.soft_light(each, 2, 2.01, rng()).clamp(0, 1) for each in (light, bright)]
+    white = [(each > 0.99).sum() for each in spread]
+    assert white[1] > 1.2 * white[0] + 64
 
 
 def test_the_quality_loss_is_given_for_most_compressed_images_and_no_good_one(tiles):
