@@ -67,9 +67,12 @@ check: .venv/ready ## Check that the migrations make the tables that the code na
 map: .venv/ready ## Write the source map in ARCHITECTURE.md from the docstrings.
 	$(BIN)/python tests/source_map.py --write
 
-# Some gigabytes, as torch comes with CUDA.
-paper: .venv/ready ## Install the libraries of the paper engine.
+# Some gigabytes, as torch comes with CUDA. TORCH is one of uv's names: auto asks the driver, cu126 is
+# CUDA 12.6.
+paper: .venv/ready ## Install the libraries of the paper engine; TORCH=auto for an older driver.
 	$(SYNC) --extra paper
+	$(if $(TORCH),$(UV) pip install --python $(BIN)/python --reinstall-package torch \
+	  --reinstall-package torchvision --torch-backend $(TORCH) torch torchvision)
 
 bench: .venv/ready ## Measure what photomend costs beside the mending.
 	$(BIN)/python tests/bench.py

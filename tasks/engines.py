@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from storage.enums import CLASSIFY, QUEUES, Category, EngineChoice, EngineName
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
+from tasks import gpus
 
 CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
     {"faces": True},
@@ -31,11 +31,14 @@ def engine_of(step: str) -> EngineName:
     config = settings()
     if step not in config.paper.steps:
         return EngineName.LITE
-    if config.engine != EngineChoice.AUTO:
-        return EngineName(config.engine)
-    served = step == CLASSIFY and config.paper.classifier_url
-    able = shutil.which("nvidia-smi") is not None and not missing(step, config.paper)
-    return EngineName.PAPER if served or able else EngineName.LITE
+    if config.engine == EngineChoice.LITE:
+        return EngineName.LITE
+    if step == CLASSIFY and config.paper.classifier_url:
+        return EngineName.PAPER
+    if config.engine == EngineChoice.PAPER:  # on the CPU, if there is no card
+        return EngineName.LITE if gpus.gpu().problem else EngineName.PAPER
+    able = not missing(step, config.paper) and gpus.gpu().is_usable
+    return EngineName.PAPER if able else EngineName.LITE
 
 
 def missing(step: str, paper: PaperSettings) -> list[str]:

@@ -119,10 +119,11 @@ def work(
     photomend work motion-blur --gpu 1
     """
     if gpu is not None:
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # numbers as nvidia-smi shows them
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)  # before CUDA is imported
     from tasks.worker.process import serve
 
-    code = serve(queues, gpu)
+    code = serve(queues)
     sys.stdout.flush()
     raise typer.Exit(code)
 

@@ -23,7 +23,7 @@ from storage.errors import PhotomendError
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
 from storage.urls import without_password
-from tasks import engines
+from tasks import engines, gpus
 
 WORKER_MODULES = (
     "tasks.steps.run_step", "tasks.lite.engine", "tasks.lite.classifier", "onnxruntime", "pillow_heif",
@@ -67,7 +67,7 @@ def run_checks() -> Iterator[Finding]:
             yield _within_time(subject, check)
     yield _libraries()
     yield _engine()
-    yield Finding("devices", True, _devices())
+    yield _devices()
 
 
 def _database() -> Finding:
@@ -237,16 +237,15 @@ def _engine() -> Finding:
     return Finding("engine", True, f"{choice}: {used}")
 
 
-def _devices() -> str:
+def _devices() -> Finding:
+    """Check that the paper engine can compute on the GPU, if there is one and if it is in use."""
     cores = f"{os.cpu_count()} cores"
-    if (tool := shutil.which("nvidia-smi")) is None:
-        return f"{cores}, no NVIDIA GPU; the lite engine needs none"
-    try:
-        listed = subprocess.run(
-            [tool, "-L"], capture_output=True, text=True, timeout=CHECK_SECONDS, check=True
-        )
-    except (subprocess.SubprocessError, OSError):
-        return (
-            f"{cores}; nvidia-smi fails, so the driver may be broken; the lite engine needs no GPU"
-        )
-    return f"{cores}; " + "; ".join(line.split(" (UUID")[0] for line in listed.stdout.splitlines())
+    if not gpus.has_card():
+        return Finding("devices", True, f"{cores}, no GPU; the lite engine needs none")
+    if settings().engine == EngineChoice.LITE:
+        return Finding("devices", True, f"{cores}, a GPU that the lite engine does not need")
+    gpu = gpus.gpu()
+    if gpu.problem:
+        text = f"{cores}; the GPU cannot be used, so lite takes its steps: {gpu.problem}"
+        return Finding("devices", False, text)
+    return Finding("devices", True, f"{cores}, {gpu.name}")

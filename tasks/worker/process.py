@@ -7,12 +7,9 @@ from tasks.worker import heartbeat, runtime
 from tasks.worker.app import app
 
 
-def serve(queues: Sequence[str], gpu: int | None = None) -> int:
-    """Serve `queues` until a signal stops the worker; return the process's exit code.
-
-    `gpu` is only recorded: CUDA_VISIBLE_DEVICES must be set before anything imports CUDA.
-    """
-    runtime.become_worker(queues, gpu)
+def serve(queues: Sequence[str]) -> int:
+    """Serve `queues` until a signal stops the worker; return the process's exit code."""
+    runtime.become_worker(queues)
     worker = app.Worker(
         hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=list(queues),
         quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True,

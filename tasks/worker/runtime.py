@@ -3,6 +3,7 @@
 The parent passes id, queues and device to the child that it spawns in the environment.
 """
 
+import logging
 import os
 import uuid
 from collections.abc import Sequence
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
-from storage.enums import CLASSIFY, Category
+from storage.enums import CLASSIFY, Category, EngineName
 from storage.settings import settings
+from tasks import gpus
 from tasks.engines import engine_of
 
 if TYPE_CHECKING:  # the watcher and the command line import no image library
     from tasks.chains import Chain
     from tasks.verdict import Classifier
+
+log = logging.getLogger(__name__)
 
 _NAME, _QUEUES, _DEVICE = "_PHOTOMEND_WORKER", "_PHOTOMEND_QUEUES", "_PHOTOMEND_DEVICE"
 _loaded: "dict[tuple[Category, bool], Chain]" = {}
@@ -34,11 +38,23 @@ def jobs() -> Jobs:
     return open_jobs()
 
 
-def become_worker(serving: Sequence[str], gpu: int | None = None) -> None:
+def become_worker(serving: Sequence[str]) -> None:
     """Make this process, and the child that it will spawn, a worker with a new random id."""
-    device = "cpu" if gpu is None else f"gpu {gpu}"
-    os.environ |= {_NAME: uuid.uuid4().hex, _QUEUES: ",".join(serving), _DEVICE: device}
+    os.environ |= {_NAME: uuid.uuid4().hex, _QUEUES: ",".join(serving), _DEVICE: _device(serving)}
     os.environ["PYTHONSAFEPATH"] = "1"  # the child starts by `python -c`, in any folder
+
+
+def _device(serving: Sequence[str]) -> str:
+    """Return the device that the engines of these queues compute on, and log it."""
+    by_paper = [step for step in serving if engine_of(step) is EngineName.PAPER]
+    if not gpus.was_asked():
+        return "cpu"
+    gpus.pass_on()
+    gpu = gpus.gpu()
+    if gpu.problem:
+        log.warning("lite mends on the CPU, since the GPU cannot be used: %s", gpu.problem)
+        return f"cpu, since the GPU cannot be used: {gpu.problem}"
+    return gpu.name if by_paper and gpu.name else "cpu"
 
 
 def worker() -> str:

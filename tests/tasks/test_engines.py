@@ -1,5 +1,6 @@
 """The engine of each step follows the settings and, with auto, what this machine has."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from storage.enums import CLASSIFY, QUEUES, EngineName
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
-from tasks import engines
+from tasks import gpus
 from tasks.engines import engine_of, missing, needed_by, needed_if, needs
 
 MOTION = "motion-blur"
@@ -20,16 +21,20 @@ LITE, PAPER = EngineName
 def use(home, monkeypatch):
     """Set the engine and whether there is a GPU."""
 
-    def set_(engine, *, gpu=False, paper="{}"):
+    def set_(engine, *, gpu=False, problem="", paper="{}"):
         monkeypatch.setenv("PHOTOMEND_ENGINE", engine)
         monkeypatch.setenv("PHOTOMEND_PAPER", paper)
-        monkeypatch.setattr(engines.shutil, "which", lambda name: "/bin/it" if gpu else None)
+        monkeypatch.setenv(
+            gpus.PASSED_ON, json.dumps({"name": "A card" if gpu else "", "problem": problem})
+        )
+        gpus.gpu.cache_clear()
         settings.cache_clear()
         engine_of.cache_clear()
         return home / "state/weights"
 
     yield set_
     engine_of.cache_clear()
+    gpus.gpu.cache_clear()
 
 
 def test_the_engine_that_is_named_takes_all_steps_but_those_left_out(use):
@@ -51,6 +56,14 @@ def test_auto_takes_the_paper_engine_where_weights_and_a_gpu_are_there(use):
     assert (engine_of(MOTION), engine_of(CLASSIFY)) == (PAPER, LITE)
     use("auto", gpu=False)
     assert engine_of(MOTION) is LITE
+
+
+@pytest.mark.parametrize("engine", ["auto", "paper"])
+def test_a_gpu_that_cannot_be_used_leaves_all_steps_to_lite_not_to_the_cpu(use, engine):
+    folder = use(engine, gpu=True, problem="its driver is too old")
+    folder.mkdir(parents=True)
+    (folder / "NAFNet-REDS-width64.pth").write_bytes(b"weights")
+    assert {engine_of(step) for step in QUEUES} == {LITE}
 
 
 def test_auto_asks_a_server_without_a_gpu(use):

