@@ -29,9 +29,7 @@ CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
 def engine_of(step: str) -> EngineName:
     """Return the engine that takes a step, named like its queue, in this process."""
     config = settings()
-    if step not in config.paper.steps:
-        return EngineName.LITE
-    if config.engine == EngineChoice.LITE:
+    if config.engine == EngineChoice.LITE or taking(EngineName.PAPER, step) is EngineName.LITE:
         return EngineName.LITE
     if step == CLASSIFY and config.paper.classifier_url:
         return EngineName.PAPER
@@ -39,6 +37,11 @@ def engine_of(step: str) -> EngineName:
         return EngineName.LITE if gpus.gpu().problem else EngineName.PAPER
     able = not missing(step, config.paper) and gpus.gpu().is_usable
     return EngineName.PAPER if able else EngineName.LITE
+
+
+def taking(name: EngineName, step: str) -> EngineName:
+    """Return the engine that takes a step where the engine `name` is asked for."""
+    return name if step in settings().paper.steps else EngineName.LITE
 
 
 def missing(step: str, paper: PaperSettings) -> list[str]:

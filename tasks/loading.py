@@ -3,21 +3,26 @@
 Networks and their libraries are imported by the engine that is asked for, not with this module.
 """
 
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 
-from storage.enums import Category, EngineName
+from storage.enums import CLASSIFY, Category, EngineName
 from storage.settings import settings
 from tasks.chains import Chain
+from tasks.engines import taking
 from tasks.mend import Engine
 from tasks.verdict import Classifier
 
 
 def engine(name: EngineName) -> Engine:
-    """Return the engine of a name; one chain stays loaded."""
+    """Return the engine of a name; lite takes the steps that the settings leave to it.
+
+    One chain stays loaded.
+    """
     return Engine(
-        cache(partial(classifier, name)), lru_cache(maxsize=1)(partial(chain, name)),
+        cache(lambda: classifier(taking(name, CLASSIFY))),
+        lru_cache(maxsize=1)(lambda category: chain(taking(name, category), category)),
         settings().least_change,
-    )  # fmt: skip
+    )
 
 
 def classifier(name: EngineName) -> Classifier:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.reports import contact_sheet
 from storage import photos
-from storage.enums import QUEUES, Category, Decision, EngineName
+from storage.enums import Category, Decision, EngineName
 from storage.formats.safe_open import Limits
 from storage.photos import Image
 from storage.settings import settings
@@ -43,7 +43,8 @@ class Comparison:
 
 def engines() -> list[EngineName]:
     """Return the engines whose weights are available."""
-    paper_ready = not any(missing(step, settings().paper) for step in QUEUES)
+    paper = settings().paper
+    paper_ready = not any(missing(step, paper) for step in paper.steps)
     return [EngineName.LITE, *([EngineName.PAPER] if paper_ready else [])]
 
 

@@ -67,6 +67,8 @@ def run_checks() -> Iterator[Finding]:
             yield _within_time(subject, check)
     yield _libraries()
     yield _engine()
+    if settings().engine != EngineChoice.LITE and settings().paper.classifier_url:
+        yield _server()
     yield _devices()
 
 
@@ -235,6 +237,27 @@ def _engine() -> Finding:
         return Finding("engine", choice == EngineChoice.AUTO, text)
     used = ", ".join(f"{step} by {engines.engine_of(step)}" for step in QUEUES)
     return Finding("engine", True, f"{choice}: {used}")
+
+
+def _server() -> Finding:
+    """Ask the classifier's server about a grey picture, as a worker does."""
+    from tasks.paper.classifier.answers import MIN_MASS
+    from tasks.paper.classifier.server import Server
+    from tasks.paper.classifier.views import grey
+
+    paper = settings().paper
+    net = f"{paper.classifier_net} on {without_password(paper.classifier_url)}"
+    try:
+        server = Server(
+            paper.classifier_url, paper.classifier_net, paper.classifier_key, pauses_seconds=()
+        )
+        answer = server.ask(grey(1))
+    except PhotomendError as error:
+        return Finding("classifier", False, str(error))
+    if answer.mass < MIN_MASS:
+        text = "does not begin its answer with a letter, so photos stay unsure; choose another net"
+        return Finding("classifier", False, f"{net} {text}")
+    return Finding("classifier", True, f"{net} answers")
 
 
 def _devices() -> Finding:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from storage import weights
-from storage.enums import CLASSIFY, QUEUES, EngineName
+from storage.enums import CLASSIFY, QUEUES, Category, EngineName
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
-from tasks import gpus
+from tasks import gpus, loading
 from tasks.engines import engine_of, missing, needed_by, needed_if, needs
 
 MOTION = "motion-blur"
@@ -131,3 +131,14 @@ def test_a_step_that_lite_takes_needs_nothing():
 @pytest.mark.parametrize("folder", ["/models/own", "~/own"])
 def test_a_classifier_of_the_owners_own_needs_no_weights(folder):
     assert needs(CLASSIFY, PaperSettings(classifier=folder)) == []
+
+
+def test_an_engine_that_is_named_leaves_to_lite_the_steps_that_the_settings_leave(use, monkeypatch):
+    use("lite", paper='{"steps": ["motion-blur"]}')
+    asked = []
+    monkeypatch.setattr(loading, "classifier", lambda name: asked.append(name) or "classifier")
+    monkeypatch.setattr(loading, "chain", lambda name, category: asked.append(name) or "chain")
+    engine = loading.engine(PAPER)
+    assert engine.classifier() == "classifier"
+    assert {engine.chain(category) for category in Category} == {"chain"}
+    assert asked == [LITE, LITE, LITE, PAPER, LITE]

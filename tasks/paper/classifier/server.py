@@ -27,6 +27,7 @@ from storage.errors import SettingsError
 from storage.photos import Image
 from storage.urls import without_password
 from tasks.paper.classifier.answers import (
+    MIN_MASS,
     MIN_SCORES,
     Answer,
     ClassifierUnavailable,
@@ -49,12 +50,22 @@ BARE_LETTER_SCORE = 0.62
 arXiv 2604.19966). It is below `MIN_SCORES` of A, B and C, so it alone causes no restoration."""
 MAX_PROBABILITY = 1.001
 """Largest probability after rounding; with larger numbers, the server means something else."""
+NO_THINKING: dict[str, Any] = {
+    "reasoning_effort": "none",
+    "chat_template_kwargs": {"enable_thinking": False},
+}
+"""Options so that a net answers at once, as Ollama and as vLLM and llama.cpp call them; a net that
+thinks first begins with no letter."""
+LOGPROBS: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+"""Options for the probabilities of the first token."""
+FIRST_ANSWERS = 5
+"""Number of answers of which one must begin with a letter; otherwise the net is reported."""
 EXCERPT_LENGTH = 200
 """Most characters of a server's answer in a message."""
 BUSY_STATUSES = (408, 429)
 """HTTP statuses below 500 after which trying again helps."""
 REFUSAL_STATUSES = (400, 422)
-"""HTTP statuses of a server that does not support probabilities, among other reasons."""
+"""HTTP statuses of a server that does not know an option, among other reasons."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,10 @@ class Server:
     pauses_seconds: Sequence[float] = (1.0, 5.0)
     """Pause before each retry while the server does not answer or is busy."""
     _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
+    _masses: list[float] = field(default_factory=list, compare=False, repr=False)
+    """How likely a letter was in each of the first answers."""
+    _refused: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Options that the server does not know."""
 
     def __post_init__(self) -> None:
         """Check address and key.
@@ -117,10 +132,18 @@ class Server:
             ClassifierUnavailable: the server gives no answer that could be read.
 
         """
-        request = _request(self.net, pictures)
-        choice = self._choice(
-            request | {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        )
+        answer = self._answer(_request(self.net, pictures))
+        self._masses.append(answer.mass)
+        if len(self._masses) == FIRST_ANSWERS and max(self._masses) < MIN_MASS:
+            log.warning(
+                "%s on %s began none of its first %d answers with a letter, so photos stay unsure: "
+                "it may think first, or not see pictures; choose another classifier_net",
+                self.net, self._printable_url, FIRST_ANSWERS,
+            )  # fmt: skip
+        return answer
+
+    def _answer(self, request: dict[str, Any]) -> Answer:
+        choice = self._choice(request | {"max_tokens": 1} | LOGPROBS)
         odds = _odds(choice)
         if odds is not None:
             return Answer(odds)
@@ -139,12 +162,15 @@ class Server:
         """Return the address without its password."""
         return without_password(self.url)
 
-    def _choice(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _choice(self, request: dict[str, Any]) -> Mapping[str, Any]:
         """Send a request, and return the only choice of the answer."""
-        status, body = self._post_with_retries(request)
-        if status in REFUSAL_STATUSES and "logprobs" in request:
-            plain = {k: request[k] for k in request if k not in ("logprobs", "top_logprobs")}
-            status, body = self._post_with_retries(plain)
+        options = request | NO_THINKING
+        for unknown in (self._refused, {*NO_THINKING}, {*LOGPROBS}, {*NO_THINKING, *LOGPROBS}):
+            known = {name: options[name] for name in options if name not in unknown}
+            status, body = self._post_with_retries(known)
+            if status not in REFUSAL_STATUSES:
+                self._refused.update(unknown)
+                break
         if status != http.HTTPStatus.OK:
             raise ClassifierUnavailable(
                 f"the server {self._printable_url} answers {status}: {_excerpt(body)}"

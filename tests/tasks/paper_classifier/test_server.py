@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pictures
 
+from daemon.reports import doctor
 from storage.database import galleries, search
 from storage.enums import QUEUES, Category, Decision, ErrorKind, Status
 from storage.errors import PhotomendError, SettingsError
@@ -240,6 +241,60 @@ def test_a_server_that_refuses_to_tell_probabilities_is_asked_without(chat_serve
         return handler.reply(completion("D", finish="stop"))
 
     assert classifier(chat_server(behave))(IMAGE).category is D
+
+
+def test_a_net_is_asked_not_to_think_by_the_names_of_each_server(chat_server):
+    server = chat_server(always({"C": 0.9, "A": 0.1}))
+    classifier(server)(IMAGE)
+    for question in server.asked:
+        assert question["reasoning_effort"] == "none"
+        assert question["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_a_server_that_does_not_know_the_option_is_asked_without_it_from_then_on(chat_server):
+    refused = []
+
+    def behave(handler, question):
+        if "chat_template_kwargs" in question:
+            refused.append(question)
+            return handler.reply({"error": {"message": "Unrecognized request argument"}}, 400)
+        return always({"C": 0.9, "A": 0.1})(handler, question)
+
+    asking = classifier(chat_server(behave))
+    assert [asking(IMAGE).category for _ in range(3)] == [C, C, C]
+    assert len(refused) == 1
+
+
+def test_a_net_that_never_begins_with_a_letter_is_reported_once(chat_server, caplog):
+    thinking = completion("<think>", {"<think>": 0.99, "A": 0.005, "B": 0.005})
+    asking = classifier(chat_server(lambda handler, _: handler.reply(thinking)))
+    for _ in range(6):
+        assert not asking(IMAGE).confident
+    assert caplog.text.count("began none of its first 5 answers with a letter") == 1
+    caplog.clear()
+    seeing = classifier(chat_server(always({"A": 0.9, "<think>": 0.1})))
+    for _ in range(6):
+        seeing(IMAGE)
+    assert "with a letter" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("likely", "well", "text"),
+    [
+        ({"D": 0.9, "A": 0.1}, True, "answers"),
+        ({"<think>": 0.9, "A": 0.1}, False, "does not begin its answer with a letter"),
+    ],
+)
+def test_doctor_asks_the_server(chat_server, home, monkeypatch, likely, well, text):
+    server = chat_server(
+        lambda handler, _: handler.reply(completion(max(likely, key=likely.get), likely))
+    )
+    paper = {"classifier_url": server.url, "classifier_net": "some-vl"}
+    monkeypatch.setenv("PHOTOMEND_PAPER", json.dumps(paper))
+    settings.cache_clear()
+    found = doctor._server()
+    assert (found.well, f"some-vl on {server.url} {text}" in found.text) == (well, True)
+    settings.cache_clear()
 
 
 @pytest.mark.parametrize(
