@@ -151,6 +151,26 @@ class Baseline(StrEnum):
     """CBM3D of the package bm3d, at an estimated strength."""
 
 
+class EnlargingNet(StrEnum):
+    """The setting `enlarging_net`: the network that restores the whole image in super-resolution."""
+
+    INVSR = "InvSR"
+    """The paper's; neither it nor sd-turbo is free for commercial use."""
+    REAL_ESRGAN = "RealESRGAN_x4plus"
+    """Also for commercial use; the one that restores text."""
+
+
+class DeblurringNet(StrEnum):
+    """The setting `deblurring_net`: the network that removes motion blur."""
+
+    REDS = "NAFNet-REDS-width64"
+    """Fitted to compressed videos."""
+    GOPRO = "NAFNet-GoPro-width64"
+    """That of the paper's tables."""
+    SMALL_GOPRO = "NAFNet-GoPro-width32"
+    """A quarter of its size."""
+
+
 class FaceNet(StrEnum):
     """The setting `face_net`: the network that restores faces."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from storage.enums import QUEUES, FaceNet
+from storage.enums import QUEUES, DeblurringNet, EnlargingNet, FaceNet
 from storage.settings_values import Check
 
 Steps = Annotated[
@@ -33,6 +33,8 @@ class PaperSettings:
     """The server's API key; empty if it needs none."""
     enlarge: Literal[1, 2, 4] = 1
     """How many times larger than the photo a result of super-resolution is, in width and height."""
+    enlarging_net: EnlargingNet = EnlargingNet.INVSR
+    """The network that restores the whole image in super-resolution."""
     invsr_steps: Literal[1, 2, 3, 4, 5] = 1
     """Diffusion steps of InvSR. More invent more detail and take longer."""
     reflection_detector: Path | None = None
@@ -45,8 +47,10 @@ class PaperSettings:
     """How much of a weak reflection is removed, from 0 (nothing) to 1 (all that is found)."""
     keep_reflection: bool = False
     """Whether to write what was removed to `reflections/<job>.png` in the state folder."""
+    deblurring_net: DeblurringNet = DeblurringNet.REDS
+    """The network that removes motion blur."""
     faces: bool = False
-    """Whether a network that knows faces may restore them after motion blur."""
+    """Whether networks may change faces, where the person stays the same."""
     face_net: FaceNet = FaceNet.CODEFORMER
     """The network that restores faces."""
     fidelity: Share = 0.8

@@ -7,10 +7,17 @@ from functools import cache
 from pathlib import Path
 
 from storage import weights
-from storage.enums import CLASSIFY, QUEUES, Category, EngineChoice, EngineName
+from storage.enums import (
+    CLASSIFY,
+    QUEUES,
+    Category,
+    DeblurringNet,
+    EngineChoice,
+    EngineName,
+    EnlargingNet,
+)
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
-from storage.weights.catalogue import TABLE
 from tasks import gpus
 
 CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
@@ -21,6 +28,7 @@ CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
         for name in ("Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct")
     ),
     {"reflection_detector": Path("FILE")},
+    *({"deblurring_net": name} for name in DeblurringNet),
 )
 """Other settings of `[paper]` with which a step may need other weights."""
 
@@ -57,14 +65,16 @@ def needs(step: str, paper: PaperSettings) -> list[str]:
         case "classify":
             return [paper.classifier]
         case Category.SUPER_RESOLUTION:
-            return ["sd-turbo", "sd-turbo-text", "InvSR", "RealESRGAN_x4plus"]
+            invsr = ["sd-turbo", "sd-turbo-text", "InvSR"]
+            first = invsr if paper.enlarging_net is EnlargingNet.INVSR else []
+            return [*first, "RealESRGAN_x4plus", "YuNet"]
         case Category.REFLECTION if _has_detector(paper):  # YuNet: no face is painted over
             return ["big-lama", "YuNet"]
         case Category.REFLECTION:
             return ["RRW"]
         case Category.MOTION_BLUR:
             faces = ["YuNet", paper.face_net] if paper.faces else []
-            return [deblurring(), *faces]
+            return [paper.deblurring_net, *faces]
         case _:
             return []
 
@@ -111,9 +121,3 @@ def own_classifier(paper: PaperSettings) -> Path | None:
     """Return the folder of a model of the owner's own, None if weights are named instead."""
     folder = Path(paper.classifier).expanduser()
     return folder if folder.is_absolute() else None
-
-
-def deblurring() -> str:
-    """Name the first NAFNet of the table of weights that is here; if none is, the first of all."""
-    nets = [entry.name for entry in TABLE if entry.name.startswith("NAFNet-")]
-    return next((name for name in nets if weights.is_present(name)), nets[0])

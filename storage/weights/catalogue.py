@@ -148,7 +148,7 @@ TABLE = (
         _S_LAB, False,
     ),
     Weights(
-        "RealESRGAN_x4plus", "enlarges text",
+        "RealESRGAN_x4plus", "enlarges text, or the whole image",
         (
             File(
                 "RealESRGAN_x4plus.pth",
@@ -201,7 +201,7 @@ TABLE = (
         _MIT, True,
     ),
     Weights(
-        "NAFNet-GoPro-width64", "removes motion blur, as in the paper's tables; used if the one above is missing",
+        "NAFNet-GoPro-width64", "removes motion blur, as in the paper's tables",
         _nafnet(
             "NAFNet-GoPro-width64", 271_778_961,
             "329d3ab4077b8d6b7ff61de376e483714667960bf85be027bf4335cda701196f",
@@ -209,7 +209,7 @@ TABLE = (
         _MIT, True,
     ),
     Weights(
-        "NAFNet-GoPro-width32", "removes motion blur, smaller; used if both above are missing",
+        "NAFNet-GoPro-width32", "removes motion blur, smaller",
         _nafnet(
             "NAFNet-GoPro-width32", 68_671_121,
             "19394e6155d12ef6371d1d57496f87f0ec88f92bdffa27c0792690722d5d1a5c",

@@ -44,7 +44,7 @@ def paper_chain(
         case Category.SUPER_RESOLUTION:
             from tasks.paper.super_resolution import super_resolution
 
-            return super_resolution(paper, clean)
+            return super_resolution(paper, clean, faces=faces)
         case Category.REFLECTION:
             from tasks.paper.reflection import reflection
 

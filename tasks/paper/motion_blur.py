@@ -7,7 +7,6 @@ import torch
 from storage import weights
 from storage.settings_paper import PaperSettings
 from tasks.chains.motion_blur import MotionBlur
-from tasks.engines import deblurring
 from tasks.paper.detectors.faces import FindFaces
 from tasks.paper.restorers import nafnet
 from tasks.paper.restorers.face_nets import codeformer, gfpgan, loaded_when_needed
@@ -23,7 +22,7 @@ def motion_blur(paper: PaperSettings, *, faces: bool) -> MotionBlur:
 
     """
     device = best_device()
-    name = deblurring()
+    name = paper.deblurring_net
     deblur = nafnet.load(weights.path(name), device)
     if not (faces and paper.faces):
         return MotionBlur(deblur, nets=weights.description(name))

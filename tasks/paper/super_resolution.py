@@ -11,14 +11,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from storage import atomic_files, weights
+from storage.enums import EnlargingNet
 from storage.photos import Image
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from tasks.chains import Restorer
 from tasks.imaging.text_detection import Polygon
+from tasks.paper.detectors.faces import FindFaces
 from tasks.paper.detectors.paddle_text import find_polygons
 from tasks.paper.restorers import invsr, real_esrgan, text_gate
 from tasks.paper.restorers.colour_fix import by_wavelets, resized
+from tasks.paper.restorers.kept_faces import KeepFaces
 from tasks.paper.restorers.resolution import NETS_SCALE, Resolution, resolution_of
 from tasks.paper.restorers.text_fusion import Gate, fuse_text
 from tasks.paper.tensors import best_device
@@ -42,6 +45,8 @@ class Enlargement:
     """Image → image of four times the size, in which letters stay readable."""
     gate: Gate
     """Which restored lines of text are kept."""
+    keep_faces: Callable[[Image, Image], tuple[Image, int, int]]
+    """Restored image and photo → image, number of restored faces, number of the photo's own."""
     clean: Restorer
     """Restores photos that have too many pixels of detail for `enlarge`."""
     scale: int
@@ -67,17 +72,21 @@ class Enlargement:
         with receipt.step("find text") as facts:
             polygons = self.find_text(image)
             facts["lines"] = len(polygons)
-        if not polygons:
-            return whole
-        with receipt.step("restore text and fuse") as facts:
-            restore = partial(resolution.restored, enlarge=self.enlarge_text)
-            fused = fuse_text(whole, image, polygons, restore, self.gate)
-            facts |= {"kept": fused.kept, "refused": fused.refused}
-            return fused.image
+        if polygons:
+            with receipt.step("restore text and fuse") as facts:
+                restore = partial(resolution.restored, enlarge=self.enlarge_text)
+                fused = fuse_text(whole, image, polygons, restore, self.gate)
+                facts |= {"kept": fused.kept, "refused": fused.refused}
+                whole = fused.image
+        with receipt.step("keep faces") as facts:
+            result, facts["restored"], facts["own"] = self.keep_faces(whole, image)
+            return result
 
 
-def super_resolution(paper: PaperSettings, clean: Restorer) -> Enlargement:
+def super_resolution(paper: PaperSettings, clean: Restorer, *, faces: bool) -> Enlargement:
     """Build the chain. `clean` restores photos that have too many pixels of detail to be enlarged.
+
+    Faces are restored only if `paper` and `faces` allow it, and if they stay the same.
 
     Raises:
         WeightsMissing, WeightsWrong: weights are missing or damaged.
@@ -85,21 +94,32 @@ def super_resolution(paper: PaperSettings, clean: Restorer) -> Enlargement:
     """
     device = best_device()
     half = torch.float16 if device.type == "cuda" else torch.float32
-    net = invsr.load(
-        weights.path("sd-turbo"), weights.path("InvSR"), _prompt(), device, half,
-        steps=paper.invsr_steps,
-    )  # fmt: skip
     text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
+    whole_net: Callable[[Image], Image] = text_net
+    names = ["RealESRGAN_x4plus"]
+    if paper.enlarging_net is EnlargingNet.INVSR:
+        whole_net, names = _invsr(paper, device, half), ["sd-turbo", "InvSR", *names]
 
     def enlarge(image: Image) -> Image:
-        enlarged = net(image, torch.Generator().manual_seed(SEED))
-        return np.clip(by_wavelets(enlarged, image), 0, 1)
+        return np.clip(by_wavelets(whole_net(image), image), 0, 1)
 
     scale = NETS_SCALE if paper.faithful else paper.enlarge
-    nets = ", ".join(map(weights.description, ("sd-turbo", "InvSR", "RealESRGAN_x4plus")))
+    nets = ", ".join(map(weights.description, names))
+    keep_faces = KeepFaces(FindFaces(weights.path("YuNet")), allowed=faces and paper.faces)
     return Enlargement(
-        enlarge, find_polygons, text_net, text_gate.unchanged, clean, scale, nets, paper.faithful
-    )
+        enlarge, find_polygons, text_net, text_gate.unchanged, keep_faces, clean, scale, nets,
+        paper.faithful,
+    )  # fmt: skip
+
+
+def _invsr(
+    paper: PaperSettings, device: torch.device, dtype: torch.dtype
+) -> Callable[[Image], Image]:
+    net = invsr.load(
+        weights.path("sd-turbo"), weights.path("InvSR"), _prompt(), device, dtype,
+        steps=paper.invsr_steps,
+    )  # fmt: skip
+    return lambda image: net(image, torch.Generator().manual_seed(SEED))
 
 
 def _prompt() -> Tensor:

@@ -48,6 +48,7 @@ def built(**parts):
     return Enlargement(**{
         "enlarge": bicubic, "find_text": lambda image: [], "enlarge_text": bicubic,
         "gate": lambda before, after, lines: [True for _ in lines],
+        "keep_faces": lambda restored, photo: (restored, 0, 0),
         "clean": lambda image, verdict: image, "scale": 1, **parts,
     })  # fmt: skip
 
@@ -109,7 +110,9 @@ def test_text_comes_from_its_own_net_and_the_rest_from_the_other():
     made = chain(image, VERDICT, receipt)
     assert np.abs(made - image)[92:108, 104:196].max() < 0.2
     assert receipt.generative
-    assert [step["step"] for step in receipt.steps][1:] == ["find text", "restore text and fuse"]
+    assert [step["step"] for step in receipt.steps][1:] == [
+        "find text", "restore text and fuse", "keep faces",
+    ]  # fmt: skip
 
 
 def test_with_faithful_the_photo_is_not_shrunk():
@@ -130,7 +133,7 @@ def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
 ):
     monkeypatch.setenv("PHOTOMEND_WEIGHTS_DIR", str(known_weights))
     settings.cache_clear()
-    chain = super_resolution(PaperSettings(), clean)
+    chain = super_resolution(PaperSettings(), clean, faces=True)
     image = photo(1.2)[:150, :170]
     first, second = (chain(image, VERDICT, Receipt()) for _ in range(2))
     assert first.shape == image.shape
@@ -139,7 +142,7 @@ def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
     assert (home / "state/invsr-prompt.safetensors").is_file()
     (known_weights / "sd-turbo-text").rename(known_weights / "away")
     try:  # the prompt is kept, and its encoder needed no more
-        super_resolution(PaperSettings(), clean)
+        super_resolution(PaperSettings(), clean, faces=True)
     finally:
         (known_weights / "away").rename(known_weights / "sd-turbo-text")
 
@@ -154,12 +157,12 @@ def test_of_a_real_photo_exactly_the_text_comes_from_real_esrgan(home, known_wei
     with Picture.open(sign) as picture:
         truth = np.asarray(picture.convert("RGB"), np.float32)[60:260, 150:500] / 255
     image = cv2.GaussianBlur(truth, (0, 0), 2.0)
-    chain = super_resolution(PaperSettings(), clean)
+    chain = super_resolution(PaperSettings(), clean, faces=True)
     whole = chain.enlarge(image)
     chain = replace(chain, enlarge=lambda part: whole)  # it takes half a minute
     receipt = Receipt()
     made = chain(image, VERDICT, receipt)
-    *_, found, fused = receipt.steps
+    *_, found, fused, _ = receipt.steps
     assert found["lines"] == fused["kept"] + fused["refused"] > 0
     assert fused["kept"] > 0
     plain = resized(whole, image.shape[:2])
@@ -168,3 +171,22 @@ def test_of_a_real_photo_exactly_the_text_comes_from_real_esrgan(home, known_wei
     before, after = (np.abs(each - truth)[text == 1].mean() for each in (image, made))
     assert after < before  # where InvSR, whose weights are random, makes it worse
     assert np.abs(plain - truth)[text == 1].mean() > before
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_permissive_way_needs_neither_invsr_nor_sd_turbo(home, known_weights, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_WEIGHTS_DIR", str(known_weights))
+    settings.cache_clear()
+    away = [name for name in known_weights.iterdir() if "turbo" in name.name]
+    for name in away:
+        name.rename(known_weights / f"away-{name.name}")
+    try:
+        chain = super_resolution(
+            PaperSettings(enlarging_net="RealESRGAN_x4plus"), clean, faces=True
+        )
+        made = chain(photo(1.2)[:150, :170], VERDICT, Receipt())
+    finally:
+        for name in away:
+            (known_weights / f"away-{name.name}").rename(name)
+    assert made.shape == (150, 170, 3)
+    assert "RealESRGAN_x4plus" in chain.nets and "InvSR" not in chain.nets

@@ -105,7 +105,7 @@ def test_what_paints_over_reflections_is_only_needed_beside_what_finds_them():
     assert needed_by("big-lama", PaperSettings()) == []
     assert needed_if("big-lama", PaperSettings()) == 'reflection, with reflection_detector = "FILE"'
     assert needed_by("big-lama", known) == ["reflection"]
-    assert needed_by("YuNet", known) == ["reflection"]
+    assert needed_by("YuNet", known) == ["super-resolution", "reflection"]
     assert needed_if("RRW", known) == "reflection, if it is here"
     assert needed_if("YOSO-coco", known) == ""
 
@@ -142,3 +142,19 @@ def test_an_engine_that_is_named_leaves_to_lite_the_steps_that_the_settings_leav
     assert engine.classifier() == "classifier"
     assert {engine.chain(category) for category in Category} == {"chain"}
     assert asked == [LITE, LITE, LITE, PAPER, LITE]
+
+
+def test_a_way_through_super_resolution_needs_no_weights_that_limit_commercial_use():
+    free = PaperSettings(enlarging_net="RealESRGAN_x4plus")
+    named = needs("super-resolution", free)
+    assert named == ["RealESRGAN_x4plus", "YuNet"]
+    terms = {entry.name: entry.commercial for entry in TABLE}
+    assert all(terms[name] for name in named)
+
+
+def test_the_deblurring_net_is_the_one_of_the_settings():
+    assert needs(MOTION, PaperSettings()) == ["NAFNet-REDS-width64"]
+    chosen = PaperSettings(deblurring_net="NAFNet-GoPro-width64")
+    assert needs(MOTION, chosen) == ["NAFNet-GoPro-width64"]
+    said = 'motion-blur, with deblurring_net = "NAFNet-GoPro-width64"'
+    assert needed_if("NAFNet-GoPro-width64", PaperSettings()) == said
