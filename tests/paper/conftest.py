@@ -17,9 +17,16 @@ SHARPENING = 0.4
 """Share of the Laplacian that the tiny NAFNet adds."""
 SHARED = Path(__file__).parents[2] / "../shared"
 
-_spec = importlib.util.spec_from_file_location("_paper_site", SITE / "sitecustomize.py")
-_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_site)
+
+def _module(file):
+    """Import a file beside the tests."""
+    spec = importlib.util.spec_from_file_location(f"_paper_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_site = _module(SITE / "sitecustomize.py")
 
 try:
     import tokenizers
@@ -106,6 +113,14 @@ def qwen(tmp_path_factory):
     _net(tokenizer).save_pretrained(where)
     processor.save_pretrained(where)
     return where
+
+
+@pytest.fixture(scope="session")
+def official_x4plus(tmp_path_factory):
+    """A file with the official weights of RealESRGAN_x4plus."""
+    file = tmp_path_factory.mktemp("official") / "RealESRGAN_x4plus.safetensors"
+    _module(Path(__file__).parent / "ncnn.py").write_x4plus(file)
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -167,3 +167,15 @@ def test_a_file_of_another_net_is_refused(tmp_path):
     save_file(net.state_dict(), tmp_path / "net.safetensors")
     with pytest.raises(WeightsWrong, match="NAFNet"):
         real_esrgan.load(tmp_path / "net.safetensors", CPU)
+
+
+@pytest.mark.slow
+def test_the_official_weights_make_blurred_letters_sharp(official_x4plus, page, spoilt):
+    official = real_esrgan.load(official_x4plus, CPU)
+    part = np.ascontiguousarray(spoilt[:32])  # the first line
+    made, plain = official(part), cv2.resize(part, (768, 128), interpolation=cv2.INTER_CUBIC)
+    truth = page[:128]
+    errors = [float(np.square(each - truth).mean()) for each in (plain, made)]
+    print(f"mean squared error {errors[0]:.4f} -> {errors[1]:.4f}")
+    assert errors[1] < 0.6 * errors[0]
+    assert steepness(made, truth) > 2 * steepness(plain, truth)
