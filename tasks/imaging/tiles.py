@@ -14,28 +14,41 @@ TILE_PIXELS = 512
 
 
 def by_tiles(
-    image: Image, restore: Callable[[Image], Image], overlap: int, side: int = TILE_PIXELS
+    image: Image,
+    restore: Callable[[Image], Image],
+    overlap: int,
+    size: tuple[int, int] = (TILE_PIXELS, TILE_PIXELS),
 ) -> Image:
-    """Restore an image in tiles of `side` pixels, several at once.
+    """Restore an image in tiles of `size`, rows and columns of pixels, several at once.
 
     `restore` gets a tile with `overlap` more pixels on each side, mirrored at the image's border;
     its receptive field must not be larger. It returns an image of the same size.
     """
     height, width = image.shape[:2]
-    padded = cv2.copyMakeBorder(image, overlap, overlap, overlap, overlap, cv2.BORDER_REFLECT)
-    padded = np.asarray(padded, np.float32)
     result = np.empty_like(image)
 
     def fill(corner: tuple[int, int]) -> None:
-        top, left = corner
-        rows, columns = min(side, height - top), min(side, width - left)
-        window = padded[top : top + rows + 2 * overlap, left : left + columns + 2 * overlap]
-        restored = restore(np.asarray(window, np.float32))
-        inner = restored[overlap : overlap + rows, overlap : overlap + columns]
-        result[top : top + rows, left : left + columns] = inner
+        rows, columns = (
+            slice(first, min(first + side, end))
+            for first, side, end in zip(corner, size, (height, width), strict=True)
+        )
+        restored = restore(_tile(image, rows, columns, overlap))
+        high, wide = restored.shape[:2]
+        result[rows, columns] = restored[overlap : high - overlap, overlap : wide - overlap]
 
-    parallel.each(fill, product(range(0, height, side), range(0, width, side)))
+    parallel.each(fill, product(range(0, height, size[0]), range(0, width, size[1])))
     return result
+
+
+def _tile(image: Image, rows: slice, columns: slice, overlap: int) -> Image:
+    """Return a part of an image with `overlap` pixels around it, mirrored at the image's border."""
+    wide, missing = [], []
+    for part, length in zip((rows, columns), image.shape[:2], strict=True):
+        first, end = part.start - overlap, part.stop + overlap
+        wide.append(slice(max(0, first), min(length, end)))
+        missing += [max(0, -first), max(0, end - length)]
+    window = np.asarray(image[*wide], np.float32)
+    return np.asarray(cv2.copyMakeBorder(window, *missing, cv2.BORDER_REFLECT), np.float32)
 
 
 def with_low_frequencies_of(original: Image, restored: Image, sigma: float) -> Image:

@@ -1,5 +1,6 @@
 """Run a trained restorer of the lite engine over a whole image."""
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -14,21 +15,34 @@ OVERLAP = 64
 (`docs/experiments.md`)."""
 
 
-def payload(name: str) -> int:
-    """Return the side in pixels of the part of a photo that the net `name` restores at once."""
-    return onnx_nets.side(name) - 2 * OVERLAP
+CROP = 384
+"""Side in pixels of the crops on which a net is tried: with the overlap, one small tile."""
+MAX_PAYLOAD, MULTIPLE = 896, 8
+"""Largest side in pixels of a tile without its overlap, and what the sides of a tile are a multiple
+of. Two tiles at once then take 350 MB, and of 12 megapixels a third is computed twice."""
 
 
 def restored(image: Image, name: str, conditions: Sequence[float] = ()) -> Image:
     """Return the image restored by the net `name`, with `conditions` as further input planes."""
-    side = onnx_nets.side(name)
-    planes = np.broadcast_to(np.array(conditions, np.float32), (side, side, len(conditions)))
+    rows, columns = (_payload(length) for length in image.shape[:2])
+    size = rows + 2 * OVERLAP, columns + 2 * OVERLAP
+    net = onnx_nets.load(name, size)
+    planes = np.broadcast_to(np.array(conditions, np.float32), (*size, len(conditions)))
 
     def restore(tile: Image) -> Image:
         height, width = tile.shape[:2]
-        frame = (0, side - height, 0, side - width)
+        frame = (0, size[0] - height, 0, size[1] - width)
         padded = cv2.copyMakeBorder(tile, *frame, cv2.BORDER_REPLICATE)
-        [output] = onnx_nets.run(name, np.dstack([padded, planes]))
+        [output] = net(np.dstack([padded, planes]))
         return np.clip(np.moveaxis(output[0], 0, -1)[:height, :width], 0, 1)
 
-    return by_tiles(image, restore, OVERLAP, payload(name))
+    return by_tiles(image, restore, OVERLAP, (rows, columns))
+
+
+def _payload(length: int) -> int:
+    """Return the side of a tile without its overlap, so that few tiles of equal size fill a length.
+
+    Equal sizes, because a net is loaded for each size by itself.
+    """
+    tiles = math.ceil(length / MAX_PAYLOAD)
+    return MULTIPLE * math.ceil(length / (tiles * MULTIPLE))

@@ -14,7 +14,7 @@ from tasks.imaging.light import Plane
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.imaging.visibility import block_changes, most_changed
 from tasks.lite.restorers import LOW_SIGMA, removed
-from tasks.lite.tiled_net import payload
+from tasks.lite.tiled_net import CROP
 
 MAX_CROPS = 4
 """Most crops that are tried: at most 0.6 megapixels of any photo."""
@@ -23,7 +23,7 @@ MAX_CROPS = 4
 def visible_removal(image: Image, kind: Degradation, jpeg_quality: int | None = None) -> float:
     """Return how visible it would be to remove a degradation, in CIEDE2000; 0 for no change.
 
-    Square crops, at most as large as the net takes at once, are spread over the photo. The most
+    Square crops are spread over the photo. The most
     changed tenth of the blocks of all crops counts.
     """
 
@@ -31,14 +31,13 @@ def visible_removal(image: Image, kind: Degradation, jpeg_quality: int | None = 
         mended = with_low_frequencies_of(crop, removed(crop, kind, jpeg_quality), LOW_SIGMA)
         return block_changes(crop, mended)
 
-    crops = _crops(image, payload(kind.value))
-    return most_changed(np.concatenate(parallel.each(changes, crops)))
+    return most_changed(np.concatenate(parallel.each(changes, _crops(image))))
 
 
-def _crops(image: Image, side: int) -> list[Image]:
-    """Return the crops that are tried: squares of one size, at most `side` pixels wide."""
+def _crops(image: Image) -> list[Image]:
+    """Return the crops that are tried: squares of one size."""
     height, width = image.shape[:2]
-    side = min(side, height, width)
+    side = min(CROP, height, width)
     return [
         np.ascontiguousarray(image[top : top + side, left : left + side])
         for top, left in corners(height, width, side, MAX_CROPS)

@@ -55,14 +55,40 @@ class ResidualNet(nn.Module):
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, planes: Tensor) -> Tensor:
-        halved = nn.functional.pixel_unshuffle(planes, 2)  # (B, 12 or 16, H/2, W/2)
-        half = self.down_half(self.enter(halved))  # (B, 24, H/2, W/2)
+        half = self.down_half(self._entered(planes))  # (B, 24, H/2, W/2)
         quarter = self.down_quarter(self.to_quarter(half))  # (B, 48, H/4, W/4)
         eighth = self.middle(self.to_eighth(quarter))  # (B, 80, H/8, W/8)
-        quarter = self.up_quarter(quarter + self.from_eighth(eighth))
-        half = self.up_half(half + self.from_quarter(quarter))
+        quarter = self.up_quarter(self._joined(quarter, self.from_eighth(eighth)))
+        half = self.up_half(self._joined(half, self.from_quarter(quarter)))
         residual = nn.functional.pixel_shuffle(self.leave(half), 2)  # (B, 3, H, W)
         return planes[:, :3] + residual
+
+    def _entered(self, planes: Tensor) -> Tensor:
+        return cast(Tensor, self.enter(nn.functional.pixel_unshuffle(planes, 2)))
+
+    def _joined(self, skipped: Tensor, enlarged: Tensor) -> Tensor:
+        return skipped + enlarged
+
+
+class ExportedNet(ResidualNet):
+    """The same net with the same weights, in the form that onnxruntime computes fastest.
+
+    Pixel-unshuffle and the first layer are one convolution of stride 2. onnxruntime adds without
+    further passes over memory what a convolution returns, so an enlarged level passes through one
+    that changes nothing.
+    """
+
+    def _entered(self, planes: Tensor) -> Tensor:
+        weight = self.enter.weight  # (24, 12 or 16, 3, 3)
+        out, channels = weight.shape[0], weight.shape[1] // 4
+        phases = weight.reshape(out, channels, 2, 2, 3, 3).permute(0, 1, 4, 2, 5, 3)
+        wide = phases.reshape(out, channels, 6, 6)
+        return nn.functional.conv2d(planes, wide, stride=2, padding=2)
+
+    def _joined(self, skipped: Tensor, enlarged: Tensor) -> Tensor:
+        width = enlarged.shape[1]
+        same = torch.eye(width).reshape(width, width, 1, 1)
+        return skipped + nn.functional.conv2d(enlarged, same)
 
 
 def _blocks(width: int, number: int) -> nn.Sequential:

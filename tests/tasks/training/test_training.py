@@ -393,6 +393,18 @@ def test_a_fit_from_a_shipped_net_counts_its_steps_and_uses_other_images(
     assert sorted(set(seeds)) == [objectives.SEED + number for number in range(5)]  # 0: held out
 
 
+def test_a_shipped_file_is_written_again_with_its_weights_and_facts(tmp_path, monkeypatch):
+    shipped, again = export.weights_path("compression"), tmp_path / "again.onnx"
+    again.write_bytes(shipped.read_bytes())
+    monkeypatch.setattr(export, "weights_path", lambda _: again)
+    monkeypatch.setattr("sys.argv", ["export", "compression", "--again"])
+    export.main()
+    assert fit.steps_of(again, "compression") == fit.steps_of(shipped, "compression") > 0
+    old, new = fit.weights_of(shipped), fit.weights_of(again)
+    assert old.keys() == new.keys()
+    assert all(torch.equal(old[name], new[name]) for name in old)
+
+
 def test_a_further_input_channel_is_ignored_at_first(tiles, tmp_path):
     noise_net = fitting_of(tiles, 3)
     noise_net.save(tmp_path / "noise.pt")
