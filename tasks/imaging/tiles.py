@@ -42,13 +42,16 @@ def by_tiles(
 
 def _tile(image: Image, rows: slice, columns: slice, overlap: int) -> Image:
     """Return a part of an image with `overlap` pixels around it, mirrored at the image's border."""
-    wide, missing = [], []
-    for part, length in zip((rows, columns), image.shape[:2], strict=True):
-        first, end = part.start - overlap, part.stop + overlap
-        wide.append(slice(max(0, first), min(length, end)))
-        missing += [max(0, -first), max(0, end - length)]
-    window = np.asarray(image[*wide], np.float32)
-    return np.asarray(cv2.copyMakeBorder(window, *missing, cv2.BORDER_REFLECT), np.float32)
+    height, width = image.shape[:2]
+    top, bottom, left, right = (
+        rows.start - overlap, rows.stop + overlap, columns.start - overlap, columns.stop + overlap,
+    )  # fmt: skip
+    inside = image[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+    padded = cv2.copyMakeBorder(
+        np.asarray(inside, np.float32), max(0, -top), max(0, bottom - height), max(0, -left),
+        max(0, right - width), cv2.BORDER_REFLECT,
+    )  # fmt: skip
+    return np.asarray(padded, np.float32)
 
 
 def with_low_frequencies_of(original: Image, restored: Image, sigma: float) -> Image:
