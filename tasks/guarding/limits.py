@@ -62,7 +62,7 @@ WHOLE: Mapping[Category, Mapping[str, Limit]] = {
         "light_left": Limit("the light that is left", least=0.5),
         "edges_alike": Limit("the correlation of the edges", least=0.5),
         "repaired": Limit("the repair of the spectrum", least=0.2),
-        "busier": Limit("the density of the edges, relative to the photo's", 1.01),
+        "busier": Limit("the density of the edges in the light, relative to the photo's", 1.01),
     },
 }
 """Figures of the whole photo: a result beyond a limit is refused."""

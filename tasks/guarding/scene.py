@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from tasks.imaging.light import Plane
+from tasks.imaging.light import Plane, linear
 
 
 def light_left(before: Plane, after: Plane) -> float:
@@ -24,18 +24,18 @@ def _edges(plane: Plane) -> Plane:
 
 
 def busier(before: Plane, after: Plane) -> float:
-    """Return the ratio, after to before, of the gradients' mean to their root mean square.
+    """Return the ratio, after to before, of the mean gradient to the root mean square one.
 
-    A right deconvolution leaves fewer edges, and stronger ones; a ghost that is removed on its wrong
-    side leaves more: Krishnan et al., "Blind deconvolution using a normalized sparsity measure",
-    2011.
+    Gradients are those of the light: without a smooth light they stay as they were. A right
+    deconvolution leaves fewer edges, and stronger ones; a ghost that is removed on its wrong side
+    leaves more: Krishnan et al., "Blind deconvolution using a normalized sparsity measure", 2011.
     """
     old, new = _density(before), _density(after)
     return new / max(old, 1e-6)
 
 
 def _density(plane: Plane) -> float:
-    smooth = cv2.GaussianBlur(plane, (0, 0), 1)
+    smooth = cv2.GaussianBlur(linear(plane), (0, 0), 1)
     slopes = cv2.magnitude(*(cv2.Scharr(smooth, cv2.CV_32F, *way) for way in ((1, 0), (0, 1))))
     strength = float(np.sqrt(np.square(slopes).mean(dtype=np.float64)))
     return float(slopes.mean()) / max(strength, 1e-6)

@@ -144,6 +144,14 @@ def test_a_ghost_is_removed_on_its_side_only(scene):
     assert judgement.failed == "busier"
 
 
+def test_smooth_light_may_be_subtracted_from_shadows():
+    dark = 0.6 * linear(skimage.data.astronaut().astype(np.float32) / 255)
+    light = np.linspace(0.06, 0.2, dark.shape[1], dtype=np.float32)[None, :, None]
+    judgement = judge(coded(dark + light), coded(dark), REFLECTION)
+    assert judgement.kept, judgement.reason  # detail of shadows is raised by the curve alone
+    assert judgement.figures["busier"] == pytest.approx(1, abs=0.005)
+
+
 def test_a_cast_in_the_shadows_is_not_kept():
     before = skimage.data.rocket().astype(np.float32) / 255
     clean = np.clip(before * np.float32(0.98), 0, 1)
