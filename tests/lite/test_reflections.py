@@ -42,15 +42,37 @@ def behind_a_pane(image):
 def test_haze_is_no_reflection():
     haze = hazy(scene())
     found, verdict = veil(haze), classify(haze)
-    print(found.severity, found.share, structure(found.light.mean(2)))
+    print(found.severity, found.share, structure(found.light))
     assert found.severity >= MIN_SEVERITY[Degradation.REFLECTION]  # so only its structure differs
     assert not found.shows_a_scene
     assert not (verdict.confident and verdict.category is Category.REFLECTION)
 
 
+def test_patches_of_mist_are_no_reflection():
+    photo = skimage.data.rocket().astype(np.float32) / 255
+    photo = cv2.resize(photo, (480, 400), interpolation=cv2.INTER_AREA)
+    patches = np.random.default_rng(6).random((5, 5)).astype(np.float32)
+    mist = cv2.resize(patches, (480, 400), interpolation=cv2.INTER_CUBIC)[..., None]
+    thickness = np.clip(0.4 * (0.5 + mist), 0, 0.95)
+    found = veil(coded(linear(photo) * (1 - thickness) + thickness * np.float32(0.6)))
+    print(found.severity, found.share, structure(found.light))
+    assert found.severity >= MIN_SEVERITY[Degradation.REFLECTION]
+    assert not found.shows_a_scene
+
+
+def test_the_colours_of_a_light_are_structure():
+    even = np.full((56, 56, 3), 0.2, np.float32)
+    coloured = even.copy()
+    coloured[:, ::2] *= np.float32([1.5, 1, 0.5])
+    clouds = even * np.linspace(0.5, 1.5, 56, dtype=np.float32)[:, None, None] ** 2
+    assert structure(even) < 0.01
+    assert structure(clouds) < 0.01
+    assert structure(coloured) == pytest.approx(0.12, abs=0.02)
+
+
 def test_a_reflected_scene_has_structure():
     found = veil(behind_a_pane(scene()))
-    print(found.severity, found.share, structure(found.light.mean(2)))
+    print(found.severity, found.share, structure(found.light))
     assert found.shows_a_scene
 
 
