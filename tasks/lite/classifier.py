@@ -34,7 +34,7 @@ MIN_SEVERITY = {
     Degradation.COMPRESSION: 0.95,
     Degradation.SOFTNESS: 0.987,
     Degradation.MOTION: 0.972,
-    Degradation.REFLECTION: 0.953,
+    Degradation.REFLECTION: 0.96,
 }
 """Smallest severity that is mended."""
 MAX_OTHER_SEVERITY = 0.7
