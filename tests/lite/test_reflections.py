@@ -1,24 +1,29 @@
 """Haze is left alone; a photo with a reflection and JPEG blocks gets both removed, blocks first."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import skimage.data
 
-from storage.enums import Category, Degradation
+from storage.enums import Category, Decision, Degradation
 from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
-from tasks.evaluation.metrics import psnr
+from tasks.evaluation.metrics import fsim, psnr, ssim
 from tasks.imaging import degrade
 from tasks.imaging.light import coded, linear
 from tasks.lite.classifier import MIN_SEVERITY, Lite
 from tasks.lite.engine import lite_chain
 from tasks.lite.veil import structure, veil
+from tasks.mend import Engine, mend
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
 pytestmark = pytest.mark.slow
+
+PHOTOS = Path(__file__).parents[2] / "../shared/photos/research"
+real = pytest.mark.skipif(not PHOTOS.is_dir(), reason="needs the real photos in ../shared")
 
 classify = Lite()
 
@@ -74,6 +79,27 @@ def test_a_reflected_scene_has_structure():
     found = veil(behind_a_pane(scene()))
     print(found.severity, found.share, structure(found.light))
     assert found.shows_a_scene
+
+
+@real
+def test_a_real_reflection_is_reduced():
+    folder = PHOTOS / "refl_location/location_aware_pairs"
+    blended, truth = (read(folder / name / "000003.png") for name in ("blend", "transmission"))
+    mended = mend(blended, Engine(lambda: classify, lite_chain))
+    assert mended.decision is Decision.RESTORED, mended.reason
+    assert psnr(mended.image, truth) > psnr(blended, truth) + 0.5
+    assert ssim(mended.image, truth) > ssim(blended, truth)
+    assert fsim(mended.image, truth) > fsim(blended, truth)
+
+
+@real
+def test_a_real_moved_photo_has_no_reflection():
+    found = veil(read(PHOTOS / "blur_real/kwentar_triples/180_HONOR-10_M.jpg"))
+    assert found.severity < MIN_SEVERITY[Degradation.REFLECTION]
+
+
+def read(path):
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
 
 
 def test_a_reflection_in_a_compressed_file_is_removed_with_its_blocks():
