@@ -21,8 +21,9 @@ CROP, CROPS = 400, 3
 """Side of a crop in pixels, and number of crops: fewer pixels made kernels of 40 photos unstable."""
 PLACES = 8
 """Places along each side of the photo at which a crop is considered."""
-MAX_OVERLAPS = (0.3, 0.6, 0.8, 0.9)
-"""Largest shares of a crop that another may contain; a larger one is only tried if too few fit."""
+MAX_OVERLAPS = (0.3, 0.5)
+"""Largest shares of a crop that another may contain; the larger one only if more crops fit so. Two
+crops of one scene may agree on a wrong kernel."""
 ALIKE = 0.9
 """Smallest correlation with the most typical kernel of one that is averaged into the result."""
 STEP_LIMIT = 0.05
@@ -35,33 +36,31 @@ class SharedKernel(NamedTuple):
     kernel: Plane
     """Odd sides, sum 1, the middle of its extent in the middle."""
     agreement: float
-    """Correlation of the two crops' kernels that agree best, aligned; 0 for a single crop."""
+    """Correlation of the two crops' kernels that agree best, aligned."""
 
 
-def shared_kernel(plane: Plane) -> SharedKernel:
-    """Estimate the kernel of a brightness plane in [0, 1], any H and W from 64 pixels."""
+def shared_kernel(plane: Plane) -> SharedKernel | None:
+    """Estimate the kernel of a brightness plane in [0, 1], any H and W from 64 pixels.
+
+    Return None if the photo is too small for two crops, which could agree.
+    """
     views = trial_crops(plane)
+    if len(views) == 1:
+        return None
     kernels = parallel.each(lambda view: kernel_of(view, SIDE), cut(plane, views))
-    pairs = [_aligned(*pair)[0] for pair in combinations(kernels, 2)]
-    agreement = max(pairs, default=0.0)
+    agreement = max(_aligned(*pair)[0] for pair in combinations(kernels, 2))
     return SharedKernel(_boxed(_average(kernels)), agreement)
 
 
 def trial_crops(plane: Plane) -> list[tuple[slice, slice]]:
-    """Return the rows and columns of the most detailed crops, which overlap as little as possible."""
+    """Return the rows and columns of the most detailed crops that overlap little, at least one."""
     side = min(CROP, *plane.shape)
     starts = [np.unique(np.linspace(0, length - side, PLACES, dtype=int)) for length in plane.shape]
     found = [(int(top), int(left)) for top in starts[0] for left in starts[1]]
     detail = {at: _detail(plane[at[0] : at[0] + side, at[1] : at[1] + side]) for at in found}
     found.sort(key=detail.__getitem__, reverse=True)
-    kept: list[tuple[int, int]] = []
-    for limit in MAX_OVERLAPS:
-        kept = []
-        for at in found:
-            if len(kept) < CROPS and all(_overlap(at, other, side) <= limit for other in kept):
-                kept.append(at)
-        if len(kept) == CROPS:
-            break
+    choices = (_apart(first, found, side, most) for most in MAX_OVERLAPS for first in found)
+    kept = max(choices, key=len)
     return [(slice(top, top + side), slice(left, left + side)) for top, left in kept]
 
 
@@ -74,6 +73,17 @@ def _detail(view: Plane) -> float:
     smooth = cv2.GaussianBlur(view, (0, 0), 1.5)
     steps = (np.minimum(np.abs(np.diff(smooth, axis=axis)), STEP_LIMIT).mean() for axis in (0, 1))
     return float(sum(steps))
+
+
+def _apart(
+    first: tuple[int, int], others: Sequence[tuple[int, int]], side: int, most: float
+) -> list[tuple[int, int]]:
+    """Return `first` and those of the others, in order, that overlap none of them by more."""
+    kept = [first]
+    for at in others:
+        if len(kept) < CROPS and all(_overlap(at, other, side) <= most for other in kept):
+            kept.append(at)
+    return kept
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int], side: int) -> float:

@@ -93,8 +93,9 @@ def _ways(plane: Plane) -> Iterator[Removal]:
         yield Removal(
             lambda image: deconvolve(image, straight, ROUNDS), straight, True, MAX_STRAIGHT_SPARSITY
         )
-    kernel, agreement = shared_kernel(plane)
-    if agreement >= MIN_AGREEMENT and _reach(kernel) >= MIN_REACH:
+    found = shared_kernel(plane)
+    if found and found.agreement >= MIN_AGREEMENT and _reach(found.kernel) >= MIN_REACH:
+        kernel = found.kernel
         sigma = SIGMA_FACTOR * max(noise_sigma(views_of(plane)) / 255, MIN_SIGMA)
         yield Removal(lambda image: remove_blur(image, kernel, sigma), kernel, False, MAX_SPARSITY)
 

@@ -71,8 +71,15 @@ def test_crops_overlap_as_little_as_they_can():
         covered[view] += 1
     assert len(views) == 3
     assert (covered > 1).sum() < 0.6 * 400**2
-    assert len(trial_crops(plane[:410, :450])) >= 2
+    assert len(trial_crops(plane[:410, :650])) == 2
+    assert len(trial_crops(plane[:448, :448])) == 1
     assert len(trial_crops(plane[:64, :64])) == 1
+
+
+def test_crops_of_one_scene_are_no_witnesses_of_a_kernel():
+    moved = cv2.cvtColor(blurred(photo(), hook()), cv2.COLOR_RGB2GRAY)
+    assert shared_kernel(moved[:, :600]) is not None
+    assert shared_kernel(moved[:, :448]) is None
 
 
 def test_only_the_right_kernel_is_accepted():
