@@ -23,7 +23,7 @@ from tasks.paper.restorers import invsr, real_esrgan, text_gate
 from tasks.paper.restorers.colour_fix import by_wavelets, resized
 from tasks.paper.restorers.kept_faces import KeepFaces
 from tasks.paper.restorers.resolution import NETS_SCALE, Resolution, resolution_of
-from tasks.paper.restorers.text_fusion import Gate, fuse_text
+from tasks.paper.restorers.text_fusion import Gate, fuse_text, text_mask
 from tasks.paper.tensors import best_device
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
@@ -61,6 +61,10 @@ class Enlargement:
         resolution = (
             Resolution(1, self.scale) if self.faithful else resolution_of(image, self.scale)
         )
+        with receipt.step("find text") as facts:
+            polygons = self.find_text(image)
+            facts["lines"] = len(polygons)
+            receipt.text = text_mask(image.shape[:2], polygons, 1)
         if resolution is None:
             with receipt.step("clean the whole image, which has too much detail to be enlarged"):
                 cleaned = self.clean(image, verdict)
@@ -69,9 +73,6 @@ class Enlargement:
         shrunk = round(resolution.shrink, 2)
         with receipt.step("restore the whole image", nets=self.nets, shrunk_by=shrunk):
             whole = resolution.restored_by_tiles(image, self.enlarge)
-        with receipt.step("find text") as facts:
-            polygons = self.find_text(image)
-            facts["lines"] = len(polygons)
         if polygons:
             with receipt.step("restore text and fuse") as facts:
                 restore = partial(resolution.restored, enlarge=self.enlarge_text)

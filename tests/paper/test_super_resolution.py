@@ -18,6 +18,7 @@ from storage.enums import Category, Degradation
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from tasks.evaluation.metrics import psnr
+from tasks.guard import judge
 from tasks.lite.cleaning import clean
 from tasks.paper.restorers import resolution
 from tasks.paper.restorers.colour_fix import resized
@@ -91,7 +92,7 @@ def test_a_photo_with_too_much_detail_is_cleaned_at_its_full_resolution(monkeypa
     made = built(enlarge=never, clean=lambda image, verdict: image / 2)(photo(), VERDICT, receipt)
     assert np.array_equal(made, photo() / 2)
     assert not receipt.generative
-    assert "too much" in receipt.steps[0]["step"]
+    assert "too much" in receipt.steps[1]["step"]
 
 
 def test_a_large_photo_that_is_soft_is_enlarged_all_the_same(monkeypatch):
@@ -110,9 +111,29 @@ def test_text_comes_from_its_own_net_and_the_rest_from_the_other():
     made = chain(image, VERDICT, receipt)
     assert np.abs(made - image)[92:108, 104:196].max() < 0.2
     assert receipt.generative
-    assert [step["step"] for step in receipt.steps][1:] == [
-        "find text", "restore text and fuse", "keep faces",
-    ]  # fmt: skip
+    steps = ["find text", "restore the whole image", "restore text and fuse", "keep faces"]
+    assert [step["step"] for step in receipt.steps] == steps
+
+
+@pytest.mark.parametrize("most_pixels", [100, 1_000_000])
+def test_a_line_of_text_whose_strokes_are_lost_is_not_kept(monkeypatch, most_pixels):
+    monkeypatch.setattr(resolution, "MAX_PIXELS", most_pixels)
+    image = np.random.default_rng(0).normal(0.5, 0.02, (256, 384, 3)).astype(np.float32)
+    image[100:120, 100:200:4] = 0
+    corners = np.array(((96, 96), (204, 96), (204, 124), (96, 124)), np.float32)
+
+    def smooth(part):
+        return cv2.blur(part, (9, 9))
+
+    chain = built(
+        enlarge=lambda part: bicubic(smooth(part)), find_text=lambda _: [corners],
+        enlarge_text=lambda part: bicubic(smooth(part)), clean=lambda part, _: smooth(part),
+    )  # fmt: skip
+    receipt = Receipt()
+    made = chain(image, VERDICT, receipt)
+    judgement = judge(image, made, Category.SUPER_RESOLUTION, text=receipt.text)
+    assert judgement.figures["strokes_changed"] > 0.5
+    assert np.array_equal(judgement.image[100:120, 100:200], image[100:120, 100:200])
 
 
 def test_with_faithful_the_photo_is_not_shrunk():
@@ -162,7 +183,7 @@ def test_of_a_real_photo_exactly_the_text_comes_from_real_esrgan(home, known_wei
     chain = replace(chain, enlarge=lambda part: whole)  # it takes half a minute
     receipt = Receipt()
     made = chain(image, VERDICT, receipt)
-    *_, found, fused, _ = receipt.steps
+    found, _, fused, _ = receipt.steps
     assert found["lines"] == fused["kept"] + fused["refused"] > 0
     assert fused["kept"] > 0
     plain = resized(whole, image.shape[:2])
