@@ -41,8 +41,10 @@ MAX_OTHER_SEVERITY = 0.7
 """Largest severity of blur beside a reflection that is mended, unless it is a ghost."""
 LIKE_A_REFLECTION = (Degradation.SOFTNESS, Degradation.MOTION)
 """Blur, which the net against reflections takes for one."""
-BESIDE_A_REFLECTION = (Degradation.REFLECTION, Degradation.COMPRESSION)
+BESIDE_A_REFLECTION = {Degradation.REFLECTION, Degradation.COMPRESSION}
 """What the chain against reflections treats."""
+LIKELY_REFLECTION = 0.7
+"""Smallest severity of a reflection that is likely."""
 TRIED_MOVEMENT = 0.5
 """Smallest severity of a movement whose removal is tried; 164 good photos have at most 0.42."""
 UNMENDED = 0.99
@@ -94,7 +96,7 @@ class Lite:
             severities = _tried(image, severities, jpeg_quality)
         else:
             severities[Degradation.NOISE] = combined[Degradation.NOISE]
-        bad = _bad(severities, ghost)
+        bad = to_mend(severities, ghost)
         scores = _scores(votes, severities, bad)
         return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
 
@@ -165,14 +167,25 @@ def _tried_movement(image: Image, severity: float) -> float:
     return min(severity, UNMENDED * least) if removal(image) is None else max(severity, least)
 
 
-def _bad(severities: Severities, ghost_severity: float) -> list[Degradation]:
-    """Return the degradations that are severe enough to be mended."""
+def to_mend(severities: Severities, ghost_severity: float) -> list[Degradation]:
+    """Return the degradations that are severe enough to be mended.
+
+    Blocks beside a likely reflection are mended with it, or not for their own sake.
+    """
     bad = [kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]]
     others = [severities[kind] for kind in LIKE_A_REFLECTION]
     is_ghost = ghost_severity >= MIN_SEVERITY[Degradation.REFLECTION]
     if Degradation.REFLECTION in bad and not is_ghost and max(others) > MAX_OTHER_SEVERITY:
         bad.remove(Degradation.REFLECTION)
+    likely = severities[Degradation.REFLECTION] >= LIKELY_REFLECTION
+    if likely and Degradation.COMPRESSION in bad and not _for_reflections(bad):
+        bad.remove(Degradation.COMPRESSION)
     return bad
+
+
+def _for_reflections(bad: Sequence[Degradation]) -> bool:
+    """Return whether the chain against reflections treats all that is to be mended."""
+    return Degradation.REFLECTION in bad and {*bad} <= BESIDE_A_REFLECTION
 
 
 def _is_smooth(evidence: Evidence) -> bool:
@@ -201,7 +214,7 @@ def _scores(scores: Scores, severities: Severities, bad: Sequence[Degradation]) 
     A reflection is preferred to blocks, which its chain removes, too.
     """
     raised = {*bad} - {Degradation.REFLECTION}
-    if Degradation.REFLECTION in bad and {*bad} <= {*BESIDE_A_REFLECTION}:
+    if _for_reflections(bad):
         raised = {Degradation.REFLECTION}
     for kind in raised:
         scores = _raised(scores, CATEGORY[kind], severities[kind])

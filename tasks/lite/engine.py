@@ -13,7 +13,6 @@ from tasks.chains.motion_blur import MotionBlur
 from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
 from tasks.chains.super_resolution import SuperResolution
 from tasks.imaging.text_detection import find_text
-from tasks.lite.classifier import QUALITY
 from tasks.lite.cleaning import MIN_SEVERITY_BESIDE, clean
 from tasks.lite.ghosts import remove_ghost
 from tasks.lite.lift_veil import lift_veil
@@ -53,12 +52,8 @@ def _reduce_reflection(image: Image, verdict: Verdict) -> Image:
 
 
 def _remove_blocks(image: Image, verdict: Verdict) -> Image:
-    """Remove the blocks of the file, and nothing else; return the same image if there are none."""
+    """Remove visible blocks, and nothing else; return the same image if there are none."""
     kind = Degradation.COMPRESSION
-    if verdict.severities[kind] < MIN_SEVERITY_BESIDE[kind] and not _is_low(verdict.jpeg_quality):
+    if verdict.severities[kind] < MIN_SEVERITY_BESIDE[kind]:
         return image
     return clean(image, replace(verdict, severities=dict.fromkeys(Degradation, 0.0) | {kind: 1.0}))
-
-
-def _is_low(jpeg_quality: int | None) -> bool:
-    return jpeg_quality is not None and jpeg_quality <= QUALITY[1]

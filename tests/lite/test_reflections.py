@@ -13,7 +13,7 @@ from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
 from tasks.evaluation.metrics import fsim, psnr, ssim
 from tasks.imaging import degrade
 from tasks.imaging.light import coded, linear
-from tasks.lite.classifier import MIN_SEVERITY, Lite
+from tasks.lite.classifier import MIN_SEVERITY, Lite, to_mend
 from tasks.lite.engine import lite_chain
 from tasks.lite.veil import structure, veil
 from tasks.mend import Engine, mend
@@ -115,9 +115,33 @@ def test_a_reflection_in_a_compressed_file_is_removed_with_its_blocks():
     assert psnr(mended, truth) > psnr(file, truth) + 1
 
 
+def test_blocks_that_nobody_sees_are_left_beside_a_reflection():
+    file = behind_a_pane(scene())
+    verdict, receipt = classify(file, jpeg_quality=75), Receipt()
+    lite_chain(Category.REFLECTION)(file, verdict, receipt)
+    print(verdict.severities)
+    assert not receipt.steps[0]["changed"]
+
+
+@pytest.mark.parametrize(
+    ("severities", "kinds"),
+    [
+        ({"reflection": 0.8, "compression": 1}, set()),
+        ({"reflection": 1, "compression": 1}, {"reflection", "compression"}),
+        ({"reflection": 1, "compression": 1, "softness": 0.8}, set()),
+        ({"reflection": 0.3, "compression": 1}, {"compression"}),
+        ({"reflection": 0.8, "compression": 1, "noise": 1}, {"noise"}),
+    ],
+)
+def test_blocks_beside_a_likely_reflection_are_removed_with_it_or_left(severities, kinds):
+    found = dict.fromkeys(Degradation, 0.0)
+    found |= {Degradation(kind): severity for kind, severity in severities.items()}
+    assert set(to_mend(found, 0.0)) == {Degradation(kind) for kind in kinds}
+
+
 def without_blocks(verdict):
     severities = {**verdict.severities, Degradation.COMPRESSION: 0.0}
-    return replace(verdict, severities=severities, jpeg_quality=None)
+    return replace(verdict, severities=severities)
 
 
 def test_blocks_are_removed_before_the_reflection():
