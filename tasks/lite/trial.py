@@ -6,8 +6,9 @@ away at native size says both how much there is, and how visible mending would b
 
 import numpy as np
 
-from storage.enums import Degradation
+from storage.enums import Category, Degradation
 from storage.photos import Image
+from tasks.guard import judge
 from tasks.imaging import parallel
 from tasks.imaging.crops import corners
 from tasks.imaging.light import Plane
@@ -23,13 +24,13 @@ MAX_CROPS = 4
 def visible_removal(image: Image, kind: Degradation, jpeg_quality: int | None = None) -> float:
     """Return how visible it would be to remove a degradation, in CIEDE2000; 0 for no change.
 
-    Square crops are spread over the photo. The most
-    changed tenth of the blocks of all crops counts.
+    Square crops are spread over the photo. The most changed tenth of the blocks of all crops counts.
+    What the guard refuses is no change.
     """
 
     def changes(crop: Image) -> Plane:
         mended = with_low_frequencies_of(crop, removed(crop, kind, jpeg_quality), LOW_SIGMA)
-        return block_changes(crop, mended)
+        return block_changes(crop, judge(crop, mended, Category.SUPER_RESOLUTION).image)
 
     return most_changed(np.concatenate(parallel.each(changes, _crops(image))))
 

@@ -67,6 +67,13 @@ def test_noise_in_a_part_of_a_large_photo_is_seen(photo):
     assert visible_removal(large, NOISE) > VISIBLE
 
 
+def test_a_pattern_that_the_guard_would_keep_is_no_noise(photo):
+    rows, columns = np.indices(photo.shape[:2])
+    screen = np.where((rows // 3 + columns // 3) % 2, 0.1, -0.1)[..., np.newaxis]
+    image = (0.2 + 0.6 * photo + screen).astype(np.float32)
+    assert visible_removal(image, NOISE) < VISIBLE
+
+
 def test_the_quality_of_a_file_alone_is_no_reason_to_act(photo):
     smooth = cv2.GaussianBlur(photo, (0, 0), 4)
     verdict = Lite()(smooth, jpeg_quality=75)
