@@ -41,7 +41,7 @@ def judge(
     after: Image,
     category: Category,
     *,
-    scale: float = 1.0,
+    scale: int = 1,
     text: Plane | None = None,
     generative: bool = False,
 ) -> Judgement:
@@ -98,8 +98,8 @@ def _rounded(found: Mapping[str, float]) -> dict[str, float]:
     return {name: round(figure, 4) for name, figure in found.items()}
 
 
-def _pixel_fault(before: Image, after: Image, scale: float) -> str | None:
-    height, width = (round(side * scale) for side in before.shape[:2])
+def _pixel_fault(before: Image, after: Image, scale: int) -> str | None:
+    height, width = (side * scale for side in before.shape[:2])
     if after.shape != (height, width, 3):
         size = "x".join(str(side) for side in after.shape[1::-1])
         return f"the result is {size} pixels instead of {width}x{height}"

@@ -12,6 +12,9 @@ AROUND, FADE = 1, 3
 """Blocks around a failed one that are given up, too, and the side in blocks of the window over which
 the mask fades outside of them."""
 
+INTERPOLATED = 2
+"""Rows on each side that bicubic interpolation takes into account."""
+
 
 def kept_blocks(failed: Plane) -> Plane:
     """Return the share of the change that each block keeps, 0 to 1, from a map of 0 and 1."""
@@ -34,21 +37,31 @@ def energies(before: Image, after: Image) -> Plane:
 def faded(before: Image, after: Image, kept: Plane) -> Image:
     """Return the result with the kept share of its change.
 
-    A result of another size than `before` is compared with the photo enlarged to it.
+    The sides of `after` may be a whole multiple of those of `before`, which is then enlarged.
     """
     if kept.min() == 1:
         return after
-    share = spread(kept, before.shape)
-    if before.shape != after.shape:
-        size = after.shape[1::-1]
-        share = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        before = cv2.resize(before, size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    result = after.copy()
+    scale = len(after) // len(before)
+    share, result = spread(kept, before.shape), after.copy()
+    height = STRIP * BLOCK // scale
 
     def fade(top: int) -> None:
-        rows = slice(top, top + STRIP * BLOCK)
-        if share[rows].min() < 1:
-            result[rows] += (1 - share[rows][..., None]) * (before[rows] - after[rows])
+        rows = top, min(top + height, len(before))
+        own = _enlarged(share, rows, scale, cv2.INTER_LINEAR)
+        if own.min() < 1:
+            strip = slice(scale * rows[0], scale * rows[1])
+            old = _enlarged(before, rows, scale, cv2.INTER_CUBIC)
+            result[strip] += (1 - own[..., None]) * (old - after[strip])
 
-    parallel.each(fade, range(0, len(after), STRIP * BLOCK))
+    parallel.each(fade, range(0, len(before), height))
     return result
+
+
+def _enlarged(image: Image, rows: tuple[int, int], scale: int, interpolation: int) -> Image:
+    """Return rows of an image in [0, 1] as they are in the enlarged image."""
+    top, end = rows
+    first = max(0, top - INTERPOLATED)
+    part = image[first : end + INTERPOLATED]
+    size = (scale * part.shape[1], scale * part.shape[0])
+    large = part if scale == 1 else cv2.resize(part, size, interpolation=interpolation).clip(0, 1)
+    return np.asarray(large[scale * (top - first) : scale * (end - first)], np.float32)

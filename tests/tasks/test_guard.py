@@ -1,5 +1,6 @@
 """The guard keeps what is better, fades what is worse, and names the figure that refused a result."""
 
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -208,6 +209,22 @@ def test_a_faded_change_has_no_seams(shape):
     assert image[112:144, 144:208] == pytest.approx(0.4)
     assert image[96:160, 128:224].max() < 0.4 + 0.25 * 20 / 255
     assert image[-32:, -32:] == pytest.approx(0.4 + 20 / 255, abs=1e-6)
+
+
+def test_an_enlarged_result_is_faded_in_strips_that_do_not_show():
+    random = np.random.default_rng(0)
+    before = random.random((2000, 60, 3), np.float32)
+    after = random.random((8000, 240, 3), np.float32)
+    kept = np.ones((63, 2), np.float32)
+    kept[10:50] = 0
+    tracemalloc.start()
+    image = faded(before, after, kept)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    whole = cv2.resize(before, (240, 8000), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    assert np.allclose(image[1400:6200], whole[1400:6200], atol=1e-6)
+    assert np.array_equal(image[:1000], after[:1000])
+    assert peak < 1.7 * after.nbytes
 
 
 def test_an_enlarged_result_is_judged_and_faded_at_its_size(noisy, truth):
