@@ -15,6 +15,9 @@ STRIP = 16
 MARGIN = 32
 """Pixels that a measurement sees beyond its strip, mirrored at the border of the photo."""
 
+INVISIBLE = 1.5 / 255
+"""Deviation of structure (`band`) that nobody sees."""
+
 Maps = tuple[Plane, ...]
 
 

@@ -9,7 +9,7 @@ from storage.photos import Image
 from tasks.guarding.blocks import Maps, blurred, by_strips
 from tasks.imaging.light import Plane, luma
 
-DARK, CLIPPED = 0.12, 0.98
+MAX_DARK, MIN_CLIPPED = 0.12, 0.98
 """Largest brightness of dark parts, and smallest value of the largest channel of clipped ones."""
 MIN_SHARE = 0.1
 """Smallest dark or clipped share of a block that is measured."""
@@ -17,7 +17,7 @@ LOW_BLOCK = 128
 """Side in pixels of the blocks that stand for low frequencies."""
 SMALL, SURROUNDINGS = 3.0, 8.0
 """Blurs in pixels, standard deviations, between which the size of small objects lies."""
-BLOCK = 64
+MEAN_BLOCK = 64
 """Side in pixels of the blocks whose means are compared."""
 
 
@@ -82,7 +82,7 @@ def _sums(before: Image, after: Image) -> Maps:
     grey = (red + green + blue) / 3
     noise = np.square(brightness - blurred(brightness, 1))
     largest = cv2.max(cv2.max(before[..., 0], before[..., 1]), before[..., 2])
-    parts = (brightness < DARK, largest > CLIPPED)
+    parts = (brightness < MAX_DARK, largest > MIN_CLIPPED)
     masks = [part.astype(np.float32) for part in parts]
     return tuple(
         np.asarray(plane * mask, np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from storage.enums import Category
 from storage.photos import Image
-from tasks.guarding import colours, flat_places, scene, spectra
+from tasks.guarding import coherence, colours, flat_places, scene
 from tasks.guarding.blocks import grid_shape
 from tasks.guarding.limits import FLAT_SURROUNDINGS, OVERSHOOT_REACH
 from tasks.guarding.noise_level import Noise, noise_of
@@ -51,7 +51,7 @@ def of_whole(seen: Views) -> dict[str, float]:
         "mean_shift": float(size(colours.mean_shifts(before, after)).max()),
         "low_shift": float(np.sqrt(np.square(low).mean())),
     }
-    compared = spectra.compare(old, new)
+    compared = coherence.compare(old, new)
     figures |= {"unexplained": compared.unexplained, "repaired": compared.repaired}
     if category is Category.REFLECTION:
         return figures | {
@@ -68,7 +68,7 @@ def of_blocks(seen: Views) -> dict[str, Plane]:
     """Return the figures of blocks, each a map."""
     before, after, category = seen.before, seen.after, seen.category
     old, new = seen.planes
-    shifts = _size(category)(colours.block_shifts(before, after, colours.BLOCK)).max(2)
+    shifts = _size(category)(colours.block_shifts(before, after, colours.MEAN_BLOCK)).max(2)
     figures = {
         "block_shift": _enlarged(shifts, grid_shape(old)),
         "ringing": flat_places.ringing(old, new, seen.noise, FLAT_SURROUNDINGS[category]),

@@ -25,7 +25,7 @@ DEVIATIONS, INDEPENDENT = 2.0, 0.25
 that are independent."""
 NEIGHBOURS = 7
 """Side, in blocks, of the surroundings whose flat places stand for a block that has none."""
-CLIPPED = 1 / 255
+NEAR_CLIPPED = 1 / 255
 """Distance from black and white within which a photo is clipped, not flat."""
 MAX_SIDE = 1536
 """Largest side in pixels of the part of a photo in which seams are looked for: three tiles."""
@@ -69,7 +69,7 @@ def _flat(plane: Plane, limit: Plane, surroundings: int) -> Plane:
     """Return 1 where a plane is flat, else 0."""
     smooth, size = blurred(plane, 1), (surroundings, surroundings)
     variance = cv2.blur(smooth * smooth, size) - cv2.blur(smooth, size) ** 2
-    unclipped = (plane > CLIPPED) & (plane < 1 - CLIPPED)
+    unclipped = (plane > NEAR_CLIPPED) & (plane < 1 - NEAR_CLIPPED)
     return np.asarray((variance < limit) & unclipped, np.float32)
 
 

@@ -15,7 +15,7 @@ LEVELS = 8
 """Ranges of brightness whose noise is estimated separately."""
 FLATTEST, EXCESS = 5, 1.2
 """Percentile of the energies of a range's blocks, and the times of it that count as noise."""
-MAX_NOISE, CLIPPED = 7 / 255, 0.1 / 255
+MAX_NOISE, MIN_DEVIATION = 7 / 255, 0.1 / 255
 """Largest deviation of the structure that can be noise, and the one below which a block is clipped."""
 MAX_COARSENESS = 4.0
 """Largest ratio of the structure's energy to that of the finest detail, in noise: real noise of two
@@ -44,7 +44,7 @@ def noise_of(plane: Plane) -> Noise:
 def _flattest(energies: Plane, means: Plane) -> Plane:
     """Return the energy of the flattest blocks that are as bright as each block."""
     ranges = np.clip((means * LEVELS).astype(int), 0, LEVELS - 1)
-    ranges[energies < CLIPPED**2] = -1
+    ranges[energies < MIN_DEVIATION**2] = -1
     known = [level for level in range(LEVELS) if (ranges == level).sum() >= MIN_BLOCKS]
     if not known:
         return np.full_like(energies, EXCESS * np.percentile(energies, FLATTEST))

@@ -7,11 +7,8 @@ finds them needs weights that the lite engine does not have.
 import cv2
 import numpy as np
 
-from tasks.guarding.blocks import BLOCK, Maps, band, by_strips
+from tasks.guarding.blocks import BLOCK, INVISIBLE, Maps, band, by_strips
 from tasks.imaging.light import Plane
-
-INVISIBLE = 1.5 / 255
-"""Deviation of strokes that nobody sees."""
 
 
 def strokes_changed(text: Plane, before: Plane, after: Plane) -> Plane:

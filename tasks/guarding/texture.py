@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.guarding.blocks import Maps, band, by_strips
+from tasks.guarding.blocks import INVISIBLE, Maps, band, by_strips
 from tasks.guarding.noise_level import Noise
 from tasks.imaging.evidence import blockiness, views_of
 from tasks.imaging.light import Plane
@@ -23,8 +23,6 @@ between which the loss is allowed that undoing them brings: quality 8 to 20 has 
 0.8 and more, quality 75 at most 0.8."""
 NOISE_SHARE = 2.0
 """Times the estimated noise of its brightness that a block may hold."""
-INVISIBLE = 1.5 / 255
-"""Deviation of structure that nobody sees."""
 MIN_BLOCKS = 64
 """Fewest blocks of a photo that is called noisy everywhere: small photos are full of objects."""
 EVEN_PERCENT, EVEN_NOISE, ALLOWANCE = 20, (1.0 / 255, 1.8 / 255), 0.35
