@@ -153,7 +153,7 @@ def _veil_severity(found: Veil) -> float:
 def _may_have_moved(severities: Severities, shorter_side: int) -> bool:
     """Return whether it is tried to remove a movement: if it is certain, or likely and alone.
 
-    The crops of a small photo overlap, so that their kernels agree even if they are wrong.
+    A small photo has one crop to try it on, or crops that overlap: its movement must be surer.
     """
     certain = {kind for kind in Degradation if severities[kind] >= MIN_SEVERITY[kind]}
     least = TRIED_MOVEMENT if shorter_side >= 2 * CROP else SURE_MOVEMENT
