@@ -33,7 +33,14 @@ from tasks.paper.detectors import paddle_text, reflections, yolo
 from tasks.paper.detectors.faces import Face, FindFaces
 from tasks.paper.detectors.yolo import Region
 from tasks.paper.engine import paper_chain, paper_classifier
-from tasks.paper.restorers import inpainting, invsr, nafnet, real_esrgan, separation
+from tasks.paper.restorers import (
+    inpainting,
+    invsr,
+    nafnet,
+    real_esrgan,
+    resolution,
+    separation,
+)
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
@@ -244,6 +251,44 @@ def test_text_is_found_by_the_papers_detector_and_detailed_photos_are_cleaned_by
     assert chain.find_text is paddle_text.find_polygons
     assert chain.clean is clean
     assert chain.enlarge_text is enlarged
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_photo_with_too_much_detail_is_cleaned_and_resized(calls, monkeypatch, scale):
+    monkeypatch.setattr(resolution, "MAX_PIXELS", 100)
+    given = []
+
+    def darkened(image, verdict):
+        given.append((image, verdict))
+        return image / 2
+
+    chain, receipt = replace(build(A, enlarge=scale), clean=darkened), Receipt()
+    made = chain(PHOTO, VERDICT, receipt)
+    assert made.shape == (scale * 128, scale * 160, 3)
+    assert made.mean() == pytest.approx(PHOTO.mean() / 2, abs=0.005)
+    [(image, verdict)] = given
+    assert image is PHOTO and verdict is VERDICT
+    assert [step["step"] for step in receipt.steps] == [
+        "clean the whole image, which has too much detail to be enlarged"
+    ]
+    assert not receipt.generative
+
+
+def test_the_receipt_of_a_names_each_step_and_the_lines_of_text(calls):
+    line = np.float32([(10, 10), (60, 10), (60, 30), (10, 30)])
+    for lines, steps in ([], 2), ([line, line + 60], 3):
+        receipt = Receipt()
+        chain = replace(
+            build(A),
+            find_text=lambda image, lines=lines: lines,
+            gate=lambda before, after, some: [True] * len(some),
+        )
+        made = chain(PHOTO, VERDICT, receipt)
+        names = ["restore the whole image", "find text", "restore text and fuse"]
+        assert [step["step"] for step in receipt.steps] == names[:steps]
+        assert receipt.steps[1]["lines"] == len(lines)
+        assert np.abs(made - PHOTO).mean() < 0.02
+        assert receipt.text is None
 
 
 # B
