@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out/mutants"
 TESTS = {
-    "tasks/engines.py": ["tests/tasks/test_engines.py"],
-    "tasks/mend.py": ["tests/tasks/test_mend.py"],
+    "tasks/engines.py": ["tests/tasks/test_engines*.py"],
+    "tasks/mend.py": ["tests/tasks/test_mend*.py"],
     "tasks/guard.py": ["tests/tasks/test_guard*.py"],
     "tasks/steps/*": ["tests/tasks/steps"],
     "tasks/paper/engine.py": ["tests/paper/test_wiring.py"],
