@@ -324,6 +324,8 @@ def test_what_the_detectors_find_is_painted_over_and_the_rest_reduced(
     assert np.allclose(made[~edge], (1 - strength / 2) * PHOTO[~edge], atol=1e-6)
     assert receipt.steps[0]["detectors"] == [file.name for file in known.values()]
     assert receipt.generative
+    assert ("YOLO" in calls.of) == ("reflection_detector" in known)
+    assert ("YOSO" in calls.of) == ("reflection_segmenter" in known)
 
 
 def test_boxes_are_used_where_the_segmenter_finds_nothing_to_refine(calls):
