@@ -90,6 +90,8 @@ class ErrorKind(StrEnum):
     OFFLINE = "offline", Outcome.WAIT
     DISK_FULL = "disk full", Outcome.WAIT
     READ_ONLY = "read-only", Outcome.WAIT
+    GPU_LOST = "GPU lost", Outcome.WAIT
+    GPU_BUSY = "GPU busy", Outcome.WAIT
     MACHINE = "machine", Outcome.WAIT
     STOPPED = "stopped", Outcome.WAIT
 

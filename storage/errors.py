@@ -25,6 +25,14 @@ class GalleryOffline(PhotomendError):
     """The gallery or its output root is missing or is another folder; it may come back by itself."""
 
 
+class GpuLost(PhotomendError):
+    """The GPU answers this process no more; only a new process can use it again."""
+
+
+class GpuBusy(PhotomendError):
+    """The memory of the GPU is too small beside what other programs hold; it may become free."""
+
+
 class ClaimLost(PhotomendError):
     """The claim ended meanwhile: the job was cancelled, or its worker counted as lost."""
 

@@ -20,6 +20,8 @@ from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from tasks import gpus
 
+GPU_WAS_LOST = "_PHOTOMEND_GPU_WAS_LOST"
+"""Variable that a worker sets in a child process after an earlier one has lost the GPU."""
 CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
     {"faces": True},
     *({"faces": True, "face_net": name} for name in ("CodeFormer", "GFPGANv1.4")),

@@ -42,6 +42,13 @@ def problems(engine: sa.Engine, state: Summary) -> list[str]:
         for worker in state.workers
         if not is_alive(state, worker)
     ]
+    found += [
+        f"{worker.device} of {worker.host} cannot be used since {when(worker.trouble_at)}: "
+        f"{worker.trouble}; jobs of {worker.held_queues} wait"
+        for worker in state.workers
+        if is_alive(state, worker) and worker.trouble_at is not None
+    ]
+    held = {q for worker in state.workers for q in (worker.held_queues or "").split(",")}
     served = {
         q for worker in state.workers if is_alive(state, worker) for q in worker.queues.split(",")
     }
@@ -56,7 +63,7 @@ def problems(engine: sa.Engine, state: Summary) -> list[str]:
         f"due jobs of {queue} have waited for more than {span(OVERDUE_SECONDS)} and no "
         "worker claims them; `photomend doctor` may find the cause"
         for queue in status.overdue(engine, OVERDUE_SECONDS)
-        if not claims or queue not in served
+        if (not claims or queue not in served) and queue not in held
     ]
     return found
 
@@ -135,6 +142,12 @@ def _gallery(state: Summary, gallery: Gallery) -> str:
 
 def _worker(state: Summary, worker: Worker) -> str:
     line = f"{worker.queues} on {worker.host}, {worker.device}, process {worker.process}"
+    if is_alive(state, worker) and worker.trouble_at is not None:
+        tried = span(max(0.0, (worker.held_until or 0.0) - state.now))
+        return (
+            f"{line} WAITS since {when(worker.trouble_at)}: {printable(worker.trouble)}; "
+            f"it is tried again in {tried}"
+        )
     if is_alive(state, worker):
         return f"{line}, up for {span(state.now - worker.started_at)}"
     return f"{line} is MISSING: no heartbeat for {span(state.now - worker.heartbeat_at)}"

@@ -95,6 +95,14 @@ class Worker(_Row):
     device: str
     started_at: float
     heartbeat_at: float
+    trouble: str | None
+    """Why its device cannot be used; None if it can, as far as is known."""
+    trouble_kind: ErrorKind | None
+    trouble_at: float | None
+    """Since when."""
+    held_queues: str | None
+    """The queues of which no job is claimed until `held_until`, joined by commas; then one is tried."""
+    held_until: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import conditions
+from storage.database import conditions, holds
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job, Pause, Worker
 from storage.database.tables import galleries, now, pauses, workers
@@ -152,6 +152,7 @@ def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> boo
     moving = select(c.id).where(
         conditions.unfinished(), c.gallery.in_(names),
         sa.or_(c.error_kind.is_(None), sa.not_(outside)),
+        sa.not_(sa.and_(c.status == Status.QUEUED, holds.held(c.queue))),
         ~select(pauses.c.scope).where(pauses.c.scope == "all").exists(),
     )  # fmt: skip
     scanned = select(galleries.c.name).where(

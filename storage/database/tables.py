@@ -133,6 +133,12 @@ workers = sa.Table(
     sa.Column("device", sa.String, nullable=False),
     sa.Column("started_at", sa.Double, nullable=False, default=now()),
     sa.Column("heartbeat_at", sa.Double, nullable=False),
+    # A hold: the worker's device cannot be used, and jobs of these queues are not claimed until then.
+    sa.Column("trouble", Sentence),
+    sa.Column("trouble_kind", _words(ErrorKind)),
+    sa.Column("trouble_at", sa.Double),
+    sa.Column("held_queues", sa.String),
+    sa.Column("held_until", sa.Double),
 )
 
 galleries = sa.Table(

@@ -3,15 +3,52 @@
 Each chain is imported only when it is built, because each needs different libraries.
 """
 
+from dataclasses import dataclass
 from typing import assert_never
 
 from storage import weights
 from storage.enums import Category
+from storage.photos import Image
 from storage.settings_paper import PaperSettings
 from tasks.chains import Chain, Restorer
 from tasks.engines import own_classifier
 from tasks.paper.classifier.second_opinion import SecondOpinion
-from tasks.verdict import Classifier
+from tasks.receipt import Receipt
+from tasks.verdict import Classifier, Verdict
+
+
+@dataclass(frozen=True)
+class ClassifierOnGpu:
+    """A classifier whose errors say whether the device or the image is at fault."""
+
+    classifier: Classifier
+
+    @property
+    def name(self) -> str:
+        return self.classifier.name
+
+    def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
+        from tasks.paper import gpu
+
+        with gpu.errors():
+            return self.classifier(image, jpeg_quality=jpeg_quality)
+
+
+@dataclass(frozen=True)
+class ChainOnGpu:
+    """A chain whose errors say whether the device or the image is at fault."""
+
+    chain: Chain
+
+    @property
+    def scale(self) -> int:
+        return self.chain.scale
+
+    def __call__(self, image: Image, verdict: Verdict, receipt: Receipt) -> Image:
+        from tasks.paper import gpu
+
+        with gpu.errors():
+            return self.chain(image, verdict, receipt)
 
 
 def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
@@ -22,6 +59,7 @@ def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
     Raises:
         ClassifierUnavailable: the model cannot be loaded, or a library is missing.
         WeightsMissing, WeightsWrong: its weights are missing or damaged.
+        GpuLost, GpuBusy: the GPU cannot be used now.
 
     """
     second = _server(paper) if paper.classifier_url else _model(paper)
@@ -37,9 +75,17 @@ def paper_chain(
 
     Raises:
         WeightsMissing, WeightsWrong: weights are missing or damaged.
+        GpuLost, GpuBusy: the GPU cannot be used now.
         ValueError: the category is clean, which has no chain.
 
     """
+    from tasks.paper import gpu
+
+    with gpu.errors(loading=True):
+        return ChainOnGpu(_chain(category, paper, clean=clean, faces=faces))
+
+
+def _chain(category: Category, paper: PaperSettings, *, clean: Restorer, faces: bool) -> Chain:
     match category:
         case Category.SUPER_RESOLUTION:
             from tasks.paper.super_resolution import super_resolution
@@ -66,8 +112,10 @@ def _server(paper: PaperSettings) -> Classifier:
 
 
 def _model(paper: PaperSettings) -> Classifier:
+    from tasks.paper import gpu
     from tasks.paper.classifier import qwen
     from tasks.paper.tensors import best_device
 
     folder = own_classifier(paper) or weights.path(paper.classifier)
-    return qwen.load(folder, best_device(), faithful=paper.faithful)
+    with gpu.errors(loading=True):
+        return ClassifierOnGpu(qwen.load(folder, best_device(), faithful=paper.faithful))

@@ -1,10 +1,14 @@
 """Convert images to tensors and back."""
 
+import os
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from storage.errors import GpuLost
 from storage.photos import Image
+from tasks.engines import GPU_WAS_LOST
 
 
 def tensor_of(image: Image, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -19,5 +23,14 @@ def image_of(tensor: Tensor) -> Image:
 
 
 def best_device() -> torch.device:
-    """Return the GPU if this process can use one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the GPU if this process can use one, else the CPU.
+
+    Raises:
+        GpuLost: the worker had lost its GPU, and torch finds none.
+
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if os.environ.get(GPU_WAS_LOST):
+        raise GpuLost("the GPU is lost: torch finds none")
+    return torch.device("cpu")

@@ -15,6 +15,8 @@ from storage import installation
 from storage.enums import Decision, ErrorKind, Outcome
 from storage.errors import (
     GalleryOffline,
+    GpuBusy,
+    GpuLost,
     OutputTaken,
     SettingsError,
     TooLarge,
@@ -52,6 +54,8 @@ RULES: Mapping[type[Exception], Rule] = {
     TooLarge: Rule(ErrorKind.TOO_LARGE),
     OutputTaken: Rule(Decision.LEFT_ALONE),
     GalleryOffline: Rule(ErrorKind.OFFLINE),
+    GpuLost: Rule(ErrorKind.GPU_LOST),
+    GpuBusy: Rule(ErrorKind.GPU_BUSY),
     SettingsError: Rule(ErrorKind.MACHINE),
     WeightsMissing: Rule(ErrorKind.MACHINE),
     WeightsUnknown: Rule(ErrorKind.MACHINE),
@@ -69,8 +73,8 @@ BY_ERRNO = {
     errno.ENOMEM: RULES[MemoryError],
 }
 """In place of the rule of `OSError`."""
-GPU_MEMORY = "OutOfMemoryError"
-"""The name of torch's error, which is not imported for that; it counts as a `MemoryError`."""
+OF_DEVICE = (ErrorKind.GPU_LOST, ErrorKind.GPU_BUSY)
+"""Kinds that stop all jobs that need the worker's device."""
 LOGGED = {
     Outcome.FAIL: (logging.ERROR, "failed"),
     Outcome.ATTEMPT: (logging.ERROR, "failed an attempt"),
@@ -81,8 +85,6 @@ LOGGED = {
 
 def rule_of(error: Exception) -> Rule:
     """Return what an error does to its job."""
-    if type(error).__name__ == GPU_MEMORY:
-        return RULES[MemoryError]
     if isinstance(error, OSError):
         if not isinstance(error.errno, int):  # from a decoder, so it may be the photo
             return RULES[Exception]

@@ -11,7 +11,7 @@ from storage.errors import ClaimLost
 from tasks.steps import failures, paths
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
-from tasks.worker import idle, runtime
+from tasks.worker import device, idle, runtime
 from tasks.worker.app import app
 
 log = logging.getLogger(__name__)
@@ -26,12 +26,13 @@ def run_step(notified: int) -> None:
     `notified` is the job that the notification names; another may be more urgent by now.
     """
     with idle.working():
-        job = runtime.claim()
+        job = device.claim()
         if job is None:
             log.debug("notified of job %d, but no job is due", notified)
             return
         try:
             (classify if job.category is None else restore)(job)
+            device.release(job)
         except ClaimLost as lost:
             log.warning("%s", lost)
         except Exception as error:  # noqa: BLE001  an error that leaves a task may end the worker
@@ -69,8 +70,24 @@ def _end(job: Job, error: Exception) -> None:
     kind = rule.ends
     if rule.while_arriving is not None and paths.may_be_arriving(job):
         kind = rule.while_arriving
+    if kind in failures.OF_DEVICE:
+        return _hold(job, kind, sentence)
     level, words = failures.logged(kind)
     text = sentence if reason in sentence else f"{sentence}: {reason}"
     traceback = error if kind is ErrorKind.ERROR else None
     log.log(level, "job %d %s: %s", job.id, words, text, exc_info=traceback)
     return jobs.end_with_error(job, kind, sentence)
+
+
+def _hold(job: Job, kind: ErrorKind, sentence: str) -> None:
+    """Hold the queues that need the device, end the claim, and let a new child try with another job.
+
+    A job that loses a GPU again, after others have used it, may itself be the cause.
+    """
+    hold = device.hold(kind, sentence)
+    idle.end_child()
+    if hold.is_new and job.error_kind is kind is ErrorKind.GPU_LOST:
+        log.error("job %d failed an attempt (%s): %s", job.id, kind, sentence)
+        return runtime.jobs().end_with_error(job, ErrorKind.CRASHED, f"{sentence}, again")
+    log.debug("job %d waits (%s)", job.id, kind)
+    return runtime.jobs().end_with_error(job, kind, sentence, pause_seconds=2 * hold.seconds)

@@ -33,6 +33,7 @@ def configuration() -> dict[str, Any]:
         "worker_concurrency": 1,
         "worker_pool": "prefork",
         "worker_pool_start_method": "spawn",  # CUDA does not survive a fork
+        "worker_proc_alive_timeout": 60.0,  # a spawned child imports first, on a slow disk for long
         "worker_hijack_root_logger": False,
         "worker_enable_remote_control": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

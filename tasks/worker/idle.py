@@ -7,11 +7,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 from storage.settings import settings
 
-_working = Lock()
+_working, _ending = Lock(), Event()
+RETURN_SECONDS = 0.2
+"""Seconds in which Celery's parent learns that the last task has returned."""
 _last = [time.monotonic()]
 
 
@@ -21,6 +23,16 @@ def working() -> Iterator[None]:
     with _working:
         yield
         _last[0] = time.monotonic()
+
+
+def end_child() -> None:
+    """End this child after its present claim: its networks cannot be used any more."""
+    _ending.set()
+
+
+def is_ending() -> bool:
+    """Return whether this child must not claim another job."""
+    return _ending.is_set()
 
 
 def start(**_: object) -> None:
@@ -33,7 +45,10 @@ def _end_when_idle() -> None:
 
     pause_seconds = max(settings().idle_seconds / 10, 0.1)
     while True:
-        time.sleep(pause_seconds)
+        if _ending.wait(pause_seconds):
+            time.sleep(RETURN_SECONDS)
+            with _working:
+                os._exit(0)
         idle_seconds = time.monotonic() - _last[0]
         if runtime.loaded() and idle_seconds > settings().idle_seconds:
             with _working:  # a claim that had just begun is finished first

@@ -72,19 +72,20 @@ def device() -> str:
     return os.environ[_DEVICE]
 
 
-def claim() -> Job | None:
-    """Claim the most urgent job of the queues; one for the loaded chain comes first."""
+def claim(serving: Sequence[str] | None = None) -> Job | None:
+    """Claim the most urgent job of all queues or of `serving`; the loaded chain's come first."""
     config = settings()
     return jobs().claim(
-        worker(), queues(), child=os.getpid(), seconds=config.deadline_seconds,
+        worker(), queues() if serving is None else serving, child=os.getpid(), seconds=config.deadline_seconds,
         seconds_per_megapixel=config.deadline_seconds_per_megapixel,
         prefer=next((category.value for category, _ in _loaded), None),
     )  # fmt: skip
 
 
-def loaded() -> bool:
-    """Return whether this process holds networks."""
-    return bool(_loaded) or classifier.cache_info().currsize > 0
+def loaded() -> set[str]:
+    """Return the queues whose networks this process holds."""
+    chains = {category.value for category, _ in _loaded}
+    return chains | ({CLASSIFY} if classifier.cache_info().currsize else set())
 
 
 @cache

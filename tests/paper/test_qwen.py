@@ -17,6 +17,7 @@ from tasks.paper.classifier.answers import ClassifierUnavailable
 from tasks.paper.classifier.prompt import LETTERS, PREFACE, PROMPT
 from tasks.paper.classifier.qwen import RESERVED_BYTES, Placement, letter_ids, load, placement_for
 from tasks.paper.classifier.views import CROP, OVERVIEW_PIXELS, grey, views
+from tasks.paper.engine import ClassifierOnGpu
 
 A, B, C, D = Category
 CPU = torch.device("cpu")
@@ -219,8 +220,8 @@ def test_too_little_memory_is_a_memory_error(saying):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     classifier.net.lm_head.register_forward_pre_hook(fail)
-    with pytest.raises(MemoryError, match="Tiny-VL"):
-        classifier(photo())
+    with pytest.raises(MemoryError, match="does not fit"):
+        ClassifierOnGpu(classifier)(photo())
 
 
 def test_nothing_is_downloaded(qwen, monkeypatch):

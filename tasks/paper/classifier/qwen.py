@@ -18,6 +18,7 @@ from safetensors import SafetensorError  # type: ignore[import-not-found,unused-
 from storage import installation
 from storage.enums import Category
 from storage.photos import Image
+from tasks.paper import gpu
 from tasks.paper.classifier.answers import (
     MIN_SCORES,
     Answer,
@@ -66,22 +67,12 @@ class Qwen:
     _priors: dict[int, Answer] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
-        """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W.
-
-        Raises:
-            MemoryError: the device has too little memory.
-
-        """
-        try:
-            return classify(
-                image, self.ask, self._priors,
-                faithful=self.faithful, min_scores=self.min_scores,
-                token_pixels=_token_pixels(self.processor),
-            )  # fmt: skip
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(
-                f"{self.name} does not fit into memory beside its pictures"
-            ) from error
+        """Return the verdict on an image, RGB in [0, 1], shape (H, W, 3), any H and W."""
+        return classify(
+            image, self.ask, self._priors,
+            faithful=self.faithful, min_scores=self.min_scores,
+            token_pixels=_token_pixels(self.processor),
+        )  # fmt: skip
 
     @torch.inference_mode()
     def ask(self, pictures: Sequence[Pixels]) -> Answer:
@@ -189,7 +180,7 @@ def _choose_placement(folder: Path, device: torch.device) -> Placement:
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     unquantised = "quantization_config" not in config
     can_quantise = unquantised and importlib.util.find_spec("bitsandbytes") is not None
-    return placement_for(weights, torch.cuda.mem_get_info(device)[0], four_bit=can_quantise)
+    return placement_for(weights, gpu.free_bytes(device), four_bit=can_quantise)
 
 
 def _loading_arguments(placement: Placement, device: torch.device) -> dict[str, Any]:
@@ -200,7 +191,7 @@ def _loading_arguments(placement: Placement, device: torch.device) -> dict[str, 
         case Placement.GPU:
             return {"device_map": {"": device}}
         case Placement.SHARED:
-            free = torch.cuda.mem_get_info(device)[0] - RESERVED_BYTES
+            free = gpu.free_bytes(device) - RESERVED_BYTES
             number = torch.cuda.current_device() if device.index is None else device.index
             main = importlib.import_module("psutil").virtual_memory().available
             return {"device_map": "auto", "max_memory": {number: free, "cpu": main}}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from storage.errors import WeightsWrong
+from tasks.paper import gpu
 from tasks.paper.checkpoints import read_tensors
 
 FaceNet = Callable[[Tensor], Tensor]
@@ -24,7 +25,12 @@ FIDELITY = 0.8
 
 def loaded_when_needed(load: Callable[[], FaceNet]) -> FaceNet:
     """Return a net that is loaded for its first face."""
-    loaded = cache(load)
+
+    @cache
+    def loaded() -> FaceNet:
+        with gpu.errors(loading=True):
+            return load()
+
     return lambda face: loaded()(face)
 
 

@@ -4,7 +4,6 @@ Suvorov et al., "Resolution-robust Large Mask Inpainting with Fourier Convolutio
 was fitted on 256 pixels a side and works up to about 2000, so each region is painted on a crop.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,9 @@ from torch import Tensor
 from storage.photos import Image
 from tasks.imaging.light import Plane
 from tasks.imaging.masks import BoolMask
+from tasks.paper import gpu
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
-
-log = logging.getLogger(__name__)
 
 """(H, W), true where to paint."""
 
@@ -71,16 +69,10 @@ class Inpaint:
 
     def _painted(self, crop: Image, hole: BoolMask) -> Image:
         """Return a crop painted by the net, which is shrunk before and enlarged after if it is large."""
-        longest = MAX_SIDE
-        while True:
-            try:
-                return self._painted_at(crop, hole, longest)
-            except torch.OutOfMemoryError:
-                if longest // 2 < MIN_SIDE:
-                    raise
-            longest //= 2
-            torch.cuda.empty_cache()
-            log.info("too little memory: crops are shrunk to %s pixels", longest)
+        return gpu.halving(
+            lambda longest: self._painted_at(crop, hole, longest),
+            MAX_SIDE, MIN_SIDE, "the longer side of crops in pixels",
+        )  # fmt: skip
 
     def _painted_at(self, crop: Image, hole: BoolMask, longest: int) -> Image:
         height, width = crop.shape[:2]

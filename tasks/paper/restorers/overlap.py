@@ -4,16 +4,13 @@ For nets whose receptive field exceeds the overlap: two tiles give slightly diff
 same pixels, so a hard border would be visible.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
 from storage.photos import Image
 from tasks.imaging.light import Plane
-
-log = logging.getLogger(__name__)
+from tasks.paper import gpu
 
 MIN_SIDE = 256
 """Side in pixels of the smallest tile."""
@@ -28,18 +25,13 @@ def by_overlapping_tiles(
     restored whole. If memory is too small, the side of tiles is halved.
 
     Raises:
-        torch.OutOfMemoryError: not even the smallest tile fits.
+        torch.OutOfMemoryError, RuntimeError: not even the smallest tile fits.
 
     """
-    while True:
-        try:
-            return _blended(image, restore, side, min(overlap, side // 4), scale)
-        except torch.OutOfMemoryError:
-            if side // 2 < MIN_SIDE:
-                raise
-        side //= 2  # outside of the except clause, which keeps the tile's tensors
-        torch.cuda.empty_cache()
-        log.info("too little memory: the side of tiles is halved to %s pixels", side)
+    return gpu.halving(
+        lambda side: _blended(image, restore, side, min(overlap, side // 4), scale),
+        side, MIN_SIDE, "the side of tiles in pixels",
+    )  # fmt: skip
 
 
 def _blended(

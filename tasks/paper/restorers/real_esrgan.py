@@ -4,7 +4,7 @@ Wang et al., "Real-ESRGAN: training real-world blind super-resolution with pure 
 ICCV workshops 2021. It keeps the strokes of letters, which diffusion may replace by others.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
 from storage.errors import WeightsWrong
 from storage.photos import Image
+from tasks.paper import gpu
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
 
@@ -44,26 +45,23 @@ class RealESRGAN:
             torch.OutOfMemoryError: even the smallest tile does not fit.
 
         """
-        try:
-            return self._by_tiles(image)
-        except torch.OutOfMemoryError:
-            if self.tile_pixels // 2 < MIN_TILE:
-                raise
-        torch.cuda.empty_cache()
-        return replace(self, tile_pixels=self.tile_pixels // 2)(image)
+        return gpu.halving(
+            lambda side: self._by_tiles(image, side),
+            self.tile_pixels, MIN_TILE, "the side of tiles in pixels",
+        )  # fmt: skip
 
     @property
     def scale(self) -> int:
         return int(self.net.scale)
 
-    def _by_tiles(self, image: Image) -> Image:
+    def _by_tiles(self, image: Image, side: int) -> Image:
         height, width = image.shape[:2]
         result = np.empty((self.scale * height, self.scale * width, 3), np.float32)
         padded = cv2.copyMakeBorder(image, *(4 * (CONTEXT,)), cv2.BORDER_REFLECT_101)
-        inside = self.tile_pixels - 2 * CONTEXT
+        inside = side - 2 * CONTEXT
         for top, left in product(_starts(height, inside), _starts(width, inside)):
-            tile = padded[top : top + self.tile_pixels, left : left + self.tile_pixels]
-            rows, columns = (side - 2 * CONTEXT for side in tile.shape[:2])
+            tile = padded[top : top + side, left : left + side]
+            rows, columns = (length - 2 * CONTEXT for length in tile.shape[:2])
             result[self._span(top, rows), self._span(left, columns)] = self._enlarged(
                 np.asarray(tile, np.float32)
             )[self._span(CONTEXT, rows), self._span(CONTEXT, columns)]

@@ -15,6 +15,7 @@ from torch import nn
 
 from storage.photos import Image
 from tasks.imaging.tiles import shrunk
+from tasks.paper import gpu
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.nets.rrw import SeparationNet, location_net
 from tasks.paper.tensors import image_of, tensor_of
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MAX_SIDE, MIN_SIDE = 1280, 64
 """Longer side in pixels of the copy that the nets see, and pixels to which shorter sides are padded."""
+SMALLEST_SIDE = 320
+"""Longer side in pixels of the smallest copy, if memory is too small."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,14 @@ class Separate:
     @torch.inference_mode()
     def __call__(self, image: Image, verdict: Verdict | None = None) -> Image:
         """Reduce reflections; return the image unchanged if the net's output is not finite."""
-        small = shrunk(image, MAX_SIDE)
+        return gpu.halving(
+            lambda longest: self._reduced(image, longest),
+            MAX_SIDE, SMALLEST_SIDE, "the longer side of the copy in pixels",
+        )  # fmt: skip
+
+    def _reduced(self, image: Image, longest: int) -> Image:
+        """Return the image without what the nets find in a copy of `longest` pixels."""
+        small = shrunk(image, longest)
         planes = tensor_of(_padded(small), self.device)
         restored = image_of(self.separate(planes, self.locate(planes)))
         restored = restored[: small.shape[0], : small.shape[1]]

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.commands.app import app
 from storage import fingerprints, publishing
-from storage.database import galleries, search, status
+from storage.database import galleries, holds, search, status
 from storage.database.jobs import REJECTED, Jobs
 from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
 
@@ -185,6 +185,24 @@ def test_status_shows_counts_decisions_galleries_and_workers(read, run, jobs, me
     assert "1 queued, 0 running, 1 done" in screen
     assert r"caf\xe9[bold].jpg" in screen
     assert "OFFLINE: not mounted" in screen
+
+
+def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim):
+    jobs.heartbeat("w", "host", 1, QUEUES, "gpu 1")
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1000")
+        connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at + 1000")
+    reason = "the GPU is lost: Xid 79"
+    holds.hold(jobs.engine, "w", QUEUES, ErrorKind.GPU_LOST, reason, least_seconds=300)
+    [problem] = read("status", "--check", code=1)["problems"]
+    assert re.match(
+        r"gpu 1 of host cannot be used since \d{4}-.*: the GPU is lost: Xid 79", problem
+    )
+    screen = run("status").stdout
+    assert re.search(r"WAITS since \d{4}-.*Xid 79; it is tried again in 5 min", screen)
+    holds.release(jobs.engine, "w")
+    assert "WAITS" not in run("status").stdout
 
 
 def test_the_check_lists_the_problems(run, read, jobs, claim):

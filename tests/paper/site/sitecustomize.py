@@ -7,7 +7,13 @@ Python imports this in the processes that the tests of the paper engine start.
 
 import importlib.util
 import os
+import sys
 from dataclasses import replace
+
+RUNS_NO_NET = any(word in " ".join(sys.orig_argv) for word in (
+    "photomend watch", "photomend work", "photomend status", "gallery_process", "semaphore_tracker",
+))  # fmt: skip
+"""Whether this process needs no torch, which takes seconds to import."""
 
 
 def _declare() -> None:
@@ -20,7 +26,7 @@ def _declare() -> None:
         torch.library._photomend = library  # it lasts as long as this does
 
 
-if importlib.util.find_spec("torch") and importlib.util.find_spec("torchvision"):
+if not RUNS_NO_NET and all(map(importlib.util.find_spec, ("torch", "torchvision"))):
     _declare()
 
 
@@ -49,7 +55,7 @@ def tiny_noise_predictor():
     return Sizes((32, 64), layers=2, head_width=16, groups=16, wave_width=128, time_width=48)
 
 
-if "TINY_WEIGHTS" in os.environ:
+if "TINY_WEIGHTS" in os.environ and not RUNS_NO_NET:
     from storage.weights import catalogue, folder  # the package itself takes it from there
 
     catalogue.TABLE = folder.TABLE = without_hashes(catalogue.TABLE)
@@ -57,3 +63,6 @@ if "TINY_WEIGHTS" in os.environ:
 
     _sizes = tiny_noise_predictor()
     noise_predictor.Sizes = lambda: _sizes
+
+if "FAKE_GPU" in os.environ and not RUNS_NO_NET:
+    import fake_gpu  # noqa: F401  a module beside this one

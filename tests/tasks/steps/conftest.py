@@ -8,7 +8,7 @@ from storage.database import galleries
 from storage.enums import QUEUES, Category, Degradation
 from storage.settings import settings
 from tasks.steps.classify import classify
-from tasks.worker import notify, runtime
+from tasks.worker import idle, notify, runtime
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def worker(home, redis_server, monkeypatch):
     notify._redis.cache_clear()
     runtime.become_worker(QUEUES)
     yield
+    idle._ending.clear()
     runtime.jobs().engine.dispose()
     runtime.jobs.cache_clear()
 

@@ -13,7 +13,7 @@ from PIL import Image
 from storage import filesystems, photos, publishing
 from storage.database import galleries, search
 from storage.enums import CLASSIFY, Category, Decision, Degradation, EngineName, ErrorKind, Status
-from storage.errors import TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
+from storage.errors import GpuBusy, GpuLost, TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
 from storage.formats.safe_open import Limits
 from storage.settings import settings
 from tasks.steps import paths, reuse
@@ -48,7 +48,8 @@ class StillClassifier:
         (ModuleNotFoundError("No module named 'torch'"), Status.QUEUED, ErrorKind.MACHINE, 0),
         (WeightsMissing("pull them"), Status.QUEUED, ErrorKind.MACHINE, 0),
         (WeightsWrong("another file"), Status.QUEUED, ErrorKind.MACHINE, 0),
-        (type("OutOfMemoryError", (RuntimeError,), {})(), Status.QUEUED, ErrorKind.MEMORY, 1),
+        (GpuLost("launch failure"), Status.QUEUED, ErrorKind.GPU_LOST, 0),
+        (GpuBusy("others hold it"), Status.QUEUED, ErrorKind.GPU_BUSY, 0),
         (TooLarge("too many pixels"), Status.FAILED, ErrorKind.TOO_LARGE, 0),
         (SystemExit(), Status.RUNNING, None, 0),
     ],

@@ -1,0 +1,56 @@
+"""Hold the queues that need this worker's device while it is lost or busy.
+
+One job at a time tries the device, in a new child process, with growing pauses in between.
+"""
+
+import logging
+import os
+
+from storage.database import holds
+from storage.database.holds import Hold
+from storage.database.records import Job
+from storage.enums import EngineName, ErrorKind
+from storage.settings import settings
+from tasks.engines import GPU_WAS_LOST, engine_of
+from tasks.worker import idle, runtime
+
+log = logging.getLogger(__name__)
+
+
+def claim() -> Job | None:
+    """Claim the most urgent job of the queues that are not held."""
+    if idle.is_ending():
+        return None
+    hold, serving = holds.of(runtime.jobs().engine, runtime.worker()), runtime.queues()
+    if hold is None:
+        return runtime.claim(serving)
+    if hold.kind is ErrorKind.GPU_LOST:
+        os.environ[GPU_WAS_LOST] = "1"
+    if hold.seconds > 0:
+        serving = [queue for queue in serving if queue not in hold.queues]
+    return runtime.claim(serving) if serving else None
+
+
+def hold(kind: ErrorKind, trouble: str) -> Hold:
+    """Hold the queues of the paper engine, and log it unless they were held before."""
+    needing = [queue for queue in runtime.queues() if _needs_device(queue)]
+    made = holds.hold(
+        runtime.jobs().engine, runtime.worker(), needing, kind, trouble,
+        least_seconds=settings().retry_pause_seconds,
+    )  # fmt: skip
+    if made.is_new:
+        log.warning("%s; %s wait and try again one by one", trouble, ", ".join(needing))
+    return made
+
+
+def release(job: Job) -> None:
+    """End the hold if this step has used the device; a job may also be decided without it."""
+    engine = runtime.jobs().engine
+    used = _needs_device(job.queue) and job.queue in runtime.loaded()
+    if used and holds.of(engine, runtime.worker()) is not None:
+        holds.release(engine, runtime.worker())
+        log.warning("the GPU works again")
+
+
+def _needs_device(queue: str) -> bool:
+    return engine_of(queue) is EngineName.PAPER

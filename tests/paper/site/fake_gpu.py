@@ -1,0 +1,94 @@
+"""A GPU that gets lost, is busy, small or slow, for processes that a test starts.
+
+The files in the folder FAKE_GPU say what it does now. It raises torch's own errors where torch would:
+in the first calls of networks, in the moving of networks to the device, in questions for its memory.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from tasks.paper import tensors
+
+FOLDER = Path(os.environ["FAKE_GPU"])
+GIB = 2**30
+LAUNCH_FAILURE = (
+    "CUDA error: unspecified launch failure\n"
+    "CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below "
+    "might be incorrect."
+)
+NO_MEMORY = (
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 12.00 GiB."
+)
+CUFFT = "cuFFT error: CUFFT_ALLOC_FAILED"
+
+_lost = []
+_calls = [0]
+
+
+def number(name):
+    """Return the number in a file, None if there is no such file."""
+    try:
+        return float((FOLDER / name).read_text() or 0)
+    except FileNotFoundError:
+        return None
+
+
+def _answer():
+    """Raise if the GPU is lost: for ever in this process, once it was."""
+    after = number("lost once")
+    if after is not None and _calls[0] >= after:
+        (FOLDER / "lost once").unlink(missing_ok=True)
+        _lost.append(True)
+    if _lost or number("lost") is not None:
+        _lost.append(True)
+        raise torch.AcceleratorError(LAUNCH_FAILURE)
+
+
+def _before(module, inputs):
+    """Do what the device does before it runs one layer."""
+    if not isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+        return
+    _calls[0] += 1
+    _answer()
+    time.sleep(number("slow") or 0)
+    if number("full") is not None:
+        raise torch.OutOfMemoryError(NO_MEMORY)
+    most = number("pixels")
+    if (
+        most is not None
+        and inputs[0].dim() == 4
+        and inputs[0].shape[-1] * inputs[0].shape[-2] > most
+    ):
+        raise (
+            RuntimeError(CUFFT)
+            if number("cufft") is not None
+            else torch.OutOfMemoryError(NO_MEMORY)
+        )
+
+
+def _moved(module, *args, **kwargs):
+    _answer()
+    if number("busy") is not None:
+        raise torch.OutOfMemoryError(NO_MEMORY)
+    return _move(module, *args, **kwargs)
+
+
+def _memory(device=None):
+    _answer()
+    held = number("others") or 0
+    return int((11 - held) * GIB), 12 * GIB
+
+
+def _best_device():
+    """Return the device that stands for the GPU."""
+    return torch.device("cpu")
+
+
+tensors.best_device = _best_device
+_move = torch.nn.Module.to
+torch.nn.Module.to = _moved
+torch.cuda.mem_get_info = _memory
+torch.nn.modules.module.register_module_forward_pre_hook(_before)

@@ -1,0 +1,103 @@
+"""A GPU that is lost, busy, small or slow, through the daemon: no photo fails for it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+
+pytest.importorskip("torch", reason="the paper engine needs torch")
+
+from storage.database.records import Job
+from storage.database.tables import jobs as table
+from storage.database.tables import workers
+from storage.enums import Decision, Degradation, ErrorKind, Status
+
+SECONDS = 600
+
+
+def every(jobs) -> list[Job]:
+    with jobs.engine.connect() as connection:
+        return list(map(Job.of, connection.execute(sa.select(table).order_by(table.c.id))))
+
+
+def trouble(jobs):
+    with jobs.engine.connect() as connection:
+        return connection.scalar(sa.select(workers.c.trouble))
+
+
+@pytest.fixture
+def gpu(tmp_path, monkeypatch):
+    """The folder whose files say what the GPU does."""
+    folder = tmp_path / "gpu"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_GPU", str(folder))
+    return folder
+
+
+@pytest.fixture
+def moved_photos(take_photo):
+    """Four photos of which none has the content of another."""
+    for number in range(4):
+        photo = take_photo(f"{number}.png", kind=Degradation.MOTION)
+        with Image.open(photo) as picture:
+            picture.crop((0, 0, picture.width, picture.height - number)).save(photo)
+
+
+def all_restored(jobs):
+    found = every(jobs)
+    assert not [job.error for job in found if job.status is Status.FAILED or job.attempts]
+    return len(found) == 4 and all(job.decision is Decision.RESTORED for job in found)
+
+
+def said(home, text):
+    return (home / "log").read_text(errors="replace").count(text)
+
+
+def test_a_gpu_that_is_lost_costs_no_attempt_and_the_next_process_goes_on(
+    home, jobs, gpu, moved_photos, start_paper_engine, eventually
+):
+    (gpu / "lost once").write_text("30")
+    start_paper_engine(steps=["motion-blur"])
+    eventually(lambda: all_restored(jobs), SECONDS)
+    assert trouble(jobs) is None
+    assert said(home, "the GPU is lost: CUDA error: unspecified launch failure") == 1
+    assert said(home, "works again") == 1
+
+
+def test_a_gpu_that_stays_lost_holds_its_queues_and_is_told_once(
+    home, jobs, gpu, moved_photos, start_paper_engine, eventually
+):
+    (gpu / "lost").touch()
+    start_paper_engine(steps=["motion-blur"])
+    eventually(lambda: all(job.category for job in every(jobs)) and trouble(jobs), SECONDS)
+    assert {job.status for job in every(jobs)} <= {Status.QUEUED, Status.RUNNING}
+    command = [Path(sys.executable).parent / "photomend", "status", "--check", "--json"]
+    status = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    assert any("the GPU is lost" in problem for problem in status["problems"])
+    assert status["workers"][0]["trouble_at"] < status["now"]
+    (gpu / "lost").unlink()
+    eventually(lambda: all_restored(jobs), SECONDS)
+    assert said(home, "the GPU is lost") == 1
+
+
+def test_a_busy_gpu_is_waited_for_and_a_small_one_gets_small_tiles(
+    home, jobs, gpu, moved_photos, start_paper_engine, eventually
+):
+    (gpu / "busy").touch()
+    start_paper_engine(steps=["motion-blur"])
+    eventually(lambda: "to load the networks" in (trouble(jobs) or ""), SECONDS)
+    (gpu / "full").touch()
+    (gpu / "others").write_text("6")
+    (gpu / "busy").unlink()
+    eventually(lambda: "other programs hold 7.0 GiB" in (trouble(jobs) or ""), SECONDS)
+    assert {job.error_kind for job in every(jobs)} <= {ErrorKind.GPU_BUSY, None}
+    (gpu / "cufft").touch()
+    (gpu / "pixels").write_text("70000")
+    (gpu / "full").unlink()
+    eventually(lambda: all_restored(jobs), SECONDS)
+    assert said(home, "too little memory: the side of tiles in pixels is now 256") >= 4
+    assert said(home, "too little memory is free to load the networks") == 1

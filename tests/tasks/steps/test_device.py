@@ -1,0 +1,150 @@
+"""A worker whose GPU is lost or busy holds the queues that need it, and tries it with one job."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from storage.database import galleries, holds, search, status
+from storage.enums import CLASSIFY, Category, Decision, EngineName, ErrorKind, Status
+from storage.errors import GpuBusy, GpuLost
+from storage.settings import settings
+from tasks.engines import GPU_WAS_LOST
+from tasks.steps import run_step as steps
+from tasks.worker import device, heartbeat, idle, runtime
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+class Gpu:
+    """A step that needs the GPU, which raises `trouble` while there is any."""
+
+    trouble: Exception | None = None
+
+    def __init__(self):
+        self.jobs = []
+
+    def __call__(self, job):
+        self.jobs.append(job.id)
+        if self.trouble is not None:
+            raise self.trouble
+        runtime._loaded[Category.MOTION_BLUR, True] = object()
+        runtime.jobs().finish(job, Decision.CLEAN)
+
+
+@pytest.fixture
+def gpu(jobs, monkeypatch):
+    """Three photos that wait for the GPU, and a fourth that waits for a step of lite."""
+    monkeypatch.setenv("PHOTOMEND_RETRY_PAUSE_SECONDS", "30")
+    monkeypatch.setenv(GPU_WAS_LOST, "")  # restored at the end
+    settings.cache_clear()
+    runtime.jobs.cache_clear()
+    gpu = Gpu()
+    monkeypatch.setattr(steps, "restore", gpu)
+    monkeypatch.setattr(steps, "classify", lambda job: jobs.finish(job, Decision.CLEAN))
+    engine = {CLASSIFY: EngineName.LITE}
+    monkeypatch.setattr(device, "engine_of", lambda queue: engine.get(queue, EngineName.PAPER))
+    monkeypatch.setattr(runtime, "_loaded", {})
+    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(4)})
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE jobs SET category = 'motion-blur', queue = 'motion-blur' WHERE id < 4"
+        )
+    heartbeat.record()
+    return gpu
+
+
+def next_child():
+    """Do what the parent does after the child has ended."""
+    assert idle.is_ending()
+    idle._ending.clear()
+    runtime._loaded.clear()
+
+
+def let_time_pass(jobs, seconds):
+    with jobs.engine.begin() as connection:
+        for table, column in (
+            ("workers", "held_until"),
+            ("workers", "trouble_at"),
+            ("jobs", "due_at"),
+        ):
+            connection.exec_driver_sql(f"UPDATE {table} SET {column} = {column} - {seconds}")
+
+
+@pytest.mark.parametrize("trouble", [GpuLost("the GPU is lost"), GpuBusy("others hold it")])
+def test_while_the_gpu_cannot_be_used_one_job_tries_it_and_no_attempt_counts(
+    jobs, gpu, trouble, caplog
+):
+    gpu.trouble = trouble
+    steps.run_step(1)
+    assert search.get(jobs.engine, 1).attempts == 0
+    let_time_pass(jobs, 40)
+    steps.run_step(1)  # this child claims nothing more: it ends
+    let_time_pass(jobs, -40)
+    assert gpu.jobs == [1]
+    next_child()
+    steps.run_step(1)
+    steps.run_step(1)
+    assert search.get(jobs.engine, 4).decision is Decision.CLEAN  # lite goes on
+    assert gpu.jobs == [1]
+    let_time_pass(jobs, 40)
+    steps.run_step(1)
+    next_child()
+    steps.run_step(1)
+    assert gpu.jobs == [1, 2]
+    let_time_pass(jobs, 100)
+    steps.run_step(1)
+    next_child()
+    assert sum(record.levelname == "WARNING" for record in caplog.records) == 1
+    hold = holds.of(jobs.engine, runtime.worker())
+    assert 69 < hold.seconds < 80  # half as long as it lasts
+    let_time_pass(jobs, 200)
+    gpu.trouble = None
+    for _ in range(3):
+        steps.run_step(1)
+    assert {search.get(jobs.engine, number).status for number in (1, 2, 3, 4)} == {Status.DONE}
+    assert holds.of(jobs.engine, runtime.worker()) is None
+
+
+def test_a_photo_with_which_the_gpu_is_lost_again_and_again_fails(jobs, gpu):
+    """The GPU works with all other photos."""
+    for _ in range(6):
+        let_time_pass(jobs, 10_000)
+        gpu.trouble = GpuLost("the GPU is lost")
+        with jobs.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE jobs SET due_at = due_at + 1e9 WHERE id != 1")
+        steps.run_step(1)
+        next_child()
+        with jobs.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1e9 WHERE id != 1")
+        holds.release(jobs.engine, runtime.worker())
+        if search.get(jobs.engine, 1).status is Status.FAILED:
+            break
+    job = search.get(jobs.engine, 1)
+    assert (job.status, job.attempts, job.error_kind) == (Status.FAILED, 3, ErrorKind.CRASHED)
+
+
+def test_a_job_that_is_decided_without_the_gpu_says_nothing_of_it(jobs, gpu, monkeypatch):
+    gpu.trouble = GpuLost("the GPU is lost")
+    steps.run_step(1)
+    next_child()
+    let_time_pass(jobs, 40)
+    monkeypatch.setattr(steps, "restore", lambda job: jobs.finish(job, Decision.LEFT_ALONE))
+    steps.run_step(2)
+    assert search.get(jobs.engine, 2).decision is Decision.LEFT_ALONE
+    assert holds.of(jobs.engine, runtime.worker()) is not None
+    assert os.environ[GPU_WAS_LOST]  # the CPU does not take its place
+
+
+def test_up_once_does_not_wait_for_a_gpu_that_stays_lost(jobs, gpu):
+    gpu.trouble = GpuLost("the GPU is lost")
+    steps.run_step(1)
+    next_child()
+    steps.run_step(4)
+    galleries.note(
+        jobs.engine, "g", host="here", root=Path("/g"), output=Path("/o"), filesystem="ext4",
+        watching="events", online=False, identity=None,
+    )  # fmt: skip
+    assert not status.under_way(jobs.engine, ["g"], since=0)
+    holds.release(jobs.engine, runtime.worker())
+    assert status.under_way(jobs.engine, ["g"], since=0)
