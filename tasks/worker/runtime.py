@@ -73,12 +73,15 @@ def device() -> str:
 
 
 def claim(serving: Sequence[str] | None = None) -> Job | None:
-    """Claim the most urgent job of all queues or of `serving`; the loaded chain's come first."""
+    """Claim the most urgent job of all queues or of `serving`.
+
+    Jobs of the loaded chain come first, and those to classify while the paper's classifier is loaded.
+    """
     config = settings()
     return jobs().claim(
         worker(), queues() if serving is None else serving, child=os.getpid(), seconds=config.deadline_seconds,
         seconds_per_megapixel=config.deadline_seconds_per_megapixel,
-        prefer=next((category.value for category, _ in _loaded), None),
+        prefer=_preferred(),
     )  # fmt: skip
 
 
@@ -88,9 +91,20 @@ def loaded() -> set[str]:
     return chains | ({CLASSIFY} if classifier.cache_info().currsize else set())
 
 
+def _preferred() -> str | None:
+    """Return the queue whose networks are dear to load again."""
+    chain = next((category.value for category, _ in _loaded), None)
+    return chain or (CLASSIFY if _is_large_classifier() and loaded() else None)
+
+
+def _is_large_classifier() -> bool:
+    """Return whether the classifier is a network that has no room beside a chain on a GPU."""
+    return engine_of(CLASSIFY) is EngineName.PAPER and not settings().paper.classifier_url
+
+
 @cache
 def classifier() -> "Classifier":
-    """Load the classifier of the engine in use.
+    """Load the classifier of the engine in use; the paper's takes the place of a loaded chain.
 
     Raises:
         ClassifierUnavailable: it cannot answer now.
@@ -99,11 +113,15 @@ def classifier() -> "Classifier":
     """
     from tasks import loading
 
+    if _is_large_classifier():
+        _loaded.clear()
     return loading.classifier(engine_of(CLASSIFY))
 
 
 def chain(category: Category, *, faces: bool = True) -> "Chain":
     """Load the chain of a category and unload any other; without `faces` it changes no face.
+
+    The paper's classifier is unloaded, too: so each finds the same free memory, whatever came first.
 
     Raises:
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
@@ -114,5 +132,7 @@ def chain(category: Category, *, faces: bool = True) -> "Chain":
     wanted = category, faces
     if wanted not in _loaded:
         _loaded.clear()
+        if _is_large_classifier():
+            classifier.cache_clear()
         _loaded[wanted] = loading.chain(engine_of(category.value), category, faces=faces)
     return _loaded[wanted]
