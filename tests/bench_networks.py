@@ -68,6 +68,7 @@ def invsr(device) -> Restore:
     from tasks.paper.nets.noise_predictor import NoisePredictor
     from tasks.paper.restorers.invsr import InvSR
     from tasks.paper.restorers.resolution import Resolution
+    from tasks.paper.super_resolution import generator_of
 
     real = device.type == "cuda"
     unet = UNet2DConditionModel(**(SD_TURBO_UNET if real else SMALL_UNET))
@@ -79,8 +80,8 @@ def invsr(device) -> Restore:
         NoisePredictor().to(device).eval(), *parts, torch.zeros(1, 77, width, device=device)
     )
 
-    def enlarge(image):
-        return net(image, torch.Generator().manual_seed(0))
+    def enlarge(tile, place):
+        return net(tile, generator_of(place))
 
     return lambda photo: Resolution(2, 1).restored_by_tiles(photo, enlarge)
 
@@ -97,7 +98,9 @@ def real_esrgan(device) -> Restore:
     net = ModelLoader(device).load_from_state_dict(ESRGAN(num_blocks=23, scale=4).state_dict())
     half = torch.float16 if device.type == "cuda" else torch.float32
     restore = RealESRGAN(net.to(device, half).eval())
-    return lambda photo: Resolution(2, 1).restored_by_tiles(photo, restore)
+    return lambda photo: Resolution(2, 1).restored_by_tiles(
+        photo, lambda tile, place: restore(tile)
+    )
 
 
 def nafnet(device) -> Restore:

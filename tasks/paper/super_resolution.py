@@ -22,6 +22,7 @@ from tasks.paper.detectors.paddle_text import find_polygons
 from tasks.paper.restorers import invsr, real_esrgan, text_gate
 from tasks.paper.restorers.colour_fix import by_wavelets, resized
 from tasks.paper.restorers.kept_faces import KeepFaces
+from tasks.paper.restorers.overlap import Place
 from tasks.paper.restorers.resolution import NETS_SCALE, Resolution, resolution_of
 from tasks.paper.restorers.text_fusion import Gate, fuse_text, text_mask
 from tasks.paper.tensors import best_device
@@ -38,8 +39,8 @@ PROMPT_FILE = "invsr-prompt.safetensors"
 class Enlargement:
     """Restores the whole image and its text by nets that enlarge, at its effective resolution."""
 
-    enlarge: Callable[[Image], Image]
-    """Image → image of four times the size; may invent detail, keeps the colours."""
+    enlarge: Callable[[Image, Place], Image]
+    """Tile and its place → image of four times the size; may invent detail, keeps the colours."""
     find_text: Callable[[Image], Sequence[Polygon]]
     enlarge_text: Callable[[Image], Image]
     """Image → image of four times the size, in which letters stay readable."""
@@ -96,13 +97,14 @@ def super_resolution(paper: PaperSettings, clean: Restorer, *, faces: bool) -> E
     device = best_device()
     half = torch.float16 if device.type == "cuda" else torch.float32
     text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
-    whole_net: Callable[[Image], Image] = text_net
     names = ["RealESRGAN_x4plus"]
     if paper.enlarging_net is EnlargingNet.INVSR:
         whole_net, names = _invsr(paper, device, half), ["sd-turbo", "InvSR", *names]
+    else:
+        whole_net = _whatever_the_place(text_net)
 
-    def enlarge(image: Image) -> Image:
-        return np.clip(by_wavelets(whole_net(image), image), 0, 1)
+    def enlarge(tile: Image, place: Place) -> Image:
+        return np.clip(by_wavelets(whole_net(tile, place), tile), 0, 1)
 
     scale = NETS_SCALE if paper.faithful else paper.enlarge
     nets = ", ".join(map(weights.description, names))
@@ -115,12 +117,24 @@ def super_resolution(paper: PaperSettings, clean: Restorer, *, faces: bool) -> E
 
 def _invsr(
     paper: PaperSettings, device: torch.device, dtype: torch.dtype
-) -> Callable[[Image], Image]:
+) -> Callable[[Image, Place], Image]:
     net = invsr.load(
         weights.path("sd-turbo"), weights.path("InvSR"), _prompt(), device, dtype,
         steps=paper.invsr_steps,
     )  # fmt: skip
-    return lambda image: net(image, torch.Generator().manual_seed(SEED))
+    return lambda tile, place: net(tile, generator_of(place))
+
+
+def _whatever_the_place(net: Callable[[Image], Image]) -> Callable[[Image, Place], Image]:
+    return lambda tile, place: net(tile)
+
+
+def generator_of(place: Place) -> torch.Generator:
+    """Return the generator of the noise of a tile: the same for the same tile, another for others."""
+    top, left = place
+    return torch.Generator().manual_seed(
+        (SEED + (top << 16) + left) % 2**32
+    )  # more bits are ignored
 
 
 def _prompt() -> Tensor:

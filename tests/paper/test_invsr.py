@@ -232,6 +232,44 @@ def test_fewer_patches_are_taken_at_once_where_memory_is_short(tiny, predictor):
     assert np.array_equal(tiny(predictor=Small(), patches_at_once=8)(image, seeded()), single)
 
 
+def test_the_number_of_patches_that_fitted_is_kept_for_later_groups_and_photos(tiny, predictor):
+    sizes = []
+
+    class Small(torch.nn.Module):
+        def forward(self, images, timesteps):
+            sizes.append(len(images))
+            if len(images) > 2:
+                raise torch.OutOfMemoryError
+            return predictor(images, timesteps)
+
+    sampler = tiny(predictor=Small(), patches_at_once=8)
+    sampler(photo(64, 80), seeded())
+    sampler(photo(64, 80), seeded())
+    assert [size for size in sizes if size > 2] == [8, 4]
+
+
+def test_patches_that_exceed_half_precision_are_made_again_in_float32(folders, golden, caplog):
+    caplog.set_level("INFO")
+    sampler = loaded(folders, golden, torch.bfloat16)  # float16 takes minutes on a CPU
+    before = {name: tensor.clone() for name, tensor in sampler.unet.state_dict().items()}
+    fine = sampler(photo(40, 60), seeded())
+    assert not caplog.records
+
+    def overflow(net, _inputs, output):
+        spoiled = torch.cat([torch.full_like(output[:1], torch.inf), output[1:]])
+        return spoiled if net.conv_out.weight.dtype == torch.bfloat16 else output
+
+    sampler.unet.conv_out.register_forward_hook(
+        lambda _module, inputs, output: overflow(sampler.unet, inputs, output)
+    )
+    made = sampler(photo(40, 60), seeded())
+    assert np.isfinite(made).all()
+    assert np.abs(made - fine).max() < 0.05
+    assert "1 patches exceed" in caplog.text
+    after = sampler.unet.state_dict()
+    assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
+
+
 def test_too_little_memory_for_one_patch_is_told(tiny):
     class Smaller(torch.nn.Module):
         def forward(self, images, timesteps):

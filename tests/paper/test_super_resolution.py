@@ -24,7 +24,7 @@ from tasks.paper.restorers import resolution
 from tasks.paper.restorers.colour_fix import resized
 from tasks.paper.restorers.resolution import SHRINK_PER_SIGMA, Resolution, resolution_of
 from tasks.paper.restorers.text_fusion import text_mask
-from tasks.paper.super_resolution import Enlargement, super_resolution
+from tasks.paper.super_resolution import Enlargement, generator_of, super_resolution
 from tasks.receipt import Receipt
 from tasks.verdict import Verdict
 
@@ -41,7 +41,7 @@ def photo(sigma=0.0):
     return cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
 
 
-def bicubic(image):
+def bicubic(image, place=(0, 0)):
     return cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC).clip(0, 1)
 
 
@@ -86,7 +86,7 @@ def test_a_photo_with_too_much_detail_is_cleaned_at_its_full_resolution(monkeypa
     monkeypatch.setattr(resolution, "MAX_PIXELS", 100_000)
     receipt = Receipt()
 
-    def never(image):
+    def never(image, place):
         raise AssertionError
 
     made = built(enlarge=never, clean=lambda image, verdict: image / 2)(photo(), VERDICT, receipt)
@@ -105,7 +105,7 @@ def test_text_comes_from_its_own_net_and_the_rest_from_the_other():
     image[90:110, 100:200:4] = 0  # strokes, which its own net keeps
     corners = np.array(((96, 86), (204, 86), (204, 114), (96, 114)), np.float32)
     chain = built(
-        enlarge=lambda part: bicubic(cv2.blur(part, (9, 9))), find_text=lambda _: [corners]
+        enlarge=lambda part, place: bicubic(cv2.blur(part, (9, 9))), find_text=lambda _: [corners]
     )
     receipt = Receipt()
     made = chain(image, VERDICT, receipt)
@@ -136,10 +136,27 @@ def test_a_line_of_text_whose_strokes_are_lost_is_not_kept(monkeypatch, most_pix
     assert np.array_equal(judgement.image[100:120, 100:200], image[100:120, 100:200])
 
 
+def test_each_tile_has_noise_of_its_own_and_the_same_each_time(monkeypatch):
+    monkeypatch.setattr(resolution, "TILE_PIXELS", 256)
+
+    def enlarge(tile, place):
+        noise = torch.randn(
+            (4 * tile.shape[0], 4 * tile.shape[1], 3), generator=generator_of(place)
+        )
+        return noise.numpy()
+
+    first, again = (built(enlarge=enlarge, scale=4)(photo(), VERDICT, Receipt()) for _ in range(2))
+    assert np.array_equal(first, again)
+    stride = 4 * (400 - 256)
+    one, below = first[200:400, 200:400], first[200 + stride : 400 + stride, 200:400]
+    assert abs(float((one * below).mean())) < 0.05  # a tile's own noise has a mean square of 1
+    assert float((one * one).mean()) > 0.3
+
+
 def test_with_faithful_the_photo_is_not_shrunk():
     sizes = []
 
-    def enlarge(image):
+    def enlarge(image, place):
         sizes.append(image.shape)
         return bicubic(image)
 
@@ -179,8 +196,8 @@ def test_of_a_real_photo_exactly_the_text_comes_from_real_esrgan(home, known_wei
         truth = np.asarray(picture.convert("RGB"), np.float32)[60:260, 150:500] / 255
     image = cv2.GaussianBlur(truth, (0, 0), 2.0)
     chain = super_resolution(PaperSettings(), clean, faces=True)
-    whole = chain.enlarge(image)
-    chain = replace(chain, enlarge=lambda part: whole)  # it takes half a minute
+    whole = chain.enlarge(image, (0, 0))
+    chain = replace(chain, enlarge=lambda part, place: whole)  # it takes half a minute
     receipt = Receipt()
     made = chain(image, VERDICT, receipt)
     found, _, fused, _ = receipt.steps

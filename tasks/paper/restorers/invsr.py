@@ -5,8 +5,9 @@ are better for blurred images, one step for noisy ones. Written from the paper, 
 networks and scheduler. The licence of the noise predictor's weights forbids commercial use.
 """
 
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from storage.photos import Image
+from tasks.paper import gpu
 from tasks.paper.nets import noise_predictor
 from tasks.paper.nets.noise_predictor import NoisePredictor
 from tasks.paper.tensors import image_of, tensor_of
+
+log = logging.getLogger(__name__)
 
 SCALE = 4
 """Factor of enlargement: the noise predictor's output has half the size of its input."""
@@ -71,6 +75,8 @@ class InvSR:
     patch_pixels: int = 128
     """Side of a patch of the input, a multiple of 16; 256 for images of a megapixel."""
     patches_at_once: int = 8
+    _fitting: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The number of patches at once that last fitted into memory, for all later photos."""
 
     def __post_init__(self) -> None:
         if self.steps not in TIMESTEPS or self.patch_pixels % MULTIPLE:
@@ -84,7 +90,7 @@ class InvSR:
 
         Raises:
             torch.OutOfMemoryError: even a single patch does not fit.
-            FloatingPointError: values exceed the range of float16; use bfloat16 or float32.
+            FloatingPointError: values are not finite, in float32 either.
 
         """
         height, width = image.shape[:2]
@@ -98,9 +104,7 @@ class InvSR:
             )
         result = result[_enlarged(top, height), _enlarged(left, width)]
         if not np.isfinite(result).all():
-            raise FloatingPointError(
-                f"InvSR returned values that are not finite, in {self.unet.dtype}"
-            )
+            raise FloatingPointError("InvSR returned values that are not finite, even in float32")
         return np.clip(result, 0, 1)
 
     def _patches(
@@ -114,19 +118,38 @@ class InvSR:
             small = torch.cat([tensor_of(patch, self.unet.device) for patch in cut])
             grid = (4, side // 2, side // 2)
             draws = torch.stack([torch.randn((2, *grid), generator=generator) for _ in some])
-            result = self._enlarge_halving(small, draws.to(self.unet.device))
+            result = self._enlarge_finite(small, draws.to(self.unet.device))
             yield from zip(some, (image_of(patch[None]) for patch in result), strict=True)
 
-    def _enlarge_halving(self, small: Tensor, draws: Tensor) -> Tensor:
-        """Enlarge patches, in halves if memory is too small for all."""
+    @torch.inference_mode()
+    def _enlarge_finite(self, small: Tensor, draws: Tensor) -> Tensor:
+        """Enlarge patches; those that exceed the range of float16 again, in float32."""
+        made = self._enlarge_fitting(small, draws)
+        wrong = ~made.isfinite().flatten(1).all(1)
+        half = self.unet.dtype
+        if not wrong.any() or half == torch.float32:
+            return made
+        log.info("%s patches exceed the range of %s", int(wrong.sum()), half)
         try:
-            return self.enlarge(small, draws)
-        except torch.OutOfMemoryError:
-            if len(small) == 1:
-                raise
-        torch.cuda.empty_cache()
-        halves = zip(small.chunk(2), draws.chunk(2), strict=True)
-        return torch.cat([self._enlarge_halving(*half) for half in halves])
+            for net in (self.unet, self.autoencoder):
+                net.float()
+            made[wrong] = self._enlarge_fitting(small[wrong], draws[wrong])
+        finally:
+            for net in (self.unet, self.autoencoder):
+                net.to(half)
+        return made
+
+    def _enlarge_fitting(self, small: Tensor, draws: Tensor) -> Tensor:
+        """Enlarge patches, as many at once as fit into memory."""
+
+        def enlarge(number: int) -> Tensor:
+            groups = zip(small.split(number), draws.split(number), strict=True)
+            made = torch.cat([self.enlarge(*group) for group in groups])
+            self._fitting[:] = [number]
+            return made
+
+        at_once = self._fitting[0] if self._fitting else self.patches_at_once
+        return gpu.halving(enlarge, at_once, 1, "the number of patches at once")
 
     @torch.inference_mode()
     def enlarge(self, small: Tensor, draws: Tensor) -> Tensor:

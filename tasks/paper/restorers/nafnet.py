@@ -16,7 +16,7 @@ from storage.photos import Image
 from tasks.imaging.light import Plane
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.nets.nafnet import FITTED_ON, NAFNet
-from tasks.paper.restorers.overlap import by_overlapping_tiles
+from tasks.paper.restorers.overlap import Place, by_overlapping_tiles
 from tasks.paper.tensors import image_of, tensor_of
 from tasks.verdict import Verdict
 
@@ -57,7 +57,7 @@ class Deblur:
         restored = by_overlapping_tiles(image, self._restored, self.tile_pixels, OVERLAP)
         return restored.clip(0, 1)  # blending may round to just above 1
 
-    def _restored(self, tile: Image) -> Image:
+    def _restored(self, tile: Image, _place: Place) -> Image:
         return trusted(tile, image_of(self.net(tensor_of(tile, self.device))))
 
 

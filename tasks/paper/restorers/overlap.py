@@ -12,12 +12,15 @@ from storage.photos import Image
 from tasks.imaging.light import Plane
 from tasks.paper import gpu
 
+Place = tuple[int, int]
+"""Top and left of a tile in its image, in pixels."""
+
 MIN_SIDE = 256
 """Side in pixels of the smallest tile."""
 
 
 def by_overlapping_tiles(
-    image: Image, restore: Callable[[Image], Image], side: int, overlap: int, scale: int = 1
+    image: Image, restore: Callable[[Image, Place], Image], side: int, overlap: int, scale: int = 1
 ) -> Image:
     """Restore tiles of `side` pixels that overlap by at least `overlap`.
 
@@ -35,18 +38,18 @@ def by_overlapping_tiles(
 
 
 def _blended(
-    image: Image, restore: Callable[[Image], Image], side: int, overlap: int, scale: int
+    image: Image, restore: Callable[[Image, Place], Image], side: int, overlap: int, scale: int
 ) -> Image:
     height, width = image.shape[:2]
     rows, columns = (_starts(length, side, overlap) for length in (height, width))
     if len(rows) == len(columns) == 1:
-        return restore(image)
+        return restore(image, (0, 0))
     total = np.zeros((scale * height, scale * width, 3), np.float32)
     weights = np.zeros((scale * height, scale * width, 1), np.float32)
     for top in rows:
         for left in columns:
             tile = np.ascontiguousarray(image[top : top + side, left : left + side])
-            restored = restore(tile)
+            restored = restore(tile, (top, left))
             inside = np.s_[
                 scale * top : scale * top + restored.shape[0],
                 scale * left : scale * left + restored.shape[1],

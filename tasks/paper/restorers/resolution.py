@@ -14,7 +14,7 @@ from storage.photos import Image
 from tasks.imaging.evidence import edge_sigma, views_of
 from tasks.imaging.light import luma
 from tasks.paper.restorers.colour_fix import resized
-from tasks.paper.restorers.overlap import by_overlapping_tiles
+from tasks.paper.restorers.overlap import Place, by_overlapping_tiles
 
 NETS_SCALE = 4
 """Factor by which InvSR and Real-ESRGAN enlarge."""
@@ -44,10 +44,16 @@ class Resolution:
         small = resized(image, (self._shrunk(height), self._shrunk(width)))
         return resized(enlarge(small), (self.scale * height, self.scale * width))
 
-    def restored_by_tiles(self, image: Image, enlarge: Callable[[Image], Image]) -> Image:
-        """Do the same in overlapping tiles, so that a net's memory is bounded."""
+    def restored_by_tiles(self, image: Image, enlarge: Callable[[Image, Place], Image]) -> Image:
+        """Do the same in overlapping tiles, so that a net's memory is bounded.
+
+        `enlarge` also gets the place of a tile, so that its noise is not that of another tile.
+        """
         side, overlap = (round(self.shrink * pixels) for pixels in (TILE_PIXELS, OVERLAP))
-        restore = partial(self.restored, enlarge=enlarge)
+
+        def restore(tile: Image, place: Place) -> Image:
+            return self.restored(tile, partial(enlarge, place=place))
+
         return by_overlapping_tiles(image, restore, side, overlap, self.scale)
 
     def _shrunk(self, side: int) -> int:
