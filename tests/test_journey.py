@@ -1,8 +1,11 @@
 """Photos from the gallery to their results, with real processes, some of which are killed."""
 
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -275,6 +278,40 @@ def test_a_hanging_child_is_ended_at_its_deadline_while_redis_is_away(
     assert (job.status, job.attempts, job.error_kind) == (Status.QUEUED, 1, ErrorKind.DEADLINE)
     redis_server.start()
     eventually(lambda: counts(jobs) == {Status.FAILED: 1}, seconds=120)
+
+
+TILES = """
+import time
+from storage.enums import Decision
+from tasks import progress
+from tasks.steps import classify
+from tasks.worker import runtime
+def step(job):
+    with progress.of(10) as count:
+        for _ in range(10):
+            time.sleep(4)
+            count(1)
+    runtime.jobs().finish(job, Decision.CLEAN)
+classify.classify = step
+"""
+
+
+def test_a_slow_step_is_not_ended_while_it_makes_progress(
+    home, jobs, take_photo, photomend, eventually
+):
+    (home / "slow").mkdir()
+    (home / "slow/sitecustomize.py").write_text(TILES)
+    take_photo()
+    photomend("watch")
+    limit = {"PHOTOMEND_DEADLINE_SECONDS": "16", "PHOTOMEND_DEADLINE_SECONDS_PER_MEGAPIXEL": "0"}
+    photomend("work", "classify", PYTHONPATH=str(home / "slow"), **limit)
+    eventually(lambda: [job for job in all_jobs(jobs) if job.tiles_done], seconds=120)
+    command = [Path(sys.executable).parent / "photomend", "status"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"\d of 10 tiles, about \d+(\.\d)? s left", shown), shown
+    eventually(lambda: counts(jobs) == {Status.DONE: 1}, seconds=120)
+    [job] = all_jobs(jobs)
+    assert (job.attempts, job.seconds > 40) == (0, True)
 
 
 def test_a_killed_child_is_recorded_while_redis_is_away(jobs, start_slow, redis_server, eventually):

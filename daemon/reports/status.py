@@ -124,7 +124,17 @@ def _pace(state: Summary) -> str:
 
 def _running(state: Summary, job: Job) -> str:
     since = span(state.now - (job.claimed_at or state.now))
-    return f"job {job.id}, {job.category or 'classify'}, for {since}: {printable(job.source)}"
+    what = f"job {job.id}, {job.category or 'classify'}, for {since}{_progress(state, job)}"
+    return f"{what}: {printable(job.source)}"
+
+
+def _progress(state: Summary, job: Job) -> str:
+    """Return how many tiles are done and the time that the others need; nothing before the first."""
+    if job.tiles is None or job.tiles_done is None or job.progress_at is None:
+        return ""
+    needed = (job.tiles - job.tiles_done) * (job.tile_seconds or 0.0)
+    left = span(max(0.0, needed - (state.now - job.progress_at)))
+    return f", {job.tiles_done:,} of {job.tiles:,} tiles, about {left} left"
 
 
 def _gallery(state: Summary, gallery: Gallery) -> str:

@@ -52,7 +52,7 @@ def claiming(queues: tuple[str, ...]) -> sa.Update:
     )
     megapixels = sa.func.coalesce(c.pixels, 0) / 1e6
     number = sa.Double
-    values = {
+    values = dict.fromkeys(("tiles_done", "tiles", "tile_seconds", "progress_at")) | {
         "status": Status.RUNNING, "claims": c.claims + 1, "claimed_at": now(),
         "worker": sa.bindparam("a_worker"), "child": sa.bindparam("a_child"),
         "deadline_seconds": sa.bindparam("a_seconds", type_=number)

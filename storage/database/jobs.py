@@ -181,6 +181,15 @@ class Jobs:
             receipt=dict(receipt),
         )  # fmt: skip
 
+    def report(self, claim: Job, done: int, tiles: int, tile_seconds: float) -> None:
+        """Record the progress of a claim, unless it has ended; the deadline counts from here."""
+        here = [*conditions.same_claim(claim), c.status == Status.RUNNING]
+        step = update(table).where(*here).values(
+            tiles_done=done, tiles=tiles, tile_seconds=tile_seconds, progress_at=now()
+        )  # fmt: skip
+        with self.engine.begin() as connection:
+            connection.execute(step)
+
     def finish(
         self, claim: Job, decision: Decision, reason: str | None = None, **values: Any
     ) -> None:

@@ -50,7 +50,14 @@ class Job(_Row):
     rank: int
     due_at: float
     deadline_seconds: float | None
-    """Time limit of the present claim."""
+    """Time limit of the present claim since its last progress."""
+    tiles_done: int | None
+    """Tiles that the present network has done."""
+    tiles: int | None
+    """All tiles of the photo for that network."""
+    tile_seconds: float | None
+    """Mean time of a tile."""
+    progress_at: float | None
     attempts: int
     claims: int
     error_kind: ErrorKind | None

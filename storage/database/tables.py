@@ -101,6 +101,11 @@ jobs = sa.Table(
     sa.Column("rank", sa.Integer, nullable=False, default=NEW_PHOTO),
     sa.Column("due_at", sa.Double, nullable=False, default=now()),
     sa.Column("deadline_seconds", sa.Double),
+    # How far the present network is with the photo.
+    sa.Column("tiles_done", sa.Integer),
+    sa.Column("tiles", sa.Integer),
+    sa.Column("tile_seconds", sa.Double),
+    sa.Column("progress_at", sa.Double),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("claims", sa.Integer, nullable=False, default=0),
     sa.Column("error_kind", _words(ErrorKind)),

@@ -8,11 +8,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from storage.database.records import Job
 from storage.enums import Decision, ErrorKind
 from storage.errors import ClaimLost
+from tasks import progress
 from tasks.steps import failures, paths
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import device, idle, runtime
 from tasks.worker.app import app
+from tasks.worker.reporting import reporter
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,8 @@ def run_step(notified: int) -> None:
             log.debug("notified of job %d, but no job is due", notified)
             return
         try:
-            (classify if job.category is None else restore)(job)
+            with progress.reported(reporter(job)):
+                (classify if job.category is None else restore)(job)
             device.release(job)
         except ClaimLost as lost:
             log.warning("%s", lost)

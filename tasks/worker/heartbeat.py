@@ -26,6 +26,8 @@ from tasks.worker import runtime
 log = logging.getLogger(__name__)
 _now, _stopping = Event(), Event()
 
+Stage = tuple[int, int, float | None]
+"""A claim since its last progress: each begins the time to the deadline anew."""
 EXIT_SECONDS = 8.0
 """Seconds after `stop_seconds` in which Celery may stop the worker; then this thread ends it."""
 
@@ -58,19 +60,19 @@ def end_claims() -> None:
 
 
 def _run() -> None:
-    jobs, begun, stopped_at = runtime.jobs(), dict[tuple[int, int], float](), 0.0
+    jobs, begun, stopped_at = runtime.jobs(), dict[Stage, float](), 0.0
     while True:
         present = time.monotonic()
         stopped_at = stopped_at or (present if _stopping.is_set() else 0.0)
         try:
             record()
             held = search.held(jobs.engine, runtime.worker())
-            begun = {_claim(job): begun.get(_claim(job), present) for job in held}
+            begun = {_stage(job): begun.get(_stage(job), present) for job in held}
             for job in held:
                 if stopped_at and present - stopped_at > settings().stop_seconds:
                     _give_back(jobs, job)
                 else:
-                    _check(jobs, job, seconds=present - begun[_claim(job)])
+                    _check(jobs, job, seconds=present - begun[_stage(job)])
         except SQLAlchemyError as error:
             log.warning("the database does not answer: %s", error)
         if stopped_at and present - stopped_at > settings().stop_seconds + EXIT_SECONDS:
@@ -82,8 +84,8 @@ def _run() -> None:
         _now.clear()
 
 
-def _claim(job: Job) -> tuple[int, int]:
-    return job.id, job.claims
+def _stage(job: Job) -> Stage:
+    return job.id, job.claims, job.progress_at
 
 
 def _check(jobs: Jobs, job: Job, seconds: float) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from storage.photos import Image
+from tasks import progress
 from tasks.paper.detectors.faces import Face
 from tasks.paper.restorers import identity
 from tasks.paper.restorers.alignment import FaceRefused, add_change, align, crop, paste
@@ -41,11 +42,13 @@ class MendFaces:
     def __call__(self, image: Image) -> tuple[Image, int, Sequence[str]]:
         """Return the image, the number of restored faces, and why the others were refused."""
         found, result, refused = self.find(image), image.copy(), []
-        for face in found:
-            try:
-                self._restore(result, face)
-            except FaceRefused as refusal:
-                refused.append(str(refusal))
+        with progress.of(len(found)) as count:
+            for face in found:
+                try:
+                    self._restore(result, face)
+                except FaceRefused as refusal:
+                    refused.append(str(refusal))
+                count(1)
         restored = len(found) - len(refused)
         log.info("%s of %s faces restored", restored, len(found))
         return result, restored, refused

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from storage.photos import Image
+from tasks import progress
 from tasks.imaging.light import Plane
 from tasks.imaging.masks import BoolMask
 from tasks.paper import gpu
@@ -57,14 +58,17 @@ class Inpaint:
         if hole.all():
             return result
         weights = _weights(hole)
-        for region in _regions(hole):
-            rows, columns = _crop(region)
-            inside = np.ascontiguousarray(region[rows, columns])
-            painted = self._painted(image[rows, columns], hole[rows, columns])
-            view = result[rows, columns]
-            weight = weights[rows, columns][inside][:, np.newaxis]
-            mixed = view[inside] + weight * (painted[inside] - view[inside])
-            view[inside] = mixed.clip(0, 1)
+        regions = list(_regions(hole))
+        with progress.of(len(regions)) as count:
+            for region in regions:
+                rows, columns = _crop(region)
+                inside = np.ascontiguousarray(region[rows, columns])
+                painted = self._painted(image[rows, columns], hole[rows, columns])
+                view = result[rows, columns]
+                weight = weights[rows, columns][inside][:, np.newaxis]
+                mixed = view[inside] + weight * (painted[inside] - view[inside])
+                view[inside] = mixed.clip(0, 1)
+                count(1)
         return result
 
     def _painted(self, crop: Image, hole: BoolMask) -> Image:

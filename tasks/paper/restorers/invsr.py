@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from storage.photos import Image
+from tasks import progress
 from tasks.paper import gpu
 from tasks.paper.nets import noise_predictor
 from tasks.paper.nets.noise_predictor import NoisePredictor
@@ -97,11 +98,14 @@ class InvSR:
         padded, top, left = _padded(image, self.patch_pixels)
         rows, columns = (_weights(side, self.patch_pixels) for side in padded.shape[:2])
         result = np.zeros((SCALE * padded.shape[0], SCALE * padded.shape[1], 3), np.float32)
-        for (y, x), patch in self._patches(padded, list(product(rows, columns)), generator):
-            weight = rows[y][:, np.newaxis, np.newaxis] * columns[x][:, np.newaxis]
-            result[_enlarged(y, self.patch_pixels), _enlarged(x, self.patch_pixels)] += (
-                weight * patch
-            )
+        places = list(product(rows, columns))
+        with progress.of(len(places)) as count:
+            for (y, x), patch in self._patches(padded, places, generator):
+                weight = rows[y][:, np.newaxis, np.newaxis] * columns[x][:, np.newaxis]
+                result[_enlarged(y, self.patch_pixels), _enlarged(x, self.patch_pixels)] += (
+                    weight * patch
+                )
+                count(1)
         result = result[_enlarged(top, height), _enlarged(left, width)]
         if not np.isfinite(result).all():
             raise FloatingPointError("InvSR returned values that are not finite, even in float32")

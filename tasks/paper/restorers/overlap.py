@@ -5,10 +5,12 @@ same pixels, so a hard border would be visible.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 
 from storage.photos import Image
+from tasks import progress
 from tasks.imaging.light import Plane
 from tasks.paper import gpu
 
@@ -46,8 +48,8 @@ def _blended(
         return restore(image, (0, 0))
     total = np.zeros((scale * height, scale * width, 3), np.float32)
     weights = np.zeros((scale * height, scale * width, 1), np.float32)
-    for top in rows:
-        for left in columns:
+    with progress.of(len(rows) * len(columns)) as count:
+        for top, left in product(rows, columns):
             tile = np.ascontiguousarray(image[top : top + side, left : left + side])
             restored = restore(tile, (top, left))
             inside = np.s_[
@@ -57,6 +59,7 @@ def _blended(
             weight = _weight(restored.shape[:2], scale * overlap)[..., np.newaxis]
             total[inside] += weight * restored
             weights[inside] += weight
+            count(1)
     total /= weights  # in place: it may be half a gigabyte
     return total
 

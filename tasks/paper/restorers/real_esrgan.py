@@ -16,6 +16,7 @@ from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
 from storage.errors import WeightsWrong
 from storage.photos import Image
+from tasks import progress
 from tasks.paper import gpu
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
@@ -59,12 +60,15 @@ class RealESRGAN:
         result = np.empty((self.scale * height, self.scale * width, 3), np.float32)
         padded = cv2.copyMakeBorder(image, *(4 * (CONTEXT,)), cv2.BORDER_REFLECT_101)
         inside = side - 2 * CONTEXT
-        for top, left in product(_starts(height, inside), _starts(width, inside)):
-            tile = padded[top : top + side, left : left + side]
-            rows, columns = (length - 2 * CONTEXT for length in tile.shape[:2])
-            result[self._span(top, rows), self._span(left, columns)] = self._enlarged(
-                np.asarray(tile, np.float32)
-            )[self._span(CONTEXT, rows), self._span(CONTEXT, columns)]
+        places = list(product(_starts(height, inside), _starts(width, inside)))
+        with progress.of(len(places)) as count:
+            for top, left in places:
+                tile = padded[top : top + side, left : left + side]
+                rows, columns = (length - 2 * CONTEXT for length in tile.shape[:2])
+                result[self._span(top, rows), self._span(left, columns)] = self._enlarged(
+                    np.asarray(tile, np.float32)
+                )[self._span(CONTEXT, rows), self._span(CONTEXT, columns)]
+                count(1)
         return result
 
     def _enlarged(self, tile: Image) -> Image:

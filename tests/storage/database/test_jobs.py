@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 
 from storage import database
-from storage.database import galleries, search, status
+from storage.database import galleries, holds, search, status
 from storage.database.galleries import BACKLOG_REASON
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
@@ -164,6 +164,52 @@ def test_a_claim_that_was_released_changes_no_row(jobs, claim):
         with pytest.raises(ClaimLost):
             end()
     jobs.finish(second, Decision.CLEAN)
+
+
+def test_the_progress_of_a_claim_is_recorded_while_it_lasts(jobs, claim):
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
+    first = claim()
+    assert first.progress_at is None
+    jobs.report(first, 3, 49, 0.5)
+    job = only(jobs)
+    assert (job.tiles_done, job.tiles, job.tile_seconds) == (3, 49, 0.5)
+    assert job.progress_at >= first.claimed_at
+    jobs.end_with_error(first, ErrorKind.MACHINE, "away")
+    second = claim()
+    assert (second.tiles_done, second.progress_at) == (None, None)
+    jobs.report(first, 4, 49, 0.5)  # its claim has ended
+    assert only(jobs).tiles_done is None
+
+
+def test_a_hold_lasts_longer_each_time_and_ends_when_the_device_works(jobs):
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
+    jobs.heartbeat("a", "here", 1, QUEUES, "cpu")
+    here = {"kind": ErrorKind.GPU_LOST, "trouble": "launch failure", "least_seconds": 30}
+    assert holds.of(jobs.engine, "a") is None
+    first = holds.hold(jobs.engine, "a", ["reflection"], **here)
+    assert (first.is_new, first.seconds) == (True, 30)
+    assert held_now(jobs) == 0
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE workers SET trouble_at = trouble_at - 200")
+    again = holds.hold(jobs.engine, "a", ["classify", "reflection"], **here)
+    assert not again.is_new
+    assert 99 < again.seconds < 130
+    assert held_now(jobs) == 1
+    found = holds.of(jobs.engine, "a")
+    assert (found.kind, found.queues) == (ErrorKind.GPU_LOST, {"classify", "reflection"})
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE workers SET trouble_at = trouble_at - 1e6")
+    assert holds.hold(jobs.engine, "a", ["classify"], **here).seconds == holds.MAX_PAUSE_SECONDS
+    holds.release(jobs.engine, "a")
+    assert holds.of(jobs.engine, "a") is None
+    assert holds.hold(jobs.engine, "lost", ["classify"], **here).is_new  # it has no row
+
+
+def held_now(jobs):
+    """Return the number of jobs whose queue a worker holds."""
+    query = sa.select(sa.func.count()).select_from(table).where(holds.held(table.c.queue))
+    with jobs.engine.connect() as connection:
+        return connection.scalar(query)
 
 
 def test_a_worker_with_heartbeats_keeps_its_claim(jobs, claim):
