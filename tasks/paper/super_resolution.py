@@ -19,6 +19,7 @@ from tasks.chains import Restorer
 from tasks.imaging.text_detection import Polygon
 from tasks.paper.detectors.faces import FindFaces
 from tasks.paper.detectors.paddle_text import find_polygons
+from tasks.paper.pace import tile_seconds
 from tasks.paper.restorers import invsr, real_esrgan, text_gate
 from tasks.paper.restorers.colour_fix import by_wavelets, resized
 from tasks.paper.restorers.kept_faces import KeepFaces
@@ -31,6 +32,10 @@ from tasks.verdict import Verdict
 
 SEED = 2506_05450
 """Seed of InvSR's noise, so that a photo always gives the same result."""
+MAX_SECONDS = 3600.0
+"""Longest time that a network may take for a photo; lite's networks restore what would take longer."""
+PATCH = 128
+"""Side in pixels of the patch on which the time of a network is measured."""
 PROMPT_FILE = "invsr-prompt.safetensors"
 """File of the prompt's embedding, in the state folder."""
 
@@ -52,6 +57,8 @@ class Enlargement:
     """Restores photos that have too many pixels of detail for `enlarge`."""
     scale: int
     """Factor between the sides of the photo and of the result."""
+    seconds: Callable[[Image, Resolution], float] = lambda image, resolution: 0.0
+    """The time that `enlarge` takes for a whole image."""
     nets: str = ""
     """Networks and weights, for the receipt."""
     faithful: bool = False
@@ -67,9 +74,11 @@ class Enlargement:
             facts["lines"] = len(polygons)
             receipt.text = text_mask(image.shape[:2], polygons, 1)
         if resolution is None:
-            with receipt.step("clean the whole image, which has too much detail to be enlarged"):
-                cleaned = self.clean(image, verdict)
-                return resized(cleaned, (self.scale * image.shape[0], self.scale * image.shape[1]))
+            return self._cleaned(image, verdict, receipt, "has too much detail to be enlarged")
+        seconds = self.seconds(image, resolution)
+        if seconds > MAX_SECONDS:
+            why = f"would take {seconds / 3600:.1f} hours on this device"
+            return self._cleaned(image, verdict, receipt, why)
         receipt.generative = True
         shrunk = round(resolution.shrink, 2)
         with receipt.step("restore the whole image", nets=self.nets, shrunk_by=shrunk):
@@ -84,6 +93,11 @@ class Enlargement:
             result, facts["restored"], facts["own"] = self.keep_faces(whole, image)
             return result
 
+    def _cleaned(self, image: Image, verdict: Verdict, receipt: Receipt, why: str) -> Image:
+        with receipt.step(f"clean the whole image, which {why}"):
+            cleaned = self.clean(image, verdict)
+            return resized(cleaned, (self.scale * image.shape[0], self.scale * image.shape[1]))
+
 
 def super_resolution(paper: PaperSettings, clean: Restorer, *, faces: bool) -> Enlargement:
     """Build the chain. `clean` restores photos that have too many pixels of detail to be enlarged.
@@ -97,21 +111,27 @@ def super_resolution(paper: PaperSettings, clean: Restorer, *, faces: bool) -> E
     device = best_device()
     half = torch.float16 if device.type == "cuda" else torch.float32
     text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
-    names = ["RealESRGAN_x4plus"]
+    names, timed, overlap = ["RealESRGAN_x4plus"], "RealESRGAN_x4plus", 1.3
     if paper.enlarging_net is EnlargingNet.INVSR:
         whole_net, names = _invsr(paper, device, half), ["sd-turbo", "InvSR", *names]
+        timed, overlap = f"InvSR, {paper.invsr_steps} steps", 5.2  # its patches overlap by half
     else:
         whole_net = _whatever_the_place(text_net)
 
     def enlarge(tile: Image, place: Place) -> Image:
         return np.clip(by_wavelets(whole_net(tile, place), tile), 0, 1)
 
+    def seconds(image: Image, resolution: Resolution) -> float:
+        patch = np.zeros((PATCH, PATCH, 3), np.float32)
+        by_patch = tile_seconds(timed, device, partial(whole_net, patch, (0, 0)))
+        return by_patch * overlap * resolution.pixels(image) / PATCH**2
+
     scale = NETS_SCALE if paper.faithful else paper.enlarge
     nets = ", ".join(map(weights.description, names))
     keep_faces = KeepFaces(FindFaces(weights.path("YuNet")), allowed=faces and paper.faces)
     return Enlargement(
-        enlarge, find_polygons, text_net, text_gate.unchanged, keep_faces, clean, scale, nets,
-        paper.faithful,
+        enlarge, find_polygons, text_net, text_gate.unchanged, keep_faces, clean, scale, seconds,
+        nets, paper.faithful,
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The paper's chain A: whole image and text, at the photo's own resolution, with real loading code."""
 
+import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from storage.settings_paper import PaperSettings
 from tasks.evaluation.metrics import psnr
 from tasks.guard import judge
 from tasks.lite.cleaning import clean
+from tasks.paper import pace
 from tasks.paper.restorers import resolution
 from tasks.paper.restorers.colour_fix import resized
 from tasks.paper.restorers.resolution import SHRINK_PER_SIGMA, Resolution, resolution_of
@@ -93,6 +96,33 @@ def test_a_photo_with_too_much_detail_is_cleaned_at_its_full_resolution(monkeypa
     assert np.array_equal(made, photo() / 2)
     assert not receipt.generative
     assert "too much" in receipt.steps[1]["step"]
+
+
+def test_a_photo_that_would_take_hours_is_cleaned_and_the_receipt_says_so(monkeypatch):
+    receipt = Receipt()
+
+    def never(image, place):
+        raise AssertionError
+
+    built(
+        enlarge=never, clean=lambda image, verdict: image / 2,
+        seconds=lambda image, resolution: 2.5 * 3600,
+    )(photo(), VERDICT, receipt)  # fmt: skip
+    [step] = receipt.steps
+    assert "would take 2.5 hours on this device" in step["step"]
+    assert not receipt.generative
+
+
+def test_the_time_of_a_tile_is_measured_once_for_each_device_and_network(home):
+    runs = []
+    cpu = torch.device("cpu")
+    for _ in range(3):
+        first = pace.tile_seconds("InvSR", cpu, lambda: runs.append(time.sleep(0.05)))
+    assert len(runs) == 2  # the first prepares the device
+    assert 0.04 < first < 1
+    assert pace.tile_seconds("other", cpu, lambda: None) < first
+    known = json.loads((home / "state" / pace.FILE).read_text())
+    assert [sorted(nets) for nets in known.values()] == [["InvSR", "other"]]
 
 
 def test_a_large_photo_that_is_soft_is_enlarged_all_the_same(monkeypatch):
@@ -178,6 +208,8 @@ def test_the_chain_runs_from_the_weights_folder_and_gives_the_same_twice(
     assert np.array_equal(first, second)
     assert np.abs(first - image).max() > 0.01
     assert (home / "state/invsr-prompt.safetensors").is_file()
+    assert chain.seconds(image, resolution_of(image, 1)) > 0
+    assert "InvSR, 1 steps" in (home / "state" / pace.FILE).read_text()
     (known_weights / "sd-turbo-text").rename(known_weights / "away")
     try:  # the prompt is kept, and its encoder needed no more
         super_resolution(PaperSettings(), clean, faces=True)

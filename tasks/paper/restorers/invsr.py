@@ -147,7 +147,7 @@ class InvSR:
         """Enlarge patches, as many at once as fit into memory."""
 
         def enlarge(number: int) -> Tensor:
-            groups = zip(small.split(number), draws.split(number), strict=True)
+            groups = zip(*(torch.split(each, number) for each in (small, draws)), strict=True)
             made = torch.cat([self.enlarge(*group) for group in groups])
             self._fitting[:] = [number]
             return made

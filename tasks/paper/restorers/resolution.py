@@ -6,7 +6,6 @@ its own size. No detail is lost by the shrinking.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -52,9 +51,13 @@ class Resolution:
         side, overlap = (round(self.shrink * pixels) for pixels in (TILE_PIXELS, OVERLAP))
 
         def restore(tile: Image, place: Place) -> Image:
-            return self.restored(tile, partial(enlarge, place=place))
+            return self.restored(tile, lambda small: enlarge(small, place))
 
         return by_overlapping_tiles(image, restore, side, overlap, self.scale)
+
+    def pixels(self, image: Image) -> int:
+        """Return the number of pixels of the shrunken image."""
+        return self._shrunk(image.shape[0]) * self._shrunk(image.shape[1])
 
     def _shrunk(self, side: int) -> int:
         return max(1, round(side / self.shrink))
