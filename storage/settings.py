@@ -104,7 +104,8 @@ class Settings:
     retry_pause_seconds: float = 30.0
     """Seconds before a job is tried again; grows with its attempts."""
     deadline_seconds: float = 300.0
-    """Time limit of a step in seconds, to which `deadline_seconds_per_megapixel` is added."""
+    """Time limit of a step in seconds since its last progress, to which
+    `deadline_seconds_per_megapixel` is added."""
     deadline_seconds_per_megapixel: float = 60.0
     """Seconds that are added to the time limit of a step for each megapixel."""
     stop_seconds: float = 20.0
