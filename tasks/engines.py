@@ -30,6 +30,7 @@ CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
         for name in ("Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct")
     ),
     {"reflection_detector": Path("FILE")},
+    *({"enlarging_net": name} for name in EnlargingNet),
     *({"deblurring_net": name} for name in DeblurringNet),
 )
 """Other settings of `[paper]` with which a step may need other weights."""

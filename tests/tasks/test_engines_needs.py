@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from storage import weights
-from storage.enums import CLASSIFY, Category
+from storage.enums import CLASSIFY, Category, DeblurringNet
 from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
 from tasks.engines import (
-    deblurring,
     missing,
     needed_by,
     needed_if,
@@ -36,7 +35,8 @@ CASES = [
     (CLASSIFY, {"classifier": "Qwen3-VL-4B-Instruct"}, ["Qwen3-VL-4B-Instruct"]),
     (CLASSIFY, {"classifier_url": "http://host"}, []),
     (CLASSIFY, {"classifier": "/own"}, []),
-    (A, {}, ["sd-turbo", "sd-turbo-text", "InvSR", "RealESRGAN_x4plus"]),
+    (A, {}, ["sd-turbo", "sd-turbo-text", "InvSR", "RealESRGAN_x4plus", "YuNet"]),
+    (A, {"enlarging_net": "RealESRGAN_x4plus"}, ["RealESRGAN_x4plus", "YuNet"]),
     (B, {}, ["RRW"]),
     (B, YOLO, ["big-lama", "YuNet"]),
     (B, YOSO, ["big-lama", "YuNet"]),
@@ -55,13 +55,11 @@ def test_a_step_needs_these_weights(present, step, known, expected):
     assert missing(step, paper) == expected[:1]
 
 
-def test_the_first_deblurring_net_that_is_here_is_used(present):
-    assert deblurring() == NAFNETS[0]
-    present.update(NAFNETS[1:])
-    assert deblurring() == NAFNETS[1]
-    assert needs(C, PaperSettings()) == [NAFNETS[1]]
-    present.add(NAFNETS[0])
-    assert deblurring() == NAFNETS[0]
+def test_the_deblurring_net_is_that_of_the_settings_whatever_is_here(present):
+    present.update(NAFNETS)
+    assert sorted(DeblurringNet) == sorted(NAFNETS)
+    for name in DeblurringNet:
+        assert needs(C, PaperSettings(deblurring_net=name)) == [name]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,12 @@ def test_rrw_is_used_if_it_is_here_beside_a_detector(step, known, expected):
 @pytest.mark.parametrize(
     ("name", "known", "expected"),
     [
-        ("YuNet", {}, "motion-blur, with faces = true"),
+        ("YuNet", {"steps": (CLASSIFY,)}, "super-resolution, if it is in steps"),
+        (
+            "InvSR",
+            {"enlarging_net": "RealESRGAN_x4plus"},
+            'super-resolution, with enlarging_net = "InvSR"',
+        ),
         ("CODEFORMER", {}, "motion-blur, with faces = true"),
         ("GFPGANv1.4", {}, 'motion-blur, with faces = true, face_net = "GFPGANv1.4"'),
         ("GFPGANv1.4", {"faces": True}, 'motion-blur, with face_net = "GFPGANv1.4"'),

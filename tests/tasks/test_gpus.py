@@ -52,7 +52,7 @@ def test_a_card_that_computes_is_usable(torch):
         ({"init": 'raise AssertionError("Torch not compiled with CUDA enabled")'},
          "without CUDA"),
         ({"ones": 'raise RuntimeError("CUDA error: no kernel image is available for execution on '
-                  'the device")'}, "does not support the card"),
+                  'the device")'}, "does not support it"),
         ({"ones": 'raise RuntimeError("CUDA error: unknown error")'}, "unknown error"),
         ({"item": 7}, "wrong results"),
         ({"init": "import os; os.abort()"}, "died"),

@@ -216,7 +216,7 @@ def test_the_best_the_worst_and_the_curve_are_drawn(evaluated):
     _, folder = evaluated
     assert {path.name for path in (folder / "report").iterdir()} == {
         "best.jpg", "worst.jpg", "coverage-risk.png",
-        "group-good.jpg", "group-spoilt.jpg", "group-small.jpg",
+        "group-good.jpg", "group-spoilt.jpg", "group-small.jpg", "blind-1.png", "blind-key.csv",
     }  # fmt: skip
     with Image.open(folder / "report/best.jpg") as sheet:
         assert sheet.width > 4 * 320
