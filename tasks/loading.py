@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 
 from storage.enums import CLASSIFY, Category, EngineName
 from storage.settings import settings
+from storage.settings_paper import PaperSettings
 from tasks.chains import Chain
 from tasks.engines import taking
 from tasks.mend import Engine
@@ -62,3 +63,19 @@ def chain(name: EngineName, category: Category, *, faces: bool = True) -> Chain:
             from tasks.paper.engine import paper_chain
 
             return paper_chain(category, settings().paper, clean=clean, faces=faces)
+
+
+def server_names_a_letter(paper: PaperSettings) -> bool:
+    """Ask the classifier's server about a grey picture; return whether a letter is its likely answer.
+
+    Raises:
+        ClassifierUnavailable: it does not answer.
+        SettingsError: its address or key cannot be used.
+
+    """
+    from tasks.paper.classifier.answers import MIN_MASS
+    from tasks.paper.classifier.server import Server
+    from tasks.paper.classifier.views import grey
+
+    url, net, key = paper.classifier_url, paper.classifier_net, paper.classifier_key
+    return Server(url, net, key, pauses_seconds=()).ask(grey(1)).mass >= MIN_MASS

@@ -241,20 +241,15 @@ def _engine() -> Finding:
 
 def _server() -> Finding:
     """Ask the classifier's server about a grey picture, as a worker does."""
-    from tasks.paper.classifier.answers import MIN_MASS
-    from tasks.paper.classifier.server import Server
-    from tasks.paper.classifier.views import grey
+    from tasks import loading
 
     paper = settings().paper
     net = f"{paper.classifier_net} on {without_password(paper.classifier_url)}"
     try:
-        server = Server(
-            paper.classifier_url, paper.classifier_net, paper.classifier_key, pauses_seconds=()
-        )
-        answer = server.ask(grey(1))
+        understands = loading.server_names_a_letter(paper)
     except PhotomendError as error:
         return Finding("classifier", False, str(error))
-    if answer.mass < MIN_MASS:
+    if not understands:
         text = "does not begin its answer with a letter, so photos stay unsure; choose another net"
         return Finding("classifier", False, f"{net} {text}")
     return Finding("classifier", True, f"{net} answers")
