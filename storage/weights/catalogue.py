@@ -3,8 +3,16 @@
 A size or hash that is not published is None. Such a hash is recorded when the file is first seen.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+
+from storage.weights.hub_files import (
+    HUB,
+    QWEN3_VL_4B,
+    QWEN25_VL_7B,
+    SD_TURBO,
+    SD_TURBO_TEXT,
+    Repository,
+)
 
 MB = 1_000_000
 MAX_SIZE_FACTOR = 1.5
@@ -47,6 +55,8 @@ class Weights:
     licence: str
     commercial: bool
     """False if the licence forbids or limits commercial use, or if there is none."""
+    instead: str = ""
+    """What a user can do who cannot get the files."""
 
     @property
     def place(self) -> str:
@@ -60,99 +70,86 @@ class Weights:
         return sum(file.likely_bytes for file in self.files)
 
 
-HUB = "https://huggingface.co/{}/resolve/main/{}"
-REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/{}/{}"
-RRW = "https://github.com/zhuyr97/Reflection_RemoVal_CVPR2024/raw/HEAD/ckpt/{}.pth"
-OPENCV_ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models/{}"
+REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.1.0/{}"
+X4PLUS = HUB.format("schwgHao/RealESRGAN_x4plus", "main", "{}")
+"""A copy of Real-ESRGAN."""
+CODEFORMER = "https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/{}"
+GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download/v1.3.4/{}"
+FACE_NETS = HUB.format(
+    "MaxedOut/ComfyUI-Starter-Packs",
+    "7e036e0bdf2cfd04d07668b768bc887b583f745c",
+    "FaceRestore_Models/{}",
+)
+"""A copy of CodeFormer and GFPGAN."""
+RRW = (
+    "https://github.com/zhuyr97/Reflection_RemoVal_CVPR2024/raw/"
+    "a03dac9bcf80656656ceb08693aff5d97ac7aa81/ckpt/{}.pth"
+)
+BIG_LAMA = (
+    "https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
+    HUB.format("marcojoao/signature-models", "main", "big-lama.pt"),
+)
+OPENCV_ZOO = (
+    "https://github.com/opencv/opencv_zoo/raw/47534e27c9851bb1128ccc0102f1145e27f23f98/models/{}"
+)
 
 
-def _folder(
-    name: str, repository: str, large: Iterable[tuple[str, int]], small: Iterable[str]
-) -> tuple[File, ...]:
-    """Return the files of a repository; `large` has names and approximate sizes in bytes."""
+def _folder(name: str, repository: Repository) -> tuple[File, ...]:
+    """Return the files of a repository, in a folder of their own."""
     return tuple(
-        File(f"{name}/{path}", (HUB.format(repository, path),), about_bytes=size)
-        for path, size in (*large, *((path, TEXT_BYTES) for path in small))
-    )
-
-
-def _shards(count: int, total_bytes: int) -> list[tuple[str, int]]:
-    """Return the files of a network that is stored in `count` parts of about equal size."""
-    names = (f"model-{n:05}-of-{count:05}.safetensors" for n in range(1, count + 1))
-    return [(name, total_bytes // count) for name in names]
+        File(
+            f"{name}/{file.path}", repository.origins(file), file.bytes, file.sha256,
+            TEXT_BYTES if file.bytes is None else 0,
+        )
+        for file in repository.files
+    )  # fmt: skip
 
 
 def _nafnet(name: str, size: int, sha256: str) -> tuple[File, ...]:
     mirrors = ("nyanko7/nafnet-models", "tog/nafnet-models")
-    origins = tuple(HUB.format(mirror, f"{name}.pth") for mirror in mirrors)
+    origins = tuple(HUB.format(mirror, "main", f"{name}.pth") for mirror in mirrors)
     return (File(f"{name}.pth", origins, size, sha256),)
 
 
-_TEXTS = (
-    "config.json", "generation_config.json", "merges.txt", "model.safetensors.index.json",
-    "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json",
-    "chat_template.json",
-)  # fmt: skip
+def _copied(author: str, copy: str, name: str) -> tuple[str, ...]:
+    return author.format(name), copy.format(name)
+
+
 _APACHE, _MIT, _BSD = "Apache-2.0", "MIT", "BSD-3-Clause"
 _S_LAB = "S-Lab License 1.0: non-commercial use only"
 _STABILITY = "Stability AI Community License: commercial use is limited, see stability.ai/license"
+_WITHOUT_INVSR = 'set enlarging_net = "RealESRGAN_x4plus" in [paper], which needs no InvSR'
+_YUNET = "face_detection_yunet_2023mar.onnx"
 _QWEN25, _QWEN3 = "Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct"
 
 TABLE = (
-    Weights(
-        _QWEN25, "classifier of the paper",
-        _folder(_QWEN25, f"Qwen/{_QWEN25}", _shards(5, 16_600 * MB), _TEXTS),
-        _APACHE, True,
-    ),
-    Weights(
-        _QWEN3, "smaller, newer classifier",
-        _folder(
-            _QWEN3, f"Qwen/{_QWEN3}", _shards(2, 8_900 * MB),
-            (*_TEXTS, "video_preprocessor_config.json"),
-        ),
-        _APACHE, True,
-    ),
+    Weights(_QWEN25, "classifier of the paper", _folder(_QWEN25, QWEN25_VL_7B), _APACHE, True),
+    Weights(_QWEN3, "smaller, newer classifier", _folder(_QWEN3, QWEN3_VL_4B), _APACHE, True),
     Weights(
         "sd-turbo", "diffusion network of InvSR: UNet and VAE, fp16",
-        _folder(
-            "sd-turbo", "stabilityai/sd-turbo",
-            [
-                ("unet/diffusion_pytorch_model.fp16.safetensors", 1_730 * MB),
-                ("vae/diffusion_pytorch_model.fp16.safetensors", 167 * MB),
-            ],
-            ["unet/config.json", "vae/config.json", "scheduler/scheduler_config.json"],
-        ),
-        _STABILITY, False,
+        _folder("sd-turbo", SD_TURBO), _STABILITY, False, _WITHOUT_INVSR,
     ),
     Weights(
         "sd-turbo-text", "text encoder of sd-turbo, fp16, for the prompt of InvSR",
-        _folder(
-            "sd-turbo-text", "stabilityai/sd-turbo",
-            [("text_encoder/model.fp16.safetensors", 681 * MB)],
-            [
-                "text_encoder/config.json", "tokenizer/merges.txt", "tokenizer/vocab.json",
-                "tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json",
-            ],
-        ),
-        _STABILITY, False,
+        _folder("sd-turbo-text", SD_TURBO_TEXT), _STABILITY, False, _WITHOUT_INVSR,
     ),
     Weights(
         "InvSR", "noise predictor, version 5",
         (
             File(
                 "noise_predictor_sd_turbo_v5.pth",
-                (HUB.format("OAOA/InvSR", "noise_predictor_sd_turbo_v5.pth"),),
+                (HUB.format("OAOA/InvSR", "main", "noise_predictor_sd_turbo_v5.pth"),),
                 about_bytes=135 * MB,
             ),
         ),
-        _S_LAB, False,
+        _S_LAB, False, _WITHOUT_INVSR,
     ),
     Weights(
         "RealESRGAN_x4plus", "enlarges text, or the whole image",
         (
             File(
                 "RealESRGAN_x4plus.pth",
-                (REAL_ESRGAN.format("v0.1.0", "RealESRGAN_x4plus.pth"),), 67_040_989,
+                _copied(REAL_ESRGAN, X4PLUS, "RealESRGAN_x4plus.pth"), 67_040_989,
                 "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1",
             ),
         ),
@@ -174,7 +171,7 @@ TABLE = (
         (
             File(
                 "big-lama.pt",
-                ("https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",),
+                BIG_LAMA,
                 205_669_692, "344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
             ),
         ),
@@ -221,7 +218,7 @@ TABLE = (
         (
             File(
                 "codeformer.pth",
-                ("https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth",),
+                _copied(CODEFORMER, FACE_NETS, "codeformer.pth"),
                 376_637_898, "1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
             ),
         ),
@@ -232,7 +229,7 @@ TABLE = (
         (
             File(
                 "GFPGANv1.4.pth",
-                ("https://github.com/TencentARC/GFPGAN/releases/download/v1.3.4/GFPGANv1.4.pth",),
+                _copied(GFPGAN, FACE_NETS, "GFPGANv1.4.pth"),
                 348_632_874, "e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
             ),
         ),
@@ -242,10 +239,10 @@ TABLE = (
         "YuNet", "detects faces",
         (
             File(
-                "face_detection_yunet_2023mar.onnx",
+                _YUNET,
                 (
-                    HUB.format("opencv/face_detection_yunet", "face_detection_yunet_2023mar.onnx"),
-                    OPENCV_ZOO.format("face_detection_yunet/face_detection_yunet_2023mar.onnx"),
+                    HUB.format("opencv/face_detection_yunet", "main", _YUNET),
+                    OPENCV_ZOO.format(f"face_detection_yunet/{_YUNET}"),
                 ),
                 232_589, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
             ),

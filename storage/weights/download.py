@@ -19,7 +19,7 @@ from storage import atomic_files
 from storage.errors import WeightsUnreachable, WeightsWrong
 from storage.weights import hashes, http_client
 from storage.weights.catalogue import File
-from storage.weights.http_client import Refused, Unavailable
+from storage.weights.http_client import Refused, Unavailable, Withdrawn
 from storage.weights.partial_file import Part, require_space
 
 BLOCK_BYTES = 1 << 16
@@ -46,12 +46,13 @@ class NetworkLimits:
 
 def fetch(
     file: File, target: Path, expected: str | None, record: Callable[[Path, str, str], None], *,
-    limits: NetworkLimits, min_free_bytes: int, progress: Progress,
+    limits: NetworkLimits, min_free_bytes: int, progress: Progress, instead: str = "",
 ) -> str:  # fmt: skip
     """Download a file and return the address that it came from.
 
     `expected` is its SHA-256, None if it is unknown. `record` is called with the path of the
-    complete file, its SHA-256 and its address, before the file is renamed to `target`.
+    complete file, its SHA-256 and its address, before the file is renamed to `target`. `instead` says
+    what to do if no origin offers the file any more.
 
     Raises:
         WeightsUnreachable: no origin sent all of it; what arrived is kept.
@@ -77,6 +78,12 @@ def fetch(
         kept = part.size
     reasons = "; ".join(f"{urlsplit(url).hostname} {error}" for url, error in failures)
     message = f"{target.name} could not be downloaded: {reasons}"
+    if all(isinstance(error, Withdrawn) for _, error in failures):
+        other = f", or {instead}" if instead else ""
+        raise WeightsWrong(
+            f"{message}; it was removed, or is given to users with a login only: put it into "
+            f"{target.parent} by hand{other}"
+        )
     if not any(isinstance(error, Unavailable) for _, error in failures):
         raise WeightsWrong(message)
     if kept:

@@ -147,7 +147,7 @@ def pull(
                 file.sha256 or (recorded.sha256 if recorded else None),
                 partial(hashes.record_download, folder, file),
                 limits=limits or download.NetworkLimits(), min_free_bytes=min_free_bytes,
-                progress=partial(progress, file),
+                progress=partial(progress, file), instead=weights.instead,
             )  # fmt: skip
         yield file, origin
 

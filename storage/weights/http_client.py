@@ -24,12 +24,18 @@ MAX_REDIRECTS = 10
 MAX_REASON_LENGTH = 200
 """Characters of an error that a server may have worded."""
 _EXPECTED = (200, 206, 416)
+_WITHDRAWN = (401, 403, 404, 410)
+"""Statuses of a file that was removed, or that is only for users with a login."""
 _TEMPORARY = (408, 425, 429)
 """Statuses below 500 after which the same request may succeed."""
 
 
 class Refused(PhotomendError):
     """The origin does not have the file; another request does not help."""
+
+
+class Withdrawn(Refused):
+    """The origin does not offer the file, or not without a login."""
 
 
 class Unavailable(PhotomendError):
@@ -84,14 +90,19 @@ def failure(predicate: str, error: Exception) -> Refused | Unavailable:
 def _redirect_target(url: str, answer: Response) -> str:
     status = answer.status_code
     if not answer.is_redirect:
-        kind = Unavailable if status in _TEMPORARY or status >= 500 else Refused
-        raise kind(f"answers {status} {client.responses.get(status, '')}".strip())
+        raise _kind(status)(f"answers {status} {client.responses.get(status, '')}".strip())
     target = urljoin(url, answer.headers["Location"])
     scheme = urlsplit(target).scheme
     if scheme != "https" and (scheme, urlsplit(url).scheme) != ("http", "http"):
         host = urlsplit(target).hostname or "a file"
         raise Refused(f"redirects to {host[:100]} by {scheme[:20]}, which is not safe")
     return target
+
+
+def _kind(status: int) -> type[Refused | Unavailable]:
+    if status in _WITHDRAWN:
+        return Withdrawn
+    return Unavailable if status in _TEMPORARY or status >= 500 else Refused
 
 
 def _certificates() -> str | bool:

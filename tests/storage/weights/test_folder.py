@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -510,6 +511,25 @@ def test_a_licence_that_binds_must_be_accepted_before_anything_is_fetched(
     pull(bound, tmp_path)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_file_that_nobody_offers_any_more_can_be_put_there_or_done_without(
+    net, tmp_path, file_server, status
+):
+    file_server.ways = [says(status)] * 2
+    advice = rf"login only: put it into {tmp_path} by hand, or set faces = false$"
+    with pytest.raises(WeightsWrong, match=f"answers {status} .*{advice}"):
+        pull(replace(net(), instead="set faces = false"), tmp_path)
+    file_server.ways = [says(status), gives_other_bytes]
+    with pytest.raises(WeightsWrong) as caught:
+        pull(net(), tmp_path)
+    assert "by hand" not in str(caught.value)
+
+
+def test_who_cannot_get_a_part_of_invsr_is_told_of_the_other_way():
+    for name in ("sd-turbo", "sd-turbo-text", "InvSR"):
+        assert 'enlarging_net = "RealESRGAN_x4plus"' in weights.find(name).instead
+
+
 def test_a_mirror_is_the_only_origin(net, tmp_path, file_server):
     file_server.files["/mine/net.pth"] = CONTENT
     [(_, origin)] = pull(net(), tmp_path, mirror=f"{file_server.url}/mine/")
@@ -668,6 +688,14 @@ def test_each_row_of_the_table_can_be_used():
         assert file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32
         assert (file.bytes is None) == (file.about_bytes > 0)
         assert Path(file.path).suffix in {".safetensors", ".pth", ".pt", ".onnx", ".json", ".txt"}
+
+
+def test_files_of_the_hub_are_of_one_revision_and_have_published_hashes():
+    for name in ("Qwen2.5-VL-7B-Instruct", "Qwen3-VL-4B-Instruct", "sd-turbo", "sd-turbo-text"):
+        for file in weights.find(name).files:
+            assert file.sha256
+            assert re.search(r"/resolve/[0-9a-f]{40}/", file.origins[0])
+            assert file.origins[0].endswith(file.path.partition("/")[2])
 
 
 def test_a_name_that_is_none_gets_the_nearest_one():
