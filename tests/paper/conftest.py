@@ -5,6 +5,7 @@ Their architectures are the real ones, what they make is not.
 
 import importlib.util
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from storage.enums import QUEUES
 
 SITE = Path(__file__).parent / "site"
 """Folder for PYTHONPATH of processes that a test starts."""
+TF32 = 0.01
+"""Largest difference on a GPU over the largest value: its convolutions round to 10 bits. Rounded so on
+a CPU, the golden tests differ by 0.003 at most, those of YOSO by 0.03."""
 SHARPENING = 0.4
 """Share of the Laplacian that the tiny NAFNet adds."""
 SHARED = Path(__file__).parents[2] / "../shared"
@@ -63,28 +67,49 @@ def _tokenizer():
     )  # fmt: skip
 
 
-def _net(tokenizer):
-    number = tokenizer.convert_tokens_to_ids
-    text = {
-        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": len(tokenizer),
-        "max_position_embeddings": 8192, "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4},
+TEXT = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+    "max_position_embeddings": 8192, "bos_token_id": None,
+}  # fmt: skip
+ROPE = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
+VISION = {
+    "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4,
+    "out_hidden_size": 32, "spatial_merge_size": 2, "temporal_patch_size": 2,
+}  # fmt: skip
+
+
+def _qwen25():
+    """Return the beginning of class names of Qwen2.5-VL, and the sizes of its text and vision parts."""
+    vision = VISION | {"patch_size": 14, "window_size": 112, "fullatt_block_indexes": [1]}
+    return "Qwen2_5_VL", "Qwen2VL", TEXT | {"rope_parameters": ROPE}, vision
+
+
+def _qwen3():
+    """Return the same as `_qwen25` for Qwen3-VL."""
+    text = TEXT | {
+        "rope_parameters": ROPE | {"mrope_section": [2, 1, 1], "mrope_interleaved": True}
+    }
+    vision = VISION | {
+        "patch_size": 16, "num_position_embeddings": 64, "deepstack_visual_indexes": [0],
     }  # fmt: skip
-    vision = {
-        "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4,
-        "out_hidden_size": 32, "patch_size": 14, "spatial_merge_size": 2,
-        "temporal_patch_size": 2, "window_size": 112, "fullatt_block_indexes": [1],
+    return "Qwen3VL", "Qwen3VL", text, vision
+
+
+def _net(tokenizer, kind, text, vision):
+    number = tokenizer.convert_tokens_to_ids
+    tokens = {
+        "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
     torch.manual_seed(0)
-    config = transformers.Qwen2_5_VLConfig(
-        text_config=text, vision_config=vision,
+    config = getattr(transformers, f"{kind}Config")(
+        text_config=text | tokens, vision_config=vision,
         image_token_id=number("<|image_pad|>"), video_token_id=number("<|video_pad|>"),
         vision_start_token_id=number("<|vision_start|>"),
         vision_end_token_id=number("<|vision_end|>"),
     )  # fmt: skip
-    net = transformers.Qwen2_5_VLForConditionalGeneration(config)
+    net = getattr(transformers, f"{kind}ForConditionalGeneration")(config)
     with torch.no_grad():  # large enough that what it sees makes a difference
         for weights in net.parameters():
             if weights.dim() > 1:
@@ -92,27 +117,66 @@ def _net(tokenizer):
     return net
 
 
+def _write_qwen(where, kind, video, text, vision):
+    """Write a tiny random net and its processor in the published layout."""
+    pytest.importorskip("transformers", reason="the paper engine needs transformers")
+    tokenizer = _tokenizer()
+    levels = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3} if kind == "Qwen3VL" else {}
+    pictures = transformers.Qwen2VLImageProcessor(
+        patch_size=vision["patch_size"], min_pixels=3136, max_pixels=12845056, **levels
+    )
+    processor = getattr(transformers, f"{kind}Processor")(
+        image_processor=pictures, tokenizer=tokenizer,
+        video_processor=getattr(transformers, f"{video}VideoProcessor")(), chat_template=CHAT,
+    )  # fmt: skip
+    _net(tokenizer, kind, text, vision).save_pretrained(where)
+    processor.save_pretrained(where)
+    return where
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a test computes, and how near to a golden tensor it comes there."""
+
+    torch: "torch.device"
+
+    @property
+    def half(self):
+        """The type in which the engine runs diffusion on a GPU; on a CPU, one that it knows."""
+        return torch.float16 if self.torch.type == "cuda" else torch.bfloat16
+
+    def near(self, made, expected, on_cpu, tf32=TF32):
+        """Return whether two tensors differ by less than `on_cpu`, or than TF32 explains on a GPU."""
+        assert made.shape == expected.shape
+        on_gpu = max(on_cpu, tf32 * float(expected.abs().max()))
+        difference = float((made.cpu() - expected.cpu()).abs().max())
+        return difference < (on_gpu if self.torch.type == "cuda" else on_cpu)
+
+
+@pytest.fixture(scope="session", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    """The CPU, then the GPU if there is one: `pytest -m gpu tests/paper` proves the engine on it."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    return Device(torch.device(request.param))
+
+
 @pytest.fixture(scope="session")
 def chat():
-    """The chat template of the tiny Qwen2.5-VL."""
+    """The chat template of the tiny nets."""
     return CHAT
 
 
 @pytest.fixture(scope="session")
 def qwen(tmp_path_factory):
     """The folder of a tiny random Qwen2.5-VL in the published layout."""
-    pytest.importorskip("transformers", reason="the paper engine needs transformers")
-    where = tmp_path_factory.mktemp("nets") / "Tiny-VL"
-    tokenizer = _tokenizer()
-    processor = transformers.Qwen2_5_VLProcessor(
-        image_processor=transformers.Qwen2VLImageProcessor(min_pixels=3136, max_pixels=12845056),
-        tokenizer=tokenizer,
-        video_processor=transformers.Qwen2VLVideoProcessor(),
-        chat_template=CHAT,
-    )
-    _net(tokenizer).save_pretrained(where)
-    processor.save_pretrained(where)
-    return where
+    return _write_qwen(tmp_path_factory.mktemp("nets") / "Tiny-VL", *_qwen25())
+
+
+@pytest.fixture(scope="session")
+def qwen3(tmp_path_factory):
+    """The folder of a tiny random Qwen3-VL in the published layout."""
+    return _write_qwen(tmp_path_factory.mktemp("nets") / "Tiny-VL", *_qwen3())
 
 
 @pytest.fixture(scope="session")

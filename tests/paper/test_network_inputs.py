@@ -128,8 +128,8 @@ def weigh(qwen, tmp_path, monkeypatch):
     """Return a folder with a net of some GiB on a GPU with so many GiB free."""
     from tasks.paper.classifier import qwen as classifier
 
-    def make(weights, free):
-        folder = shutil.copytree(qwen, tmp_path / "net")
+    def make(weights, free, net=qwen):
+        folder = shutil.copytree(net, tmp_path / "net")
         os.truncate(folder / "model.safetensors", weights * GIB)  # sparse
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: (free * GIB, 24 * GIB))
         monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
@@ -139,19 +139,22 @@ def weigh(qwen, tmp_path, monkeypatch):
     return make
 
 
-def test_four_bits_are_never_used_for_the_eye_and_the_letters(qwen, given_to_transformers, weigh):
+@pytest.mark.parametrize("name", ["qwen", "qwen3"])
+def test_four_bits_are_never_used_for_the_eye_and_the_letters(
+    request, given_to_transformers, weigh, name
+):
     from transformers.quantizers.quantizers_utils import should_convert_module
 
     from tasks.paper.classifier.answers import ClassifierUnavailable
     from tasks.paper.classifier.qwen import load
 
     with pytest.raises(ClassifierUnavailable, match="not loaded"):
-        load(weigh(16, 12), CUDA)
+        load(weigh(16, 12, request.getfixturevalue(name)), CUDA)
     config = given_to_transformers["quantization_config"]
     assert (config.load_in_4bit, config.bnb_4bit_quant_type) == (True, "nf4")
     assert config.bnb_4bit_compute_dtype == torch.bfloat16
     assert given_to_transformers["device_map"] == {"": CUDA}
-    net = _layers(qwen)
+    net = _layers(request.getfixturevalue(name))
     quantised = {name for name in net if should_convert_module(name, config.llm_int8_skip_modules)}
     kept = net - quantised
     assert {name for name in net if ".visual." in name or name == "lm_head"} == kept
@@ -164,7 +167,7 @@ def _layers(folder):
 
     config = transformers.AutoConfig.from_pretrained(folder)
     with torch.device("meta"):
-        net = transformers.Qwen2_5_VLForConditionalGeneration(config)
+        net = transformers.AutoModelForImageTextToText.from_config(config)
     return {name for name, each in net.named_modules() if isinstance(each, torch.nn.Linear)}
 
 

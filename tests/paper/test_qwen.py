@@ -1,4 +1,4 @@
-"""The paper's classifier on a tiny random Qwen2.5-VL, through transformers' own loading and processor."""
+"""The paper's classifier on tiny random nets, through transformers' own loading and processor."""
 
 import json
 import math
@@ -29,18 +29,24 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="module", params=["qwen", "qwen3"])
+def net(request):
+    """The folder of a tiny Qwen2.5-VL, then of a tiny Qwen3-VL."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
-def seeing(qwen):
+def seeing(net):
     """The classifier with its random weights."""
-    return load(qwen, CPU)
+    return load(net, CPU)
 
 
 @pytest.fixture
-def saying(qwen):
+def saying(net):
     """Build a classifier with the same token probabilities for every photo."""
 
     def make(shares, *, faithful=False):
-        classifier = load(qwen, CPU, faithful=faithful)
+        classifier = load(net, CPU, faithful=faithful)
         number = classifier.processor.tokenizer.convert_tokens_to_ids
         head = torch.nn.Linear(32, classifier.net.config.text_config.vocab_size)
         torch.nn.init.zeros_(head.weight)
@@ -128,21 +134,22 @@ def test_the_odds_are_the_softmax_over_all_tokens_at_the_last_place(seeing):
         assert seeing.ask(pictures).odds[category] == pytest.approx(expected, rel=1e-4)
 
 
-def test_what_is_said_depends_on_the_photo_and_on_nothing_else(seeing, qwen):
+def test_what_is_said_depends_on_the_photo_and_on_nothing_else(seeing, net):
     one, other = photo(seed=1), 0.3 * photo(seed=2)
     first = seeing.ask(views(one))
     assert seeing.ask(views(other)).odds != pytest.approx(first.odds, rel=1e-3)
     assert seeing.ask(views(one)) == first
-    assert seeing(one) == seeing(one) == load(qwen, CPU)(one)
+    assert seeing(one) == seeing(one) == load(net, CPU)(one)
 
 
-def test_scores_are_divided_by_those_of_grey_pictures(qwen):
-    classifier = load(qwen, CPU)
+def test_scores_are_divided_by_those_of_grey_pictures(net):
+    classifier = load(net, CPU)
     letters = [number for ids in classifier.letters.values() for number in ids]
     classifier.net.lm_head.register_forward_hook(
         lambda _head, _given, logits: logits.masked_fill(~one_of(letters, logits.shape[-1]), -1e4)
     )
-    said, nothing = classifier.ask(views(photo())).odds, classifier.ask(grey(1)).odds
+    pictures = views(photo(), token_pixels=2 * patch_pixels(classifier))
+    said, nothing = classifier.ask(pictures).odds, classifier.ask(grey(1)).odds
     assert sum(said.values()) == pytest.approx(1) and sum(nothing.values()) == pytest.approx(1)
     weighed = {one: said[one] / max(nothing[one], 0.05) for one in Category}
     expected = {one: share / sum(weighed.values()) for one, share in weighed.items()}
@@ -158,22 +165,26 @@ def test_a_large_photo_is_shown_by_an_overview_and_parts_that_nothing_resizes(se
     image = photo(1100, 1500)
     pictures = views(image)
     given = seeing._inputs(pictures)
+    side = patch_pixels(seeing)
     grids = given["image_grid_thw"].tolist()
     assert len(grids) == len(pictures) > 3
-    assert all(grid == [1, CROP // 14, CROP // 14] for grid in grids[1:])
-    assert 14 * 14 * math.prod(grids[0]) <= OVERVIEW_PIXELS
+    assert all(grid == [1, CROP // side, CROP // side] for grid in grids[1:])
+    assert side**2 * math.prod(grids[0]) <= OVERVIEW_PIXELS
     patches = given["pixel_values"].numpy()[math.prod(grids[0]) :]
-    assert np.array_equal(seen(patches[: math.prod(grids[1])], grids[1]), pictures[1])
+    assert np.array_equal(seen(seeing, patches[: math.prod(grids[1])], grids[1]), pictures[1])
 
 
-def seen(patches, grid):
+def patch_pixels(classifier):
+    return classifier.net.config.vision_config.patch_size
+
+
+def seen(classifier, patches, grid):
     """Return the picture that a processor cut into patches."""
+    side, images = patch_pixels(classifier), classifier.processor.image_processor
     rows, columns = grid[1] // 2, grid[2] // 2
-    planes = patches.reshape(rows, columns, 2, 2, 3, 2, 14, 14)[:, :, :, :, :, 0]
-    image = planes.transpose(0, 2, 5, 1, 3, 6, 4).reshape(rows * 28, columns * 28, 3)
-    mean, deviation = np.array([
-        [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711],
-    ])  # fmt: skip
+    planes = patches.reshape(rows, columns, 2, 2, 3, 2, side, side)[:, :, :, :, :, 0]
+    image = planes.transpose(0, 2, 5, 1, 3, 6, 4).reshape(2 * rows * side, 2 * columns * side, 3)
+    mean, deviation = np.array(images.image_mean), np.array(images.image_std)
     return np.rint(255 * (image * deviation + mean)).astype(np.uint8)
 
 
@@ -196,11 +207,12 @@ def test_faithful_shows_one_picture_with_the_papers_prompt(saying):
     )
     classifier(photo(1100, 1500))
     (grids,) = shown
-    assert len(grids) == 1 and 14 * 14 * math.prod(grids[0]) > 0.9 * 28 * 28 * 1280
+    assert len(grids) == 1
+    assert patch_pixels(classifier) ** 2 * math.prod(grids[0]) > 0.9 * 28 * 28 * 1280
 
 
-def test_reasoning_is_switched_off(qwen, chat):
-    classifier = load(qwen, CPU)
+def test_reasoning_is_switched_off(net, chat):
+    classifier = load(net, CPU)
     classifier.processor.chat_template = chat + (
         "{% if enable_thinking is defined and not enable_thinking %}[no thinking]{% endif %}"
     )
@@ -224,13 +236,13 @@ def test_too_little_memory_is_a_memory_error(saying):
         ClassifierOnGpu(classifier)(photo())
 
 
-def test_nothing_is_downloaded(qwen, monkeypatch):
+def test_nothing_is_downloaded(net, monkeypatch):
     def fail(*_):
         raise AssertionError("something was to be fetched")
 
     monkeypatch.setattr(socket.socket, "connect", fail)
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    load(qwen, CPU)
+    load(net, CPU)
 
 
 def test_only_tokens_of_one_letter_are_letters(seeing):
@@ -316,8 +328,8 @@ def test_memory_is_reserved_for_the_pictures():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
-def test_a_gpu_gives_the_same_answer(seeing, qwen):
-    on_gpu = load(qwen, torch.device("cuda", 0))
+def test_a_gpu_gives_the_same_answer(seeing, net):
+    on_gpu = load(net, torch.device("cuda", 0))
     assert on_gpu.name == "Tiny-VL (GPU)"
     expected = seeing.ask(views(photo())).odds
     assert on_gpu.ask(views(photo())).odds == pytest.approx(expected, rel=1e-2)

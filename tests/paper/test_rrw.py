@@ -1,5 +1,6 @@
 """The nets against reflections match their authors' code."""
 
+import copy
 import json
 import zlib
 from pathlib import Path
@@ -44,6 +45,10 @@ def location(tiny):
     return net.eval()
 
 
+def separation_net(tensors, device):
+    return SeparationNet.of(weights(tensors, "rr"), None).to(device.torch)
+
+
 def worst(one, other):
     assert one.shape == other.shape
     return float((one - other).abs().max())
@@ -70,12 +75,13 @@ def inside(tensors, net):
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def test_each_part_of_the_location_net_gives_what_the_authors_gives(tiny, location):
+def test_each_part_of_the_location_net_gives_what_the_authors_gives(device, tiny, location):
     expected = inside(tiny, "rd")
     assert len(expected) == 16
-    made, seen = watched(location, expected, tiny["in.image2"])
-    assert all(worst(seen[name], expected[name]) < ROUNDING for name in expected)
-    assert worst(made, tiny["rd.out2"]) < ROUNDING
+    net = copy.deepcopy(location).to(device.torch)
+    made, seen = watched(net, expected, tiny["in.image2"].to(device.torch))
+    assert all(device.near(seen[name], expected[name], ROUNDING) for name in expected)
+    assert device.near(made, tiny["rd.out2"], ROUNDING)
 
 
 @torch.inference_mode()
@@ -83,21 +89,21 @@ def test_an_odd_size_and_a_batch_give_the_authors_map(tiny, location):
     assert worst(location(tiny["in.image"]), tiny["rd.out"]) < ROUNDING
 
 
-def test_each_part_of_the_separation_net_gives_what_the_authors_gives(tiny):
-    net = SeparationNet.of(weights(tiny, "rr"), None)
+def test_each_part_of_the_separation_net_gives_what_the_authors_gives(device, tiny):
     expected = inside(tiny, "rr")
     assert len(expected) == 6
-    made, seen = watched(net, expected, tiny["in.rr_image"], tiny["in.rr_map"])
-    assert all(worst(seen[name], expected[name]) < ROUNDING for name in expected)
-    assert worst(made, tiny["rr.out"]) < ROUNDING
+    given = [tiny[name].to(device.torch) for name in ("in.rr_image", "in.rr_map")]
+    made, seen = watched(separation_net(tiny, device), expected, *given)
+    assert all(device.near(seen[name], expected[name], ROUNDING) for name in expected)
+    assert device.near(made, tiny["rr.out"], ROUNDING)
 
 
 @torch.inference_mode()
-def test_both_chained_give_the_authors_image(tiny, location):
-    net = SeparationNet.of(weights(tiny, "rr"), None)
-    where = location(tiny["in.rr_image"])
-    assert worst(where, tiny["chain.map"]) < ROUNDING
-    assert worst(net(tiny["in.rr_image"], where), tiny["chain.out"]) < ROUNDING
+def test_both_chained_give_the_authors_image(device, tiny, location):
+    image = tiny["in.rr_image"].to(device.torch)
+    where = copy.deepcopy(location).to(device.torch)(image)
+    assert device.near(where, tiny["chain.map"], ROUNDING)
+    assert device.near(separation_net(tiny, device)(image, where), tiny["chain.out"], ROUNDING)
 
 
 @torch.inference_mode()
@@ -132,17 +138,17 @@ def seeded(net):
     return made
 
 
-def test_the_full_size_location_net_gives_the_authors_map():
+def test_the_full_size_location_net_gives_the_authors_map(device):
     tensors = safetensors.load_file(shared("rrw_rd_b3_seeded.safetensors"))
-    net = location_net(seeded(LocationNet()))
+    net = location_net(seeded(LocationNet())).to(device.torch)
     expected = {k.removeprefix("mid."): v for k, v in tensors.items() if k.startswith("mid.")}
     assert len(expected) == 2
-    made, seen = watched(net, expected, tensors["in.image"])
+    made, seen = watched(net, expected, tensors["in.image"].to(device.torch))
     for found, meant in (
         (made, tensors["out"]),
         *((seen[name], expected[name]) for name in expected),
     ):
-        assert worst(found, meant) < ROUNDING * float(meant.abs().max())
+        assert device.near(found, meant, ROUNDING * float(meant.abs().max()))
 
 
 def test_paddings_are_those_of_the_official_net():
