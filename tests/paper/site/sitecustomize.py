@@ -19,7 +19,7 @@ RUNS_NO_NET = any(word in " ".join(sys.orig_argv) for word in (
 def _declare() -> None:
     import torch
 
-    if torch.version.cuda is None:
+    if torch.version.cuda is None and not hasattr(torch.library, "_photomend"):
         library = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
