@@ -3,10 +3,12 @@
 Known lines are drawn, spoilt in five ways, and restored by the small Real-ESRGAN of ../shared.
 Tesseract reads them in the original, enlarged, and in what was made of it.
 
-All photos are noisy, as those of a dim room are, and how noisy was chosen where the claim holds: with
-a deviation of 0.09, as here, and with 0.02, where both are read without an error (44 % kept). With
-0.06 it does not: in three of the five ways Tesseract errs nowhere in the originals that were kept,
-and in one or two letters of what was made of each (blurred 1.2 %, compressed 1.9 %, moved 1.6 %).
+All photos are noisy, as those of a dim room are. For the small network the claim holds with a deviation
+of 0.09, as here, and with 0.02, where both are read without an error (44 % kept). With 0.06 it does not:
+in three of the five ways Tesseract errs nowhere in the originals that were kept, and in one or two
+letters of what was made of each (blurred 1.2 %, compressed 1.9 %, moved 1.6 %). With the official weights
+of RealESRGAN_x4plus none of the 18 lines that were kept of 37 got worse, at all three deviations
+(docs/experiments.md).
 """
 
 import os
@@ -38,7 +40,10 @@ LINES = {
     "Open daily from 9 to 17": 24,
 }  # fmt: skip
 """What is written, and how high the font is in pixels of the original."""
+HEIGHTS = tuple(LINES.values())
 LEAST_KEPT = 0.3
+GRAIN = 0.09
+"""Standard deviation of the noise of the small network's photos."""
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed"),
@@ -46,11 +51,11 @@ pytestmark = [
 ]
 
 
-def page():
-    """Draw the lines at `SCALE` times the size; return the page and polygons in original pixels."""
+def page(lines):
+    """Draw lines at `SCALE` times the size; return the page and polygons in original pixels."""
     drawn = Pictures.new("RGB", (320 * SCALE, 330 * SCALE), (236, 230, 216))
     pen, top, polygons = ImageDraw.Draw(drawn), 12, []
-    for text, size in LINES.items():
+    for text, size in lines.items():
         font, place = ImageFont.load_default(size * SCALE), (14 * SCALE, top * SCALE)
         pen.text(place, text, font=font, fill=(34, 30, 52))
         left, above, right, below = np.array(pen.textbbox(place, text, font=font)) / SCALE
@@ -67,34 +72,34 @@ def small(image, factor=SCALE):
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def grainy(image, deviation=0.09):
+def grainy(image, deviation):
     """Add the noise of a photo in dim light."""
     noise = np.random.default_rng(7).normal(0, deviation, image.shape)
     return (image + noise).clip(0, 1).astype(np.float32)
 
 
-def blurred(image):
-    return grainy(small(cv2.GaussianBlur(image, (0, 0), 0.7 * SCALE)))
+def blurred(image, deviation):
+    return grainy(small(cv2.GaussianBlur(image, (0, 0), 0.7 * SCALE)), deviation)
 
 
-def noisy(image):
-    return grainy(small(image), 0.13)
+def noisy(image, deviation):
+    return grainy(small(image), deviation * 13 / 9)
 
 
-def compressed(image):
-    pixels = np.rint(255 * grainy(small(image))).astype(np.uint8)
+def compressed(image, deviation):
+    pixels = np.rint(255 * grainy(small(image), deviation)).astype(np.uint8)
     _, coded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 25])
     return cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / 255
 
 
-def of_few_pixels(image):
-    return grainy(resized(small(image, 1.25 * SCALE), small(image).shape[:2]))
+def of_few_pixels(image, deviation):
+    return grainy(resized(small(image, 1.25 * SCALE), small(image).shape[:2]), deviation)
 
 
-def moved(image):
+def moved(image, deviation):
     path = np.zeros((9, 9), np.float32)
     cv2.line(path, (0, 5), (8, 3), 1)
-    return grainy(small(cv2.filter2D(image, -1, path / path.sum())))
+    return grainy(small(cv2.filter2D(image, -1, path / path.sum())), deviation)
 
 
 WAYS = (blurred, noisy, compressed, of_few_pixels, moved)
@@ -121,15 +126,16 @@ def cut(image, polygon):
 
 
 @cache
-def restorer():
-    return real_esrgan.load(WEIGHTS, torch.device("cpu"))
+def restorer(weights):
+    return real_esrgan.load(weights, torch.device("cpu"))
 
 
 @cache
-def measured(way, folder):
+def measured(way, folder, weights=WEIGHTS, deviation=GRAIN, heights=HEIGHTS):
     """Return the texts and readings of the kept lines, [(text, before, after)]."""
-    drawn, polygons = page()
-    original = way(drawn)
+    written = {text: height for text, height in LINES.items() if height in heights}
+    drawn, polygons = page(written)
+    original = way(drawn, deviation)
     whole = resized(original, drawn.shape[:2])
     kept = []
 
@@ -137,10 +143,10 @@ def measured(way, folder):
         kept.extend(unchanged(before, after, lines))
         return kept
 
-    fused = fuse_text(whole, original, polygons, restorer(), gate)
-    assert (fused.kept, fused.refused) == (sum(kept), len(LINES) - sum(kept))
+    fused = fuse_text(whole, original, polygons, restorer(weights), gate)
+    assert (fused.kept, fused.refused) == (sum(kept), len(written) - sum(kept))
     chosen = [
-        line for line, keep in zip(zip(LINES, polygons, strict=True), kept, strict=True) if keep
+        line for line, keep in zip(zip(written, polygons, strict=True), kept, strict=True) if keep
     ]
     read = tesseract(
         [cut(image, line) for image in (whole, fused.image) for _, line in chosen], folder
@@ -178,6 +184,12 @@ def test_a_third_of_the_lines_is_kept(measure):
     assert np.mean(shares) >= LEAST_KEPT
 
 
+@pytest.mark.slow
+def test_what_the_official_network_invents_is_not_kept(official_x4plus, tmp_path):
+    lines = measured(compressed, tmp_path, official_x4plus, 0.06, (10, 14))
+    assert lines == [("Bahnhof Altona", 0, 0)]  # of 10 pixels, it makes "Pladoom A doporla 18142"
+
+
 def test_what_is_drawn_is_read_without_an_error(tmp_path):
-    drawn, polygons = page()
+    drawn, polygons = page(LINES)
     assert tesseract([cut(drawn, line) for line in polygons], tmp_path) == [*LINES]
