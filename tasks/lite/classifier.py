@@ -58,7 +58,7 @@ Ramp = tuple[float, float, float]
 """The figures of severity 0, of `MIN_SEVERITY`, and of severity 1."""
 QUALITY: Ramp = (90.0, 79.0, 20.0)
 """Quality of a JPEG file; chosen on 90 photos of qualities 30 to 80 (`docs/experiments.md`)."""
-VISIBLE_CHANGE: Ramp = (0.0, 0.7, 4.0)
+VISIBLE_CHANGE: Ramp = (0.0, 0.6, 4.0)
 """Visible change by a trial of a restorer's net, in CIEDE2000. More than `visibility.VISIBLE`, as
 crops are only a sample: what is begun is then rarely given up."""
 TRIED = (Degradation.NOISE, Degradation.COMPRESSION, Degradation.SOFTNESS)

@@ -10,7 +10,7 @@ from storage.photos import Image
 from tasks.imaging.tiles import by_tiles
 from tasks.lite import onnx_nets
 
-OVERLAP = 64
+OVERLAP = 80
 """Pixels of its neighbours on each side of a tile, wide enough for seams below 0.6 of 255
 (`docs/experiments.md`)."""
 

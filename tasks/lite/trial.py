@@ -24,7 +24,7 @@ MAX_CROPS = 4
 def visible_removal(image: Image, kind: Degradation, jpeg_quality: int | None = None) -> float:
     """Return how visible it would be to remove a degradation, in CIEDE2000; 0 for no change.
 
-    Square crops are spread over the photo. The most changed quarter of the blocks of all crops counts.
+    Square crops are spread over the photo. The most changed half of the blocks of all crops counts.
     What the guard refuses is no change.
     """
 

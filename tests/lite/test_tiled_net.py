@@ -80,7 +80,7 @@ def test_tiles_of_a_photo_have_one_size_and_fill_it(monkeypatch):
     monkeypatch.setattr(onnx_nets, "load", load)
     image = np.random.default_rng(0).random((1000, 2700, 3), np.float32)
     assert np.array_equal(restored(image, "noise"), image)
-    assert loaded == [(504 + 128, 680 + 128)]
+    assert loaded == [(504 + 160, 680 + 160)]
     assert tiles == loaded * 8
 
 

@@ -165,12 +165,13 @@ def test_the_published_paste_is_used_only_if_faithful_is_set(folder, faithful):
     assert motion_blur(known, faces=True).mend_faces.faithful == faithful
 
 
-def test_another_nafnet_is_used_if_the_first_is_missing(folder, people):
+def test_the_nafnet_of_the_settings_is_used(folder, people):
     (folder / file_of("NAFNet-REDS-width64")).unlink()
     with pytest.raises(WeightsMissing, match="NAFNet-REDS-width64"):
         motion_blur(PaperSettings(), faces=True)
     put_nafnet(folder, "NAFNet-GoPro-width32")
-    assert motion_blur(PaperSettings(), faces=True).deblur(people, BLURRED).any()
+    chosen = PaperSettings(deblurring_net="NAFNet-GoPro-width32")
+    assert motion_blur(chosen, faces=True).deblur(people, BLURRED).any()
 
 
 def test_weights_of_the_face_net_must_be_here_before_the_first_photo(folder):

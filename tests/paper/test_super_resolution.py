@@ -108,7 +108,7 @@ def test_a_photo_that_would_take_hours_is_cleaned_and_the_receipt_says_so(monkey
         enlarge=never, clean=lambda image, verdict: image / 2,
         seconds=lambda image, resolution: 2.5 * 3600,
     )(photo(), VERDICT, receipt)  # fmt: skip
-    [step] = receipt.steps
+    [_, step] = receipt.steps
     assert "would take 2.5 hours on this device" in step["step"]
     assert not receipt.generative
 
@@ -156,7 +156,7 @@ def test_a_line_of_text_whose_strokes_are_lost_is_not_kept(monkeypatch, most_pix
         return cv2.blur(part, (9, 9))
 
     chain = built(
-        enlarge=lambda part: bicubic(smooth(part)), find_text=lambda _: [corners],
+        enlarge=lambda part, place: bicubic(smooth(part)), find_text=lambda _: [corners],
         enlarge_text=lambda part: bicubic(smooth(part)), clean=lambda part, _: smooth(part),
     )  # fmt: skip
     receipt = Receipt()
