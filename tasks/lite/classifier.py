@@ -58,9 +58,11 @@ Ramp = tuple[float, float, float]
 """The figures of severity 0, of `MIN_SEVERITY`, and of severity 1."""
 QUALITY: Ramp = (90.0, 79.0, 20.0)
 """Quality of a JPEG file; chosen on 90 photos of qualities 30 to 80 (`docs/experiments.md`)."""
-VISIBLE_CHANGE: Ramp = (0.0, 0.6, 4.0)
+VISIBLE_CHANGE: Ramp = (0.0, 0.7, 4.0)
 """Visible change by a trial of a restorer's net, in CIEDE2000. More than `visibility.VISIBLE`, as
 crops are only a sample: what is begun is then rarely given up."""
+VISIBLE_NOISE: Ramp = (0.0, 0.6, 4.0)
+"""The same for noise, of which the half of the blocks counts."""
 TRIED = (Degradation.NOISE, Degradation.COMPRESSION, Degradation.SOFTNESS)
 """The degradations whose removal is tried on crops."""
 MIN_TRIED_SEVERITY = 0.8
@@ -138,7 +140,8 @@ def _tried(
     for kind in TRIED:
         if severities[kind] >= MIN_TRIED_SEVERITY:
             change = visible_removal(image, kind, jpeg_quality)
-            severities[kind] = min(severities[kind], _severity(kind, change, VISIBLE_CHANGE))
+            ramp = VISIBLE_NOISE if kind is Degradation.NOISE else VISIBLE_CHANGE
+            severities[kind] = min(severities[kind], _severity(kind, change, ramp))
     if _may_have_moved(severities, min(image.shape[:2])):
         severities[Degradation.MOTION] = _tried_movement(image, severities[Degradation.MOTION])
     return severities

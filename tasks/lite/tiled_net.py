@@ -1,7 +1,9 @@
 """Run a trained restorer of the lite engine over a whole image."""
 
+import ctypes
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -36,7 +38,16 @@ def restored(image: Image, name: str, conditions: Sequence[float] = ()) -> Image
         [output] = net(np.dstack([padded, planes]))
         return np.clip(np.moveaxis(output[0], 0, -1)[:height, :width], 0, 1)
 
-    return by_tiles(image, restore, OVERLAP, (rows, columns))
+    mended = by_tiles(image, restore, OVERLAP, (rows, columns))
+    if max(image.shape[:2]) > MAX_PAYLOAD:
+        _trim_memory()
+    return mended
+
+
+def _trim_memory() -> None:
+    """Give freed memory back to the system: glibc keeps it, for each thread by itself."""
+    with suppress(AttributeError, OSError):  # another libc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _payload(length: int) -> int:
