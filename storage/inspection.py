@@ -24,6 +24,7 @@ from storage.formats.safe_open import (
     open_regular,
     unreadable_if_broken,
 )
+from storage.formats.turn import swapped
 from storage.metadata import blocks
 from storage.metadata.blocks import Metadata
 from storage.text import printable
@@ -111,20 +112,25 @@ class Inspection:
 
     @cached_property
     def orientation(self) -> int:
-        """The EXIF orientation of the decoded pixels; a container's own turn takes its place."""
-        if self.format is Format.HEIC:
-            return 1
-        if self.format is Format.AVIF:
-            with self.reading() as file:
-                return arrays.of_container(file)
-        return self.metadata.orientation
+        """The EXIF orientation that turns the stored pixels upright.
+
+        Rotation and mirror of a container take its place.
+        """
+        if self.format not in (Format.HEIC, Format.AVIF):
+            return self.metadata.orientation
+        with self.reading() as file:
+            return arrays.of_container(file)
+
+    @property
+    def decoded_orientation(self) -> int:
+        """The orientation that is left to apply to decoded pixels; libheif turns a HEIC itself."""
+        return 1 if self.format is Format.HEIC else self.orientation
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the upright photo."""
         self.check()
-        width, height = self.header.width, self.header.height
-        return (width, height) if self.orientation < 5 else (height, width)
+        return swapped(self.decoded_orientation, (self.header.width, self.header.height))
 
     @cached_property
     def content_hash(self) -> str:

@@ -8,8 +8,6 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from storage.formats.containers import Malformed
 from storage.formats.decode import Coding, Pixels
 from storage.formats.detect import FORMATS, Format
 from storage.formats.safe_open import MEGA, Limits, kind_of, opened, unreadable_if_broken
+from storage.formats.turn import Turn
 from storage.inspection import Inspection
 from storage.metadata import blocks, provenance, xmp
 from storage.metadata.blocks import Metadata
@@ -30,9 +29,6 @@ from storage.metadata.provenance import Provenance
 
 Image = NDArray[np.float32]
 """(H, W, 3), RGB, in [0, 1]."""
-
-_NOT_ALLOWED = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-"""Errors of filesystems that cannot set times or permissions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +44,9 @@ class Photo:
     alpha: Pixels | None = None
     """(H, W, 1), upright; it is not restored."""
     orientation: int = 1
-    """EXIF orientation by which the pixels were turned, 1 to 8."""
+    """EXIF orientation by which the stored pixels were turned, 1 to 8."""
+    source_size: tuple[int, int] = (0, 0)
+    """Width and height of the upright source."""
 
     @property
     def jpeg_quality(self) -> int | None:
@@ -63,6 +61,16 @@ class Photo:
     def with_image(self, image: Image) -> "Photo":
         """Return this photo with other pixels and the same metadata."""
         return replace(self, image=image)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written as a photo's copy."""
+
+    sha256: str
+    """SHA-256 of the file."""
+    turn: Turn
+    """The turn that pixels and metadata made."""
 
 
 def read(path: Path, limits: Limits) -> Photo:
@@ -87,15 +95,15 @@ def decoded(seen: Inspection) -> Photo:
     with seen.reading():
         if seen.header.unusual:
             raise Malformed(seen.header.unusual)
-        found, orientation = seen.metadata, seen.orientation
+        found, size, orientation = seen.metadata, seen.size, seen.orientation
         pixels, coding = decode.decode(seen.data, seen.format, seen.header)
         if pixels.shape[0] * pixels.shape[1] > seen.limits.max_pixels:
             raise Malformed("it has other pixels than its header says")
     seen.close()  # the image is many times as large: it gets the room of the file's bytes
-    pixels = arrays.upright(pixels, orientation)
+    pixels = arrays.upright(pixels, seen.decoded_orientation)
     alpha = pixels[..., -1:].copy() if pixels.shape[2] in (2, 4) else None
     image = arrays.to_image(pixels, coding.top)
-    return Photo(image, coding, found, seen.source_bytes, alpha, orientation)
+    return Photo(image, coding, found, seen.source_bytes, alpha, orientation, size)
 
 
 def output_suffix(path: Path) -> str:
@@ -103,10 +111,11 @@ def output_suffix(path: Path) -> str:
     return path.suffix if path.suffix.lower() in FORMATS else ".jpg"
 
 
-def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> str:
-    """Write the photo as `temporary`, read it again and return the file's SHA-256.
+def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> Written:
+    """Write the photo as `temporary` and read it again.
 
     Raises:
+        UnreadablePhoto: what it says about its orientation cannot be changed.
         OSError: the disk does not take it or has less than the limits ask to be free (ENOSPC), or
             what it gives back is not what was written.
 
@@ -115,19 +124,17 @@ def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> 
     height, width = pixels.shape[:2]
     coded = encode.encode(pixels, photo.coding, photo.metadata.icc, photo.source_bytes)
     del pixels
-    origin = replace(origin, orientation=photo.orientation)
-    return _put(
-        coded, photo.coding.kind, photo.metadata, (width, height), temporary, origin, limits
-    )
+    turn = Turn(photo.orientation, photo.source_size, (width, height))
+    return _put(coded, photo.coding.kind, photo.metadata, turn, temporary, origin, limits)
 
 
 def refreshed(
     source: Path, old_output: Path, temporary: Path, origin: Provenance, limits: Limits
-) -> str:
+) -> Written:
     """Write the old output's coded image with the source's present metadata as `temporary`.
 
-    Returns the new file's SHA-256. The coded image stays as it is, byte for byte, unless the owner
-    turned the source by its orientation tag: then the result is turned too and coded again.
+    The coded image stays as it is, byte for byte, unless the owner turned the source by its
+    orientation tag: then the result is turned too and coded again.
 
     Raises:
         UnreadablePhoto: one of the two is broken.
@@ -137,18 +144,18 @@ def refreshed(
     """
     with inspection.opened(source, limits) as seen:
         seen.check()
-        found, now = seen.metadata, seen.orientation
-    origin = replace(origin, orientation=now)
+        found, now, size = seen.metadata, seen.orientation, seen.size
     with inspection.opened(old_output, limits) as seen:
         mark = _provenance(seen.metadata)
         before = now if mark is None else mark.orientation
         if before != now:
-            photo = replace(_turned(decoded(seen), before, now), metadata=found)
+            photo = _turned(decoded(seen), before, now)
+            photo = replace(photo, metadata=found, source_size=size)
             return write(photo, temporary, origin, limits)
         seen.check()
-        shape = (seen.header.width, seen.header.height)
+        turn = Turn(now, size, (seen.header.width, seen.header.height))
         with unreadable_if_broken(old_output):
-            return _put(seen.data, seen.format, found, shape, temporary, origin, limits)
+            return _put(seen.data, seen.format, found, turn, temporary, origin, limits)
 
 
 def _turned(photo: Photo, before: int, now: int) -> Photo:
@@ -159,20 +166,21 @@ def _turned(photo: Photo, before: int, now: int) -> Photo:
 
 
 def _put(
-    coded: bytes, kind: Format, found: Metadata, shape: tuple[int, int],
+    coded: bytes, kind: Format, found: Metadata, turn: Turn,
     temporary: Path, origin: Provenance, limits: Limits,
-) -> str:  # fmt: skip
+) -> Written:  # fmt: skip
     """Add metadata to a coded image, write the file and check it."""
     image_hash = content_hash.of_file(io.BytesIO(coded))
-    described = found.mended(shape, origin.of_image(image_hash), blocks.xmp_room(kind))
+    origin = replace(origin, image_hash=image_hash, orientation=turn.orientation)
+    described = found.mended(turn, origin, blocks.xmp_room(kind))
     whole = blocks.splice(coded, kind, described)
     _require_room(temporary.parent, len(whole), limits)
     temporary.write_bytes(whole)
     atomic_files.sync(temporary)
     sha256 = hashlib.sha256(whole).hexdigest()
     del whole, coded
-    _verify(temporary, kind, shape, sha256)
-    return sha256
+    _verify(temporary, kind, turn.size, sha256)
+    return Written(sha256, turn)
 
 
 def _require_room(folder: Path, length: int, limits: Limits) -> None:
@@ -184,7 +192,7 @@ def _require_room(folder: Path, length: int, limits: Limits) -> None:
 
 
 def _verify(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) -> None:
-    """Check that the file holds the written bytes and decodes to the right size."""
+    """Check that the file holds the written bytes, decodes to the right size and is upright."""
     data = temporary.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise OSError(errno.EIO, "the disk gives back other bytes than were written", temporary)
@@ -192,27 +200,9 @@ def _verify(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) 
     pixels, _ = decode.decode(data, kind, header)
     if (pixels.shape[1], pixels.shape[0]) != shape:
         raise OSError(errno.EIO, f"it decodes to other than {shape} pixels", temporary)
-
-
-def keep_times_and_mode(source: Path, temporary: Path) -> None:
-    """Give a file the source's times and permissions, where its filesystem lets us.
-
-    Never its owner or group, nor set-user-id bits.
-    """
-    status = source.stat()
-    with _where_allowed():
-        temporary.chmod(status.st_mode & 0o777)
-    with _where_allowed():
-        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-@contextmanager
-def _where_allowed() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NOT_ALLOWED:
-            raise
+    told = blocks.extract(io.BytesIO(data), kind).orientations
+    if any(stated != 1 for stated in told):
+        raise UnreadablePhoto(f"its copy would still say the orientations {told}")
 
 
 def ours(path: Path) -> Provenance | None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from storage import atomic_files
+from storage import atomic_files, file_attributes
 from storage.errors import GalleryOffline
 from storage.settings_gallery import BESIDE, GallerySettings
 
@@ -39,6 +39,8 @@ def candidates(source: Path, template: str, suffix: str) -> Iterator[Path]:
 def prepare(name: str, gallery: GallerySettings, folder: Path, *, used: bool) -> None:
     """Make `folder` below the output root, if that root is the right one.
 
+    New folders have the permissions of the gallery's.
+
     `used` says that results of the gallery were published before.
 
     Raises:
@@ -48,11 +50,13 @@ def prepare(name: str, gallery: GallerySettings, folder: Path, *, used: bool) ->
     """
     root = gallery.output_root
     if gallery.name not in BESIDE:
-        _check_marker(name, root, used=used)
-    folder.mkdir(parents=True, exist_ok=True)
+        _check_marker(name, gallery, used=used)
+    below = folder.relative_to(root)
+    file_attributes.make_folder(gallery.path / below, folder, len(below.parts))
 
 
-def _check_marker(name: str, root: Path, *, used: bool) -> None:
+def _check_marker(name: str, gallery: GallerySettings, *, used: bool) -> None:
+    root = gallery.output_root
     marker = root / MARKER
     try:
         found = json.loads(marker.read_text())["gallery"]
@@ -63,7 +67,7 @@ def _check_marker(name: str, root: Path, *, used: bool) -> None:
                 f"({MARKER} is missing); is its disk or share mounted? If the results were moved "
                 f"away on purpose: echo '{json.dumps({'gallery': name})}' > {marker}"
             ) from None
-        root.mkdir(parents=True, exist_ok=True)
+        file_attributes.make_folder(gallery.path, root, 0)
         atomic_files.write(marker, json.dumps({"gallery": name}).encode())
     except (ValueError, KeyError, TypeError) as error:
         raise GalleryOffline(f"{marker} cannot be understood; remove it") from error

@@ -8,6 +8,7 @@ from PIL import Image as Pillow
 
 from storage.formats.containers import isobmff
 from storage.formats.decode import Coding, Pixels
+from storage.formats.turn import FLIPPED, MIRRORED, TRANSPOSED
 
 _BAND_ROWS = 256
 
@@ -17,11 +18,11 @@ Values = NDArray[Any]
 
 def upright(pixels: Values, orientation: int) -> Values:
     """Return (H, W, C) turned upright by an EXIF orientation, without copying."""
-    if orientation >= 5:
+    if orientation in TRANSPOSED:
         pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
+    if orientation in MIRRORED:
         pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
+    if orientation in FLIPPED:
         pixels = pixels[::-1]
     return pixels
 
@@ -33,7 +34,7 @@ def turned(pixels: Values, before: int, now: int) -> Values:
 
 
 def of_container(file: BinaryIO) -> int:
-    """Return rotation and mirror of an AVIF's container as an EXIF orientation."""
+    """Return rotation and mirror of the container of a HEIC or AVIF as an EXIF orientation."""
     found = isobmff.read(file)
     turns, mirrors = found.of_primary("irot"), found.of_primary("imir")
     quarters = turns[0][0] & 3 if turns and turns[0] else 0

@@ -1,7 +1,6 @@
 """Decode coded images to arrays of uint8 or uint16, not turned by their orientation."""
 
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +81,8 @@ def decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
     _check_end(data, kind)
     if kind is Format.TIFF:
         data = _unturned(data)
+    elif kind is Format.PNG:
+        data = png.splice(io.BytesIO(data), ())  # a text of a wrong checksum would stop Pillow
     with any_size():
         if kind is Format.HEIC:
             return _decode_heic(data, header)
@@ -120,16 +121,18 @@ def _decode_16(data: bytes, channels: int) -> NDArray[np.uint16]:
 
 
 def _unturned(data: bytes) -> bytes:
-    """Return a TIFF with orientation 1, because decoders would turn the image."""
+    """Return a TIFF that states no turn in its tags or XMP, because decoders would turn the image."""
     file = Tiff(io.BytesIO(data))
-    entry = file.directory(file.first).entries.get(tiff.ORIENTATION)
-    if entry is None or entry.kind != tiff.SHORT or entry.count != 1:
+    first = file.directory(file.first)
+    packet = first.entries.get(tiff.XMP)
+    if packet is None and tiff.ORIENTATION not in first.entries:
         return data
-    upright, stop = struct.pack(file.order + "H", 1), entry.offset + 2
-    if data[entry.offset : stop] == upright:
-        return data
-    parts = memoryview(data)
-    return b"".join((parts[: entry.offset], upright, parts[stop:]))
+    made = bytearray(data)
+    tiff.set_upright(made, file, first)
+    if packet is not None:
+        text = slice(packet.offset, packet.offset + packet.length)
+        made[text] = b" " * len(made[text])
+    return bytes(made)
 
 
 def _check_end(data: bytes, kind: Format) -> None:

@@ -7,26 +7,23 @@ keeps in extended XMP is dropped too: it holds maps and editors' histories, neve
 
 import io
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from storage.formats.containers import Malformed, exif, isobmff, jpeg, png, take, tiff, webp
 from storage.formats.containers.exif import Facts
 from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
-from storage.metadata import provenance, xmp
+from storage.formats.turn import TRANSPOSED, Turn
+from storage.metadata import photoshop, png_texts, provenance, turned_exif, xmp
 from storage.metadata.provenance import Provenance
+from storage.metadata.turned_xmp import turn_packet
 
 XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 ICC_JPEG = b"ICC_PROFILE\0"
-PHOTOSHOP_JPEG = b"Photoshop 3.0\0"
 XMP_PNG = b"XML:com.adobe.xmp"
 _JFIF_BYTES = 14
-_PHOTOSHOP_DROPPED = (1033, 1036, 1058, 1060)
-"""Resources of a Photoshop block that are dropped: thumbnails, and copies of EXIF and XMP."""
 _PNG_KEPT = frozenset(b"gAMA cHRM sRGB cICP mDCv mDCV cLLi cLLI sBIT pHYs tEXt zTXt iTXt".split())
-_TEXT_BYTES = 16 << 20
-"""Maximum size in bytes of a decompressed text of a PNG."""
 _JPEG_XMP_ROOM = jpeg.MOST_BYTES - len(XMP_JPEG)
 
 
@@ -49,29 +46,38 @@ class Metadata:
         return exif.facts(self.exif)
 
     @property
-    def orientation(self) -> int:
-        """The orientation, 1 to 8, from EXIF or else from XMP."""
-        stated: int = self.facts.orientation
-        if stated != 1:
-            return stated
+    def orientations(self) -> list[int]:
+        """The orientations that EXIF, XMP and texts of a PNG state, each 1 to 8, in this order."""
         text = xmp.parse_or_empty(self.xmp).text("tiff:Orientation") or ""
-        has_exif = exif.has_orientation(self.exif)
-        return int(text) if not has_exif and text in tuple("12345678") else 1
+        told = (
+            self.facts.orientation if exif.has_orientation(self.exif) else None,
+            int(text) if text in tuple("12345678") else None,
+            png_texts.orientation(self.png),
+        )
+        return [stated for stated in told if stated is not None]
 
-    def mended(self, size: tuple[int, int], origin: Provenance, room: int) -> "Metadata":
-        """Return the metadata of the mended copy: upright, of this size, with its provenance.
+    @property
+    def orientation(self) -> int:
+        """The orientation, 1 to 8, from EXIF, or else from XMP, or else from a text of a PNG."""
+        return next(iter(self.orientations), 1)
+
+    def mended(self, turn: Turn, origin: Provenance, room: int) -> "Metadata":
+        """Return the metadata of the mended copy: turned with its pixels, with its provenance.
 
         The XMP packet is made to fit into `room` bytes.
         """
         packet = xmp.parse_or_empty(self.xmp)
         packet.drop_ties()
         packet.remove(xmp.name("xmpNote:HasExtendedXMP"))
-        if packet.text("tiff:Orientation") is not None:
-            packet.set("tiff:Orientation", "1")
+        turn_packet(packet, turn)
         provenance.stamp(packet, origin)
         while len(made := packet.serialise()) > room:
             packet.drop_largest()
-        return replace(self, exif=exif.clean(self.exif, size), xmp=made)
+        return Metadata(
+            turned_exif.turned(exif.clean(self.exif), turn), made, self.icc,
+            tuple(_turned_segment(*part, turn) for part in self.jpeg),
+            png_texts.turned(self.png, turn),
+        )  # fmt: skip
 
 
 def xmp_room(kind: Format) -> int:
@@ -134,8 +140,9 @@ def _of_jpeg(parts: list[tuple[int, bytes]]) -> Metadata:
             packet = packet or body.removeprefix(XMP_JPEG)
         elif marker == 0xE2 and body.startswith(ICC_JPEG) and len(body) > 14:
             profile.setdefault(body[12], body[14:])
-        elif marker == 0xED and body.startswith(PHOTOSHOP_JPEG):
-            kept.append((marker, _without_thumbnail(body)))
+        elif marker == 0xED and body.startswith(photoshop.JPEG_PREFIX):
+            block_of_it = body.removeprefix(photoshop.JPEG_PREFIX)
+            kept.append((marker, photoshop.JPEG_PREFIX + photoshop.without_thumbnail(block_of_it)))
         elif marker == jpeg.COM or (marker == jpeg.APP0 and body.startswith(b"JFIF\0")):
             kept.append((marker, body))
     icc = b"".join(profile[number] for number in sorted(profile))
@@ -146,6 +153,16 @@ def _jfif(file: BinaryIO) -> bytes:
     """Return the JFIF header of a newly coded image."""
     found = (body for marker, body in jpeg.metadata(file) if marker == jpeg.APP0)
     return next((body for body in found if body.startswith(b"JFIF\0")), b"")
+
+
+def _turned_segment(marker: int, body: bytes, turn: Turn) -> tuple[int, bytes]:
+    """Return a JPEG's segment with the resolutions of the turned image."""
+    prefix = photoshop.JPEG_PREFIX
+    if marker == jpeg.APP0 and turn.orientation in TRANSPOSED:
+        body = body[:8] + body[10:12] + body[8:10] + body[12:]
+    elif body.startswith(prefix):
+        body = prefix + photoshop.turned(body.removeprefix(prefix), turn)
+    return marker, body
 
 
 def _jpeg_parts(metadata: Metadata, jfif: bytes) -> list[tuple[int, bytes]]:
@@ -167,39 +184,22 @@ def _jpeg_parts(metadata: Metadata, jfif: bytes) -> list[tuple[int, bytes]]:
     return parts + [part for part in metadata.jpeg if part[0] != jpeg.APP0]
 
 
-def _without_thumbnail(body: bytes) -> bytes:
-    """Return a Photoshop block without thumbnails; an unreadable one stays as it is."""
-    made, at = [PHOTOSHOP_JPEG], len(PHOTOSHOP_JPEG)
-    while at + 12 <= len(body):
-        if body[at : at + 4] != b"8BIM":
-            return body
-        number = int.from_bytes(body[at + 4 : at + 6], "big")
-        name_bytes = body[at + 6] + 1
-        data = at + 6 + name_bytes + name_bytes % 2
-        length = int.from_bytes(body[data : data + 4], "big")
-        stop = data + 4 + length + length % 2
-        if number not in _PHOTOSHOP_DROPPED:
-            made.append(body[at:stop])
-        at = stop
-    return b"".join(made)
-
-
 def _of_png(parts: list[tuple[bytes, bytes]]) -> Metadata:
     block, packet, icc, kept = b"", b"", b"", []
     for kind, data in parts:
         if kind == b"eXIf":
             block = block or exif.bare(data)
         elif kind == b"iCCP":
-            icc = icc or _inflate(data.partition(b"\0")[2][1:])
+            icc = icc or png_texts.inflate(data.partition(b"\0")[2][1:])
         elif kind == b"iTXt" and data.startswith(XMP_PNG + b"\0"):
-            packet = packet or _international_text(data)
+            packet = packet or png_texts.read(kind, data).value
         elif kind in (b"zTXt", b"tEXt") and data.startswith(b"Raw profile type "):
             what, raw = _raw_profile(kind, data)
-            if what in (b"exif", b"APP1") and not block:
+            if what in ("exif", "APP1") and not block:
                 block = exif.bare(raw)
-            elif what == b"xmp":
+            elif what == "xmp":
                 packet = packet or raw
-            elif what == b"iptc":
+            elif what == "iptc":
                 kept.append((kind, data))
         elif kind in _PNG_KEPT:
             kept.append((kind, data))
@@ -219,33 +219,14 @@ def _png_parts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
     return parts
 
 
-def _international_text(data: bytes) -> bytes:
-    rest = data[len(XMP_PNG) + 1 :]
-    compressed, texts = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
-    text = texts[2] if len(texts) == 3 else b""
-    return _inflate(text) if compressed else text
-
-
-def _raw_profile(kind: bytes, data: bytes) -> tuple[bytes, bytes]:
+def _raw_profile(kind: bytes, data: bytes) -> tuple[str, bytes]:
     """Read a profile in ImageMagick's older form: hexadecimal digits in a text."""
-    key, _, text = data.partition(b"\0")
-    if kind == b"zTXt":
-        text = _inflate(text[1:])
-    digits = b"".join(text.split()[2:]).decode("ascii", "replace")
+    text = png_texts.read(kind, data)
+    digits = b"".join(text.value.split()[2:]).decode("ascii", "replace")
     try:
-        return key.removeprefix(b"Raw profile type "), bytes.fromhex(digits)
+        return text.key.removeprefix("Raw profile type "), bytes.fromhex(digits)
     except ValueError:
-        return b"", b""
-
-
-def _inflate(data: bytes) -> bytes:
-    """Return a decompressed text; empty if it is broken or too large."""
-    worker = zlib.decompressobj()
-    try:
-        made = worker.decompress(data, _TEXT_BYTES)
-    except zlib.error:
-        return b""
-    return made if worker.eof else b""
+        return "", b""
 
 
 def _of_tiff(file: Tiff) -> Metadata:
@@ -254,7 +235,7 @@ def _of_tiff(file: Tiff) -> Metadata:
     icc = root.values.pop(tiff.ICC, (0, 0, b""))[2]
     if tiff.PHOTOSHOP in root.values:
         kind, _, data = root.values[tiff.PHOTOSHOP]
-        data = _without_thumbnail(PHOTOSHOP_JPEG + data).removeprefix(PHOTOSHOP_JPEG)
+        data = photoshop.without_thumbnail(data)
         root.values[tiff.PHOTOSHOP] = (kind, len(data), data)
     told = root.values or root.below
     return Metadata(tiff.serialise(root, file.order) if told else b"", packet, icc)

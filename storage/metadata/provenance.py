@@ -5,7 +5,7 @@ database is rebuilt.
 """
 
 import os
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -41,10 +41,6 @@ class Provenance:
     """Content hash of the copy; set when the copy is written."""
     orientation: int = 1
     """EXIF orientation of the source, 1 to 8; set when the copy is written."""
-
-    def of_image(self, image_hash: str) -> "Provenance":
-        """Return this provenance for a coded image."""
-        return replace(self, image_hash=image_hash)
 
 
 def stamp(packet: Packet, provenance: Provenance) -> None:
@@ -118,8 +114,12 @@ def _event(provenance: Provenance, when: str, instance: str) -> dict[str, str]:
 
 
 def _own(field: str) -> str:
-    """Return the XMP property of a field: job_id → photomend:JobId."""
-    return "photomend:" + field.title().replace("_", "")
+    """Return the XMP property of a field: job_id → photomend:PhotomendJobId.
+
+    The name has the prefix, too: readers that ignore it would take ours for the photo's Orientation
+    or Software.
+    """
+    return "photomend:Photomend" + field.title().replace("_", "")
 
 
 def _encode(value: object) -> str:

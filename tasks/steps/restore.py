@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pictures
 
-from storage import atomic_files, photos, publishing
+from storage import atomic_files, file_attributes, photos, publishing
 from storage.database import search
 from storage.database.records import Job
 from storage.enums import Category, Decision
 from storage.errors import TooLarge
 from storage.metadata import sidecar
-from storage.photos import Photo
+from storage.photos import Photo, Written
 from storage.settings import settings
 from storage.text import printable
 from tasks.mend import Engine, Mended, mend
@@ -48,8 +48,8 @@ def restore(job: Job) -> None:
     reuse.check_replaceable(job, output, relative)
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
         receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))
-    _publish(job, photo.with_image(mended.image), relative, receipt)
-    sidecar.copy_sidecar(paths.source(job), output)
+    written = _publish(job, photo.with_image(mended.image), relative, receipt)
+    sidecar.copy_sidecar(paths.source(job), output, written.turn)
     jobs.finish(job, Decision.RESTORED)
     for old in search.older(jobs.engine, job):
         if old.output is not None:
@@ -97,14 +97,15 @@ def _kept_reflection(job: Job, removed: photos.Image) -> Path:
     return file
 
 
-def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> None:
+def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> Written:
     output = paths.output(job, relative)
     temporary = publishing.temporary(output, job.id, job.claims)
     mark = provenance(job, str(job.category), receipt, generative=bool(receipt["generative"]))
     try:
-        sha256 = photos.write(photo, temporary, mark, paths.limits())
-        photos.keep_times_and_mode(paths.source(job), temporary)
-        runtime.jobs().record(job, relative, sha256, receipt)
+        written = photos.write(photo, temporary, mark, paths.limits())
+        file_attributes.keep(paths.source(job), temporary)
+        runtime.jobs().record(job, relative, written.sha256, receipt)
         publishing.publish(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)  # whose claim was lost leaves nothing behind
+    return written

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from storage import photos, publishing
+from storage import file_attributes, photos, publishing
 from storage.database import search
 from storage.database.records import Job
 from storage.enums import ASKED_FOR, Category, Decision, LeastChange
@@ -92,13 +92,13 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     publishing.remove_temporaries(output)
     try:
         mark = provenance(job, str(earlier.category), {})
-        sha256 = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
-        photos.keep_times_and_mode(paths.source(job), temporary)
-        jobs.record(job, relative, sha256, earlier.receipt or {})
+        written = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
+        file_attributes.keep(paths.source(job), temporary)
+        jobs.record(job, relative, written.sha256, earlier.receipt or {})
         publishing.publish(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)
-    sidecar.copy_sidecar(paths.source(job), output)
+    sidecar.copy_sidecar(paths.source(job), output, written.turn)
     jobs.finish(
         job, Decision.RESTORED, f"the result of {printable(earlier.source)}, the same photo",
         category=earlier.category, scores=earlier.scores,

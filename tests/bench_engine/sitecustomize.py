@@ -13,7 +13,7 @@ from pathlib import Path
 def _arm() -> None:
     import numpy as np
 
-    from storage import eligibility, inspection, photos, publishing
+    from storage import eligibility, file_attributes, inspection, photos, publishing
     from storage.enums import Category, Degradation
     from storage.metadata import sidecar
     from tasks import guard
@@ -50,7 +50,7 @@ def _arm() -> None:
 
     def write(photo, temporary, mark, limits):
         Path(temporary).write_bytes(b"")
-        return publishing.sha256(temporary)
+        return photos.Written(publishing.sha256(temporary), None)
 
     class Seen:
         size = (16, 16)
@@ -65,7 +65,7 @@ def _arm() -> None:
     photos.output_suffix = lambda source: source.suffix
     photos.ours = lambda path: None
     photos.write = write
-    photos.keep_times_and_mode = sidecar.copy_sidecar = lambda source, output: None
+    file_attributes.keep = sidecar.copy_sidecar = lambda source, output, *_: None
     guard.judge = lambda before, after, *_, **__: guard.Judgement(True, "", {}, after)
     runtime.classifier = lambda: Classifier()
     runtime.classifier.cache_info = lambda: type("", (), {"currsize": 0})

@@ -16,15 +16,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from storage import eligibility, inspection, photos, publishing
+from storage import eligibility, file_attributes, inspection, photos, publishing
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats import lossless
 from storage.formats.containers import png, tiff
 from storage.formats.safe_open import Limits
+from storage.formats.turn import Turn
 from storage.metadata.provenance import Provenance
 from storage.metadata.sidecar import copy_sidecar
+from storage.settings_gallery import GallerySettings
 
 Make = Callable[..., Path]
+STILL = Turn(1, (8, 8), (8, 8))
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
 LOSSLESS = (".png", ".tif")
 
@@ -68,7 +71,7 @@ def test_what_is_written_is_what_was_meant_within_45_decibels(
     photo = photos.read(make(tmp_path / f"photo{suffix}"), limits)
     photo = photo.with_image(np.clip(photo.image * 1.2 - 0.1, 0, 1))
     output = tmp_path / "output"
-    sha256 = photos.write(photo, output, origin, limits)
+    sha256 = photos.write(photo, output, origin, limits).sha256
     back = photos.read(output, limits)
     assert decibels(back.image, photo.image) >= 45
     assert back.format == photo.format
@@ -376,7 +379,7 @@ def test_times_and_mode_are_kept_but_not_set_user_id(tmp_path: Path, make: Make)
     source, output = make(tmp_path / "photo.jpg"), make(tmp_path / "output.jpg")
     source.chmod(0o4640)
     os.utime(source, ns=(1, 1_500_000_000_123_456_789))
-    photos.keep_times_and_mode(source, output)
+    file_attributes.keep(source, output)
     status = output.stat()
     assert status.st_mtime_ns == 1_500_000_000_123_456_789
     assert stat.S_IMODE(status.st_mode) == 0o640
@@ -392,7 +395,7 @@ def test_results_and_sidecars_are_synced_before_they_get_their_names(
     publishing.publish(temporary, output)
     assert synced.pop() == str(tmp_path)
     source.with_name("photo.jpg.xmp").write_text("beside")
-    copy_sidecar(source, output)
+    copy_sidecar(source, output, STILL)
     sidecar = publishing.temporary(tmp_path / "result.jpg.xmp", 0, 0)
     assert synced == [str(temporary), str(sidecar), str(tmp_path)]
 
@@ -401,15 +404,15 @@ def test_sidecars_are_copied_along(tmp_path: Path) -> None:
     source, output = tmp_path / "a/photo.jpg", tmp_path / "b/result.jpg"
     source.parent.mkdir()
     output.parent.mkdir()
-    copy_sidecar(source, output)
+    copy_sidecar(source, output, STILL)
     assert list(output.parent.iterdir()) == []
     source.with_name("photo.jpg.xmp").write_text("beside")
     os.mkfifo(source.with_name("photo.xmp"))
-    copy_sidecar(source, output)
+    copy_sidecar(source, output, STILL)
     assert [path.name for path in output.parent.iterdir()] == ["result.jpg.xmp"]
     source.with_name("photo.xmp").unlink()
     source.with_name("photo.xmp").write_text("instead")
-    copy_sidecar(source, output)
+    copy_sidecar(source, output, STILL)
     assert output.with_name("result.xmp").read_text() == "instead"
     assert output.with_name("result.jpg.xmp").read_text() == "beside"
 
@@ -422,7 +425,7 @@ def test_a_sidecar_that_is_there_stays(newer: bool, tmp_path: Path) -> None:
     source.with_name("photo.xmp").write_text("the source's")
     output.with_name("photo.xmp").write_text("its owner's")
     os.utime(source.with_name("photo.xmp"), (0, 2e9 if newer else 1e9))
-    copy_sidecar(source, output)
+    copy_sidecar(source, output, STILL)
     assert output.with_name("photo.xmp").read_text() == "its owner's"
 
 
@@ -433,7 +436,7 @@ def test_a_sidecar_that_is_too_large_or_no_file_is_not_copied(tmp_path: Path) ->
     with source.with_name("photo.xmp").open("wb") as file:
         file.truncate(17 << 20)
     source.with_name("photo.jpg.xmp").mkdir()
-    copy_sidecar(source, output)
+    copy_sidecar(source, output, STILL)
     assert list(output.parent.iterdir()) == []
 
 
@@ -452,3 +455,42 @@ def test_names_of_photos_are_told_without_an_image_library() -> None:
         "assert not {'numpy', 'PIL', 'cv2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_tags_and_ratings_of_file_managers_are_kept_but_no_checksums(tmp_path: Path) -> None:
+    source, output = tmp_path / "photo.jpg", tmp_path / "output.jpg"
+    source.touch()
+    output.touch()
+    try:
+        os.setxattr(source, "user.baloo.rating", b"8")
+    except OSError:
+        pytest.skip("this filesystem has no extended attributes")
+    os.setxattr(source, "user.com.apple.metadata:_kMDItemUserTags", b"Oma")
+    os.setxattr(source, "user.shatag.sha256", b"0123")
+    source.chmod(0o440)
+    file_attributes.keep(source, output)
+    assert {name: os.getxattr(output, name) for name in os.listxattr(output)} == {
+        "user.baloo.rating": b"8",
+        "user.com.apple.metadata:_kMDItemUserTags": b"Oma",
+    }
+    assert stat.S_IMODE(output.stat().st_mode) == 0o440
+
+
+def test_new_folders_of_results_have_the_modes_of_the_sources(tmp_path: Path) -> None:
+    gallery = GallerySettings(tmp_path / "photos", output=tmp_path / "mended")
+    (gallery.path / "2024/may").mkdir(parents=True)
+    for folder, mode in (("2024/may", 0o550), ("2024", 0o775), ("", 0o755)):
+        (gallery.path / folder).chmod(mode)
+    old = os.umask(0o077)
+    try:
+        publishing.prepare("g", gallery, tmp_path / "mended/2024/may", used=False)
+    finally:
+        os.umask(old)
+    modes = [
+        stat.S_IMODE((tmp_path / "mended" / name).stat().st_mode)
+        for name in ("", "2024", "2024/may")
+    ]
+    assert modes == [0o755, 0o775, 0o750]
+    (tmp_path / "mended/2024").chmod(0o711)
+    publishing.prepare("g", gallery, tmp_path / "mended/2024/may", used=False)
+    assert stat.S_IMODE((tmp_path / "mended/2024").stat().st_mode) == 0o711

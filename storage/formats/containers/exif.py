@@ -20,6 +20,9 @@ APPLE = b"Apple iOS\0"
 _APPLE_HEADER = 14
 CONTENT_IDENTIFIER, LIVE_VIDEO_INDEX = 17, 23
 """Tags of Apple's maker note that link a Live photo to its film."""
+_FORMS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d"}
+"""Forms of one number of each type, as `struct` writes them."""
+_DIGITS = tuple(str(digit).encode() for digit in range(1, 9))
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,22 @@ def has_orientation(block: bytes) -> bool:
         return False
 
 
+def _orientation(file: Tiff, directory: Directory) -> int:
+    """Return the orientation, 1 to 8, whatever type and count it has; 1 if it cannot be read."""
+    entry = _readable(file, directory, tiff.ORIENTATION, MOST_TEXT)
+    if entry is None:
+        return 1
+    data = file.bytes_of(entry)
+    if entry.kind == tiff.ASCII:
+        stated: float = int(text) if (text := data.strip(b" \0")) in _DIGITS else 1
+    elif entry.kind in _FORMS and len(data) >= struct.calcsize(_FORMS[entry.kind]):
+        number, *parts = struct.unpack_from(file.order + _FORMS[entry.kind], data)
+        stated = number / (parts[0] or 1) if parts else number
+    else:
+        stated = int.from_bytes(data[:4], "little" if file.order == "<" else "big")
+    return int(stated) if stated in range(1, 9) else 1
+
+
 def facts_of(file: Tiff, first: Directory) -> Facts:
     """Read the facts of a TIFF's first directory."""
     exif = file.below(first, tiff.EXIF)
@@ -68,19 +87,14 @@ def facts_of(file: Tiff, first: Directory) -> Facts:
         if entry := _readable(file, exif, tiff.USER_COMMENT, MOST_TEXT):
             comment = file.bytes_of(entry)[8:].replace(b"\0", b"").decode("utf-8", "replace")
         identified = bool(_apple_entries(file, exif))
-    try:
-        orientation = file.number(first, tiff.ORIENTATION, 1)
-    except Malformed:
-        orientation = 1
-    upright = orientation if 1 <= orientation <= 8 else 1
     make, model, software = (
         _text(file, first, tag) for tag in (tiff.MAKE, tiff.MODEL, tiff.SOFTWARE)
     )
-    return Facts(upright, make, model, software, comment, identified)
+    return Facts(_orientation(file, first), make, model, software, comment, identified)
 
 
-def clean(block: bytes, size: tuple[int, int]) -> bytes:
-    """Return an EXIF block for an upright photo of this size, without thumbnail and film.
+def clean(block: bytes) -> bytes:
+    """Return an EXIF block without thumbnail and film.
 
     A block whose first directory cannot be read is dropped.
     """
@@ -90,12 +104,7 @@ def clean(block: bytes, size: tuple[int, int]) -> bytes:
     except Malformed:
         return b""
     made = bytearray(block)
-    _set(made, file, first, tiff.ORIENTATION, 1)
-    _set(made, file, first, tiff.WIDTH, size[0])
-    _set(made, file, first, tiff.HEIGHT, size[1])
     if (exif := file.below(first, tiff.EXIF)) is not None:
-        _set(made, file, exif, tiff.PIXELS_WIDE, size[0])
-        _set(made, file, exif, tiff.PIXELS_HIGH, size[1])
         _unlink_film(made, file, exif)
     _drop_thumbnail(made, file, first)
     return bytes(made)
@@ -114,16 +123,6 @@ def _readable(file: Tiff, directory: Directory, tag: int, most: int) -> Entry | 
     except Malformed:
         return None
     return entry
-
-
-def _set(made: bytearray, file: Tiff, directory: Directory, tag: int, value: int) -> None:
-    """Change a number if it is there; do not add it."""
-    entry = directory.entries.get(tag)
-    if entry is None or entry.count != 1 or entry.kind not in (tiff.SHORT, tiff.LONG):
-        return
-    letter = "H" if entry.kind == tiff.SHORT else "I"
-    fits = value if entry.kind == tiff.LONG else min(value, 0xFFFF)
-    struct.pack_into(file.order + letter, made, entry.offset, fits)
 
 
 def _apple_entries(file: Tiff, exif: Directory) -> list[int]:

@@ -31,7 +31,7 @@ CODED = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, PLANAR, P
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-SHORT, LONG, UNDEFINED = 3, 4, 7
+ASCII, SHORT, LONG, UNDEFINED = 2, 3, 4, 7
 MOST_ENTRIES = 4096
 MOST_DIRECTORIES = 1000
 VALUE_BYTES = 64 << 20
@@ -161,6 +161,22 @@ class Tiff:
 
     def _whole(self, data: bytes) -> int:
         return int.from_bytes(data, "little" if self.order == "<" else "big")
+
+
+def set_number(made: bytearray, file: Tiff, position: int, value: int) -> None:
+    """Set the entry at a position of a file's bytes to one number, whatever it was."""
+    kind = SHORT if value <= 0xFFFF else LONG
+    form, width = (f"{file.order}HQ", 8) if file.big else (f"{file.order}HI", 4)
+    data = struct.pack(file.order + _WHOLE[kind], value).ljust(width, b"\0")
+    made[position + 2 : position + 4 + 2 * width] = struct.pack(form, kind, 1) + data
+
+
+def set_upright(made: bytearray, file: Tiff, directory: Directory) -> None:
+    """Set each orientation to 1, whatever its type and count, also where there are several."""
+    counted, size = (8, 20) if file.big else (2, 12)
+    for position in range(directory.position + counted, directory.following_position, size):
+        if struct.unpack_from(file.order + "H", made, position)[0] == ORIENTATION:
+            set_number(made, file, position, 1)
 
 
 @dataclass

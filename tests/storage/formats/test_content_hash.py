@@ -98,7 +98,7 @@ def test_a_refreshed_output_has_the_new_tags_and_the_old_pixels(
     output = write(source, tmp_path / f"output{suffix}", origin, limits)
     tagged = make(tmp_path / f"photo{suffix}", exif=block(), xmp=packet)
     fresh = tmp_path / f"fresh{suffix}"
-    sha256 = photos.refreshed(tagged, output, fresh, origin, limits)
+    sha256 = photos.refreshed(tagged, output, fresh, origin, limits).sha256
     assert sha256 == hashlib.sha256(fresh.read_bytes()).hexdigest()
     assert content_hash(fresh) == content_hash(output)
     assert photos.untouched(fresh)

@@ -13,6 +13,7 @@ from storage.formats import content_hash
 from storage.formats.containers import exif, jpeg, png
 from storage.formats.detect import Format
 from storage.formats.safe_open import Limits
+from storage.formats.turn import Turn
 from storage.metadata import blocks, provenance, xmp
 from storage.metadata.provenance import Provenance
 
@@ -158,7 +159,7 @@ def _with_thumbnail(block: bytes, thumbnail: bytes) -> bytes:
 def test_what_ties_a_live_photo_to_its_film_goes_and_the_rest_of_apples_note_stays() -> None:
     block = _apple_block()
     assert exif.facts(block).content_identifier
-    made = exif.clean(block, (10, 10))
+    made = exif.clean(block)
     assert not exif.facts(made).content_identifier
     assert b"FILM-UUID" not in made
     assert b"KEEP-ME" in made
@@ -302,7 +303,7 @@ def test_a_hostile_packet_is_refused_and_the_photo_mended_without_it(
 ) -> None:
     with pytest.raises(xmp.MalformedPacket):
         xmp.parse(data)
-    made = blocks.Metadata(xmp=data).mended((10, 10), origin, 60_000)
+    made = blocks.Metadata(xmp=data).mended(Turn(1, (10, 10), (10, 10)), origin, 60_000)
     assert provenance.of(xmp.parse(made.xmp)) == origin
     assert b"passwd" not in made.xmp
 
@@ -318,7 +319,7 @@ def test_a_hostile_packet_is_refused_and_the_photo_mended_without_it(
 )  # fmt: skip
 def test_a_hostile_exif_block_neither_hangs_nor_raises(block: bytes) -> None:
     assert exif.facts(block).orientation == 1
-    assert len(exif.clean(block, (10, 10))) <= len(block)
+    assert len(exif.clean(block)) <= len(block)
 
 
 def test_names_that_xml_cannot_hold_come_back_as_they_were(origin: Provenance) -> None:
