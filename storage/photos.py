@@ -7,8 +7,10 @@ read-only; nothing here writes but into the temporary file it is given.
 import errno
 import hashlib
 import io
+import math
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,9 @@ class Written:
     """SHA-256 of the file."""
     turn: Turn
     """The turn that pixels and metadata made."""
+    receipt: Mapping[str, float] = field(default_factory=dict)
+    """For the receipt, of a newly coded one: bytes, growth (a multiple of the source's bytes) and, of
+    a lossy one, decibels against the best of its class."""
 
 
 def read(path: Path, limits: Limits) -> Photo:
@@ -125,7 +130,15 @@ def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> 
     coded = encode.encode(pixels, photo.coding, photo.metadata.icc, photo.source_bytes)
     del pixels
     turn = Turn(photo.orientation, photo.source_size, (width, height))
-    return _put(coded, photo.coding.kind, photo.metadata, turn, temporary, origin, limits)
+    kind = photo.coding.kind
+    written = _put(coded.data, kind, photo.metadata, turn, temporary, origin, limits)
+    return replace(written, receipt=_receipt(temporary, coded.decibels, photo))
+
+
+def _receipt(written: Path, decibels: float, photo: Photo) -> dict[str, float]:
+    made = written.stat().st_size
+    receipt = {"bytes": made, "growth": round(made / photo.source_bytes, 3)}
+    return receipt | ({"decibels": round(decibels, 1)} if math.isfinite(decibels) else {})
 
 
 def refreshed(

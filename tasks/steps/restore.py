@@ -104,6 +104,7 @@ def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) ->
     try:
         written = photos.write(photo, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
+        receipt["copy"] = dict(written.receipt)
         runtime.jobs().record(job, relative, written.sha256, receipt)
         publishing.publish(temporary, output)
     finally:

@@ -83,7 +83,7 @@ def test_a_result_is_known_as_ours_and_untouched_until_a_pixel_changes(
     kind = photo.coding.kind
     coded = encode.encode(
         arrays.to_pixels(1 - photo.image, None, photo.coding), photo.coding, b"", 1 << 20
-    )
+    ).data
     changed.write_bytes(blocks.splice(coded, kind, photo.metadata))
     assert photos.ours(changed) is not None
     assert not photos.untouched(changed)
