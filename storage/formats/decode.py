@@ -79,10 +79,7 @@ def decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
 
     """
     _check_end(data, kind)
-    if kind is Format.TIFF:
-        data = _unturned(data)
-    elif kind is Format.PNG:
-        data = png.splice(io.BytesIO(data), ())  # a text of a wrong checksum would stop Pillow
+    data = _bare(data, kind)
     with any_size():
         if kind is Format.HEIC:
             return _decode_heic(data, header)
@@ -96,10 +93,20 @@ def decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
                 coding = _other_coding(data, kind, file.mode)
             if file.size != (header.width, header.height):
                 raise Malformed("it has other pixels than its header says")
+            if file.mode == "La":
+                return _straight(np.asarray(file), 255), coding
             if file.mode not in MODES.values():
                 raise Malformed(f"pixels of the kind {file.mode} are not handled")
             pixels = np.asarray(file)
             return pixels if pixels.ndim == 3 else pixels[..., None], coding
+
+
+def _straight(pixels: Pixels, top: int) -> Pixels:
+    """Return pixels whose colours are not multiplied by their alpha."""
+    alpha = np.maximum(pixels[..., -1:], 1).astype(np.float32)
+    made = pixels.copy()
+    made[..., :-1] = np.clip(np.rint(pixels[..., :-1] * (top / alpha)), 0, top)
+    return made
 
 
 def _decode_16(data: bytes, channels: int) -> NDArray[np.uint16]:
@@ -118,6 +125,24 @@ def _decode_16(data: bytes, channels: int) -> NDArray[np.uint16]:
     if max(order) >= found.shape[2]:
         raise Malformed("it has fewer channels than it says")
     return found[..., order].astype(np.uint16, copy=False)
+
+
+def _bare(data: bytes, kind: Format) -> bytes:
+    """Return a file without what would stop or mislead a decoder, and is not needed to decode it.
+
+    Pillow refuses a PNG with a wrong checksum in a text, and a JPEG with bytes between segments.
+    """
+    file = io.BytesIO(data)
+    match kind:
+        case Format.JPEG:
+            needed = (jpeg.APP0, jpeg.ADOBE)
+            return jpeg.splice(file, [part for part in jpeg.metadata(file) if part[0] in needed])
+        case Format.PNG:
+            return png.splice(file, ())
+        case Format.TIFF:
+            return _unturned(data)
+        case _:
+            return data
 
 
 def _unturned(data: bytes) -> bytes:
@@ -164,7 +189,7 @@ def _jpeg_coding(file: JpegImagePlugin.JpegImageFile) -> Coding:
 
 
 def _other_coding(data: bytes, kind: Format, mode: str) -> Coding:
-    grey = mode in ("L", "LA")
+    grey = mode in ("L", "LA", "La")
     if kind is Format.WEBP:
         return Coding(kind, lossless=webp.header(io.BytesIO(data)).lossless)
     if kind is Format.AVIF:
@@ -190,7 +215,8 @@ def _decode_heic(data: bytes, header: Header) -> tuple[Pixels, Coding]:
     told: Any = image.info  # a dictionary of all kinds
     if image.size != (header.width, header.height):
         raise Malformed("it has other pixels than its header says")
-    channels = {"L": 1, "RGB": 3, "RGBA": 4}.get(image.mode.partition(";")[0])
+    mode = image.mode.partition(";")[0]
+    channels = {"L": 1, "RGB": 3, "RGBA": 4, "RGBa": 4}.get(mode)
     if channels is None:
         raise Malformed(f"pixels of the kind {image.mode} are not handled")
     pixels = np.asarray(image)
@@ -198,6 +224,8 @@ def _decode_heic(data: bytes, header: Header) -> tuple[Pixels, Coding]:
     pixels = pixels.reshape(pixels.shape[0], -1, channels)[:height, :width]
     chroma = {422: "4:2:2", 444: "4:4:4"}.get(told.get("chroma", 420), "4:2:0")
     bits = int(told["bit_depth"])
+    if mode == "RGBa":
+        pixels = _straight(pixels, (1 << bits) - 1)
     return pixels, Coding(
         Format.HEIC, bits, grey=channels == 1, lossless=False, sampling=chroma,
         colours=told.get("nclx_profile"),

@@ -14,6 +14,14 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _FLAT_PHOTOMETRICS = {1: (1, 2), 2: (3, 4), 6: (3,)}
 """Numbers of channels that grey, RGB and YCbCr may have."""
 
+_TIFF_CODECS = {8: (1, 5, 6, 7, 8, 32773, 32946, 34925, 50000), 16: (1, 5, 8, 32773, 32946)}
+"""Compressions that Pillow (8 bits) and OpenCV (16 bits) decode."""
+_CODEC_NAMES = {
+    9: "JBIG", 10: "JBIG", 32908: "PixarFilm", 32909: "PixarLog", 34661: "JBIG", 34676: "SGILog",
+    34677: "SGILog24", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG", 34925: "LZMA",
+    50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Header:
@@ -50,8 +58,8 @@ def read(file: BinaryIO, kind: Format) -> Header:
 
 
 def _jpeg(file: BinaryIO) -> Header:
-    width, height, bits, channels, _ = jpeg.frame(file)
-    unusual = None
+    width, height, bits, channels, frame = jpeg.frame(file)
+    unusual = "a hierarchical JPEG, which photomend does not handle" if frame & 4 else None
     if channels not in (1, 3):
         unusual = "its colours are CMYK, which photomend does not handle"
     elif bits != 8:
@@ -92,6 +100,9 @@ def _tiff(file: BinaryIO) -> Header:
         unusual = "a TIFF of neither plain grey nor RGB colours"
     elif floats or set(bits) not in ({8}, {16}) or len(bits) != channels:
         unusual = "a TIFF of neither 8 nor 16 bits for each colour"
+    elif (codec := found.number(page, tiff.COMPRESSION, 1)) not in _TIFF_CODECS[bits[0]]:
+        name = _CODEC_NAMES.get(codec, f"method {codec}")
+        unusual = f"a TIFF of {bits[0]} bits compressed by {name}, which photomend does not handle"
     elif bits[0] == 16 and not _plain_16(found, page, channels):
         unusual = "a 16-bit TIFF laid out in a way that photomend does not handle"
     return Header(width, height, bits[0], channels, unusual)

@@ -6,7 +6,7 @@ from typing import BinaryIO, NamedTuple
 
 from storage.formats.containers import BLOCK_BYTES, Malformed, end, take
 
-EOI, SOS, COM, APP0 = 0xD9, 0xDA, 0xFE, 0xE0
+EOI, SOS, COM, APP0, ADOBE = 0xD9, 0xDA, 0xFE, 0xE0, 0xEE
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -42,8 +42,9 @@ def segments(file: BinaryIO, *, with_scans: bool = True) -> Iterator[Segment]:
         raise Malformed("no JPEG")
     while at + 2 <= size:
         lead, marker = take(file, at, 2)
-        if lead != 0xFF or marker == 0:
-            raise Malformed(f"no marker at {at}")
+        if lead != 0xFF or marker == 0:  # bytes that belong to nothing, which decoders skip
+            at = _scan_end(file, at)
+            continue
         if marker == 0xFF:  # fill byte
             at += 1
             continue
@@ -70,7 +71,7 @@ def segments(file: BinaryIO, *, with_scans: bool = True) -> Iterator[Segment]:
 
 
 def _scan_end(file: BinaryIO, offset: int) -> int:
-    """Return the offset of the marker after a scan's coded data, or the end of the file."""
+    """Return the offset of the next marker but restarts, or the end of the file."""
     file.seek(offset)
     carried = b""
     while block := file.read(BLOCK_BYTES):
