@@ -60,6 +60,11 @@ class Photo:
         """Format of the file and of its copy."""
         return self.coding.kind
 
+    @property
+    def wraps(self) -> bool:
+        """Whether its left and right edges show the same place: a panorama of 360 degrees."""
+        return self.metadata.is_full_panorama
+
     def with_image(self, image: Image) -> "Photo":
         """Return this photo with other pixels and the same metadata."""
         return replace(self, image=image)

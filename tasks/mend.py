@@ -12,6 +12,7 @@ from storage.photos import Image
 from tasks import guard
 from tasks.chains import Chain
 from tasks.imaging.visibility import VISIBLE, visible_change
+from tasks.imaging.wrapping import border, unwrapped, wrapped
 from tasks.receipt import Receipt
 from tasks.verdict import Classifier, Verdict
 
@@ -61,17 +62,31 @@ def mend(
     *,
     verdict: Verdict | None = None,
     jpeg_quality: int | None = None,
+    wraps: bool = False,
 ) -> Mended:
     """Restore an image, RGB in [0, 1], shape (H, W, 3), unless it is clean or unsure.
 
     A `verdict` that is given is acted on, even an unsure one; without one the image is classified,
-    with the `jpeg_quality` of its file.
+    with the `jpeg_quality` of its file. With `wraps`, its left and right edges show the same place,
+    as those of a full panorama.
     """
     if verdict is None:
         verdict = engine.classifier()(image, jpeg_quality=jpeg_quality)
         if (untouched := verdict.untouched) is not None:
             return Mended(verdict, *untouched, image)
-    chain, receipt = engine.chain(verdict.category), Receipt()
+    chain = engine.chain(verdict.category)
+    if not wraps:
+        return _restored(image, chain, verdict, engine.least_change)
+    wide = wrapped(image)
+    mended = _restored(wide, chain, verdict, engine.least_change)
+    if mended.image is wide:
+        return replace(mended, image=image)
+    return replace(mended, image=unwrapped(mended.image, border(image) * chain.scale))
+
+
+def _restored(image: Image, chain: Chain, verdict: Verdict, least: LeastChange) -> Mended:
+    """Restore an image, and keep of it what the guard accepts."""
+    receipt = Receipt()
     made = chain(image, verdict, receipt)
     judgement = guard.judge(
         image, made, verdict.category,
@@ -81,7 +96,7 @@ def mend(
         verdict, Decision.RESTORED if judgement.kept else Decision.KEPT_ORIGINAL, judgement.reason,
         judgement.image, receipt, judgement.figures, judgement.failed,
     )  # fmt: skip
-    return mended if chain.scale > 1 else _if_visible(image, mended, engine.least_change)
+    return mended if chain.scale > 1 else _if_visible(image, mended, least)
 
 
 def _if_visible(before: Image, mended: Mended, least: LeastChange) -> Mended:

@@ -60,7 +60,7 @@ def compare(path: Path, names: Sequence[EngineName]) -> Comparison:
     after, results = [], []
     for name in names:
         engine, started = _loaded(name), time.perf_counter()
-        mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality)
+        mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality, wraps=photo.wraps)
         after.append(of_size(mended.image, photo.image))
         seconds = round(time.perf_counter() - started, 2)
         results.append(_result(path, name, mended, seconds))

@@ -61,6 +61,16 @@ class Metadata:
         """The orientation, 1 to 8, from EXIF, or else from XMP, or else from a text of a PNG."""
         return next(iter(self.orientations), 1)
 
+    @property
+    def is_full_panorama(self) -> bool:
+        """Whether XMP says that it is an equirectangular panorama of 360 degrees."""
+        packet = xmp.parse_or_empty(self.xmp)
+        whole, part = (
+            packet.text(f"GPano:{side}WidthPixels") for side in ("FullPano", "CroppedAreaImage")
+        )
+        kind = (packet.text("GPano:ProjectionType") or "").lower()
+        return kind == "equirectangular" and self.orientation in (1, 2, 3, 4) and whole == part
+
     def mended(self, turn: Turn, origin: Provenance, room: int) -> "Metadata":
         """Return the metadata of the mended copy: turned with its pixels, with its provenance.
 

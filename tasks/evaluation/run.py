@@ -96,7 +96,7 @@ def evaluate(
     """
     photo = photos.read(row.path, limits)
     begun = time.perf_counter()
-    mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality)
+    mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality, wraps=photo.wraps)
     seconds = time.perf_counter() - begun
     truth = photos.read(row.truth, limits).image if row.truth else None
     before, after = _of_one_size(row, photo.image, mended.image, truth)

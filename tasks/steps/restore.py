@@ -74,7 +74,7 @@ def _mend(job: Job, photo: Photo) -> Mended:
     least = settings().least_change
     engine = Engine(runtime.classifier, lambda _: chain, least)
     verdict = Verdict.from_json(job.scores or {}, jpeg_quality=photo.jpeg_quality)
-    return mend(photo.image, engine, verdict=verdict)
+    return mend(photo.image, engine, verdict=verdict, wraps=photo.wraps)
 
 
 def _check_result_size(photo: Photo, scale: int) -> None:

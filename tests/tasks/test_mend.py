@@ -136,3 +136,40 @@ def test_an_enlarged_image_is_kept_however_little_changed():
     mended = mend(IMAGE, engine(chain=Chain(0.0, scale=2)), verdict=verdict())
     assert mended.decision is Decision.RESTORED
     assert mended.image.shape == (192, 192, 3)
+
+
+class FadingAtBorders:
+    """Smooths, and evens out the columns at the borders, as a network does that sees nothing there."""
+
+    scale = 1
+
+    def __call__(self, image, verdict, receipt):
+        made = cv2.blur(image, (3, 3))
+        made[:, :4] -= 0.05
+        made[:, -4:] += 0.05
+        return made
+
+
+def _seam(image):
+    """The difference of the two columns at the seam, as a multiple of that of other columns."""
+    steps = np.abs(np.diff(np.concatenate([image, image[:, :1]], axis=1), axis=1)).mean((0, 2))
+    return steps[-1] / np.median(steps)
+
+
+def test_the_seam_of_a_panorama_is_no_rougher_than_the_rest():
+    half = cv2.resize(IMAGE, (192, 96), interpolation=cv2.INTER_CUBIC)
+    panorama = np.concatenate([half, half[:, ::-1]], axis=1)
+    chain = engine(chain=FadingAtBorders(), least_change=LeastChange.ANY)
+    flat = mend(panorama, chain, verdict=verdict())
+    assert flat.decision is Decision.RESTORED
+    assert _seam(flat.image) > 1.5
+    round_ = mend(panorama, chain, verdict=verdict(), wraps=True)
+    assert round_.image.shape == panorama.shape
+    assert _seam(round_.image) < 1.1
+
+
+def test_a_panorama_that_is_kept_is_the_given_one_and_one_that_is_enlarged_has_its_size():
+    dark = engine(chain=Brightening(0.4))
+    assert mend(IMAGE, dark, verdict=verdict(), wraps=True).image is IMAGE
+    twice = engine(chain=Chain(scale=2))
+    assert mend(IMAGE, twice, verdict=verdict(), wraps=True).image.shape == (192, 192, 3)

@@ -19,6 +19,7 @@ from storage.errors import UnreadablePhoto
 from storage.formats.safe_open import Limits
 from storage.formats.turn import Turn
 from storage.metadata import photoshop, provenance, sidecar, xmp
+from storage.metadata.blocks import Metadata
 from storage.metadata.provenance import Provenance
 from storage.metadata.turned_xmp import turn_packet
 from tests.storage.metadata.test_exiftool import exiftool, mend, read, same
@@ -247,3 +248,20 @@ def test_a_refreshed_copy_has_the_regions_of_its_turned_photo(
     assert provenance.of(xmp.parse(photos.read(fresh, limits).metadata.xmp)) == replace(
         origin, orientation=6, image_hash=photos.ours(output).image_hash  # type: ignore[union-attr]
     )  # fmt: skip
+
+
+EQUIRECTANGULAR = 'GPano:ProjectionType="equirectangular"'
+WIDTHS = 'GPano:FullPanoWidthPixels="800" GPano:CroppedAreaImageWidthPixels='
+
+
+@pytest.mark.parametrize(
+    ("told", "full"),
+    (
+        (EQUIRECTANGULAR, True), (f'{EQUIRECTANGULAR} {WIDTHS}"800"', True),
+        (f'{EQUIRECTANGULAR} {WIDTHS}"500"', False), (f'{WIDTHS}"800"', False),
+        ('GPano:ProjectionType="cylindrical"', False), ("", False),
+    ),
+)  # fmt: skip
+def test_only_a_panorama_of_360_degrees_wraps(told: str, full: bool) -> None:
+    text = f"<rdf:RDF {NAMESPACES}><rdf:Description {told}/></rdf:RDF>"
+    assert Metadata(xmp=text.encode()).is_full_panorama == full
