@@ -11,7 +11,8 @@ _BLOCK_PIXELS = 16
 
 def border(image: Image) -> int:
     """Return the width in pixels of each wrapped border of an image; 0 if it is too narrow."""
-    return min(_PIXELS, image.shape[1] // 2 // _BLOCK_PIXELS * _BLOCK_PIXELS)
+    width: int = image.shape[1] // 2 // _BLOCK_PIXELS * _BLOCK_PIXELS
+    return min(_PIXELS, width)
 
 
 def wrapped(image: Image) -> Image:

@@ -20,10 +20,10 @@ THUMBNAIL, THUMBNAIL_BYTES = 513, 514
 MAKER_NOTE, USER_COMMENT, PIXELS_WIDE, PIXELS_HIGH = 37500, 37510, 40962, 40963
 STRUCTURE = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
-    | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 322, 323, 324, 325, 330, 332, 338}
+    | {288, 289, 290, 291, 292, 293, 317, 320, 322, 323, 324, 325, 330, 332, 338}
     | {339, 340, 341, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 559}
 )
-"""Tags that describe how the pixels are stored; 318, 319 and 532 belong to them."""
+"""Tags that describe how the pixels are stored; 532 belongs to them."""
 CODED = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, PLANAR, PREDICTOR, 320,
          322, 323, EXTRA, SAMPLE_FORMAT, JPEG_TABLES, 530)  # fmt: skip
 """Tags without which the coded pixels cannot be read."""

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from storage import photos
+from storage import eligibility, inspection, photos
+from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
 
@@ -36,6 +37,20 @@ NOT_KEPT = {
     )},
 }  # fmt: skip
 """What a copy does not keep, by exiftool's group or by group and name, with the reason."""
+NOT_KEPT_OF_FOUND = NOT_KEPT | {
+    "MPF": "previews", "MPImage": "previews", "SubIFD": "previews",
+    "Adobe": "the coding", "APP14": "the coding", "JFXX": "the thumbnail", "JFIF": "resolution",
+    **{f"{group}:{tag}": "the size is that of the copy" for tag in (
+        "ExifImageWidth", "ExifImageHeight", "RelatedImageWidth", "RelatedImageHeight",
+    ) for group in ("ExifIFD", "XMP-exif", "InteropIFD")},
+    **{f"IFD0:{tag}": "the coding of a TIFF" for tag in (
+        "FillOrder", "YCbCrSubSampling", "JPEGTables", "SubfileType", "PreviewImageStart",
+        "PreviewImageLength", "PreviewImage", "ReferenceBlackWhite", "ExtraSamples", "Predictor",
+        "MinSampleValue", "MaxSampleValue", "SMinSampleValue", "SMaxSampleValue", "SampleFormat",
+        "TileWidth", "TileLength", "TileOffsets", "TileByteCounts",
+    )},
+}  # fmt: skip
+"""What the copy of a file that was found does not keep besides."""
 TAGS = (
     "-IFD0:Make=Canon", "-ExifIFD:DateTimeOriginal=2021:06:05 11:12:13", "-GPS:GPSLatitude=47.375",
     "-GPS:GPSLatitudeRef=N", "-IFD0:XResolution=300", "-IFD0:YResolution=150",
@@ -67,7 +82,7 @@ def exiftool(*arguments: str | Path) -> str:
     return ended.stdout
 
 
-def read(*paths: Path) -> list[Told]:
+def read(*paths: str | Path) -> list[Told]:
     return list(json.loads(exiftool("-json", "-q", "-n", "-G1", "-a", *paths)))
 
 
@@ -156,8 +171,8 @@ def expected(source: Told, orientation: int) -> Told:
     return made
 
 
-def _is_dropped(key: str) -> bool:
-    return key in NOT_KEPT or key.partition(":")[0] in NOT_KEPT
+def _is_dropped(key: str, reasons: dict[str, str] = NOT_KEPT) -> bool:
+    return key in reasons or key.partition(":")[0].rstrip("0123456789") in reasons
 
 
 def same(one: object, other: object) -> bool:
@@ -230,3 +245,30 @@ def test_whatever_type_the_orientation_has_the_copy_says_1(
     told = read(mend(path, origin, limits))[0]
     assert told["IFD0:Orientation"] == 1
     assert "120" not in str(told["Composite:ImageSize"]).split()[0]
+
+
+@pytest.mark.slow
+def test_what_exiftool_reads_of_found_files_it_reads_of_their_copies(
+    clear: Path, tmp_path: Path, origin: Provenance, limits: Limits
+) -> None:
+    found = [path for path in sorted((clear / "robust").rglob("*")) if path.is_file()]
+    copies: dict[Path, Path] = {}
+    for number, path in enumerate(path for path in found if path.stat().st_size < 400_000):
+        try:
+            with inspection.opened(path, limits) as seen:
+                if eligibility.left_alone(seen) is None and seen.orientation == 1:
+                    copies[path] = tmp_path / f"{number}{path.suffix}"
+                    photos.write(photos.decoded(seen), copies[path], origin, limits)
+        except (UnreadablePhoto, TooLarge):
+            copies.pop(path, None)
+    assert len(copies) > 300
+    (tmp_path / "names").write_text("\n".join(map(str, [*copies, *copies.values()])))
+    told = {one["SourceFile"]: one for one in read("-@", tmp_path / "names")}
+    wrong = [
+        (before.name, key, value, told[str(after)].get(key))
+        for before, after in copies.items()
+        for key, value in told[str(before)].items()
+        if not (_is_dropped(key, NOT_KEPT_OF_FOUND) or key.startswith("IFD1:"))
+        and not same(1 if key.endswith(":Orientation") else value, told[str(after)].get(key))
+    ]
+    assert wrong == []
