@@ -78,9 +78,9 @@ class Written:
     """SHA-256 of the file."""
     turn: Turn
     """The turn that pixels and metadata made."""
-    receipt: Mapping[str, float] = field(default_factory=dict)
+    receipt: Mapping[str, float | str] = field(default_factory=dict)
     """For the receipt, of a newly coded one: bytes, growth (a multiple of the source's bytes) and, of
-    a lossy one, decibels against the best of its class."""
+    a lossy one, decibels against the best of its class; why it is larger than the rule allows."""
 
 
 def read(path: Path, limits: Limits) -> Photo:
@@ -140,10 +140,15 @@ def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> 
     return replace(written, receipt=_receipt(temporary, coded.decibels, photo))
 
 
-def _receipt(written: Path, decibels: float, photo: Photo) -> dict[str, float]:
-    made = written.stat().st_size
-    receipt = {"bytes": made, "growth": round(made / photo.source_bytes, 3)}
-    return receipt | ({"decibels": round(decibels, 1)} if math.isfinite(decibels) else {})
+def _receipt(written: Path, decibels: float, photo: Photo) -> dict[str, float | str]:
+    made, lossy = written.stat().st_size, math.isfinite(decibels)
+    growth = made / photo.source_bytes
+    receipt: dict[str, float | str] = {"bytes": made, "growth": round(growth, 3)}
+    if lossy:
+        receipt["decibels"] = round(decibels, 1)
+    if growth > encode.MOST_GROWTH:
+        receipt["larger_than_the_rule"] = "its quality asks for it" if lossy else "it is lossless"
+    return receipt
 
 
 def refreshed(

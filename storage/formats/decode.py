@@ -130,15 +130,11 @@ def _decode_16(data: bytes, channels: int) -> NDArray[np.uint16]:
 def _bare(data: bytes, kind: Format) -> bytes:
     """Return a file without what would stop or mislead a decoder, and is not needed to decode it.
 
-    Pillow refuses a PNG with a wrong checksum in a text, and a JPEG with bytes between segments.
+    Pillow refuses a PNG with a wrong checksum in a text.
     """
-    file = io.BytesIO(data)
     match kind:
-        case Format.JPEG:
-            needed = (jpeg.APP0, jpeg.ADOBE)
-            return jpeg.splice(file, [part for part in jpeg.metadata(file) if part[0] in needed])
         case Format.PNG:
-            return png.splice(file, ())
+            return png.splice(io.BytesIO(data), ())
         case Format.TIFF:
             return _unturned(data)
         case _:

@@ -6,7 +6,7 @@ from typing import BinaryIO, NamedTuple
 
 from storage.formats.containers import BLOCK_BYTES, Malformed, end, take
 
-EOI, SOS, COM, APP0, ADOBE = 0xD9, 0xDA, 0xFE, 0xE0, 0xEE
+EOI, SOS, COM, APP0 = 0xD9, 0xDA, 0xFE, 0xE0
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
