@@ -43,12 +43,12 @@ class Photo:
     metadata: Metadata
     source_bytes: int
     """Size of the file."""
+    source_size: tuple[int, int]
+    """Width and height of the upright source."""
     alpha: Pixels | None = None
     """(H, W, 1), upright; it is not restored."""
     orientation: int = 1
     """EXIF orientation by which the stored pixels were turned, 1 to 8."""
-    source_size: tuple[int, int] = (0, 0)
-    """Width and height of the upright source."""
 
     @property
     def jpeg_quality(self) -> int | None:
@@ -113,7 +113,7 @@ def decoded(seen: Inspection) -> Photo:
     pixels = arrays.upright(pixels, seen.decoded_orientation)
     alpha = pixels[..., -1:].copy() if pixels.shape[2] in (2, 4) else None
     image = arrays.to_image(pixels, coding.top)
-    return Photo(image, coding, found, seen.source_bytes, alpha, orientation, size)
+    return Photo(image, coding, found, seen.source_bytes, size, alpha, orientation)
 
 
 def output_suffix(path: Path) -> str:

@@ -48,7 +48,7 @@ class Metadata:
     @property
     def orientations(self) -> list[int]:
         """The orientations that EXIF, XMP and texts of a PNG state, each 1 to 8, in this order."""
-        text = xmp.parse_or_empty(self.xmp).text("tiff:Orientation") or ""
+        text = (xmp.parse_or_empty(self.xmp).text("tiff:Orientation") or "").strip()
         told = (
             self.facts.orientation if exif.has_orientation(self.exif) else None,
             int(text) if text in tuple("12345678") else None,

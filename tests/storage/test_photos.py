@@ -132,14 +132,15 @@ def test_pillows_own_oriented_photos_come_back_upright(
     assert decibels(photos.read(path, limits).image, reference) > 25
 
 
+@pytest.mark.parametrize("stated", (b"6", b" 6 "))
 def test_an_orientation_that_only_xmp_states_is_applied(
-    tmp_path: Path, make: Make, limits: Limits
+    stated: bytes, tmp_path: Path, make: Make, limits: Limits
 ) -> None:
     xmp = (
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
         b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-        b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
-    )
+        b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%b"/></rdf:RDF></x:xmpmeta>'
+    ) % stated
     path = make(tmp_path / "photo.jpg", xmp=xmp)
     assert size(path, limits) == (120, 160)
     assert photos.read(path, limits).image.shape == (160, 120, 3)
