@@ -10,6 +10,7 @@ from storage.enums import Category
 from storage.photos import Image
 from tasks.guarding import coherence, colours, flat_places, scene
 from tasks.guarding.blocks import grid_shape
+from tasks.guarding.faces import faces_changed
 from tasks.guarding.limits import FLAT_SURROUNDINGS, OVERSHOOT_REACH
 from tasks.guarding.noise_level import Noise, noise_of
 from tasks.guarding.overshoot import overshoot
@@ -85,6 +86,7 @@ def of_blocks(seen: Views) -> dict[str, Plane]:
         "dark_shift": _enlarged(parts.dark, grid_shape(old)),
         "clipped_shift": _enlarged(parts.clipped, grid_shape(old)),
     }
+    figures["face_changed"] = faces_changed(old, new)
     if category is Category.SUPER_RESOLUTION:
         allowed = COLOUR_ALLOWANCE * structure.allowed
         figures["colour_lost"] = colours.colour_lost(before, after) - np.float32(allowed)

@@ -77,12 +77,14 @@ BLOCKS: Mapping[Category, Mapping[str, Limit]] = {
         "ringing": Limit("the ringing in flat places", 1.4, unit=LEVELS),
         "overshoot": Limit("the overshoot beside edges", 14, unit=LEVELS),
         "strokes_changed": Limit("the change of the strokes of text", 0.3),
+        "face_changed": Limit("the change of the features of a face", 0.03),
     },
     Category.MOTION_BLUR: PARTS
     | {
         "texture_lost": Limit("the share of texture that is lost", 0.3),
         "ringing": Limit("the ringing in flat places", 4, unit=LEVELS),
         "overshoot": Limit("the overshoot beside edges", 14, unit=LEVELS),
+        "face_changed": Limit("the change of the features of a face", 0.15),
     },
     Category.REFLECTION: {
         "block_shift": BLOCK_SHIFT,

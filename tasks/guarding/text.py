@@ -1,7 +1,6 @@
 """What became of the strokes of text: nowhere else in a photo is a changed detail as bad.
 
-Each line of text is compared by itself, relative to its own contrast. Faces are not compared: what
-finds them needs weights that the lite engine does not have.
+Each line of text is compared by itself, relative to its own contrast.
 """
 
 import cv2
