@@ -11,6 +11,8 @@ from xml.etree.ElementTree import Element, SubElement, TreeBuilder
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
+from storage.metadata import damaged_xmp
+
 NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "x": "adobe:ns:meta/",
@@ -42,7 +44,7 @@ NAMESPACES = {
     "HDRGainMap": "http://ns.apple.com/HDRGainMap/1.0/",
     "photomend": "http://photomend.org/ns/1.0/",
 }
-MOST_BYTES = 4 << 20
+MOST_BYTES = 16 << 20
 MOST_DEPTH = 64
 _DROPPED_NAMESPACES = tuple(
     NAMESPACES[prefix]
@@ -70,6 +72,8 @@ class Packet:
     """rdf:RDF."""
     prefixes: dict[str, str] = field(default_factory=dict)
     """Namespace → prefix."""
+    mended: str = ""
+    """Why its XML had to be mended; "" if it was well-formed."""
 
     def descriptions(self) -> list[Element]:
         """Return the rdf:Description elements."""
@@ -191,15 +195,33 @@ _XML = NAMESPACES["xml"]
 
 
 def parse(data: bytes) -> Packet:
-    """Read a packet.
+    """Read a packet; one that is not well-formed is mended first.
 
     Raises:
-        MalformedPacket: it is broken, too large, too deep, has a DTD or is no RDF.
+        MalformedPacket: it is too large, too deep, has a DTD or is no RDF.
 
     """
-    data = data.rstrip(b"\0")
+    data = data.rstrip(b"\0 \t\r\n")
     if len(data) > MOST_BYTES:
         raise MalformedPacket(f"the XMP packet has {len(data)} bytes")
+    try:
+        return _parse(data)
+    except (expat.ExpatError, AssertionError, ValueError) as error:
+        if isinstance(error, MalformedPacket):
+            raise
+        return _mended(data, str(error))
+
+
+def _mended(data: bytes, wrong: str) -> Packet:
+    try:
+        packet = _parse(damaged_xmp.mended(data, NAMESPACES))
+    except (expat.ExpatError, AssertionError, ValueError) as error:
+        raise MalformedPacket(f"the XMP packet is broken: {wrong}") from error
+    packet.mended = wrong
+    return packet
+
+
+def _parse(data: bytes) -> Packet:
     builder, packet, depth = TreeBuilder(), Packet(), 0
     parser = expat.ParserCreate(namespace_separator="}")
 
@@ -226,13 +248,12 @@ def parse(data: bytes) -> Packet:
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     parser.StartNamespaceDeclHandler = remember
-    try:
-        parser.Parse(data, True)
-        root = builder.close()
-    except (expat.ExpatError, AssertionError, ValueError) as error:
-        raise MalformedPacket(str(error)) from error
+    parser.Parse(data, True)
+    root = builder.close()
     rdf = root if root.tag == name("rdf:RDF") else root.find(name("rdf:RDF"))
     if rdf is None:
+        if root.tag == name("x:xmpmeta") and not len(root) and not (root.text or "").strip():
+            return packet
         raise MalformedPacket("the XMP packet has no rdf:RDF")
     packet.root = rdf
     return packet
@@ -244,6 +265,15 @@ def parse_or_empty(data: bytes) -> Packet:
         return parse(data) if data else Packet()
     except MalformedPacket:
         return Packet()
+
+
+def fault(data: bytes) -> str | None:
+    """Return why a packet cannot be read, even mended; None if it can or is missing."""
+    try:
+        parse(data if data.strip(b"\0 \t\r\n") else Packet().serialise())
+    except MalformedPacket as error:
+        return str(error)
+    return None
 
 
 def new_id(kind: str) -> str:

@@ -171,6 +171,17 @@ def test_a_depth_map_in_xmp_is_left_alone(
     assert "depth" in reason(make(tmp_path / "a.jpg", xmp=RDF % (depth, b"")))
 
 
+def test_a_packet_that_cannot_be_read_may_hide_a_map(
+    tmp_path: Path, make: Make, reason: Callable[[Path], str]
+) -> None:
+    for broken in (b"<r", b"no xml", b'<!DOCTYPE r [<!ENTITY a "a">]><r>&a;</r>'):
+        assert "would be lost" in reason(make(tmp_path / "a.jpg", xmp=broken))
+    for nothing in (b" \0", b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'):
+        assert reason(make(tmp_path / "a.jpg", xmp=nothing)) == "mended"
+    damaged = (RDF % (b'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="3"', b""))[:-3]
+    assert reason(make(tmp_path / "a.jpg", xmp=damaged)) == "mended"
+
+
 def test_live_and_motion_photos_are_left_alone(
     tmp_path: Path, make: Make, reason: Callable[[Path], str]
 ) -> None:
