@@ -97,7 +97,7 @@ def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
     if not isinstance(kind, Format):
         return
     yield from _several(file, kind)
-    if (wrong := xmp.fault(seen.metadata.xmp)) is not None:
+    if wrong := seen.metadata.unreadable or xmp.fault(seen.metadata.xmp):
         yield f"it may carry what would be lost: {wrong}"
     packet = xmp.parse_or_empty(seen.metadata.xmp)
     if provenance.of(packet) is not None:

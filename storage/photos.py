@@ -195,7 +195,7 @@ def _put(
     """Add metadata to a coded image, write the file and check it."""
     image_hash = content_hash.of_file(io.BytesIO(coded))
     origin = replace(origin, image_hash=image_hash, orientation=turn.orientation)
-    described = found.mended(turn, origin, blocks.xmp_room(kind))
+    described = found.mended(turn, origin)
     whole = blocks.splice(coded, kind, described)
     _require_room(temporary.parent, len(whole), limits)
     temporary.write_bytes(whole)

@@ -1,30 +1,45 @@
 """Read a photo's metadata, clean them, and add them to another coded image.
 
 EXIF, XMP, ICC, IPTC and comments survive. Dropped are what would be wrong for the copy (thumbnail,
-orientation, C2PA manifest, MPF) and what ties it to a film, a depth or a gain map. What a JPEG
-keeps in extended XMP is dropped too: it holds maps and editors' histories, never dates or ratings.
+orientation, C2PA manifest, MPF) and what ties it to a film, a depth or a gain map; of a damaged
+block, only what cannot be read.
 """
 
 import io
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from storage.formats.containers import Malformed, exif, isobmff, jpeg, png, take, tiff, webp
+from storage.formats.containers import (
+    Malformed,
+    damaged_exif,
+    exif,
+    isobmff,
+    jpeg,
+    png,
+    take,
+    tiff,
+    webp,
+)
 from storage.formats.containers.exif import Facts
 from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
-from storage.formats.turn import TRANSPOSED, Turn
-from storage.metadata import photoshop, png_texts, provenance, turned_exif, xmp
+from storage.formats.turn import Turn
+from storage.metadata import (
+    icc_profile,
+    jpeg_blocks,
+    photoshop,
+    png_texts,
+    provenance,
+    turned_exif,
+    xmp,
+)
+from storage.metadata.png_texts import Text
 from storage.metadata.provenance import Provenance
 from storage.metadata.turned_xmp import turn_packet
 
-XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
-ICC_JPEG = b"ICC_PROFILE\0"
 XMP_PNG = b"XML:com.adobe.xmp"
-_JFIF_BYTES = 14
 _PNG_KEPT = frozenset(b"gAMA cHRM sRGB cICP mDCv mDCV cLLi cLLI sBIT pHYs tEXt zTXt iTXt".split())
-_JPEG_XMP_ROOM = jpeg.MOST_BYTES - len(XMP_JPEG)
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,10 @@ class Metadata:
     """Marker and body of a JPEG's other segments: JFIF, Photoshop with IPTC, comments."""
     png: tuple[tuple[bytes, bytes], ...] = ()
     """A PNG's other chunks: colour, resolution, texts."""
+    dropped: tuple[str, ...] = ()
+    """What was damaged and is not here, in a few words each."""
+    unreadable: str = ""
+    """Why a part cannot be read that may hold a map or the owner's words; "" if none."""
 
     @property
     def facts(self) -> Facts:
@@ -71,37 +90,41 @@ class Metadata:
         kind = (packet.text("GPano:ProjectionType") or "").lower()
         return kind == "equirectangular" and self.orientation in (1, 2, 3, 4) and whole == part
 
-    def mended(self, turn: Turn, origin: Provenance, room: int) -> "Metadata":
-        """Return the metadata of the mended copy: turned with its pixels, with its provenance.
-
-        The XMP packet is made to fit into `room` bytes.
-        """
+    def mended(self, turn: Turn, origin: Provenance) -> "Metadata":
+        """Return the metadata of the mended copy: turned with its pixels, with its provenance."""
         packet = xmp.parse_or_empty(self.xmp)
         packet.drop_ties()
         packet.remove(xmp.name("xmpNote:HasExtendedXMP"))
         turn_packet(packet, turn)
         provenance.stamp(packet, origin)
-        while len(made := packet.serialise()) > room:
-            packet.drop_largest()
-        return Metadata(
-            turned_exif.turned(exif.clean(self.exif), turn), made, self.icc,
-            tuple(_turned_segment(*part, turn) for part in self.jpeg),
-            png_texts.turned(self.png, turn),
-        )  # fmt: skip
-
-
-def xmp_room(kind: Format) -> int:
-    """Return the maximum size in bytes of an XMP packet in a format."""
-    return _JPEG_XMP_ROOM if kind is Format.JPEG else xmp.MOST_BYTES
+        return replace(
+            self,
+            exif=turned_exif.turned(exif.clean(self.exif), turn),
+            xmp=packet.serialise(),
+            jpeg=jpeg_blocks.turned(self.jpeg, turn),
+            png=png_texts.turned(self.png, turn),
+        )
 
 
 def extract(file: BinaryIO, kind: Format) -> Metadata:
-    """Read the metadata of a file.
+    """Read the metadata of a file; what is damaged is repaired as far as possible.
 
     Raises:
-        Malformed: the file's own structure is broken; broken metadata is just not there.
+        Malformed: the file's own structure is broken.
 
     """
+    found = _found(file, kind)
+    block, lost = damaged_exif.repaired(found.exif)
+    if wrong := xmp.parse_or_empty(found.xmp).mended:
+        lost = (*lost, f"what was not well-formed in the XMP packet: {wrong}")
+    icc, dropped = found.icc, [*found.dropped, *lost]
+    if not icc_profile.is_whole(icc):
+        icc = b""
+        dropped.append("an incomplete ICC profile")
+    return replace(found, exif=block, icc=icc, dropped=tuple(dropped))
+
+
+def _found(file: BinaryIO, kind: Format) -> Metadata:
     match kind:
         case Format.JPEG:
             return _of_jpeg(jpeg.metadata(file))
@@ -110,7 +133,7 @@ def extract(file: BinaryIO, kind: Format) -> Metadata:
         case Format.WEBP:
             parts = webp.metadata(file)
             block, packet, icc = (parts.get(key, b"") for key in (b"EXIF", b"XMP ", b"ICCP"))
-            return Metadata(exif.bare(block), packet, icc)
+            return Metadata(block, packet, icc)
         case Format.TIFF:
             return _of_tiff(Tiff(file))
         case Format.HEIC | Format.AVIF:
@@ -127,7 +150,8 @@ def splice(coded: bytes, kind: Format, metadata: Metadata) -> bytes:
     file = io.BytesIO(coded)
     match kind:
         case Format.JPEG:
-            return jpeg.splice(file, _jpeg_parts(metadata, _jfif(file)))
+            held = (metadata.exif, metadata.xmp, metadata.icc, metadata.jpeg)
+            return jpeg.splice(file, jpeg_blocks.segments(*held, _jfif(file)))
         case Format.PNG:
             return png.splice(file, _png_parts(metadata))
         case Format.WEBP:
@@ -141,22 +165,15 @@ def splice(coded: bytes, kind: Format, metadata: Metadata) -> bytes:
 
 
 def _of_jpeg(parts: list[tuple[int, bytes]]) -> Metadata:
-    block, packet, kept = b"", b"", []
-    profile: dict[int, bytes] = {}
-    for marker, body in parts:
-        if marker == 0xE1 and body.startswith(exif.PREFIX):
-            block = block or exif.bare(body)
-        elif marker == 0xE1 and body.startswith(XMP_JPEG):
-            packet = packet or body.removeprefix(XMP_JPEG)
-        elif marker == 0xE2 and body.startswith(ICC_JPEG) and len(body) > 14:
-            profile.setdefault(body[12], body[14:])
-        elif marker == 0xED and body.startswith(photoshop.JPEG_PREFIX):
-            block_of_it = body.removeprefix(photoshop.JPEG_PREFIX)
-            kept.append((marker, photoshop.JPEG_PREFIX + photoshop.without_thumbnail(block_of_it)))
-        elif marker == jpeg.COM or (marker == jpeg.APP0 and body.startswith(b"JFIF\0")):
-            kept.append((marker, body))
-    icc = b"".join(profile[number] for number in sorted(profile))
-    return Metadata(block, packet, icc, tuple(kept))
+    found = jpeg_blocks.read(parts)
+    return Metadata(
+        found.exif,
+        found.xmp,
+        found.icc,
+        found.kept,
+        dropped=found.dropped,
+        unreadable=found.unreadable,
+    )
 
 
 def _jfif(file: BinaryIO) -> bytes:
@@ -165,55 +182,29 @@ def _jfif(file: BinaryIO) -> bytes:
     return next((body for body in found if body.startswith(b"JFIF\0")), b"")
 
 
-def _turned_segment(marker: int, body: bytes, turn: Turn) -> tuple[int, bytes]:
-    """Return a JPEG's segment with the resolutions of the turned image."""
-    prefix = photoshop.JPEG_PREFIX
-    if marker == jpeg.APP0 and turn.orientation in TRANSPOSED:
-        body = body[:8] + body[10:12] + body[8:10] + body[12:]
-    elif body.startswith(prefix):
-        body = prefix + photoshop.turned(body.removeprefix(prefix), turn)
-    return marker, body
-
-
-def _jpeg_parts(metadata: Metadata, jfif: bytes) -> list[tuple[int, bytes]]:
-    """Return the segments in order: JFIF, EXIF, XMP, ICC, then the others as they were."""
-    own = [body for marker, body in metadata.jpeg if marker == jpeg.APP0]
-    jfif = own[0][:12] + b"\0\0" if own and len(own[0]) >= _JFIF_BYTES else jfif
-    parts = [(jpeg.APP0, jfif)] if jfif else []
-    if metadata.exif and len(metadata.exif) + 6 <= jpeg.MOST_BYTES:
-        parts.append((0xE1, exif.PREFIX + metadata.exif))
-    if metadata.xmp:
-        parts.append((0xE1, XMP_JPEG + metadata.xmp))
-    room = jpeg.MOST_BYTES - 14
-    pieces = [metadata.icc[at : at + room] for at in range(0, len(metadata.icc), room)]
-    if len(pieces) < 256:
-        parts += [
-            (0xE2, ICC_JPEG + bytes((number, len(pieces))) + piece)
-            for number, piece in enumerate(pieces, 1)
-        ]
-    return parts + [part for part in metadata.jpeg if part[0] != jpeg.APP0]
-
-
 def _of_png(parts: list[tuple[bytes, bytes]]) -> Metadata:
-    block, packet, icc, kept = b"", b"", b"", []
+    block, packet, icc, older, kept = b"", b"", b"", b"", []
     for kind, data in parts:
         if kind == b"eXIf":
-            block = block or exif.bare(data)
+            block = block or data
         elif kind == b"iCCP":
-            icc = icc or png_texts.inflate(data.partition(b"\0")[2][1:])
+            icc = icc or png_texts.inflate(data.partition(b"\0")[2][1:]) or b"broken"
         elif kind == b"iTXt" and data.startswith(XMP_PNG + b"\0"):
-            packet = packet or png_texts.read(kind, data).value
+            packet = packet or _packet(png_texts.read(kind, data))
         elif kind in (b"zTXt", b"tEXt") and data.startswith(b"Raw profile type "):
             what, raw = _raw_profile(kind, data)
-            if what in ("exif", "APP1") and not block:
-                block = exif.bare(raw)
-            elif what == "xmp":
-                packet = packet or raw
-            elif what == "iptc":
+            if raw.startswith(jpeg_blocks.XMP) or what == "xmp":
+                packet = packet or raw.removeprefix(jpeg_blocks.XMP)
+            elif what in ("exif", "APP1"):
+                block = block or raw
+            elif what in ("icm", "icc"):
+                older = older or raw
+            else:
                 kept.append((kind, data))
         elif kind in _PNG_KEPT:
             kept.append((kind, data))
-    return Metadata(block, packet, icc, png=tuple(kept))
+    stated = {kind for kind, _ in kept} & {b"sRGB", b"cICP"}
+    return Metadata(block, packet, icc or (b"" if stated else older), png=tuple(kept))
 
 
 def _png_parts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
@@ -227,6 +218,11 @@ def _png_parts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
     if metadata.xmp:
         parts.append((b"iTXt", XMP_PNG + bytes(5) + metadata.xmp))
     return parts
+
+
+def _packet(text: Text) -> bytes:
+    """Return the packet in a text; one that cannot be decompressed is no XMP."""
+    return text.value or (b"broken" if text.compressed else b"")
 
 
 def _raw_profile(kind: bytes, data: bytes) -> tuple[str, bytes]:
@@ -280,7 +276,7 @@ def _of_items(file: BinaryIO, found: isobmff.Container) -> Metadata:
         if (item := found.find(isobmff.EXIF)) is not None:
             data = found.data(file, item)
             skip = int.from_bytes(data[:4], "big")
-            block = exif.bare(data[4 + skip :]) or exif.bare(data[4:])
+            block = exif.bare(data[4 + skip :]) or data[4:]
         if (item := found.find(isobmff.XMP, "application/rdf+xml")) is not None:
             packet = found.data(file, item)
     except Malformed:

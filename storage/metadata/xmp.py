@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, SubElement, TreeBuilder
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
-from storage.metadata import damaged_xmp
+from storage.metadata import damaged_xmp, xmp_text
 
 NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -114,19 +113,19 @@ class Packet:
     def set(self, short: str, value: str) -> None:
         """Set a simple property."""
         self.remove(name(short))
-        self._block().set(name(short), clean_text(value))
+        self.block().set(name(short), clean_text(value))
 
     def put(self, short: str) -> Element:
         """Add and return an empty structured property."""
         self.remove(name(short))
-        return SubElement(self._block(), name(short))
+        return SubElement(self.block(), name(short))
 
     def append(self, short: str, fields: dict[str, str]) -> None:
         """Append a structure to an ordered list; create a missing list."""
         found = (block.find(name(short)) for block in self.descriptions())
         history = next((element for element in found if element is not None), None)
         if history is None:
-            history = SubElement(self._block(), name(short))
+            history = SubElement(self.block(), name(short))
         sequence = history.find(name("rdf:Seq"))
         if sequence is None:
             sequence = SubElement(history, name("rdf:Seq"))
@@ -136,53 +135,40 @@ class Packet:
 
     def drop_ties(self) -> None:
         """Remove references to a film, depth map or gain map, and thumbnails of the original."""
-        for full in list(self.names()):
-            space, _, local = full[1:].partition("}")
-            if space in _DROPPED_NAMESPACES or local in _DROPPED_NAMES:
-                self.remove(full)
 
-    def drop_largest(self) -> None:
-        """Remove the largest property, so that the packet fits into a JPEG segment."""
+        def is_tie(full: str) -> bool:
+            space, _, local = full[1:].partition("}")
+            return space in _DROPPED_NAMESPACES or local in _DROPPED_NAMES
+
+        self.take(frozenset(full for full in self.names() if is_tie(full)))
+
+    def take(self, names: frozenset[str]) -> Element:
+        """Remove these properties, and return them as a description."""
+        taken = Element(name("rdf:Description"), {name("rdf:about"): ""})
+        for block in self.descriptions():
+            for key in names & block.attrib.keys():
+                taken.set(key, block.attrib.pop(key))
+            taken.extend(child for child in block if child.tag in names)
+            block[:] = [child for child in block if child.tag not in names]
+        return taken
+
+    def sizes(self) -> dict[str, int]:
+        """Return about how many bytes each property takes."""
         sizes: dict[str, int] = {}
         for block in self.descriptions():
             for key, value in block.attrib.items():
                 sizes[key] = len(value)
             for child in block:
-                sizes[child.tag] = sum(len(text) for text in child.itertext()) + 40 * sum(
-                    1 + len(part.attrib) for part in child.iter()
-                )
-        ours = NAMESPACES["photomend"]
-        self.remove(max((key for key in sizes if ours not in key), key=sizes.__getitem__))
+                texts = sum(map(len, child.itertext())) + 40 * sum(1 for _ in child.iter())
+                sizes[child.tag] = sizes.get(child.tag, 0) + texts
+        return {full: size for full, size in sizes.items() if not full.startswith(_RDF)}
 
-    def serialise(self) -> bytes:
-        """Return the packet without padding."""
-        used = {part.tag for part in self.root.iter()}
-        used |= {key for part in self.root.iter() for key in part.attrib}
-        spaces = sorted({full[1:].partition("}")[0] for full in used if full[:1] == "{"})
-        prefixes = self._prefixes(spaces)
-        declared = "".join(
-            f" xmlns:{prefixes[space]}={quoteattr(space)}" for space in spaces if space != _XML
-        )
-        body = _write(self.root, prefixes, declared)
-        return (
-            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-            f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{body}</x:xmpmeta><?xpacket end="w"?>'
-        ).encode()
+    def serialise(self, *, wrapped: bool = True) -> bytes:
+        """Return the packet without padding, in the x:xmpmeta element unless it must be small."""
+        return xmp_text.of(self.root, self.prefixes, NAMESPACES, wrapped=wrapped)
 
-    def _prefixes(self, spaces: list[str]) -> dict[str, str]:
-        """Return a prefix for each namespace: the usual one, the source's own, or a new one."""
-        usual = {space: prefix for prefix, space in NAMESPACES.items()}
-        made = {space: usual[space] for space in spaces if space in usual}
-        taken = set(NAMESPACES)
-        for space in spaces:
-            if space not in made:
-                prefix = self.prefixes.get(space, "")
-                made[space] = prefix if prefix and prefix not in taken else f"ns{len(taken)}"
-                taken.add(made[space])
-        return made
-
-    def _block(self) -> Element:
-        """Return the description that holds our simple properties."""
+    def block(self) -> Element:
+        """Return the first description; add a missing one."""
         found = self.descriptions()
         about = name("rdf:about")
         if found:
@@ -191,7 +177,6 @@ class Packet:
 
 
 _RDF = "{" + NAMESPACES["rdf"] + "}"
-_XML = NAMESPACES["xml"]
 
 
 def parse(data: bytes) -> Packet:
@@ -293,20 +278,3 @@ def clean_text(text: str) -> str:
 
 def _full(tag: str) -> str:
     return "{" + tag if "}" in tag else tag
-
-
-def _write(part: Element, prefixes: dict[str, str], declared: str = "") -> str:
-    tag = _short(part.tag, prefixes)
-    attributes = "".join(
-        f" {_short(key, prefixes)}={quoteattr(value)}" for key, value in part.attrib.items()
-    )
-    inner = escape(part.text or "") if (part.text or "").strip() or not len(part) else ""
-    inner += "".join(_write(child, prefixes) for child in part)
-    return f"<{tag}{declared}{attributes}>{inner}</{tag}>"
-
-
-def _short(full: str, prefixes: dict[str, str]) -> str:
-    if full[:1] != "{":
-        return full
-    space, _, local = full[1:].partition("}")
-    return f"{prefixes[space]}:{local}"

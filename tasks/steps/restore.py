@@ -45,6 +45,8 @@ def restore(job: Job) -> None:
             job, mended.decision, mended.reason, receipt=mended.record
         )
     receipt = mended.record
+    if photo.metadata.dropped:
+        receipt["dropped_metadata"] = list(photo.metadata.dropped)
     reuse.check_replaceable(job, output, relative)
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
         receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))

@@ -246,23 +246,6 @@ def test_the_history_of_a_photo_is_continued(origin: Provenance) -> None:
     assert read is not None and read.job_id == 8
 
 
-def test_a_large_packet_is_cut_to_fit_a_jpeg_and_keeps_what_is_small(
-    tmp_path: Path, make: Make, packet: bytes, origin: Provenance, limits: Limits
-) -> None:
-    source = make(tmp_path / "photo.jpg", xmp=packet)
-    file = io.BytesIO(source.read_bytes())
-    long = xmp.parse(packet)
-    long.set("dc:description", "x" * 60_000)
-    long.set("dc:title", "y" * 4_000)
-    parts = [part for part in jpeg.metadata(file) if not part[1].startswith(blocks.XMP_JPEG)]
-    body = blocks.XMP_JPEG + long.serialise()
-    source.write_bytes(jpeg.splice(file, [*parts, (0xE1, body)]))
-    found = packet_of(mend(source, origin, limits), limits)
-    assert found.text("xmp:Rating") == "4"
-    assert found.text("dc:description") is None
-    assert found.text("dc:title") == "y" * 4_000
-
-
 def test_a_jpeg_says_its_size_after_turning(
     tmp_path: Path, make: Make, block: Callable[..., bytes], origin: Provenance, limits: Limits
 ) -> None:
@@ -303,7 +286,7 @@ def test_a_hostile_packet_is_refused_and_the_photo_mended_without_it(
 ) -> None:
     with pytest.raises(xmp.MalformedPacket):
         xmp.parse(data)
-    made = blocks.Metadata(xmp=data).mended(Turn(1, (10, 10), (10, 10)), origin, 60_000)
+    made = blocks.Metadata(xmp=data).mended(Turn(1, (10, 10), (10, 10)), origin)
     assert provenance.of(xmp.parse(made.xmp)) == origin
     assert b"passwd" not in made.xmp
 
