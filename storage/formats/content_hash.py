@@ -1,9 +1,10 @@
 """The content hash: SHA-256 of a photo's coded image without its metadata.
 
-What is hashed, by format: JPEG, all segments but APPn and comments, with the scans; PNG, the data
-of IHDR, PLTE, tRNS, IDAT and APNG's chunks; WebP, the image chunks; TIFF, the strips or tiles of
-its pages with the tags needed to read them; HEIC and AVIF, the item properties and all items but
-Exif and XMP. A file that does not follow its format, or none that we know, is hashed whole.
+What is hashed, by format: JPEG, all segments but APPn and comments, with the scans, and Adobe's
+segment, which decides the colours; PNG, the data of IHDR, PLTE, tRNS, IDAT and APNG's chunks; WebP,
+the image chunks; TIFF, the strips or tiles of its pages with the tags needed to read them; HEIC and
+AVIF, the item properties and all items but Exif and XMP. A file that does not follow its format, or
+none that we know, is hashed whole.
 """
 
 import hashlib

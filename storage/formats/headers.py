@@ -9,7 +9,7 @@ from storage.formats.detect import Format
 
 PQ, HLG = 16, 18
 """Transfer functions of HDR (ITU-T H.273, table 3)."""
-_SRGB_PRIMARIES, _SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13)
+_SRGB_PRIMARIES, _SRGB_TRANSFERS = (1, 2), (2, 13)
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _FLAT_PHOTOMETRICS = {1: (1, 2), 2: (3, 4), 6: (3,)}
 """Numbers of channels that grey, RGB and YCbCr may have."""
@@ -98,6 +98,8 @@ def _tiff(file: BinaryIO) -> Header:
     unusual = None
     if channels not in _FLAT_PHOTOMETRICS.get(kind, ()):
         unusual = "a TIFF of neither plain grey nor RGB colours"
+    elif channels in (2, 4) and found.number(page, tiff.EXTRA) not in (1, 2):
+        unusual = "a TIFF with a channel of no stated meaning"
     elif floats or set(bits) not in ({8}, {16}) or len(bits) != channels:
         unusual = "a TIFF of neither 8 nor 16 bits for each colour"
     elif (codec := found.number(page, tiff.COMPRESSION, 1)) not in _TIFF_CODECS[bits[0]]:

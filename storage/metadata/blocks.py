@@ -39,7 +39,8 @@ from storage.metadata.provenance import Provenance
 from storage.metadata.turned_xmp import turn_packet
 
 XMP_PNG = b"XML:com.adobe.xmp"
-_PNG_KEPT = frozenset(b"gAMA cHRM sRGB cICP mDCv mDCV cLLi cLLI sBIT pHYs tEXt zTXt iTXt".split())
+PNG_KEPT = frozenset(b"gAMA cHRM sRGB cICP mDCv mDCV cLLi cLLI sBIT pHYs tEXt zTXt iTXt".split())
+"""Chunks of a PNG that a copy carries as they are."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _of_png(parts: list[tuple[bytes, bytes]]) -> Metadata:
                 older = older or raw
             else:
                 kept.append((kind, data))
-        elif kind in _PNG_KEPT:
+        elif kind in PNG_KEPT:
             kept.append((kind, data))
     stated = {kind for kind, _ in kept} & {b"sRGB", b"cICP"}
     return Metadata(block, packet, icc or (b"" if stated else older), png=tuple(kept))

@@ -6,7 +6,8 @@ from typing import BinaryIO, NamedTuple
 
 from storage.formats.containers import BLOCK_BYTES, Malformed, end, take
 
-EOI, SOS, COM, APP0 = 0xD9, 0xDA, 0xFE, 0xE0
+EOI, SOS, COM, APP0, _APP14 = 0xD9, 0xDA, 0xFE, 0xE0, 0xEE
+_ADOBE, _ADOBE_BYTES = b"Adobe", 12
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -25,11 +26,6 @@ class Segment(NamedTuple):
     """Length of the body; for SOS, of the header only."""
     stop: int
     """Offset of the next marker."""
-
-    @property
-    def is_metadata(self) -> bool:
-        """Whether it is an APPn or a comment, which decoders may ignore."""
-        return self.marker == COM or APP0 <= self.marker <= APP0 + 15
 
 
 def segments(file: BinaryIO, *, with_scans: bool = True) -> Iterator[Segment]:
@@ -93,19 +89,29 @@ def frame(file: BinaryIO) -> tuple[int, int, int, int, int]:
     raise Malformed("it has no frame")
 
 
+def is_metadata(file: BinaryIO, segment: Segment) -> bool:
+    """Return whether it is an APPn or a comment, which decoders may ignore.
+
+    An Adobe segment is none: it decides which colours the scan has.
+    """
+    if segment.marker == _APP14 and segment.length >= _ADOBE_BYTES:
+        return take(file, segment.body, len(_ADOBE)) != _ADOBE
+    return segment.marker == COM or APP0 <= segment.marker <= APP0 + 15
+
+
 def metadata(file: BinaryIO) -> list[tuple[int, bytes]]:
     """Return the marker and body of each APPn and comment before the first scan."""
     return [
         (segment.marker, take(file, segment.body, segment.length))
         for segment in segments(file, with_scans=False)
-        if segment.is_metadata
+        if is_metadata(file, segment)
     ]
 
 
 def coded(file: BinaryIO) -> Iterator[tuple[int, int]]:
     """Yield (offset, length) of the parts of the coded image in order, without SOI and EOI."""
     for segment in segments(file):
-        if not segment.is_metadata and segment.marker != EOI:
+        if segment.marker != EOI and not is_metadata(file, segment):
             yield segment.start, segment.stop - segment.start
 
 

@@ -10,6 +10,8 @@ IMAGE = (b"ALPH", b"VP8 ", b"VP8L", b"ANIM", b"ANMF")
 ICC, ALPHA, EXIF, XMP, ANIMATED = 0x20, 0x10, 0x08, 0x04, 0x02
 """Flags of VP8X."""
 METADATA = {b"ICCP": ICC, b"EXIF": EXIF, b"XMP ": XMP}
+ODD_XMP = b"XMP\0"
+"""The kind that some programs give to a chunk of XMP."""
 
 
 class Chunk(NamedTuple):
@@ -75,12 +77,13 @@ def header(file: BinaryIO) -> Header:
 
 
 def metadata(file: BinaryIO) -> dict[bytes, bytes]:
-    """Return the chunks ICCP, EXIF and XMP."""
-    return {
-        chunk.kind: take(file, chunk.body, chunk.length)
-        for chunk in chunks(file)
-        if chunk.kind in METADATA
-    }
+    """Return the chunks ICCP, EXIF and XMP; of several of a kind the first."""
+    found: dict[bytes, bytes] = {}
+    for chunk in chunks(file):
+        kind = b"XMP " if chunk.kind == ODD_XMP else chunk.kind
+        if kind in METADATA and kind not in found:
+            found[kind] = take(file, chunk.body, chunk.length)
+    return found
 
 
 def coded(file: BinaryIO) -> Iterator[Chunk]:
