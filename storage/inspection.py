@@ -5,6 +5,7 @@ needs the coded image reads the whole file.
 """
 
 import io
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -147,6 +148,8 @@ class Inspection:
         """
         self._check_bytes()
         width, height = self.header.width, self.header.height
+        if math.prod(self.header.coded) > width * height:
+            width, height = self.header.coded
         if width * height > self.limits.max_pixels:
             most = self.limits.max_pixels // MEGA
             pixels = f"{width} x {height} pixels"

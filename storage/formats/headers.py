@@ -34,6 +34,8 @@ class Header:
     channels: int
     unusual: str | None = None
     """Why photos with such pixels are left alone; None if they are not."""
+    coded: tuple[int, int] = (0, 0)
+    """Width and height of what is decoded and then cropped; zeros if it is not cropped."""
 
 
 def read(file: BinaryIO, kind: Format) -> Header:
@@ -121,6 +123,7 @@ def _items(found: isobmff.Container, kind: Format) -> Header:
     if not sizes or len(sizes[-1]) < 12:
         raise Malformed("it has no size")
     width, height = (int.from_bytes(sizes[-1][at : at + 4], "big") for at in (4, 8))
+    coded = (width, height)
     for kept in found.of_primary("clap") if kind is Format.HEIC else ():
         width, height = _cropped(kept)
     turns = found.of_primary("irot")
@@ -130,7 +133,8 @@ def _items(found: isobmff.Container, kind: Format) -> Header:
     channels = (
         4 if any("alpha" in name or name.endswith(":1") for name in found.auxiliaries()) else 3
     )
-    return Header(width, height, bits, channels, _unusual_items(found, kind, bits))
+    unusual = _unusual_items(found, kind, bits)
+    return Header(width, height, bits, channels, unusual, coded)
 
 
 def _cropped(clean_aperture: bytes) -> tuple[int, int]:

@@ -272,16 +272,20 @@ def _tiff_around(coded: Tiff, metadata: Metadata) -> bytes:
 
 
 def _of_items(file: BinaryIO, found: isobmff.Container) -> Metadata:
-    block, packet = b"", b""
+    block, packet, unreadable = b"", b"", ""
+    dropped: tuple[str, ...] = ()
     try:
         if (item := found.find(isobmff.EXIF)) is not None:
             data = found.data(file, item)
             skip = int.from_bytes(data[:4], "big")
             block = exif.bare(data[4 + skip :]) or data[4:]
+    except Malformed as error:
+        dropped = (f"the EXIF block: {error}",)
+    try:
         if (item := found.find(isobmff.XMP, "application/rdf+xml")) is not None:
             packet = found.data(file, item)
-    except Malformed:
-        pass
+    except Malformed as error:
+        unreadable = f"its XMP cannot be read: {error}"
     colours = found.of_primary("colr")
     icc = next((data[4:] for data in colours if data[:4] in (b"prof", b"rICC")), b"")
-    return Metadata(block, packet, icc)
+    return Metadata(block, packet, icc, dropped=dropped, unreadable=unreadable)

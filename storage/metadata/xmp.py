@@ -44,7 +44,7 @@ NAMESPACES = {
     "photomend": "http://photomend.org/ns/1.0/",
 }
 MOST_BYTES = 16 << 20
-MOST_DEPTH = 64
+MOST_DEPTH, MOST_NAMESPACES = 64, 1000
 _DROPPED_NAMESPACES = tuple(
     NAMESPACES[prefix]
     for prefix in ("GCamera", "GDepth", "GImage", "Device", "Container", "hdrgm", "HDRGainMap")
@@ -226,8 +226,10 @@ def _parse(data: bytes) -> Packet:
         raise MalformedPacket("the XMP packet has a DTD")
 
     def remember(prefix: str | None, space: str | None) -> None:
-        if prefix and space and space not in packet.prefixes.values():
+        if prefix and space and space not in packet.prefixes:
             packet.prefixes[space] = prefix
+        if len(packet.prefixes) > MOST_NAMESPACES:
+            raise MalformedPacket("the XMP packet has too many namespaces")
 
     parser.StartElementHandler, parser.EndElementHandler = begin, finish
     parser.CharacterDataHandler = builder.data

@@ -86,8 +86,17 @@ class Container:
         return next((item for item in found if not content or item.content == content), None)
 
     def data(self, file: BinaryIO, item: Item) -> bytes:
-        """Return an item's bytes."""
-        return b"".join(take(file, *place) for place in self.places(item))
+        """Return an item's bytes.
+
+        Raises:
+            Malformed: it is larger than the file or than metadata may be.
+
+        """
+        places = list(self.places(item))
+        length = sum(length for _, length in places)
+        if length > min(META_BYTES, end(file)):
+            raise Malformed(f"item {item.number} has {length} bytes")
+        return b"".join(take(file, *place) for place in places)
 
     def places(self, item: Item) -> Iterator[tuple[int, int]]:
         """Yield (offset in the file, length) of an item's extents."""
@@ -193,13 +202,18 @@ def _read_places(file: BinaryIO, box: Box, made: Container) -> None:
     sizes = cursor.take(2)
     offset_bytes, length_bytes, base_bytes = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_bytes = sizes & 15 if version in (1, 2) else 0
+    extents = 0
     for _ in range(cursor.take(2 if version < 2 else 4)):
         number = cursor.take(2 if version < 2 else 4)
         item = made.items.get(number) or Item(number, "")
         item.construction = cursor.take(2) & 15 if version in (1, 2) else 0
         cursor.take(2)
         item.base = cursor.take(base_bytes)
-        for _ in range(cursor.take(2)):
+        count = cursor.take(2)
+        extents += count
+        if extents > MOST_ITEMS:
+            raise Malformed("too many extents")
+        for _ in range(count):
             cursor.take(index_bytes)
             first = cursor.position + cursor.at
             offset = cursor.take(offset_bytes)
@@ -207,8 +221,6 @@ def _read_places(file: BinaryIO, box: Box, made: Container) -> None:
             length = cursor.take(length_bytes)
             item.extents.append((item.base + offset, length))
             item.addresses.append((first, offset_bytes, second, length_bytes))
-            if len(item.extents) > MOST_ITEMS:
-                raise Malformed("too many extents")
 
 
 def _read_references(file: BinaryIO, box: Box, made: Container) -> None:
