@@ -118,7 +118,7 @@ def _next_step(job: Job, path: Path) -> str:
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
             reason = _left_alone(path)
             again = f"`photomend add {printable(path)}` queues it"
-            return f"nothing: it is {reason}" if reason else f"nothing; {again}"
+            return f"nothing: {_sentence(reason)}" if reason else f"nothing; {again}"
         case Status.DONE:
             return (
                 "nothing until the photo changes; "
@@ -162,7 +162,7 @@ def _next_step_of_new(
     age_seconds = time.time() - changed_at
     facts.append("this version of the file is not recorded yet")
     if (reason := _left_alone(path)) is not None:
-        facts.append(f"it is {reason}")
+        facts.append(_sentence(reason))
         return "it is recorded, and left alone or failed for this reason"
     if 0 <= age_seconds < settings().settle_seconds:
         return f"it is queued once it has not changed for {settings().settle_seconds:g} s"
@@ -172,3 +172,8 @@ def _next_step_of_new(
             f"`photomend add {printable(path)}` queues it"
         )
     return "the next scan queues it, if the watcher is running; see `photomend status`"
+
+
+def _sentence(reason: str) -> str:
+    """Return why a photo is left alone as a sentence."""
+    return f"it is {reason}" if reason.startswith(("a ", "an ", "too ")) else reason

@@ -1,6 +1,7 @@
 """One step of one job, in this process."""
 
 import errno
+import io
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from storage import filesystems, photos, publishing
 from storage.database import galleries, search
 from storage.enums import CLASSIFY, Category, Decision, Degradation, EngineName, ErrorKind, Status
 from storage.errors import GpuBusy, GpuLost, TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
+from storage.formats.containers import jpeg
 from storage.formats.safe_open import Limits
 from storage.settings import settings
 from tasks.steps import paths, reuse
@@ -149,6 +151,17 @@ def test_a_worker_frozen_between_the_strokes_has_nothing_left_to_rename(home, jo
     with pytest.raises(FileNotFoundError):
         publishing.publish(temporary, output)
     assert publishing.sha256(output) == search.get(jobs.engine, 1).sha256
+
+
+def test_a_receipt_states_which_damaged_metadata_were_dropped(jobs, noisy):
+    source = paths.source(noisy)
+    file = io.BytesIO(source.read_bytes())
+    broken = b"Exif\0\0II*\0\x08\0\0\0\1\0\x0f\1\2\0\6\0\0\0\0\xff\xff\x7f\0\0\0\0"
+    source.write_bytes(jpeg.splice(file, [(0xE1, broken)]))
+    restore(noisy)
+    job = search.get(jobs.engine, 1)
+    assert job.decision is Decision.RESTORED
+    assert job.receipt["dropped_metadata"] == ["an EXIF block without a directory"]
 
 
 def test_an_output_published_before_a_crash_is_adopted(home, jobs, noisy):
