@@ -245,7 +245,9 @@ def _of_tiff(file: Tiff) -> Metadata:
         data = photoshop.without_thumbnail(data)
         root.values[tiff.PHOTOSHOP] = (kind, len(data), data)
     told = root.values or root.below
-    return Metadata(tiff.serialise(root, file.order) if told else b"", packet, icc)
+    lost = tuple(f"tag 0x{tag:04X}" for tag in root.lost)
+    made = tiff.serialise(root, file.order) if told else b""
+    return Metadata(made, packet, icc, dropped=lost)
 
 
 def _tiff_around(coded: Tiff, metadata: Metadata) -> bytes:

@@ -6,21 +6,22 @@ from typing import BinaryIO, NamedTuple
 
 from storage.formats.containers import Malformed, end, exif, jpeg, take
 from storage.formats.containers.tiff import Tiff
-from storage.metadata import extended_xmp, jpeg_blocks
+from storage.metadata import extended_xmp, jpeg_blocks, photoshop
 from storage.uncarried import words
 
 _CARRIED = (exif.PREFIX, jpeg_blocks.XMP, extended_xmp.PREFIX, jpeg_blocks.ICC,
-            jpeg_blocks.PHOTOSHOP, b"JFIF\0")  # fmt: skip
-_DROPPED = (b"JFXX\0", b"MPF\0", b"\x1aQualcomm Camera Attributes", b"Adobe_CM\0")
+            photoshop.JPEG_PREFIX, b"JFIF\0")  # fmt: skip
+_DROPPED = (b"JFXX\0", b"MPF\0", b"\x1aQualcomm Camera Attributes", b"Adobe_CM\0", b"DJI-DBG\0")
 """Thumbnails, the index of previews, and tags of the camera."""
 _SMALL = (b"Ducky", b"Meta\0\0", b"META\0\0", b"EPPIM\0", b"RMETA\0", b"ssuniqueid\0", b"SPIFF\0",
           b"FPXR\0", b"AROT\0\0", b"SCALADO\0", b"HUAWEI\0", b"PENTAX \0", b"SAMSUNG", b"AGFA",
           b"GoPro\0", b"Type=", b"[picture info]", b"\r\n[picture info]", b"OLYMPUS OPTICAL",
-          b"SEIKO EPSON", b"Media Jukebox\0", b"SamsungUniqueID\0", b"Camera ")  # fmt: skip
+          b"SEIKO EPSON", b"Media Jukebox\0", b"SamsungUniqueID\0", b"QVCI\0", b"Q ")  # fmt: skip
 """Tags of makers and programs, which are dropped where they have at most `_SMALL_BYTES`."""
 _SMALL_BYTES = 8192
 _KNOWN = {
-    b"FLIR\0": words.THERMAL, b"urn:iso:std:iso:ts:21496": words.GAIN, b"HDR_RI": words.GAIN,
+    b"FLIR\0": words.THERMAL,
+    b"PARROT\0": words.THERMAL, b"urn:iso:std:iso:ts:21496": words.GAIN, b"HDR_RI": words.GAIN,
     b"_JPSJPS_": words.SECOND, b"Stim\0": words.SECOND,
     b"\x1aQualcomm Dual Camera Attributes": words.DEPTH,
 }  # fmt: skip

@@ -185,12 +185,14 @@ class Tree:
 
     values: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
     below: dict[int, "Tree"] = field(default_factory=dict)
+    lost: list[int] = field(default_factory=list)
+    """Tags that cannot be read, here and below."""
 
 
 def tree(tiff: Tiff, directory: Directory, depth: int = 0) -> Tree:
     """Copy the tags of a directory that are about the photo, not those about its storage.
 
-    What cannot be read is left out.
+    What cannot be read is left out and noted.
     """
     made = Tree()
     for tag, entry in directory.entries.items():
@@ -198,13 +200,16 @@ def tree(tiff: Tiff, directory: Directory, depth: int = 0) -> Tree:
             continue
         if tag in (EXIF, GPS, INTEROP):
             found = tiff.below(directory, tag) if depth < 2 else None
-            if found is not None:
+            if found is None:
+                made.lost.append(tag)
+            else:
                 made.below[tag] = tree(tiff, found, depth + 1)
+                made.lost += made.below[tag].lost
             continue
         try:
             made.values[tag] = (entry.kind, entry.count, tiff.bytes_of(entry))
         except Malformed:
-            continue
+            made.lost.append(tag)
     return made
 
 

@@ -13,7 +13,7 @@ from PIL import ExifTags
 from PIL import Image as Pillow
 
 from storage import eligibility, inspection, photos
-from storage.formats.containers import damaged_exif, exif, jpeg, png
+from storage.formats.containers import damaged_exif, exif, jpeg, png, tiff
 from storage.formats.safe_open import Limits
 from storage.metadata import extended_xmp, jpeg_blocks, provenance, xmp
 from storage.metadata.blocks import Metadata
@@ -271,3 +271,42 @@ def test_a_raw_profile_of_a_png_is_a_profile(
     with Pillow.open(mended(path)) as file:
         assert file.info["icc_profile"] == icc
         assert "Raw profile type icm" not in file.info
+
+
+def test_what_cannot_be_read_of_a_tiff_is_noted(
+    tmp_path: Path, make: Make, mended: Callable[[Path], Path], limits: Limits
+) -> None:
+    told = Pillow.Exif()
+    told[ExifTags.Base.Make], told[ExifTags.Base.Model] = "Canon", "Canon EOS 40D"
+    told.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2024:05:06 07:08:09"
+    path = make(tmp_path / "photo.tif", exif=told.tobytes()[6:])
+    data = bytearray(path.read_bytes())
+    file = tiff.Tiff(io.BytesIO(bytes(data)))
+    entries = file.directory(file.first).entries
+    at = entries[tiff.EXIF].position + 8
+    data[at : at + 4] = b"\xf0\xff\xff\x7f"
+    path.write_bytes(data)
+    assert metadata_of(path, limits).dropped == ("tag 0x8769",)
+    with Pillow.open(mended(path)) as output:
+        assert output.getexif()[ExifTags.Base.Model] == "Canon EOS 40D"
+
+
+@pytest.mark.parametrize("suffix", (".png", ".webp", ".heic", ".avif"))
+def test_damaged_exif_is_repaired_in_each_format(
+    suffix: str, tmp_path: Path, make: Make, block: Callable[..., bytes],
+    mended: Callable[[Path], Path], limits: Limits,
+) -> None:  # fmt: skip
+    path = make(tmp_path / f"photo{suffix}", exif=block())
+    data = path.read_bytes()
+    start = data.index(b"MM\0*")
+    file = tiff.Tiff(io.BytesIO(data[start:]))
+    at = start + file.directory(file.first).entries[tiff.MODEL].position + 8
+    broken = data[:at] + b"\x7f\xff\xff\xff" + data[at + 4 :]
+    if suffix == ".png":
+        kept = png.metadata(io.BytesIO(broken))
+        broken = png.splice(io.BytesIO(data), kept)
+    path.write_bytes(broken)
+    assert metadata_of(path, limits).dropped == ("IFD0 0x0110",)
+    with Pillow.open(mended(path)) as output:
+        assert output.getexif()[ExifTags.Base.Make] == "Canon"
+        assert output.getexif().get_ifd(ExifTags.IFD.GPSInfo)[1] == "N"
