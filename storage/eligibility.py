@@ -22,7 +22,7 @@ from storage.uncarried.words import FILM
 
 SMALLEST_PIXELS = 16
 """A photo whose shorter side has fewer pixels is left alone."""
-_FILMS = (".mov", ".mp4", ".mp")
+_FILMS = (".mov", ".MOV", ".mp4", ".MP4")
 """Suffixes of the film of a Live or motion photo."""
 
 _EDITORS = re.compile(
@@ -114,8 +114,8 @@ def _has_film_beside(path: Path, kind: Format) -> bool:
     """Return whether a film has the photo's name, as Live photos and their exports have."""
     if kind not in (Format.JPEG, Format.HEIC):
         return False
-    names = (suffix for film in _FILMS for suffix in (film, film.upper()))
-    return any(path.with_suffix(suffix).exists() for suffix in names)
+    googles = [path.with_suffix("")] if path.stem.lower().endswith(".mp") else []
+    return any(film.exists() for film in (*map(path.with_suffix, _FILMS), *googles))
 
 
 def _from_elsewhere(

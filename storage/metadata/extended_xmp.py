@@ -39,9 +39,14 @@ def joined(packet: bytes, bodies: Sequence[bytes]) -> bytes:
     main = xmp.parse(packet) if packet else Packet()
     extension = xmp.parse(_pieced(main.text(_NOTE), bodies))
     main.remove(name(_NOTE))
-    extension.take(frozenset(main.names()))
-    main.root.extend(extension.descriptions())
-    main.prefixes = {**extension.prefixes, **main.prefixes}
+    return merged(main, extension)
+
+
+def merged(main: Packet, other: Packet) -> bytes:
+    """Return a packet with those properties of another one that it lacks."""
+    other.take(frozenset(main.names()))
+    main.root.extend(other.descriptions())
+    main.prefixes = {**other.prefixes, **main.prefixes}
     return main.serialise()
 
 

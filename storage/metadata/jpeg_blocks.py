@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from storage.formats.containers import exif, jpeg
 from storage.formats.turn import TRANSPOSED, Turn
-from storage.metadata import extended_xmp, photoshop
+from storage.metadata import extended_xmp, photoshop, xmp
 from storage.metadata.xmp import MalformedPacket
 
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -40,13 +40,15 @@ def read(parts: Segments) -> Blocks:
     dropped: list[str] = []
     app1 = [body for marker, body in parts if marker == _APP1]
     packets = [body.removeprefix(XMP) for body in app1 if body.startswith(XMP)]
+    further = [body for body in app1 if body.startswith(extended_xmp.PREFIX)]
     packet, unreadable = next(iter(packets), b""), ""
-    dropped += ["a second XMP packet"] * (len(set(packets)) > 1)
-    if further := [body for body in app1 if body.startswith(extended_xmp.PREFIX)]:
-        try:
+    try:
+        if further:
             packet = extended_xmp.joined(packet, further)
-        except MalformedPacket as error:
-            unreadable = str(error)
+        for other in dict.fromkeys(packets[1:]):
+            packet = extended_xmp.merged(xmp.parse(packet), xmp.parse(other))
+    except MalformedPacket as error:
+        unreadable = str(error)
     kept = tuple((marker, _cleaned(body)) for marker, body in parts if _is_kept(marker, body))
     block = _exif([body for body in app1 if body.startswith(exif.PREFIX)], dropped)
     return Blocks(block, packet, _icc(parts), kept, tuple(dropped), unreadable)

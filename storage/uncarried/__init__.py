@@ -17,7 +17,7 @@ def reasons(seen: Inspection, file: BinaryIO, kind: Format) -> Iterator[str]:
     yield from xmp_structures.reasons(seen.metadata)
     match kind:
         case Format.JPEG:
-            yield from segments.reasons(file)
+            yield from segments.reasons(file, seen.metadata.facts.make)
         case Format.PNG:
             yield from chunks.of_png(file)
         case Format.WEBP:

@@ -25,6 +25,7 @@ _KNOWN = {
     b"_JPSJPS_": words.SECOND, b"Stim\0": words.SECOND,
     b"\x1aQualcomm Dual Camera Attributes": words.DEPTH,
 }  # fmt: skip
+_THERMAL_OF_DJI = (0xE3, 0xE4, 0xE5)
 _GAIN_MARKS = (b"urn:iso:std:iso:ts:21496", b"hdr-gain-map", b"HDRGainMap", b"hdrgainmap")
 _DEPTH_MARKS = (b"ns.apple.com/depthData", b"DataTypeDepth", b"DataTypeDisparity")
 _MARK_BYTES = 1 << 16
@@ -42,8 +43,11 @@ class Further(NamedTuple):
     """The type code of 24 bits."""
 
 
-def reasons(file: BinaryIO) -> Iterator[str]:
-    """Yield what the segments before the first scan hold that a copy would lack."""
+def reasons(file: BinaryIO, make: str) -> Iterator[str]:
+    """Yield what the segments before the first scan hold that a copy would lack.
+
+    `make` is the maker of the camera: DJI's thermal data have no name of their own.
+    """
     parts = jpeg.metadata(file)
     manifests = {body[2:4] for marker, body in parts if marker == 0xEB and _is_manifest(body)}
     for marker, body in parts:
@@ -53,7 +57,8 @@ def reasons(file: BinaryIO) -> Iterator[str]:
         if not (known or small or manifest):
             name = f"APP{marker - jpeg.APP0} {words.shown(body)}".strip()
             found = (reason for start, reason in _KNOWN.items() if body.startswith(start))
-            yield next(found, words.part(name))
+            thermal = make == "DJI" and marker in _THERMAL_OF_DJI
+            yield next(found, words.THERMAL if thermal else words.part(name))
     yield from _maps(file)
 
 

@@ -87,6 +87,15 @@ def test_only_known_segments_are_dropped(
     assert what in reason(with_segments(make(tmp_path / "photo.jpg"), (marker, body)))
 
 
+def test_the_segments_of_djis_thermal_cameras_have_no_name(
+    tmp_path: Path, make: Make, block: Callable[..., bytes], reason: Reason
+) -> None:
+    of_dji = block().replace(b"Canon\0", b"DJI\0\0\0")
+    path = make(tmp_path / "photo.jpg", exif=of_dji)
+    assert reason(path) == "mended"
+    assert "thermal data" in reason(with_segments(path, (0xE3, bytes(range(9)) * 999)))
+
+
 def samsung(**blocks: bytes) -> bytes:
     """Blocks as Samsung's phones append them."""
     made, places = b"", []
@@ -159,7 +168,7 @@ def test_xmp_is_judged_by_its_structures_not_by_its_words(
     assert what in reason(make(tmp_path / "photo.jpg", xmp=packet))
 
 
-@pytest.mark.parametrize("suffix", (".mov", ".MOV", ".mp4", ".MP4", ".MP"))
+@pytest.mark.parametrize("suffix", (".mov", ".MOV", ".mp4", ".MP4"))
 def test_a_photo_with_a_film_of_its_name_is_left_alone(
     suffix: str, tmp_path: Path, make: Make, reason: Reason
 ) -> None:
@@ -167,6 +176,10 @@ def test_a_photo_with_a_film_of_its_name_is_left_alone(
     assert reason(path) == "mended"
     path.with_suffix(suffix).touch()
     assert "film" in reason(path)
+    googles = make(tmp_path / "PXL_1.MP.jpg")
+    assert reason(googles) == "mended"
+    (tmp_path / "PXL_1.MP").touch()
+    assert "film" in reason(googles)
 
 
 @pytest.mark.parametrize(

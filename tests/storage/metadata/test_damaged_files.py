@@ -166,6 +166,22 @@ def test_extended_xmp_is_joined_and_written_back(
     assert all(body[35:67].decode() == guid for body in further)
 
 
+def test_a_second_packet_is_merged_into_the_first_or_a_reason(
+    tmp_path: Path, make: Make, packet: bytes, limits: Limits
+) -> None:
+    second = xmp.Packet()
+    second.set("xmp:Rating", "1")
+    second.set("xmp:Label", "Green")
+    path = make(tmp_path / "photo.jpg", xmp=packet)
+    with_segments(path, (0xE1, jpeg_blocks.XMP + second.serialise()))
+    found = xmp.parse(metadata_of(path, limits).xmp)
+    assert (found.text("xmp:Rating"), found.text("xmp:Label")) == ("4", "Green")
+    assert left_alone(path, limits) == "mended"
+    assert "would be lost" in left_alone(
+        with_segments(path, (0xE1, jpeg_blocks.XMP + b"no packet")), limits
+    )
+
+
 def test_a_depth_map_in_extended_xmp_is_left_alone(
     case: Callable[[str], Path], limits: Limits
 ) -> None:
