@@ -1,6 +1,6 @@
 """Mend a packet that is not well-formed XML, so that what it says is not lost.
 
-Mended are: UTF-16, bytes that are not UTF-8, control characters, bytes before and behind the root,
+Mended are: UTF-16 and UTF-32, bytes that are not UTF-8, control characters, bytes before and behind the root,
 undeclared prefixes, double attributes, stray `<` and `&`, and elements that are not closed.
 """
 
@@ -36,6 +36,12 @@ USUAL = {
 """Usual prefixes of namespaces that photomend itself does not use."""
 MOST_BYTES = 1 << 20
 """Size of the largest packet that is mended, which takes a second."""
+_WIDE = (
+    (b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"), (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"),
+    (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"),
+)  # fmt: skip
+"""How a packet of wide characters begins: with a mark of its order, or with `<`."""
 _MOST_OPEN, _MOST_PREFIXES = 128, 256
 _TOKEN = re.compile(
     r"<(?P<end>/?)(?P<tag>[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)"
@@ -55,12 +61,10 @@ class Beyond(ValueError):
 
 
 def text_of(data: bytes) -> str:
-    """Return a packet as text, of UTF-8 or UTF-16 of either order; wrong bytes as Latin-1."""
-    start = data[:64]
-    if start.startswith(b"\xff\xfe") or start[1::2].count(0) > len(start) // 4:
-        text = data.decode("utf-16-le", "replace")
-    elif start.startswith(b"\xfe\xff") or start[::2].count(0) > len(start) // 4:
-        text = data.decode("utf-16-be", "replace")
+    """Return a packet as text, of UTF-8, UTF-16 or UTF-32 of either order; wrong bytes as Latin-1."""
+    wide = next((name for start, name in _WIDE if data.startswith(start)), None)
+    if wide is not None:
+        text = data.decode(wide, "replace")
     else:
         wrong = data.decode("utf-8", "surrogateescape")
         text = re.sub("[\udc80-\udcff]", lambda found: chr(ord(found[0]) - 0xDC00), wrong)

@@ -24,7 +24,7 @@ def changed(old: str, new: str) -> bytes:
     "data",
     (
         PLAIN.encode("utf-16-le"), b"\xfe\xff" + PLAIN.encode("utf-16-be") + b"\0x",
-        PLAIN.encode("utf-16"),
+        PLAIN.encode("utf-16"), PLAIN.encode("utf-32-le"), PLAIN.encode("utf-32-be"),
         PLAIN.encode() + b"\xff\xd8 bytes behind", b"bytes before" + PLAIN.encode(),
         PLAIN.encode() + PLAIN.encode(),
         changed("Gr\u00fcn", "Gr\udcfcn".encode("utf-8", "surrogateescape").decode("latin-1"))
@@ -36,7 +36,7 @@ def changed(old: str, new: str) -> bytes:
         changed("</dc:title>", "</dc:title></dc:nothing><crs:Look>1 < 2 & 3</crs:Look>"),
         changed("</rdf:Description>", ""), PLAIN.encode()[: PLAIN.index("</rdf:Desc") + 3],
     ),
-    ids=range(15),
+    ids=range(17),
 )  # fmt: skip
 def test_a_damaged_packet_keeps_what_it_says(data: bytes) -> None:
     packet = xmp.parse(data)
