@@ -141,7 +141,8 @@ def test_exif_over_several_segments_is_one_block(
 
 def test_no_piece_of_a_large_block_begins_like_a_block() -> None:
     room = jpeg.MOST_BYTES - 6
-    block = b"MM\0*\0\0\0\x08" + b"II*\0" * 100_000
+    block = b"MM\0*\0\0\0\x08" + bytes(3) + b"II*\0" * 100_000
+    assert exif.bare(block[room:])
     parts = jpeg_blocks.segments(block[: room * 4], b"", b"", (), b"")
     assert jpeg_blocks.read(parts).exif == block[: room * 4]
 
@@ -229,6 +230,28 @@ def test_a_packet_of_any_size_keeps_all_that_it_says(
     assert found.text("dc:description") == "d" * (kilobytes * 500)
     assert found.text("tiff:Artist") == "a" * (kilobytes * 500)
     assert (len(found.serialise()) > extended_xmp.ROOM) == (kilobytes > 60)
+
+
+def test_what_photomend_writes_gives_way_first(origin: Provenance) -> None:
+    packet = xmp.Packet()
+    packet.set("tiff:Artist", "a" * 65_000)
+    provenance.stamp(packet, origin)
+    main, bodies = extended_xmp.split(packet.serialise())
+    assert bodies
+    assert xmp.parse(main).text("tiff:Artist") == "a" * 65_000
+    assert provenance.of(xmp.parse(main)) is None
+    assert provenance.of(xmp.parse(extended_xmp.joined(main, bodies))) == origin
+
+
+def test_pieces_of_extended_xmp_that_do_not_meet_are_not_joined() -> None:
+    packet = xmp.Packet()
+    packet.set("xmp:Label", "x" * 200_000)
+    main, bodies = extended_xmp.split(packet.serialise())
+    start = len(extended_xmp.PREFIX) + 36
+    moved = int.from_bytes(bodies[1][start : start + 4], "big") + 1
+    bodies[1] = bodies[1][:start] + moved.to_bytes(4, "big") + bodies[1][start + 4 :]
+    with pytest.raises(xmp.MalformedPacket, match="incomplete"):
+        extended_xmp.joined(main, bodies)
 
 
 def test_a_packet_of_very_many_properties_is_split_at_once(origin: Provenance) -> None:
