@@ -1,6 +1,7 @@
 """Decode coded images to arrays of uint8 or uint16, not turned by their orientation."""
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin
 
-from storage.formats.containers import Malformed, isobmff, jpeg, png, tiff, webp
+from storage.formats.containers import Malformed, damaged_exif, isobmff, jpeg, png, tiff, webp
 from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
 from storage.formats.headers import Header
@@ -80,6 +81,25 @@ def decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
     """
     _check_end(data, kind)
     data = _bare(data, kind)
+    try:
+        return _decode(data, kind, header)
+    except (OSError, SyntaxError, TypeError, LookupError, ValueError, struct.error):
+        if kind is not Format.TIFF:
+            raise
+        # Decoders may refuse a file for a tag that has nothing to do with the pixels.
+        mended, lost = damaged_exif.repaired(data)
+        if not lost or _structure(mended) != _structure(data):
+            raise
+        return _decode(mended, kind, header)
+
+
+def _structure(data: bytes) -> frozenset[int]:
+    """Return which tags of a TIFF's first page describe its pixels."""
+    file = Tiff(io.BytesIO(data))
+    return tiff.STRUCTURE & file.directory(file.first).entries.keys()
+
+
+def _decode(data: bytes, kind: Format, header: Header) -> tuple[Pixels, Coding]:
     with any_size():
         if kind is Format.HEIC:
             return _decode_heic(data, header)

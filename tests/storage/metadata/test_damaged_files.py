@@ -322,10 +322,11 @@ def test_what_cannot_be_read_of_a_tiff_is_noted(
     data = bytearray(path.read_bytes())
     file = tiff.Tiff(io.BytesIO(bytes(data)))
     entries = file.directory(file.first).entries
-    at = entries[tiff.EXIF].position + 8
-    data[at : at + 4] = b"\xf0\xff\xff\x7f"
+    for tag in (tiff.MAKE, tiff.EXIF):
+        at = entries[tag].position + 8
+        data[at : at + 4] = b"\xf0\xff\xff\x7f"
     path.write_bytes(data)
-    assert metadata_of(path, limits).dropped == ("tag 0x8769",)
+    assert metadata_of(path, limits).dropped == ("tag 0x010F", "tag 0x8769")
     with Pillow.open(mended(path)) as output:
         assert output.getexif()[ExifTags.Base.Model] == "Canon EOS 40D"
 
