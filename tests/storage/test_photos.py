@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from storage import eligibility, file_attributes, inspection, photos, publishing
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats import lossless
-from storage.formats.containers import png, tiff
+from storage.formats.containers import png, tiff, webp
 from storage.formats.encode import FLOOR_DECIBELS
 from storage.formats.safe_open import Limits
 from storage.formats.turn import Turn
@@ -251,6 +251,23 @@ def test_transparency_comes_back_as_it_was(
     photos.write(photo.with_image(photo.image * 0.9), tmp_path / "output", origin, limits)
     with Pillow.open(tmp_path / "output") as file:
         assert np.array_equal(np.asarray(file)[..., 3], scene[..., 1])
+
+
+@pytest.mark.parametrize("suffix", (".png", ".tif", ".webp", ".heic", ".avif"))
+def test_an_alpha_that_is_opaque_is_no_reason_to_fail(
+    suffix: str, tmp_path: Path, make: Make, scene: NDArray[np.uint8], origin: Provenance,
+    limits: Limits,
+) -> None:  # fmt: skip
+    path = make(tmp_path / f"photo{suffix}", scene)
+    if suffix == ".webp":  # Pillow leaves out an opaque alpha: one is stated by the flag alone
+        data = bytearray(make(path, scene, exif=b"MM\0*\0\0\0\x08\0\0").read_bytes())
+        data[20] |= webp.ALPHA
+        path.write_bytes(data)
+    else:
+        make(path, np.dstack([scene, np.full((120, 160), 255, np.uint8)]))
+    photo = photos.read(path, limits)
+    photos.write(photo, tmp_path / "output", origin, limits)
+    assert decibels(photos.read(tmp_path / "output", limits).image, photo.image) >= FLOOR_DECIBELS
 
 
 @pytest.mark.parametrize("suffix", (".jpg", ".png", ".tif"))
