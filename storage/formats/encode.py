@@ -145,7 +145,9 @@ def _decoded(made: bytes, pixels: Pixels, coding: Coding) -> Pixels:
     decoded, _ = decode(made, coding.kind, Header(width, height, coding.bits, channels))
     colours = 1 if channels < 3 else 3
     if decoded.shape[2] == colours < channels and (pixels[..., -1] == coding.top).all():
-        return np.dstack([decoded, pixels[..., -1:]])  # encoders leave out an opaque alpha
+        whole = pixels.copy()  # encoders leave out an opaque alpha
+        whole[..., :colours] = decoded
+        return whole
     if decoded.shape[2] < colours or (channels > colours and decoded.shape[2] != channels):
         raise Malformed(f"{coding.kind} gave back {decoded.shape[2]} channels of {channels}")
     return decoded if channels > colours else decoded[..., :colours]
