@@ -1,5 +1,6 @@
 """Metadata turn with the pixels."""
 
+import io
 import json
 import os
 import shutil
@@ -16,9 +17,10 @@ from PIL import PngImagePlugin
 
 from storage import photos
 from storage.errors import UnreadablePhoto
+from storage.formats.containers import jpeg
 from storage.formats.safe_open import Limits
 from storage.formats.turn import Turn
-from storage.metadata import photoshop, provenance, sidecar, xmp
+from storage.metadata import extended_xmp, jpeg_blocks, photoshop, provenance, sidecar, xmp
 from storage.metadata.blocks import Metadata
 from storage.metadata.provenance import Provenance
 from storage.metadata.turned_xmp import turn_packet
@@ -69,6 +71,31 @@ def test_faces_subject_and_sizes_of_a_turned_photo_turn_with_it(
         "XMP-mwg-rs:RegionAreaX": 0.6, "XMP-mwg-rs:RegionAreaY": 0.25,
         "XMP-mwg-rs:RegionAreaW": 0.2, "XMP-mwg-rs:RegionAreaH": 0.1,
         "XMP-mwg-rs:RegionName": "Oma", "Composite:ImageSize": "480 320",
+    }.items():  # fmt: skip
+        assert same(told[key], value), key
+
+
+def test_what_lies_in_several_segments_turns_too(
+    tmp_path: Path, make: Make, block: Callable[..., bytes], origin: Provenance, limits: Limits
+) -> None:
+    name = "Oma" * 30_000
+    found = packet(
+        '<mwg-rs:Regions><rdf:Description><mwg-rs:AppliedToDimensions stDim:w="160" stDim:h="120"/>'
+        f'<mwg-rs:RegionList><rdf:Bag><rdf:li><rdf:Description mwg-rs:Name="{name}"><mwg-rs:Area'
+        ' stArea:x="0.25" stArea:y="0.4" stArea:w="0.1" stArea:h="0.2"/></rdf:Description></rdf:li>'
+        "</rdf:Bag></mwg-rs:RegionList></rdf:Description></mwg-rs:Regions>"
+    )
+    main, further = extended_xmp.split(found.serialise())
+    assert b"Regions" not in main
+    parts = jpeg_blocks.segments(block(6) + bytes(70_000), b"", b"", (), b"")
+    parts += [(0xE1, jpeg_blocks.XMP + main), *((0xE1, body) for body in further)]
+    source = make(tmp_path / "photo.jpg")
+    source.write_bytes(jpeg.splice(io.BytesIO(source.read_bytes()), parts))
+    told = read(mend(source, origin, limits))[0]
+    for key, value in {
+        "IFD0:Orientation": 1, "XMP-mwg-rs:RegionName": name,
+        "XMP-mwg-rs:RegionAreaX": 0.6, "XMP-mwg-rs:RegionAreaY": 0.25,
+        "XMP-mwg-rs:RegionAreaW": 0.2, "XMP-mwg-rs:RegionAreaH": 0.1,
     }.items():  # fmt: skip
         assert same(told[key], value), key
 
