@@ -42,6 +42,7 @@ def _install(point: str) -> None:
     from storage import photos, publishing
     from storage.database.jobs import Jobs
     from tasks import guard
+    from tasks.lite import trial  # noqa: F401  # keeps the guard of trials as it is
     from tasks.worker import runtime
 
     match point:
