@@ -20,7 +20,10 @@ def _fail_once() -> None:
     os.close(mark)
     if os.environ["FAILPOINT_HOW"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    os.kill(os.getppid(), signal.SIGSTOP)
+    from tasks.worker import runtime
+
+    with runtime.jobs().engine.begin():  # so the parent is not stopped while it writes
+        os.kill(os.getppid(), signal.SIGSTOP)
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
