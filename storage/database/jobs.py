@@ -41,7 +41,7 @@ def open_jobs() -> "Jobs":
 
 
 class Jobs:
-    """The changes of jobs, pauses and workers; reading is in `search` and `status`."""
+    """The changes of jobs and pauses; reading is in `search` and `status`."""
 
     def __init__(self, engine: sa.Engine, *, pause_seconds: float, max_attempts: int) -> None:
         self.engine = engine
@@ -231,24 +231,6 @@ class Jobs:
         self._end(claim, f"cancelled: {reason}", status=Status.CANCELLED, error=reason)
 
     # For the parent process of a worker.
-
-    def heartbeat(
-        self, worker: str, host: str, process: int, queues: Sequence[str], device: str
-    ) -> None:
-        """Record that the worker lives."""
-        row = {
-            "id": worker, "host": host, "process": process,
-            "queues": ",".join(queues), "device": device, "heartbeat_at": now(),
-        }  # fmt: skip
-        step = update(workers).where(workers.c.id == worker).values(heartbeat_at=now())
-        with self.engine.begin() as connection:
-            if not connection.execute(step).rowcount:
-                connection.execute(sa.insert(workers).values(row))
-
-    def remove_worker(self, worker: str) -> None:
-        """Remove a worker that ends; no job may name it any more."""
-        with self.engine.begin() as connection:
-            connection.execute(delete(workers).where(workers.c.id == worker))
 
     def release_cancelled(self, claim: Job) -> bool:
         """Remove the worker's name from a cancelled job; return False if it was removed before."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.database import search
+from storage.database import search, workers
 from storage.database.jobs import Jobs
 from storage.database.records import Job
 from storage.enums import ErrorKind, Status
@@ -42,7 +42,8 @@ def start(**_: object) -> None:
 def record() -> None:
     """Record that this worker lives; it must do so before its first claim, which would look lost."""
     name, host = runtime.worker(), os.uname().nodename
-    runtime.jobs().heartbeat(name, host, os.getpid(), runtime.queues(), runtime.device())
+    engine, serving = runtime.jobs().engine, runtime.queues()
+    workers.heartbeat(engine, name, host, os.getpid(), serving, runtime.device())
 
 
 def check_now(**_: object) -> None:
@@ -56,7 +57,7 @@ def end_claims() -> None:
     with suppress(SQLAlchemyError):  # maintenance does it later
         for job in search.held(runtime.jobs().engine, runtime.worker()):
             _check(runtime.jobs(), job, seconds=0.0)
-        runtime.jobs().remove_worker(runtime.worker())
+        workers.remove(runtime.jobs().engine, runtime.worker())
 
 
 def _run() -> None:

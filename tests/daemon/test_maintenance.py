@@ -8,6 +8,7 @@ from pathlib import Path
 from daemon import maintenance
 from storage import publishing
 from storage.database import galleries, search
+from storage.database import workers as worker_rows
 from storage.enums import CLASSIFY, QUEUES, Status
 
 RENEW = """
@@ -34,7 +35,7 @@ def test_only_the_temporary_files_of_ended_claims_are_removed(home, jobs):
 
 def test_jobs_of_a_worker_without_heartbeat_are_released(home, jobs):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
-    jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
+    worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     jobs.claim("w", QUEUES, child=os.getpid(), seconds=300, seconds_per_megapixel=60)
     maintenance.release(jobs)
     assert search.get(jobs.engine, 1).status is Status.RUNNING

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from storage.errors import WeightsWrong
 from tasks.paper.nets import noise_predictor as nets
 from tasks.paper.nets.noise_predictor import NoisePredictor, Sizes
-from tasks.paper.restorers import invsr
+from tasks.paper.restorers import invsr, patches
 from tasks.paper.restorers.invsr import InvSR
 
 pytestmark = pytest.mark.filterwarnings(
@@ -195,7 +195,7 @@ def test_patches_of_any_size_lie_where_they_belong(tiny, size):
 
 def test_each_patch_fades_like_a_gaussian():
     window = cv2.getGaussianKernel(4 * 32 + 1, 0)[1:, 0]  # OpenCV derives the width from the size
-    first, second = (invsr._weights(48, 32)[start] for start in (0, 16))
+    first, second = (patches.weights(48, 32)[start] for start in (0, 16))
     overlap = window[64:] / (window[64:] + window[:64])
     assert np.allclose(first[64:], overlap, atol=1e-6)
     assert np.allclose(first[64:] + second[:64], 1, atol=1e-6)
@@ -203,7 +203,7 @@ def test_each_patch_fades_like_a_gaussian():
 
 def test_a_frame_is_a_mirror_and_the_longer_side_grows_at_its_end():
     image = photo(20, 70)
-    framed, top, left = invsr._padded(image, 32)
+    framed, top, left = patches.padded(image, 32)
     assert framed.shape == (32, 80, 3)
     assert (top, left) == (6, 0)
     assert np.array_equal(framed[5, :70], image[1])

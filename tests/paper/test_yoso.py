@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 safetensors = pytest.importorskip("safetensors.torch", reason="the golden tensors need safetensors")
 
-from tasks.paper.nets import yoso
+from tasks.paper.nets import pyramid, yoso
 from tasks.paper.nets.segments import region_of
 from tasks.paper.nets.yoso import YosoNet
 
@@ -98,7 +98,7 @@ def test_a_batch_of_features_becomes_the_authors_proposals(device, golden, net):
 
 def test_masks_come_to_the_size_that_is_asked_for_as_the_authors_do(golden):
     inside = yoso.unpadded(golden["image.masks"], golden["in.image"].shape[-2:])
-    masks = yoso.resized(inside, golden["in.out_size"].tolist())[0]
+    masks = pyramid.resized(inside, golden["in.out_size"].tolist())[0]
     assert worst(masks, golden["image.post.masks"]) < MASKS
 
 
@@ -155,7 +155,7 @@ def test_a_deformed_convolution_that_moves_nothing_is_a_convolution():
         torch.randn(shape, generator=chance) for shape in ((2, 4, 7, 9), (5, 4, 3, 3))
     )
     moves, shares = torch.zeros(2, 18, 7, 9), torch.ones(2, 9, 7, 9)
-    made = yoso.deformable_conv(planes, moves, shares, weight)
+    made = pyramid.deformable_conv(planes, moves, shares, weight)
     assert worst(made, torch.nn.functional.conv2d(planes, weight, padding=1)) < 1e-5
 
 
@@ -167,5 +167,5 @@ def test_outside_of_the_features_there_is_nothing(size):
     shares = torch.rand(1, 9, *size, generator=chance)
     weight = torch.randn(5, 4, 3, 3, generator=chance)
     around = [torch.nn.functional.pad(t, 4 * (6,)) for t in (planes, moves, shares)]
-    made = yoso.deformable_conv(planes, moves, shares, weight)
-    assert worst(made, yoso.deformable_conv(*around, weight)[..., 6:-6, 6:-6]) < 1e-4
+    made = pyramid.deformable_conv(planes, moves, shares, weight)
+    assert worst(made, pyramid.deformable_conv(*around, weight)[..., 6:-6, 6:-6]) < 1e-4

@@ -11,8 +11,6 @@ from storage.photos import Image
 from tasks.paper.classifier.views import TOKEN_PIXELS, Pixels, grey, views
 from tasks.verdict import SMALLEST, TREATED, Scores, Verdict
 
-"""A value for each category, in [0, 1]."""
-
 MIN_SCORES: Scores = MappingProxyType({
     Category.SUPER_RESOLUTION: 0.7,
     Category.REFLECTION: 0.8,

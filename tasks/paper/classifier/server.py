@@ -10,22 +10,16 @@ import io
 import json
 import logging
 import math
-import socket
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from threading import Timer
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from PIL import Image as Pictures
 
 from storage.enums import Category
-from storage.errors import SettingsError
 from storage.photos import Image
-from storage.urls import without_password
 from tasks.paper.classifier.answers import (
     MIN_MASS,
     MIN_SCORES,
@@ -33,6 +27,7 @@ from tasks.paper.classifier.answers import (
     ClassifierUnavailable,
     classify,
 )
+from tasks.paper.classifier.endpoint import Endpoint, excerpt
 from tasks.paper.classifier.prompt import named_category, question, token_category
 from tasks.paper.classifier.views import Pixels
 from tasks.verdict import Scores, Verdict
@@ -43,8 +38,6 @@ TOP_LOGPROBS = 20
 """Number of requested probabilities: the most that OpenAI and vLLM return."""
 ANSWER_TOKENS = 16
 """Tokens of a second answer, if the first one is no letter and has no probabilities."""
-MAX_BYTES = 2**20
-"""Largest answer that is read; one letter and its probabilities take some thousand bytes."""
 BARE_LETTER_SCORE = 0.62
 """Score of a letter without probabilities: the accuracy of the best net (DistortBench,
 arXiv 2604.19966). It is below `MIN_SCORES` of A, B and C, so it alone causes no restoration."""
@@ -60,10 +53,6 @@ LOGPROBS: dict[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
 """Options for the probabilities of the first token."""
 FIRST_ANSWERS = 5
 """Number of answers of which one must begin with a letter; otherwise the net is reported."""
-EXCERPT_LENGTH = 200
-"""Most characters of a server's answer in a message."""
-BUSY_STATUSES = (408, 429)
-"""HTTP statuses below 500 after which trying again helps."""
 REFUSAL_STATUSES = (400, 422)
 """HTTP statuses of a server that does not know an option, among other reasons."""
 
@@ -98,16 +87,11 @@ class Server:
             SettingsError: the address is no HTTP URL, or the key cannot be sent.
 
         """
-        if not (self.key.isascii() and self.key.isprintable()):  # http.client's error would show it
-            raise SettingsError("classifier_key has a line break or a character that is not ASCII")
-        with suppress(ValueError):
-            parts = self._parts
-            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-                return
-        raise SettingsError(
-            f"classifier_url = {without_password(self.url)} is no address of a server, like "
-            "http://localhost:11434"
-        )
+        self._endpoint.check()
+
+    @property
+    def _endpoint(self) -> Endpoint:
+        return Endpoint(self.url, self.key, self.timeout_seconds, self.pauses_seconds)
 
     @property
     def name(self) -> str:
@@ -133,112 +117,55 @@ class Server:
 
         """
         answer = self._answer(_request(self.net, pictures))
-        self._masses.append(answer.mass)
+        if len(self._masses) < FIRST_ANSWERS:
+            self._masses.append(answer.mass)
+            self._warn_without_letters()
+        return answer
+
+    def _warn_without_letters(self) -> None:
+        """Log it if none of the first answers began with a letter."""
         if len(self._masses) == FIRST_ANSWERS and max(self._masses) < MIN_MASS:
             log.warning(
                 "%s on %s began none of its first %d answers with a letter, so photos stay unsure: "
                 "it may think first, or not see pictures; choose another classifier_net",
-                self.net, self._printable_url, FIRST_ANSWERS,
+                self.net, self._endpoint.name, FIRST_ANSWERS,
             )  # fmt: skip
-        return answer
 
     def _answer(self, request: dict[str, Any]) -> Answer:
         choice = self._choice(request | {"max_tokens": 1} | LOGPROBS)
         odds = _odds(choice)
         if odds is not None:
             return Answer(odds)
-        _warn_once(self._printable_url)
+        _warn_once(self._endpoint.name)
         named = named_category(_text(choice))
         if named is None and choice.get("finish_reason") == "length":
             named = named_category(_text(self._choice(request | {"max_tokens": ANSWER_TOKENS})))
         return Answer(_scores_of_letter(named), measured=False)
 
-    @property
-    def _parts(self) -> SplitResult:
-        return urlsplit(self.url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions")
-
-    @property
-    def _printable_url(self) -> str:
-        """Return the address without its password."""
-        return without_password(self.url)
-
     def _choice(self, request: dict[str, Any]) -> Mapping[str, Any]:
-        """Send a request, and return the only choice of the answer."""
+        """Send a request, and return the only choice of the answer.
+
+        Options that the server refuses are left out, then and in all later requests.
+        """
         options = request | NO_THINKING
         for unknown in (self._refused, {*NO_THINKING}, {*LOGPROBS}, {*NO_THINKING, *LOGPROBS}):
             known = {name: options[name] for name in options if name not in unknown}
-            status, body = self._post_with_retries(known)
+            status, body = self._endpoint.post(known)
             if status not in REFUSAL_STATUSES:
                 self._refused.update(unknown)
                 break
         if status != http.HTTPStatus.OK:
             raise ClassifierUnavailable(
-                f"the server {self._printable_url} answers {status}: {_excerpt(body)}"
+                f"the server {self._endpoint.name} answers {status}: {excerpt(body)}"
             )
         with suppress(ValueError, LookupError, TypeError, RecursionError):
             choice = json.loads(body)["choices"][0]
             if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
                 return choice
         raise ClassifierUnavailable(
-            f"the server {self._printable_url} answers something else than chat completions: "
-            f"{_excerpt(body)}"
+            f"the server {self._endpoint.name} answers something else than chat completions: "
+            f"{excerpt(body)}"
         )
-
-    def _post_with_retries(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Post a request, with retries while those may help; return status and body."""
-        body = json.dumps(request).encode()
-        for pause in self.pauses_seconds:
-            try:
-                status, answer = self._post(body)
-                if status < 500 and status not in BUSY_STATUSES:
-                    return status, answer
-                log.info(
-                    "the server %s answers %d: %s", self._printable_url, status, _excerpt(answer)
-                )
-            except ClassifierUnavailable as unavailable:
-                log.info("%s", unavailable)
-            time.sleep(pause)
-        return self._post(body)
-
-    def _post(self, body: bytes) -> tuple[int, bytes]:
-        """Post a request once; return the status and the body of the answer."""
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        deadline = time.monotonic() + self.timeout_seconds
-        try:
-            with self._connection(deadline) as connection:
-                connection.request("POST", self._parts.path, body, headers)
-                response = connection.getresponse()
-                answer = response.read(MAX_BYTES + 1)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._unavailable(deadline, str(error) or type(error).__name__) from error
-        if time.monotonic() >= deadline:
-            raise self._unavailable(deadline, "")
-        if len(answer) > MAX_BYTES:
-            raise self._unavailable(deadline, f"it sends more than {MAX_BYTES} bytes")
-        return response.status, answer
-
-    @contextmanager
-    def _connection(self, deadline: float) -> Iterator[http.client.HTTPConnection]:
-        """Connect, and cut the connection at `deadline` (monotonic seconds), even while data arrive."""
-        secure = self._parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        assert self._parts.hostname
-        connection = kind(self._parts.hostname, self._parts.port, timeout=self.timeout_seconds)
-        with closing(connection):
-            connection.connect()
-            timer = Timer(max(0.0, deadline - time.monotonic()), _cut, [connection.sock])
-            timer.daemon = True
-            timer.start()
-            try:
-                yield connection
-            finally:
-                timer.cancel()
-
-    def _unavailable(self, deadline: float, reason: str) -> ClassifierUnavailable:
-        late = f"not in {self.timeout_seconds:g} s" if time.monotonic() >= deadline else reason
-        return ClassifierUnavailable(f"the server {self._printable_url} gives no answer: {late}")
 
 
 def _request(net: str, pictures: Sequence[Pixels]) -> dict[str, Any]:
@@ -294,21 +221,6 @@ def _scores_of_letter(named: Category | None) -> dict[Category, float]:
 def _text(choice: Mapping[str, Any]) -> str:
     content = choice["message"].get("content")
     return content if isinstance(content, str) else ""
-
-
-def _excerpt(body: bytes) -> str:
-    """Return the beginning of a server's answer as printable text, or of its error message."""
-    text = body.decode(errors="replace")
-    with suppress(ValueError, LookupError, TypeError, RecursionError):
-        error = json.loads(text)["error"]
-        text = str(error["message"] if isinstance(error, dict) else error)
-    printable = "".join(sign if sign.isprintable() else " " for sign in text[: 2 * EXCERPT_LENGTH])
-    return " ".join(printable.split())[:EXCERPT_LENGTH] or "nothing"
-
-
-def _cut(sock: socket.socket) -> None:
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 @cache

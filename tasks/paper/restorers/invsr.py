@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,12 +23,12 @@ from tasks import progress
 from tasks.paper import gpu
 from tasks.paper.nets import noise_predictor
 from tasks.paper.nets.noise_predictor import NoisePredictor
+from tasks.paper.restorers import patches
+from tasks.paper.restorers.patches import MULTIPLE, SCALE
 from tasks.paper.tensors import image_of, tensor_of
 
 log = logging.getLogger(__name__)
 
-SCALE = 4
-"""Factor of enlargement: the noise predictor's output has half the size of its input."""
 TIMESTEPS = {
     1: (199,),
     2: (199, 99),
@@ -39,9 +38,6 @@ TIMESTEPS = {
 }
 """Number of steps → their timesteps of sd-turbo's thousand, as the authors chose them. The noise
 predictor was trained to start at 249, 199, 149 and 99."""
-MULTIPLE = 16
-"""Sides of patches are multiples of this, in pixels: autoencoder and UNet halve the enlarged image three
-times each."""
 PROMPT = (
     "Cinematic, high-contrast, photo-realistic, 8k, ultra HD, meticulous detailing, hyper sharpness, "
     "perfect without deformations"
@@ -57,9 +53,6 @@ SCHEDULE = {
     "timestep_spacing": "trailing",
     "steps_offset": 1,
 }
-
-Weights = dict[int, NDArray[np.float32]]
-"""Start of a patch → its weight at each enlarged pixel along its side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,18 +88,18 @@ class InvSR:
 
         """
         height, width = image.shape[:2]
-        padded, top, left = _padded(image, self.patch_pixels)
-        rows, columns = (_weights(side, self.patch_pixels) for side in padded.shape[:2])
+        padded, top, left = patches.padded(image, self.patch_pixels)
+        rows, columns = (patches.weights(side, self.patch_pixels) for side in padded.shape[:2])
         result = np.zeros((SCALE * padded.shape[0], SCALE * padded.shape[1], 3), np.float32)
         places = list(product(rows, columns))
         with progress.of(len(places)) as count:
             for (y, x), patch in self._patches(padded, places, generator):
                 weight = rows[y][:, np.newaxis, np.newaxis] * columns[x][:, np.newaxis]
-                result[_enlarged(y, self.patch_pixels), _enlarged(x, self.patch_pixels)] += (
-                    weight * patch
-                )
+                result[
+                    patches.enlarged(y, self.patch_pixels), patches.enlarged(x, self.patch_pixels)
+                ] += weight * patch
                 count(1)
-        result = result[_enlarged(top, height), _enlarged(left, width)]
+        result = result[patches.enlarged(top, height), patches.enlarged(left, width)]
         if not np.isfinite(result).all():
             raise FloatingPointError("InvSR returned values that are not finite, even in float32")
         return np.clip(result, 0, 1)
@@ -198,41 +191,6 @@ class InvSR:
             latents = schedule.step(noise.float(), timestep, latents).prev_sample
             after.append(latents)
         return after
-
-
-def _padded(image: Image, patch: int) -> tuple[Image, int, int]:
-    """Pad an image by reflection so that patches fit; return it and the padding above and left.
-
-    A side shorter than a patch is padded to one at both ends, a longer one to a multiple of 16 at its
-    end.
-    """
-    added = []
-    for side in image.shape[:2]:
-        short = max(0, patch - side)
-        added.append((short // 2, short - short // 2 + -max(side, patch) % MULTIPLE))
-    return np.pad(image, (*added, (0, 0)), "reflect"), added[0][0], added[1][0]
-
-
-def _weights(side: int, patch: int) -> Weights:
-    """Return the starts of patches along a side and their weights, which sum to 1 everywhere."""
-    starts = sorted({*range(0, side - patch, patch // 2), side - patch})
-    total = np.zeros(SCALE * side)
-    for start in starts:
-        total[_enlarged(start, patch)] += _window(SCALE * patch)
-    return {
-        start: (_window(SCALE * patch) / total[_enlarged(start, patch)]).astype(np.float32)
-        for start in starts
-    }
-
-
-def _window(length: int) -> NDArray[np.float64]:
-    """Return a Gaussian of an even length; its sigma is OpenCV's for the next odd length."""
-    sigma = 0.3 * (length / 2 - 1) + 0.8
-    return np.asarray(np.exp(-0.5 * np.square(np.arange(1 - length // 2, length // 2 + 1) / sigma)))
-
-
-def _enlarged(start: int, length: int) -> slice:
-    return slice(SCALE * start, SCALE * (start + length))
 
 
 def load(

@@ -11,10 +11,10 @@ from torch.nn import functional
 from storage.errors import WeightsWrong
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.detectors.reflections import MIN_SCORE
+from tasks.paper.nets.resnet import NormedConv
 from tasks.paper.nets.segments import region_of
 from tasks.paper.nets.yoso import (
     TEMPERATURE,
-    NormedConv,
     Proposals,
     Sizes,
     YosoNet,

@@ -14,6 +14,7 @@ import pytest
 from daemon.commands.app import app
 from storage import fingerprints, publishing
 from storage.database import galleries, holds, search, status
+from storage.database import workers as worker_rows
 from storage.database.jobs import REJECTED, Jobs
 from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
 
@@ -50,7 +51,7 @@ def read(run):
 @pytest.fixture
 def claim(jobs):
     def claim(queue: str = CLASSIFY):
-        jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
+        worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
         return jobs.claim("w", [queue], child=os.getpid(), seconds=300, seconds_per_megapixel=60)
 
     return claim
@@ -188,7 +189,7 @@ def test_status_shows_counts_decisions_galleries_and_workers(read, run, jobs, me
 
 
 def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim):
-    jobs.heartbeat("w", "host", 1, QUEUES, "gpu 1")
+    worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "gpu 1")
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1000")
@@ -206,7 +207,7 @@ def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim):
 
 
 def test_the_check_lists_the_problems(run, read, jobs, claim):
-    jobs.heartbeat("w", "host", 1, QUEUES, "cpu")
+    worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     assert read("status", "--check")["problems"] == []
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at - 100")

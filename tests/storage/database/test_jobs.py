@@ -14,6 +14,7 @@ from alembic.config import Config
 
 from storage import database
 from storage.database import galleries, holds, search, status
+from storage.database import workers as worker_rows
 from storage.database.galleries import BACKLOG_REASON
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
@@ -183,7 +184,7 @@ def test_the_progress_of_a_claim_is_recorded_while_it_lasts(jobs, claim):
 
 def test_a_hold_lasts_longer_each_time_and_ends_when_the_device_works(jobs):
     galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
-    jobs.heartbeat("a", "here", 1, QUEUES, "cpu")
+    worker_rows.heartbeat(jobs.engine, "a", "here", 1, QUEUES, "cpu")
     here = {"kind": ErrorKind.GPU_LOST, "trouble": "launch failure", "least_seconds": 30}
     assert holds.of(jobs.engine, "a") is None
     first = holds.hold(jobs.engine, "a", ["reflection"], **here)
@@ -215,7 +216,7 @@ def held_now(jobs):
 def test_a_worker_with_heartbeats_keeps_its_claim(jobs, claim):
     galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
     claim("a")
-    jobs.heartbeat("a", "here", 1, QUEUES, "cpu")
+    worker_rows.heartbeat(jobs.engine, "a", "here", 1, QUEUES, "cpu")
     assert jobs.release_lost(60) == []
     time.sleep(0.05)
     assert len(jobs.release_lost(0.01)) == 1

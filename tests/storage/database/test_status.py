@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage.database import galleries, search, status
+from storage.database import workers as worker_rows
 from storage.database.search import Filter
 from storage.database.status import Pace
 from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
@@ -29,7 +30,7 @@ def sources(jobs):
 @pytest.fixture
 def claim(jobs):
     def claim(queue: str = CLASSIFY):
-        jobs.heartbeat("w", "host", 1, [queue], "cpu")
+        worker_rows.heartbeat(jobs.engine, "w", "host", 1, [queue], "cpu")
         return jobs.claim("w", [queue], child=os.getpid(), seconds=300, seconds_per_megapixel=60)
 
     return claim

@@ -21,8 +21,9 @@ from storage.errors import PhotomendError, SettingsError
 from storage.settings import settings
 from tasks.paper.classifier import server as module
 from tasks.paper.classifier.answers import ClassifierUnavailable
+from tasks.paper.classifier.endpoint import MAX_BYTES
 from tasks.paper.classifier.prompt import PREFACE, PROMPT
-from tasks.paper.classifier.server import BARE_LETTER_SCORE, MAX_BYTES, Server
+from tasks.paper.classifier.server import BARE_LETTER_SCORE, Server
 from tasks.paper.classifier.views import grey, views
 from tasks.steps.run_step import run_step
 from tasks.worker import notify, runtime
