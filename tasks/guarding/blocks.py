@@ -44,6 +44,13 @@ def by_strips(measure: Callable[..., Maps], *planes: Plane) -> Maps:
     return tuple(np.concatenate(strips) for strips in zip(*parts, strict=True))
 
 
+def widened(plane: Plane) -> Plane:
+    """Return the mean of each block of a plane whose values reach half a block further."""
+    kernel = np.ones((BLOCK + 1, BLOCK + 1), np.uint8)
+    (means,) = by_strips(lambda strip: (np.asarray(cv2.dilate(strip, kernel), np.float32),), plane)
+    return means
+
+
 def band(plane: Plane) -> Plane:
     """Return the structure of a plane: what is between about 2 and 20 pixels long."""
     return blurred(plane, 0.8) - blurred(plane, 3)

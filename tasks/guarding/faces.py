@@ -7,11 +7,12 @@ a boosted cascade of simple features", 2001); its file comes with OpenCV.
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
 
-from tasks.guarding.blocks import BLOCK, Maps, by_strips
+from tasks.guarding.blocks import widened
 from tasks.imaging.light import Plane
 
 MAX_SIDE = 1000
@@ -26,6 +27,9 @@ MIN_CONTRAST = 2 / 255
 Box = tuple[slice, slice]
 """Rows and columns."""
 
+_one_at_a_time = Lock()
+"""The cascade keeps the image that it searches, and crops are judged in several threads."""
+
 
 def faces_changed(before: Plane, after: Plane) -> Plane:
     """Return for each block how unlike the features of its face became, 0 to 2.
@@ -36,8 +40,7 @@ def faces_changed(before: Plane, after: Plane) -> Plane:
     changed = np.zeros_like(before)
     for box in find_faces(before):
         changed[box] = np.maximum(changed[box], _unlike(before[box], after[box]))
-    (widened,) = by_strips(_widened, changed)
-    return widened
+    return widened(changed)
 
 
 def find_faces(brightness: Plane) -> Sequence[Box]:
@@ -46,7 +49,10 @@ def find_faces(brightness: Plane) -> Sequence[Box]:
     size = tuple(max(1, round(scale * side)) for side in brightness.shape[::-1])
     small = cv2.resize(brightness, size, interpolation=cv2.INTER_AREA)
     pixels = np.rint(255 * np.clip(small, 0, 1)).astype(np.uint8)
-    found = _cascade().detectMultiScale(pixels, 1.15, MIN_NEIGHBOURS, minSize=(MIN_FACE, MIN_FACE))
+    with _one_at_a_time:
+        found = _cascade().detectMultiScale(
+            pixels, 1.15, MIN_NEIGHBOURS, minSize=(MIN_FACE, MIN_FACE)
+        )
     return [
         (_scaled(top, height, scale), _scaled(left, width, scale))
         for left, top, width, height in found
@@ -67,10 +73,6 @@ def _unlike(before: Plane, after: Plane) -> float:
         return 0.0
     product = float((features[0] * features[1]).mean())
     return 1 - product / float(features[0].std() * max(float(features[1].std()), 1e-6))
-
-
-def _widened(strip: Plane) -> Maps:
-    return (np.asarray(cv2.dilate(strip, np.ones((BLOCK + 1, BLOCK + 1), np.uint8)), np.float32),)
 
 
 @cache

@@ -6,7 +6,7 @@ Each line of text is compared by itself, relative to its own contrast.
 import cv2
 import numpy as np
 
-from tasks.guarding.blocks import BLOCK, INVISIBLE, Maps, band, by_strips
+from tasks.guarding.blocks import INVISIBLE, band, widened
 from tasks.imaging.light import Plane
 
 
@@ -22,12 +22,7 @@ def strokes_changed(text: Plane, before: Plane, after: Plane) -> Plane:
         left, top, width, height = boxes[line][:4]
         box = slice(top, top + height), slice(left, left + width)
         changed[box][lines[box] == line] = _changed(before[box], after[box])
-    (share,) = by_strips(_widened, changed)
-    return share
-
-
-def _widened(strip: Plane) -> Maps:
-    return (np.asarray(cv2.dilate(strip, np.ones((BLOCK + 1, BLOCK + 1), np.uint8)), np.float32),)
+    return widened(changed)
 
 
 def _changed(before: Plane, after: Plane) -> float:

@@ -1,5 +1,7 @@
 """The guard keeps no change that makes another face of one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import skimage.data
@@ -12,6 +14,15 @@ from tasks.lite.tiled_net import restored
 
 PHOTO = skimage.data.astronaut().astype(np.float32) / 255
 [FACE] = find_faces(luma(PHOTO))
+
+
+def test_faces_are_found_alike_in_several_threads():
+    """A trial judges several crops at once; the cascade keeps the image that it searches."""
+    crops = [np.ascontiguousarray(np.roll(luma(PHOTO), shift, 1)) for shift in range(0, 80, 10)]
+    alone = [find_faces(crop) for crop in crops]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            assert list(pool.map(find_faces, crops)) == alone
 
 
 def judged(after, before=PHOTO, category=Category.SUPER_RESOLUTION):
