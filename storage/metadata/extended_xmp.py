@@ -11,7 +11,7 @@ from storage.metadata.xmp import MalformedPacket, Packet, name
 PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
 _GUID_BYTES = 32
 _HEADER = len(PREFIX) + _GUID_BYTES + 8
-ROOM = jpeg.MOST_BYTES - len(b"http://ns.adobe.com/xap/1.0/\0")
+ROOM = jpeg.MOST_BYTES - len(xmp.JPEG_PREFIX)
 """Maximum size in bytes of a packet in one segment."""
 _NOTE = "xmpNote:HasExtendedXMP"
 _OURS = tuple(

@@ -8,7 +8,7 @@ from storage.formats.turn import TRANSPOSED, Turn
 from storage.metadata import extended_xmp, photoshop, xmp
 from storage.metadata.xmp import MalformedPacket
 
-XMP = b"http://ns.adobe.com/xap/1.0/\0"
+XMP = xmp.JPEG_PREFIX
 ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = photoshop.JPEG_PREFIX
 _JFIF_BYTES = 14

@@ -43,6 +43,8 @@ NAMESPACES = {
     "HDRGainMap": "http://ns.apple.com/HDRGainMap/1.0/",
     "photomend": "http://photomend.org/ns/1.0/",
 }
+JPEG_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+"""What a packet begins with in a segment of a JPEG."""
 MOST_BYTES = 16 << 20
 MOST_DEPTH, MOST_NAMESPACES = 64, 1000
 _DROPPED_NAMESPACES = tuple(

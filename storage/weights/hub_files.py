@@ -37,6 +37,17 @@ class Repository:
 
 _SD_TURBO = "stabilityai/sd-turbo", "b261bac6fd2cf515557d5d0707481eafa0485ec2"
 
+_QWEN_TOKENS = (
+    Published(
+        "vocab.json", 2_776_833,
+        "ca10d7e9fb3ed18575dd1e277a2579c16d108e32f27439684afa0e10b1440910",
+    ),
+    Published(
+        "merges.txt", 1_671_839,
+        "599bab54075088774b1733fde865d5bd747cbcc7a547c5bc12610e874e26f5e3",
+    ),
+)  # fmt: skip
+"""The same files in both repositories."""
 QWEN25_VL_7B = Repository(
     "Qwen/Qwen2.5-VL-7B-Instruct", "cc594898137f460bfe9f0759e9844b3ce807cfb5",
     (
@@ -88,14 +99,7 @@ QWEN25_VL_7B = Repository(
             "tokenizer_config.json", 5_702,
             "4abd3520120e266da84c0864fee064d1fb10806f02225911a47253dd38dc5f56",
         ),
-        Published(
-            "vocab.json", 2_776_833,
-            "ca10d7e9fb3ed18575dd1e277a2579c16d108e32f27439684afa0e10b1440910",
-        ),
-        Published(
-            "merges.txt", 1_671_839,
-            "599bab54075088774b1733fde865d5bd747cbcc7a547c5bc12610e874e26f5e3",
-        ),
+        *_QWEN_TOKENS,
     ),
 )  # fmt: skip
 QWEN3_VL_4B = Repository(
@@ -141,14 +145,7 @@ QWEN3_VL_4B = Repository(
             "tokenizer_config.json", 10_868,
             "c2da771801886ad9ae98181793ffd3dfb7f1af30f6f7c6a4e15d7dbba52e2399",
         ),
-        Published(
-            "vocab.json", 2_776_833,
-            "ca10d7e9fb3ed18575dd1e277a2579c16d108e32f27439684afa0e10b1440910",
-        ),
-        Published(
-            "merges.txt", 1_671_839,
-            "599bab54075088774b1733fde865d5bd747cbcc7a547c5bc12610e874e26f5e3",
-        ),
+        *_QWEN_TOKENS,
     ),
 )  # fmt: skip
 SD_TURBO = Repository(
