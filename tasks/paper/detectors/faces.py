@@ -38,6 +38,22 @@ class Face:
     score: float
 
 
+def around(face: Face, margin: float, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return rows and columns of a face in an image of a shape (H, W, ...), inside of the image.
+
+    `margin` is added on each side, as a share of the box.
+    """
+    left, top, right, bottom = face.box
+    x, y = margin * (right - left), margin * (bottom - top)
+    rows, columns = (
+        slice(max(0, int(first)), max(0, min(length, int(last) + 1)))
+        for first, last, length in zip(
+            (top - y, left - x), (bottom + y, right + x), shape[:2], strict=True
+        )
+    )
+    return rows, columns
+
+
 @dataclass(frozen=True)
 class FindFaces:
     """YuNet ready to run: image → its faces, by descending score."""

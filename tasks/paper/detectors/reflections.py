@@ -19,7 +19,7 @@ from storage.photos import Image
 from tasks.imaging.light import Plane
 from tasks.imaging.masks import BoolMask, dilated, feathered
 from tasks.paper.checkpoints import read_tensors
-from tasks.paper.detectors.faces import Face
+from tasks.paper.detectors.faces import Face, around
 from tasks.paper.detectors.yolo import Region
 from tasks.paper.nets import yoso
 from tasks.paper.nets.segments import region_of
@@ -91,13 +91,7 @@ def face_mask(find: Callable[[Image], Sequence[Face]], image: Image) -> Plane:
     """Return a mask of the faces in an image and their surroundings, (H, W) of 0 and 1."""
     mask = np.zeros(image.shape[:2], np.float32)
     for face in find(image):
-        left, top, right, bottom = face.box
-        x, y = AROUND_FACE * (right - left), AROUND_FACE * (bottom - top)
-        rows, columns = (
-            slice(max(0, int(first)), max(0, int(last) + 1))
-            for first, last in ((top - y, bottom + y), (left - x, right + x))
-        )
-        mask[rows, columns] = 1
+        mask[around(face, AROUND_FACE, image.shape)] = 1
     return mask
 
 

@@ -22,8 +22,6 @@ from tasks.paper import gpu
 from tasks.paper.checkpoints import read_tensors
 from tasks.paper.tensors import image_of, tensor_of
 
-"""(H, W), true where to paint."""
-
 MARGIN = 128
 """Margin in pixels around a region that the net sees."""
 JOIN_DISTANCE = 64

@@ -8,15 +8,16 @@ import numpy as np
 
 from storage.photos import Image
 from tasks.imaging.light import Plane
-from tasks.paper.detectors.faces import Face
+from tasks.paper.detectors.faces import Face, around
 from tasks.paper.restorers import identity
 from tasks.paper.restorers.alignment import FaceRefused, align, crop
 from tasks.paper.restorers.colour_fix import resized
 
 MARGIN = 0.2
 """Pixels around a face that are its own, too, as a share of its box."""
-FADE = 0.1
-"""Standard deviation of the fading around a face, as a share of its box's shorter side."""
+REACH, FADE = 0.4, 0.05
+"""Margin beyond that in which its pixels fade, and the standard deviation of the fading, as a share
+of the face with both margins."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +60,15 @@ class KeepFaces:
 def _give_back(result: Image, original: Image, face: Face) -> None:
     """Blend the original's face into the result, in place."""
     scale = result.shape[0] // original.shape[0]
-    left, top, right, bottom = face.box
-    fade = FADE * min(right - left, bottom - top)
-    x, y = MARGIN * (right - left), MARGIN * (bottom - top)
-    own = _part(original, left - x, top - y, right + x, bottom + y)
-    around = _part(
-        original,
-        left - x - 4 * fade,
-        top - y - 4 * fade,
-        right + x + 4 * fade,
-        bottom + y + 4 * fade,
-    )
-    part = original[around]
-    share = np.zeros(part.shape[:2], np.float32)
-    share[_within(own[0], around[0]), _within(own[1], around[1])] = 1
-    share = _faded(share, fade)
+    own, place = (around(face, margin, original.shape) for margin in (MARGIN, MARGIN + REACH))
+    part = original[place]
+    share = np.zeros(original.shape[:2], np.float32)
+    share[own] = 1
+    share = _faded(share[place], FADE * min(part.shape[:2]))
     height, width = (scale * side for side in part.shape[:2])
     weight = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)[..., np.newaxis]
-    place = result[tuple(slice(scale * side.start, scale * side.stop) for side in around)]
-    place += weight * (resized(part, (height, width)) - place)
+    view = result[tuple(slice(scale * side.start, scale * side.stop) for side in place)]
+    view += weight * (resized(part, (height, width)) - view)
 
 
 def _faded(share: Plane, sigma: float) -> Plane:
@@ -85,17 +76,3 @@ def _faded(share: Plane, sigma: float) -> Plane:
     grown = cv2.dilate(share, np.ones(2 * (2 * round(2 * sigma) + 1,), np.uint8))
     blurred = cv2.GaussianBlur(grown, (0, 0), max(sigma, 0.5), borderType=cv2.BORDER_REPLICATE)
     return np.asarray(np.maximum(blurred, share), np.float32)
-
-
-def _part(
-    image: Image, left: float, top: float, right: float, bottom: float
-) -> tuple[slice, slice]:
-    height, width = image.shape[:2]
-    return (
-        slice(max(0, int(top)), min(height, int(bottom) + 1)),
-        slice(max(0, int(left)), min(width, int(right) + 1)),
-    )
-
-
-def _within(inner: slice, outer: slice) -> slice:
-    return slice(inner.start - outer.start, inner.stop - outer.start)
