@@ -18,10 +18,8 @@ from storage.enums import (
 )
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
-from tasks import gpus
+from tasks import gpu_probe
 
-GPU_WAS_LOST = "_PHOTOMEND_GPU_WAS_LOST"
-"""Variable that a worker sets in a child process after an earlier one has lost the GPU."""
 CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
     {"faces": True},
     *({"faces": True, "face_net": name} for name in ("CodeFormer", "GFPGANv1.4")),
@@ -40,17 +38,20 @@ CHANGES: tuple[Mapping[str, str | bool | Path], ...] = (
 def engine_of(step: str) -> EngineName:
     """Return the engine that takes a step, named like its queue, in this process."""
     config = settings()
-    if config.engine == EngineChoice.LITE or taking(EngineName.PAPER, step) is EngineName.LITE:
+    if (
+        config.engine == EngineChoice.LITE
+        or allowed_engine(EngineName.PAPER, step) is EngineName.LITE
+    ):
         return EngineName.LITE
     if step == CLASSIFY and config.paper.classifier_url:
         return EngineName.PAPER
     if config.engine == EngineChoice.PAPER:  # on the CPU, if there is no card
-        return EngineName.LITE if gpus.gpu().problem else EngineName.PAPER
-    able = not missing(step, config.paper) and gpus.gpu().is_usable
+        return EngineName.LITE if gpu_probe.gpu().problem else EngineName.PAPER
+    able = not missing(step, config.paper) and gpu_probe.gpu().is_usable
     return EngineName.PAPER if able else EngineName.LITE
 
 
-def taking(name: EngineName, step: str) -> EngineName:
+def allowed_engine(name: EngineName, step: str) -> EngineName:
     """Return the engine that takes a step where the engine `name` is asked for."""
     return name if step in settings().paper.steps else EngineName.LITE
 

@@ -9,7 +9,7 @@ from storage.enums import CLASSIFY, Category, EngineName
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from tasks.chains import Chain
-from tasks.engines import taking
+from tasks.engines import allowed_engine
 from tasks.mend import Engine
 from tasks.verdict import Classifier
 
@@ -20,8 +20,8 @@ def engine(name: EngineName) -> Engine:
     One chain stays loaded.
     """
     return Engine(
-        cache(lambda: classifier(taking(name, CLASSIFY))),
-        lru_cache(maxsize=1)(lambda category: chain(taking(name, category), category)),
+        cache(lambda: classifier(allowed_engine(name, CLASSIFY))),
+        lru_cache(maxsize=1)(lambda category: chain(allowed_engine(name, category), category)),
         settings().least_change,
     )
 

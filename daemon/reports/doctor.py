@@ -23,7 +23,7 @@ from storage.errors import PhotomendError
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
 from storage.urls import without_password
-from tasks import engines, gpus
+from tasks import engines, gpu_probe
 
 WORKER_MODULES = (
     "tasks.steps.run_step", "tasks.lite.engine", "tasks.lite.classifier", "onnxruntime", "pillow_heif",
@@ -258,11 +258,11 @@ def _server() -> Finding:
 def _devices() -> Finding:
     """Check that the paper engine can compute on the GPU, if there is one and if it is in use."""
     cores = f"{os.cpu_count()} cores"
-    if not gpus.has_card():
+    if not gpu_probe.has_card():
         return Finding("devices", True, f"{cores}, no GPU; the lite engine needs none")
     if settings().engine == EngineChoice.LITE:
         return Finding("devices", True, f"{cores}, a GPU that the lite engine does not need")
-    gpu = gpus.gpu()
+    gpu = gpu_probe.gpu()
     if gpu.problem:
         text = f"{cores}; the GPU cannot be used, so lite takes its steps: {gpu.problem}"
         return Finding("devices", False, text)

@@ -105,7 +105,7 @@ class Lite:
 
 def logits(image: Image) -> dict[Degradation, float]:
     """Return the net's logit of each degradation: the crops' weighted votes over their weights."""
-    side = onnx_nets.CROP
+    side = onnx_nets.CLASSIFIER_SIDE
     height, width = image.shape[:2]
     frame = (0, max(0, side - height), 0, max(0, side - width))
     padded = cv2.copyMakeBorder(image, *frame, cv2.BORDER_REFLECT)

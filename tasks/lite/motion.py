@@ -19,7 +19,7 @@ from tasks.imaging.movement_checks import Checks, checks
 from tasks.imaging.shared_kernel import shared_kernel, trial_crops
 from tasks.imaging.sparse_deconvolution import remove_blur
 from tasks.imaging.tiles import with_low_frequencies_of
-from tasks.lite.tiled_net import CROP, restored
+from tasks.lite.tiled_net import TRIAL_SIDE, restored
 from tasks.verdict import SMALLEST, Verdict
 
 MIN_STRAIGHT_DEPTH = 0.02
@@ -106,7 +106,7 @@ def _passes(way: Removal, crop: Image) -> bool:
 
 
 def _net_sharpens(crop: Image) -> bool:
-    crop = np.ascontiguousarray(crop[:CROP, :CROP])
+    crop = np.ascontiguousarray(crop[:TRIAL_SIDE, :TRIAL_SIDE])
     figures = checks(crop, _by_net(crop), np.ones((1, 1), np.float32), in_light=False)
     return figures is not None and (
         figures.rise >= MIN_NET_RISE and figures.sparsity <= MAX_SPARSITY

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
 FOLDER = Path(__file__).parent / "weights"
-CROP = 256
+CLASSIFIER_SIDE = 256
 """Side in pixels of the classifier's crops."""
 HEIGHT, WIDTH = "height", "width"
 """Names of the sides of a tile that a file leaves open."""
@@ -33,7 +33,7 @@ def weights_path(name: str) -> Path:
 
 
 def run(name: str, tile: Image) -> Outputs:
-    """Return the outputs of the classifier for a crop (CROP, CROP, 3), or of another net of one shape.
+    """Return the outputs of the classifier for a crop (CLASSIFIER_SIDE, CLASSIFIER_SIDE, 3), or of another net of one shape.
 
     The net stays loaded.
     """

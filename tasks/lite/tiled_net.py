@@ -17,8 +17,8 @@ OVERLAP = 80
 (`docs/experiments.md`)."""
 
 
-CROP = 384
-"""Side in pixels of the crops on which a net is tried: with the overlap, one small tile."""
+TRIAL_SIDE = 384
+"""Side in pixels of the crops on which a net is tried."""
 MAX_PAYLOAD, MULTIPLE = 896, 8
 """Largest side in pixels of a tile without its overlap, and what the sides of a tile are a multiple
 of. Two tiles at once then take 350 MB, and of 12 megapixels a third is computed twice."""

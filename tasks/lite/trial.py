@@ -15,7 +15,7 @@ from tasks.imaging.light import Plane
 from tasks.imaging.tiles import with_low_frequencies_of
 from tasks.imaging.visibility import SHARE, block_changes, most_changed
 from tasks.lite.restorers import LOW_SIGMA, removed
-from tasks.lite.tiled_net import CROP
+from tasks.lite.tiled_net import TRIAL_SIDE
 
 NOISE_SHARE = 0.5
 """Share of the blocks that counts for noise: it covers more of a photo than weak texture does."""
@@ -41,7 +41,7 @@ def visible_removal(image: Image, kind: Degradation, jpeg_quality: int | None = 
 def _crops(image: Image) -> list[Image]:
     """Return the crops that are tried: squares of one size."""
     height, width = image.shape[:2]
-    side = min(CROP, height, width)
+    side = min(TRIAL_SIDE, height, width)
     return [
         np.ascontiguousarray(image[top : top + side, left : left + side])
         for top, left in corners(height, width, side, MAX_CROPS)

@@ -1,4 +1,4 @@
-"""The GPU as a machine: tell whether it is lost or busy, or an image is too large for it.
+"""Decide from torch's errors whether the GPU is lost or busy, or an image is too large for it.
 
 `errors` is the one place where torch's errors become those that the retry policy knows.
 """

@@ -41,6 +41,19 @@ PROMPT_FILE = "invsr-prompt.safetensors"
 
 
 @dataclass(frozen=True)
+class WholeNet:
+    """A network that enlarges the whole image four times, tile by tile."""
+
+    name: str
+    enlarge: Callable[[Image, Place], Image]
+    """Tile and its place → image."""
+    overlap: float
+    """How often it computes each pixel, since its patches and the tiles overlap."""
+    weights: tuple[str, ...] = ()
+    """The names of its weights, without those of Real-ESRGAN."""
+
+
+@dataclass(frozen=True)
 class Enlargement:
     """Restores the whole image and its text by nets that enlarge, at its effective resolution."""
 
@@ -111,23 +124,22 @@ def super_resolution(paper: PaperSettings, clean: Restorer, *, faces: bool) -> E
     device = best_device()
     half = torch.float16 if device.type == "cuda" else torch.float32
     text_net = real_esrgan.load(weights.path("RealESRGAN_x4plus"), device, half)
-    names, timed, overlap = ["RealESRGAN_x4plus"], "RealESRGAN_x4plus", 1.3
-    if paper.enlarging_net is EnlargingNet.INVSR:
-        whole_net, names = _invsr(paper, device, half), ["sd-turbo", "InvSR", *names]
-        timed, overlap = f"InvSR, {paper.invsr_steps} steps", 5.2  # its patches overlap by half
-    else:
-        whole_net = _whatever_the_place(text_net)
+    match paper.enlarging_net:
+        case EnlargingNet.INVSR:
+            net = _invsr(paper, device, half)
+        case EnlargingNet.REAL_ESRGAN:
+            net = WholeNet("Real-ESRGAN", lambda tile, place: text_net(tile), overlap=1.3)
 
     def enlarge(tile: Image, place: Place) -> Image:
-        return np.clip(by_wavelets(whole_net(tile, place), tile), 0, 1)
+        return np.clip(by_wavelets(net.enlarge(tile, place), tile), 0, 1)
 
     def seconds(image: Image, resolution: Resolution) -> float:
         patch = np.zeros((PATCH, PATCH, 3), np.float32)
-        by_patch = tile_seconds(timed, device, partial(whole_net, patch, (0, 0)))
-        return by_patch * overlap * resolution.pixels(image) / PATCH**2
+        by_patch = tile_seconds(net.name, device, partial(net.enlarge, patch, (0, 0)))
+        return by_patch * net.overlap * resolution.pixels(image) / PATCH**2
 
     scale = NETS_SCALE if paper.faithful else paper.enlarge
-    nets = ", ".join(map(weights.description, names))
+    nets = ", ".join(map(weights.description, (*net.weights, "RealESRGAN_x4plus")))
     keep_faces = KeepFaces(FindFaces(weights.path("YuNet")), allowed=faces and paper.faces)
     return Enlargement(
         enlarge, find_polygons, text_net, text_gate.unchanged, keep_faces, clean, scale, seconds,
@@ -135,26 +147,22 @@ def super_resolution(paper: PaperSettings, clean: Restorer, *, faces: bool) -> E
     )  # fmt: skip
 
 
-def _invsr(
-    paper: PaperSettings, device: torch.device, dtype: torch.dtype
-) -> Callable[[Image, Place], Image]:
+def _invsr(paper: PaperSettings, device: torch.device, dtype: torch.dtype) -> WholeNet:
     net = invsr.load(
         weights.path("sd-turbo"), weights.path("InvSR"), _prompt(), device, dtype,
         steps=paper.invsr_steps,
     )  # fmt: skip
-    return lambda tile, place: net(tile, generator_of(place))
-
-
-def _whatever_the_place(net: Callable[[Image], Image]) -> Callable[[Image, Place], Image]:
-    return lambda tile, place: net(tile)
+    return WholeNet(
+        f"InvSR, {paper.invsr_steps} steps", lambda tile, place: net(tile, generator_of(place)),
+        overlap=5.2, weights=("sd-turbo", "InvSR"),
+    )  # fmt: skip
 
 
 def generator_of(place: Place) -> torch.Generator:
     """Return the generator of the noise of a tile: the same for the same tile, another for others."""
     top, left = place
-    return torch.Generator().manual_seed(
-        (SEED + (top << 16) + left) % 2**32
-    )  # more bits are ignored
+    seed = (SEED + (top << 16) + left) % 2**32  # torch ignores more bits
+    return torch.Generator().manual_seed(seed)
 
 
 def _prompt() -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from storage.errors import GpuLost
 from storage.photos import Image
-from tasks.engines import GPU_WAS_LOST
+from tasks import gpu_probe
 
 
 def tensor_of(image: Image, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -31,6 +31,6 @@ def best_device() -> torch.device:
     """
     if torch.cuda.is_available():
         return torch.device("cuda")
-    if os.environ.get(GPU_WAS_LOST):
+    if os.environ.get(gpu_probe.WAS_LOST):
         raise GpuLost("the GPU is lost: torch finds none")
     return torch.device("cpu")

@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from tasks.imaging.veil_figures import FIGURES, GRID
-from tasks.lite.onnx_nets import CROP, HEIGHT, WIDTH, weights_path
+from tasks.lite.onnx_nets import CLASSIFIER_SIDE, HEIGHT, WIDTH, weights_path
 from tasks.training.data.degradations import Recipe
 from tasks.training.fit import weights_of
 from tasks.training.nets.classifier import EvidenceNet
@@ -109,7 +109,7 @@ def _untrained(name: str) -> tuple[nn.Module, tuple[int, int]]:
     if name == REFLECTION:
         return ReflectionNet(), (FIGURES, GRID)
     if name == CLASSIFIER:
-        return EvidenceNet(), (3, CROP)
+        return EvidenceNet(), (3, CLASSIFIER_SIDE)
     channels = Recipe(name).channels
     return ResidualNet(channels), (channels, TILE)
 

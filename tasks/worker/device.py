@@ -11,7 +11,8 @@ from storage.database.holds import Hold
 from storage.database.records import Job
 from storage.enums import EngineName, ErrorKind
 from storage.settings import settings
-from tasks.engines import GPU_WAS_LOST, engine_of
+from tasks import gpu_probe
+from tasks.engines import engine_of
 from tasks.worker import idle, runtime
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ def claim() -> Job | None:
     if hold is None:
         return runtime.claim(serving)
     if hold.kind is ErrorKind.GPU_LOST:
-        os.environ[GPU_WAS_LOST] = "1"
+        os.environ[gpu_probe.WAS_LOST] = "1"
     if hold.seconds > 0:
         serving = [queue for queue in serving if queue not in hold.queues]
     return runtime.claim(serving) if serving else None

@@ -14,7 +14,7 @@ from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
 from storage.enums import CLASSIFY, Category, EngineName
 from storage.settings import settings
-from tasks import gpus
+from tasks import gpu_probe
 from tasks.engines import engine_of
 
 if TYPE_CHECKING:  # the watcher and the command line import no image library
@@ -47,10 +47,10 @@ def become_worker(serving: Sequence[str]) -> None:
 def _device(serving: Sequence[str]) -> str:
     """Return the device that the engines of these queues compute on, and log it."""
     by_paper = [step for step in serving if engine_of(step) is EngineName.PAPER]
-    if not gpus.was_asked():
+    if not gpu_probe.was_asked():
         return "cpu"
-    gpus.pass_on()
-    gpu = gpus.gpu()
+    gpu_probe.pass_on()
+    gpu = gpu_probe.gpu()
     if gpu.problem:
         log.warning("lite mends on the CPU, since the GPU cannot be used: %s", gpu.problem)
         return f"cpu, since the GPU cannot be used: {gpu.problem}"

@@ -81,7 +81,7 @@ def test_an_error_that_came_from_the_device_is_the_devices(monkeypatch):
 def test_the_cpu_does_not_take_the_place_of_a_gpu_that_was_lost(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert tensors.best_device() == CPU
-    monkeypatch.setenv(tensors.GPU_WAS_LOST, "1")
+    monkeypatch.setenv(tensors.gpu_probe.WAS_LOST, "1")
     with pytest.raises(GpuLost):
         tensors.best_device()
 

@@ -10,7 +10,7 @@ from storage.enums import CLASSIFY, QUEUES, Category, EngineName
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
-from tasks import gpus, loading
+from tasks import gpu_probe, loading
 from tasks.engines import engine_of, missing, needed_by, needed_if, needs
 
 MOTION = "motion-blur"
@@ -25,16 +25,16 @@ def use(home, monkeypatch):
         monkeypatch.setenv("PHOTOMEND_ENGINE", engine)
         monkeypatch.setenv("PHOTOMEND_PAPER", paper)
         monkeypatch.setenv(
-            gpus.PASSED_ON, json.dumps({"name": "A card" if gpu else "", "problem": problem})
+            gpu_probe.PASSED_ON, json.dumps({"name": "A card" if gpu else "", "problem": problem})
         )
-        gpus.gpu.cache_clear()
+        gpu_probe.gpu.cache_clear()
         settings.cache_clear()
         engine_of.cache_clear()
         return home / "state/weights"
 
     yield set_
     engine_of.cache_clear()
-    gpus.gpu.cache_clear()
+    gpu_probe.gpu.cache_clear()
 
 
 def test_the_engine_that_is_named_takes_all_steps_but_those_left_out(use):

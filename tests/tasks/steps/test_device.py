@@ -9,7 +9,7 @@ from storage.database import galleries, holds, search, status
 from storage.enums import CLASSIFY, Category, Decision, EngineName, ErrorKind, Status
 from storage.errors import GpuBusy, GpuLost
 from storage.settings import settings
-from tasks.engines import GPU_WAS_LOST
+from tasks import gpu_probe
 from tasks.steps import run_step as steps
 from tasks.worker import device, heartbeat, idle, runtime
 
@@ -36,7 +36,7 @@ class Gpu:
 def gpu(jobs, monkeypatch):
     """Three photos that wait for the GPU, and a fourth that waits for a step of lite."""
     monkeypatch.setenv("PHOTOMEND_RETRY_PAUSE_SECONDS", "30")
-    monkeypatch.setenv(GPU_WAS_LOST, "")  # restored at the end
+    monkeypatch.setenv(gpu_probe.WAS_LOST, "")  # restored at the end
     settings.cache_clear()
     runtime.jobs.cache_clear()
     gpu = Gpu()
@@ -133,7 +133,7 @@ def test_a_job_that_is_decided_without_the_gpu_says_nothing_of_it(jobs, gpu, mon
     steps.run_step(2)
     assert search.get(jobs.engine, 2).decision is Decision.LEFT_ALONE
     assert holds.of(jobs.engine, runtime.worker()) is not None
-    assert os.environ[GPU_WAS_LOST]  # the CPU does not take its place
+    assert os.environ[gpu_probe.WAS_LOST]  # the CPU does not take its place
 
 
 def test_up_once_does_not_wait_for_a_gpu_that_stays_lost(jobs, gpu):

@@ -35,6 +35,8 @@ PROBE_SECONDS = 120.0
 """Longest time for the import of torch from a slow disk, and for the product."""
 PASSED_ON = "_PHOTOMEND_GPU"
 """The variable by which a worker's parent passes on to its child what it found."""
+WAS_LOST = "_PHOTOMEND_GPU_WAS_LOST"
+"""The variable that a worker sets in a child process after an earlier one has lost the GPU."""
 OTHER_TORCH = "`make paper TORCH=auto` installs a torch for it"
 CAUSES = {
     "driver on your system is too old": f"its driver is too old for CUDA {{cuda}}; {OTHER_TORCH}",

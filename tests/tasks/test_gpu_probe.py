@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks import gpus
+from tasks import gpu_probe
 from tasks.worker import runtime
 
 TORCH = """
@@ -37,8 +37,8 @@ def torch(tmp_path, monkeypatch):
 
 def test_a_card_that_computes_is_usable(torch):
     torch()
-    assert gpus.probed() == gpus.Gpu("NVIDIA GeForce RTX 3060")
-    assert gpus.probed().is_usable
+    assert gpu_probe.probed() == gpu_probe.Gpu("NVIDIA GeForce RTX 3060")
+    assert gpu_probe.probed().is_usable
 
 
 @pytest.mark.parametrize(
@@ -60,55 +60,57 @@ def test_a_card_that_computes_is_usable(torch):
 )  # fmt: skip
 def test_a_card_that_does_not_compute_is_named_with_the_reason(torch, fault, cause):
     torch(**fault)
-    found = gpus.probed()
+    found = gpu_probe.probed()
     assert not found.is_usable
     assert cause in found.problem
 
 
 def test_a_card_that_others_fill_is_usable(torch):
     torch(ones='raise OutOfMemoryError("CUDA out of memory")')
-    assert gpus.probed().is_usable
+    assert gpu_probe.probed().is_usable
 
 
 def test_a_driver_that_hangs_is_given_up(torch, monkeypatch):
     torch(init="import time; time.sleep(60)")
-    monkeypatch.setattr(gpus, "PROBE_SECONDS", 1.0)
-    assert "did not answer" in gpus.probed().problem
+    monkeypatch.setattr(gpu_probe, "PROBE_SECONDS", 1.0)
+    assert "did not answer" in gpu_probe.probed().problem
 
 
 def test_a_machine_without_a_card_starts_no_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpus, "has_card", lambda: False)
-    monkeypatch.setattr(gpus, "probed", lambda: pytest.fail("torch was asked"))
-    monkeypatch.delenv(gpus.PASSED_ON, raising=False)
-    gpus.gpu.cache_clear()
-    assert gpus.gpu() == gpus.Gpu()
-    gpus.gpu.cache_clear()
+    monkeypatch.setattr(gpu_probe, "has_card", lambda: False)
+    monkeypatch.setattr(gpu_probe, "probed", lambda: pytest.fail("torch was asked"))
+    monkeypatch.delenv(gpu_probe.PASSED_ON, raising=False)
+    gpu_probe.gpu.cache_clear()
+    assert gpu_probe.gpu() == gpu_probe.Gpu()
+    gpu_probe.gpu.cache_clear()
 
 
 def test_a_card_is_found_by_the_kernel(tmp_path):
-    assert not gpus.has_card(tmp_path)
+    assert not gpu_probe.has_card(tmp_path)
     for place, vendor, kind in (("0", "0x8086", "0x030000"), ("1", "0x10de", "0x040300")):
         card = tmp_path / f"sys/bus/pci/devices/0000:0{place}:00.0"
         card.mkdir(parents=True)
         (card / "vendor").write_text(vendor)
         (card / "class").write_text(kind)
-    assert not gpus.has_card(tmp_path)  # Intel's graphics, and the sound of an NVIDIA card
+    assert not gpu_probe.has_card(tmp_path)  # Intel's graphics, and the sound of an NVIDIA card
     (card / "class").write_text("0x030200\n")
-    assert gpus.has_card(tmp_path)
+    assert gpu_probe.has_card(tmp_path)
 
 
 def test_a_worker_names_the_device_that_it_uses_and_passes_it_on(home, monkeypatch, caplog):
     monkeypatch.setenv("PHOTOMEND_ENGINE", "paper")
-    monkeypatch.setenv(gpus.PASSED_ON, json.dumps({"name": "", "problem": "its driver is too old"}))
-    for cached in (runtime.settings, runtime.engine_of, gpus.gpu):
+    monkeypatch.setenv(
+        gpu_probe.PASSED_ON, json.dumps({"name": "", "problem": "its driver is too old"})
+    )
+    for cached in (runtime.settings, runtime.engine_of, gpu_probe.gpu):
         cached.cache_clear()
     runtime.become_worker(["motion-blur"])
     assert runtime.device() == "cpu, since the GPU cannot be used: its driver is too old"
     assert "its driver is too old" in caplog.text
-    monkeypatch.setenv(gpus.PASSED_ON, json.dumps({"name": "RTX 3060", "problem": ""}))
-    for cached in (runtime.engine_of, gpus.gpu):
+    monkeypatch.setenv(gpu_probe.PASSED_ON, json.dumps({"name": "RTX 3060", "problem": ""}))
+    for cached in (runtime.engine_of, gpu_probe.gpu):
         cached.cache_clear()
     runtime.become_worker(["motion-blur"])
     assert runtime.device() == "RTX 3060"
-    for cached in (runtime.settings, runtime.engine_of, gpus.gpu):
+    for cached in (runtime.settings, runtime.engine_of, gpu_probe.gpu):
         cached.cache_clear()
