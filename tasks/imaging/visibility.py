@@ -17,7 +17,7 @@ Numbers = NDArray[np.floating]
 """One number for each of them, shape (...)."""
 
 VISIBLE = 0.55
-"""Smallest change, in CIEDE2000, that is seen at native size; chosen by looking at 30 pairs
+"""Smallest change, in CIEDE2000, that is seen at native size; chosen by looking at pairs
 (`docs/experiments.md`)."""
 EYE_SIGMA = 1.2
 """Blur of the eye in pixels of a screen at reading distance, a standard deviation."""
