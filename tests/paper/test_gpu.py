@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 from storage.enums import Category, Degradation
 from storage.errors import GpuBusy, GpuLost, WeightsWrong
 from tasks.paper import gpu, tensors
-from tasks.paper.engine import ChainOnGpu
+from tasks.paper.engine import ChainOnGpu, ClassifierOnGpu
 from tasks.paper.restorers.inpainting import Inpaint
 from tasks.paper.restorers.nafnet import Deblur
 from tasks.paper.restorers.separation import Separate
@@ -123,14 +123,34 @@ def test_a_network_that_does_not_fit_is_run_on_less(error, run):
         run(Small(error, 10))
 
 
-def test_a_chain_tells_the_device_from_the_photo():
-    class Lost:
-        scale = 2
+class Part:
+    """A classifier and a chain that returns what it was given, or raises an error."""
 
-        def __call__(self, image, verdict, receipt):
-            raise LOST[0]
+    name, scale = "a net", 2
 
-    chain = ChainOnGpu(Lost())
-    assert chain.scale == 2
-    with pytest.raises(GpuLost, match=r"unspecified launch failure$"):
-        chain(photo(4, 4), VERDICT, Receipt())
+    def __init__(self, error=None):
+        self.error = error
+
+    def __call__(self, *given, **named):
+        if self.error is not None:
+            raise self.error
+        return given, named
+
+
+def test_a_chain_and_a_classifier_on_the_gpu_pass_on_what_they_are_given():
+    image, receipt = photo(4, 4), Receipt()
+    chain, classifier = ChainOnGpu(Part()), ClassifierOnGpu(Part())
+    assert (chain.scale, classifier.name) == (2, "a net")
+    assert chain(image, VERDICT, receipt) == ((image, VERDICT, receipt), {})
+    assert classifier(image, jpeg_quality=7) == ((image,), {"jpeg_quality": 7})
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(LOST[0], GpuLost), (MEMORY[0], MemoryError), (OTHER[1], ValueError)]
+)
+def test_a_chain_and_a_classifier_tell_the_device_from_the_photo(error, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (12 * GIB, 12 * GIB))
+    with pytest.raises(expected):
+        ChainOnGpu(Part(error))(photo(4, 4), VERDICT, Receipt())
+    with pytest.raises(expected):
+        ClassifierOnGpu(Part(error))(photo(4, 4))

@@ -21,6 +21,7 @@ from skimage import data
 
 from storage import weights
 from storage.enums import Category, Degradation, EngineName
+from storage.errors import GpuBusy
 from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from tasks import loading
@@ -294,6 +295,54 @@ def test_the_receipt_of_a_names_each_step_and_the_lines_of_text(calls):
         assert receipt.text.any() == bool(lines)
 
 
+@pytest.mark.parametrize(
+    ("known", "name", "overlap"),
+    [
+        ({"invsr_steps": 3}, "InvSR, 3 steps", 5.2),
+        ({"enlarging_net": "RealESRGAN_x4plus"}, "Real-ESRGAN", 1.3),
+    ],
+)
+def test_the_time_for_a_photo_follows_from_that_for_a_patch(
+    calls, monkeypatch, known, name, overlap
+):
+    patches = []
+
+    def enlarge(image, generator=None):
+        patches.append((image, generator and generator.initial_seed()))
+        return enlarged(image)
+
+    calls.stub(invsr, "load", enlarge, "InvSR")
+    calls.stub(real_esrgan, "load", enlarge, "Real-ESRGAN")
+    calls.stub(super_resolution, "tile_seconds", 2.0)
+    found = build(A, **known).seconds(PHOTO, resolution.Resolution(2.0, 1))
+    assert found == pytest.approx(2 * overlap * (64 * 80) / (128 * 128))
+    asked = calls["tile_seconds"]
+    assert (asked["net"], asked["device"]) == (name, CUDA)
+    asked["run"]()
+    [(patch, seed)] = patches
+    assert (patch.shape, patch.dtype, patch.any()) == ((128, 128, 3), np.float32, False)
+    first = super_resolution.generator_of((0, 0)).initial_seed()
+    assert seed == (first if name.startswith("InvSR") else None)
+
+
+def test_the_permissive_way_enlarges_by_real_esrgan_alone(calls):
+    chain, receipt = build(A, enlarging_net="RealESRGAN_x4plus"), Receipt()
+    assert set(calls.of) == {"Real-ESRGAN"}
+    made = replace(chain, find_text=lambda image: [])(PHOTO, VERDICT, receipt)
+    assert np.abs(made - PHOTO).mean() < 0.02
+    assert receipt.steps[1]["nets"] == weights.description("RealESRGAN_x4plus")
+
+
+@pytest.mark.parametrize("settings_allow", [True, False])
+@pytest.mark.parametrize("gallery_allows", [True, False])
+def test_a_repainted_face_stays_only_if_settings_and_gallery_allow_it(
+    calls, settings_allow, gallery_allows
+):
+    keep = build(A, gallery_faces=gallery_allows, faces=settings_allow).keep_faces
+    assert keep.find == FindFaces(WEIGHTS / "YuNet")
+    assert keep.allowed == (settings_allow and gallery_allows)
+
+
 # B
 
 
@@ -415,6 +464,19 @@ def test_a_clean_photo_has_no_chain():
 
 
 # The classifier
+
+
+def test_too_little_memory_for_loading_is_the_machines_fault_not_the_photos(monkeypatch):
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(weights, "path", lambda name: WEIGHTS / name)
+    monkeypatch.setattr(nafnet, "load", fail)
+    monkeypatch.setattr(qwen, "load", fail)
+    with pytest.raises(GpuBusy, match="to load the networks"):
+        build(C)
+    with pytest.raises(GpuBusy, match="to load the networks"):
+        paper_classifier(PaperSettings(), first="measures")
 
 
 @pytest.mark.parametrize("faithful", [False, True])
