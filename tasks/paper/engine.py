@@ -66,9 +66,7 @@ def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
     return second if paper.faithful else SecondOpinion(first, second)
 
 
-def paper_chain(
-    category: Category, paper: PaperSettings, *, clean: Restorer, faces: bool = True
-) -> Chain:
+def paper_chain(category: Category, paper: PaperSettings, *, clean: Restorer, faces: bool) -> Chain:
     """Build the chain of a category. Without `faces`, it changes no face.
 
     `clean` restores photos that have too many pixels of detail to be enlarged.
