@@ -1,11 +1,8 @@
 """What a step hands to the classifier, the chain and the guard, and what it publishes."""
 
-import json
-import os
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,106 +11,19 @@ from storage import photos
 from storage.database import galleries, search
 from storage.enums import ASKED_FOR, BACKLOG, Category, Decision, Degradation
 from storage.errors import GalleryOffline, TooLarge
-from storage.settings import settings
-from tasks.guarding.limits import Limit
 from tasks.steps import paths
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
-from tasks.verdict import Verdict
 from tasks.worker import runtime
 
-pytestmark = pytest.mark.usefixtures("worker")
-
-
-@pytest.fixture(autouse=True)
-def _lenient(monkeypatch):
-    """Let the guard accept every result of the right size."""
-    anything = {"block_shift": Limit("the shift", 1e9)}
-    monkeypatch.setattr("tasks.guard.limits.WHOLE", {each: {} for each in Category})
-    monkeypatch.setattr("tasks.guard.limits.BLOCKS", dict.fromkeys(Category, anything))
-
-
-class Smoothing:
-    """A chain that smooths and enlarges, and notes what it is given."""
-
-    def __init__(self, scale=1, generative=False):
-        self.scale, self.generative, self.given = scale, generative, []
-
-    def __call__(self, image, verdict, receipt):
-        self.given.append((image, verdict))
-        with receipt.step("smooth the photo"):
-            receipt.generative = self.generative
-            return cv2.resize(cv2.blur(image, (3, 3)), None, fx=self.scale, fy=self.scale)
-
-
-class Told:
-    """A classifier that gives one verdict, and notes what it is given."""
-
-    name = "told"
-
-    def __init__(self, category, confident=True):
-        scores = {each: 0.7 if each is category else 0.1 for each in Category}
-        self.verdict = Verdict(scores, dict.fromkeys(Degradation, 0.25), confident)
-        self.given = []
-
-    def __call__(self, image, *, jpeg_quality=None):
-        self.given.append((image, jpeg_quality))
-        return self.verdict
-
-
-@pytest.fixture
-def configure(monkeypatch):
-    """Change settings of this process; `gallery` changes those of the gallery."""
-
-    def change(gallery=None, **values):
-        if gallery:
-            of_all = json.loads(os.environ["PHOTOMEND_GALLERIES"])
-            of_all["g"] |= gallery
-            values["GALLERIES"] = of_all
-        for name, value in values.items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            monkeypatch.setenv(f"PHOTOMEND_{name}", text)
-        settings.cache_clear()
-
-    return change
-
-
-@pytest.fixture
-def claimed(jobs, take_photo, monkeypatch):
-    """Return a photo that is claimed for its restoration in a category."""
-
-    def claim(category):
-        take_photo(kind=Degradation.NOISE)
-        monkeypatch.setattr(runtime, "classifier", lambda: Told(category))
-        galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
-        classify(runtime.claim())
-        job = runtime.claim()
-        assert job.category is category
-        return job
-
-    return claim
-
-
-@pytest.fixture
-def use(monkeypatch):
-    """Use a chain, and return with which categories and permissions it was asked for."""
-
-    def with_(chain):
-        asked = []
-        monkeypatch.setattr(
-            runtime, "chain",
-            lambda category, *, faces=True: asked.append((category, faces)) or chain,
-        )  # fmt: skip
-        return asked
-
-    return with_
+pytestmark = pytest.mark.usefixtures("worker", "lenient")
 
 
 def test_a_classifier_gets_the_photo_and_its_quality_and_what_it_says_is_stored(
-    home, jobs, take_photo, monkeypatch
+    home, jobs, take_photo, monkeypatch, given_verdict
 ):
     take_photo(kind=Degradation.NOISE)
-    told = Told(Category.REFLECTION)
+    told = given_verdict(Category.REFLECTION)
     monkeypatch.setattr(runtime, "classifier", lambda: told)
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     classify(runtime.claim())
@@ -132,10 +42,10 @@ def test_a_classifier_gets_the_photo_and_its_quality_and_what_it_says_is_stored(
     [(Category.CLEAN, True, Decision.CLEAN), (Category.REFLECTION, False, Decision.UNSURE)],
 )
 def test_a_photo_that_is_left_keeps_its_scores(
-    jobs, take_photo, monkeypatch, category, confident, decision
+    jobs, take_photo, monkeypatch, category, confident, decision, given_verdict
 ):
     take_photo()
-    told = Told(category, confident)
+    told = given_verdict(category, confident)
     monkeypatch.setattr(runtime, "classifier", lambda: told)
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
     classify(runtime.claim())
@@ -149,16 +59,16 @@ def test_a_photo_that_is_left_keeps_its_scores(
 @pytest.mark.parametrize("allowed", [True, False])
 @pytest.mark.parametrize("category", [Category.REFLECTION, Category.MOTION_BLUR])
 def test_the_chain_of_the_category_may_change_faces_if_the_gallery_allows_it(
-    configure, claimed, use, category, allowed
+    configure, claimed, use, category, allowed, smoothing
 ):
     configure(gallery={"faces": allowed})
-    asked = use(Smoothing())
+    asked = use(smoothing())
     restore(claimed(category))
     assert asked == [(category, allowed)]
 
 
-def test_the_chain_gets_the_photo_and_the_verdict(home, claimed, use):
-    chain = Smoothing()
+def test_the_chain_gets_the_photo_and_the_verdict(home, claimed, use, smoothing):
+    chain = smoothing()
     use(chain)
     restore(claimed(Category.SUPER_RESOLUTION))
     [(image, verdict)] = chain.given
@@ -171,9 +81,9 @@ def test_the_chain_gets_the_photo_and_the_verdict(home, claimed, use):
 
 @pytest.mark.parametrize("generative", [True, False])
 def test_what_is_published_names_its_steps_and_whether_detail_was_invented(
-    home, jobs, claimed, use, generative
+    home, jobs, claimed, use, generative, smoothing
 ):
-    use(Smoothing(generative=generative))
+    use(smoothing(generative=generative))
     restore(claimed(Category.SUPER_RESOLUTION))
     job = search.get(jobs.engine, 1)
     assert (job.decision, job.reason, job.output) == (Decision.RESTORED, None, Path("cat.jpg"))
@@ -223,10 +133,10 @@ def test_what_was_removed_is_written_for_reflections_if_it_is_to_be_kept(
 
 @pytest.mark.parametrize(("megapixels", "fits"), [(3, True), (2, False)])
 def test_an_enlarged_result_must_fit_the_limit_of_pixels(
-    home, configure, claimed, use, megapixels, fits
+    home, configure, claimed, use, megapixels, fits, smoothing
 ):
     configure(MAX_MEGAPIXELS=megapixels)
-    chain = Smoothing(scale=4)
+    chain = smoothing(scale=4)
     use(chain)
     job = claimed(Category.SUPER_RESOLUTION)
     if fits:
@@ -247,11 +157,11 @@ def test_an_enlarged_result_must_fit_the_limit_of_pixels(
     ("least", "decision"), [("any", Decision.RESTORED), ("visible", Decision.CLEAN)]
 )
 def test_the_least_change_of_the_settings_decides(
-    jobs, configure, claimed, use, monkeypatch, least, decision
+    jobs, configure, claimed, use, monkeypatch, least, decision, smoothing
 ):
     monkeypatch.setattr("tasks.mend.VISIBLE", 1000.0)
     configure(LEAST_CHANGE=least)
-    use(Smoothing())
+    use(smoothing())
     restore(claimed(Category.SUPER_RESOLUTION))
     job = search.get(jobs.engine, 1)
     assert job.decision is decision
@@ -267,8 +177,10 @@ def test_a_job_of_a_gallery_that_is_not_here_is_offline(configure, claimed):
 
 
 @pytest.mark.parametrize("rank", [ASKED_FOR, BACKLOG])
-def test_the_same_photo_is_computed_again_only_if_a_person_asked(home, jobs, claimed, use, rank):
-    chain = Smoothing()
+def test_the_same_photo_is_computed_again_only_if_a_person_asked(
+    home, jobs, claimed, use, rank, smoothing
+):
+    chain = smoothing()
     use(chain)
     restore(claimed(Category.SUPER_RESOLUTION))
     shutil.copy(home / "gallery/cat.jpg", home / "gallery/copy.jpg")
