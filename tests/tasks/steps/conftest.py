@@ -14,6 +14,7 @@ from tasks.guarding.limits import Limit
 from tasks.steps.classify import classify
 from tasks.verdict import Verdict
 from tasks.worker import idle, notify, runtime
+from tasks.worker.app import app
 
 
 class Smoothing:
@@ -51,6 +52,8 @@ def worker(home, redis_server, monkeypatch):
     settings.cache_clear()
     runtime.jobs.cache_clear()
     notify._redis.cache_clear()
+    monkeypatch.setattr(app.conf, "broker_url", redis_server.url)
+    app._after_fork()  # it opens new connections, which are not those to the Redis of another test
     runtime.become_worker(QUEUES)
     yield
     idle._ending.clear()
