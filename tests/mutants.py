@@ -19,11 +19,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out/mutants"
+SETTINGS = "tests/tasks/steps/test_step_settings.py"
 TESTS = {
     "tasks/engines.py": ["tests/tasks/test_engines*.py"],
     "tasks/mend.py": ["tests/tasks/test_mend*.py"],
     "tasks/guard.py": ["tests/tasks/test_guard*.py"],
-    "tasks/steps/*": ["tests/tasks/steps"],
+    "tasks/steps/classify.py": ["tests/tasks/steps/test_classify.py", SETTINGS],
+    "tasks/steps/failures.py": ["tests/tasks/steps/test_fail*.py"],
+    "tasks/steps/paths.py": ["tests/tasks/steps/test_paths.py"],
+    "tasks/steps/restore.py": [
+        "tests/tasks/steps/test_reuse_rules.py",
+        "tests/tasks/steps/test_restore.py",
+        SETTINGS,
+    ],
+    "tasks/steps/reuse.py": ["tests/tasks/steps/test_reuse_rules.py", SETTINGS],
+    "tasks/steps/run_step.py": [
+        "tests/tasks/steps/test_failed_steps.py",
+        "tests/tasks/steps/test_device.py",
+    ],
     "tasks/paper/engine.py": ["tests/paper/test_wiring.py", "tests/paper/test_gpu.py"],
     "tasks/paper/motion_blur.py": ["tests/paper/test_wiring.py"],
     "tasks/paper/reflection.py": ["tests/paper/test_wiring.py"],

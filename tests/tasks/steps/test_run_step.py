@@ -130,7 +130,8 @@ def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, 
     )  # fmt: skip
     galleries.add(jobs.engine, "g", Path(), {"gone.jpg": "1"})
     run_step(1)
-    assert search.get(jobs.engine, 1).status is Status.CANCELLED
+    gone = search.get(jobs.engine, 1)
+    assert (gone.status, gone.error) == (Status.CANCELLED, "its source is gone")
     (home / "gallery/here.jpg").unlink()
     galleries.add(jobs.engine, "g", Path(), {"other.jpg": "1"})
     run_step(2)
