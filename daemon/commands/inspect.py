@@ -35,6 +35,10 @@ def jobs(
         ErrorKind | None, typer.Option(help="Only jobs with this kind of error.")
     ] = None,
     gallery: Annotated[str | None, typer.Option(help="Only jobs of this gallery.")] = None,
+    oversized: Annotated[
+        bool,
+        typer.Option("--oversized", help="Only jobs whose result is much larger than its photo."),
+    ] = False,
     younger: Annotated[
         str | None,
         typer.Option(metavar="SPAN", help="Only jobs recorded within this time: 90s, 15m, 2h, 7d."),
@@ -59,6 +63,7 @@ def jobs(
     """
     common = Filter(
         status=status or (), category=category, decision=decision, kind=kind, gallery=gallery,
+        oversized=oversized or None,
         younger_seconds=seconds(younger) if younger else None,
         older_seconds=seconds(older) if older else None,
     )  # fmt: skip

@@ -22,6 +22,7 @@ NOTHING = {
     "schema": SCHEMA,
     "jobs": dict.fromkeys(Status, 0),
     "decisions": dict.fromkeys(Decision, 0),
+    "oversized": 0,
     "galleries": [],
     "workers": [],
 }
@@ -76,6 +77,7 @@ def to_json(state: Summary) -> dict[str, Any]:
         "now": state.now,
         "jobs": state.counts.jobs,
         "decisions": state.counts.decisions,
+        "oversized": state.counts.oversized,
         "pace": {
             "finished": state.pace.finished, "seconds": state.pace.seconds,
             "per_hour": state.pace.per_hour, "left": state.left, "left_seconds": state.left_seconds,
@@ -104,6 +106,7 @@ def show(state: Summary) -> None:
     section("jobs", [", ".join(f"{count:,} {word}" for word, count in counts.jobs.items())])
     decided = [f"{count:,} {decision}" for decision, count in counts.decisions.items() if count]
     section("decisions", [", ".join(decided)] if decided else [])
+    section("oversized", [_oversized(counts.oversized)] if counts.oversized else [])
     section("pace", [_pace(state)] if state.left or state.pace.finished else [])
     section("running", [_running(state, job) for job in state.running])
     oldest = state.examples.get(state.counts.oldest_waiting or 0)
@@ -115,6 +118,11 @@ def show(state: Summary) -> None:
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
     section("paused", [_pause(pause) for pause in state.pauses])
+
+
+def _oversized(count: int) -> str:
+    copies = "1 copy is" if count == 1 else f"{count:,} copies are"
+    return f"{copies} more than 1.3 times as large as the source; photomend jobs --oversized"
 
 
 def _pace(state: Summary) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,10 @@ def recording(dialect: str) -> str:
         f"INSERT INTO jobs ({', '.join(values)}) VALUES ({', '.join(values.values())}) "
         "ON CONFLICT DO NOTHING"
     )
+
+
+NO_OUTPUT: Mapping[str, None] = {"output": None, "sha256": None, "oversized": None}
+"""The change that forgets a job's output."""
 
 
 def pause_of(scope: str, name: str) -> sa.Delete:

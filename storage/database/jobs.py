@@ -105,7 +105,7 @@ class Jobs:
             return bool(
                 conditions.change(
                     connection, here, "rejected by the owner",
-                    decision=Decision.KEPT_ORIGINAL, reason=REJECTED, output=None, sha256=None,
+                    decision=Decision.KEPT_ORIGINAL, reason=REJECTED, **conditions.NO_OUTPUT,
                 )
             )  # fmt: skip
 
@@ -178,7 +178,7 @@ class Jobs:
         """Record the result before it is published; the claim goes on."""
         self._fenced(
             claim, f"about to publish {sha256[:12]}", output=output, sha256=sha256,
-            receipt=dict(receipt),
+            receipt=dict(receipt), oversized="larger_than_the_rule" in receipt.get("copy", {}),
         )  # fmt: skip
 
     def report(self, claim: Job, done: int, tiles: int, tile_seconds: float) -> None:
@@ -203,7 +203,7 @@ class Jobs:
         """Record that a job's output was removed, or now belongs to another job."""
         with self.engine.begin() as connection:
             here = [c.id == job.id, c.sha256 == job.sha256, c.status != Status.RUNNING]
-            conditions.change(connection, here, "its output was removed", output=None, sha256=None)
+            conditions.change(connection, here, "its output was removed", **conditions.NO_OUTPUT)
 
     # For the child process of a worker and for its parent: what ends a claim early.
 

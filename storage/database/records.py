@@ -47,6 +47,8 @@ class Job(_Row):
     """Relative to the output root."""
     sha256: str | None
     """SHA-256 of the output, recorded before it is published."""
+    oversized: bool | None
+    """Whether the output is larger than the rule allows; None without an output."""
     rank: int
     due_at: float
     deadline_seconds: float | None

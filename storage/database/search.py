@@ -29,6 +29,8 @@ class Filter:
     decision: Decision | None = None
     kind: ErrorKind | None = None
     gallery: str | None = None
+    oversized: bool | None = None
+    """Whether the output is larger than the rule allows."""
     below: Path | None = None
     """A photo, or a folder with all photos below it, relative to the gallery."""
     pattern: str | None = None
@@ -148,6 +150,7 @@ def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
     for column, value in (
         (c.category, wanted.category), (c.decision, wanted.decision),
         (c.error_kind, wanted.kind), (c.gallery, wanted.gallery),
+        (c.oversized, wanted.oversized),
     ):  # fmt: skip
         if value is not None:
             found.append(column == value)

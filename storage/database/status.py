@@ -48,6 +48,8 @@ class Counts:
     galleries: dict[str, dict[Status, int]]
     troubles: list[Trouble]
     """The most frequent first."""
+    oversized: int
+    """Number of copies that are larger than the rule allows."""
     oldest_waiting: int | None
     """Id of the queued job that was recorded first."""
 
@@ -208,15 +210,17 @@ def progress(engine: sa.Engine) -> tuple[dict[Status, int], list[Path]]:
 
 def _counts(connection: sa.Connection) -> Counts:
     """Count the jobs in one scan of ix_jobs_counted, which holds all columns that this needs."""
-    groups = (c.status, c.gallery, c.decision, c.error_kind)
+    groups = (c.status, c.gallery, c.decision, c.error_kind, c.oversized)
     figures = (sa.func.count(), sa.func.min(c.id), sa.func.max(c.id))
     jobs, decisions = dict.fromkeys(Status, 0), dict.fromkeys(Decision, 0)
     galleries: dict[str, dict[Status, int]] = {}
     troubles: dict[tuple[Status, ErrorKind], Trouble] = {}
     waiting: list[int] = []
+    oversized = 0
     for row in connection.execute(select(*groups, *figures).group_by(*groups)):
-        status, gallery, decision, kind, count, first, last = row
+        status, gallery, decision, kind, is_oversized, count, first, last = row
         jobs[status] += count
+        oversized += count if is_oversized else 0
         own = galleries.setdefault(gallery, dict.fromkeys(Status, 0))
         own[status] += count
         if status is Status.DONE and decision is not None:
@@ -229,7 +233,7 @@ def _counts(connection: sa.Connection) -> Counts:
                 status, kind, so_far.count + count, max(so_far.latest, last)
             )
     commonest = sorted(troubles.values(), key=lambda trouble: -trouble.count)
-    return Counts(jobs, decisions, galleries, commonest, min(waiting, default=None))
+    return Counts(jobs, decisions, galleries, commonest, oversized, min(waiting, default=None))
 
 
 def _pace(connection: sa.Connection) -> tuple[float, Pace]:

@@ -98,6 +98,8 @@ jobs = sa.Table(
     sa.Column("pixels", sa.Integer),
     sa.Column("output", PathBytes),
     sa.Column("sha256", sa.String),
+    # Set where the output is larger than the rule allows.
+    sa.Column("oversized", sa.Boolean),
     sa.Column("rank", sa.Integer, nullable=False, default=NEW_PHOTO),
     sa.Column("due_at", sa.Double, nullable=False, default=now()),
     sa.Column("deadline_seconds", sa.Double),
@@ -125,7 +127,7 @@ jobs = sa.Table(
     sa.Index("ix_jobs_worker", "worker"),
     sa.Index("ix_jobs_content", "content_hash"),
     sa.Index("ix_jobs_finished", "finished_at"),
-    sa.Index("ix_jobs_counted", "status", "gallery", "decision", "error_kind"),
+    sa.Index("ix_jobs_counted", "status", "gallery", "decision", "error_kind", "oversized"),
 )
 
 workers = sa.Table(

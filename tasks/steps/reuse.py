@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import file_attributes, photos, publishing
-from storage.database import search
+from storage.database import conditions, search
 from storage.database.records import Job
 from storage.enums import ASKED_FOR, Category, Decision, LeastChange
 from storage.errors import OutputTaken
@@ -63,8 +63,8 @@ def finish_without_result(
     """End the claim without a result, and remove the results of this photo's older versions."""
     jobs = runtime.jobs()
     jobs.finish(
-        job, decision, reason, output=None, sha256=None,
-        content_hash=job.content_hash, pixels=job.pixels, **values,
+        job, decision, reason, content_hash=job.content_hash, pixels=job.pixels,
+        **conditions.NO_OUTPUT, **values,
     )  # fmt: skip
     log.info("job %d: %s%s", job.id, decision, f", {reason}" if reason else "")
     mine = [job] if job.sha256 is not None else []

@@ -188,6 +188,20 @@ def test_status_shows_counts_decisions_galleries_and_workers(read, run, jobs, me
     assert "OFFLINE: not mounted" in screen
 
 
+def test_status_counts_copies_that_are_larger_than_the_rule_and_jobs_lists_them(
+    read, run, jobs, claim
+):
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1"})
+    assert "oversized" not in run("status").stdout
+    for name, copy in (("a.jpg", {"larger_than_the_rule": "it is lossless"}), ("b.jpg", {})):
+        claimed = claim()
+        jobs.record(claimed, Path(name), name, {"copy": copy})
+        jobs.finish(claimed, Decision.RESTORED)
+    assert read("status")["oversized"] == 1
+    assert "1 copy is more than 1.3 times as large" in run("status").stdout
+    assert [job["source"] for job in read("jobs", "--oversized")] == ["a.jpg"]
+
+
 def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim):
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "gpu 1")
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})

@@ -213,3 +213,16 @@ def test_a_summary_of_many_jobs_scans_no_table(jobs):
         ]
     assert any("ix_jobs_counted" in plan for plan in plans)
     assert not [plan for plan in plans if "SCAN jobs" in plan and "COVERING" not in plan]
+
+
+def test_copies_that_are_larger_than_the_rule_are_counted_while_they_exist(jobs, claim, sources):
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    for name, copy in (("a", {"larger_than_the_rule": "it is lossless"}), ("b", {}), ("c", None)):
+        claimed = claim()
+        if copy is not None:
+            jobs.record(claimed, Path(f"{name}.jpg"), name, {"copy": copy})
+        jobs.finish(claimed, Decision.RESTORED if copy is not None else Decision.CLEAN)
+    assert status.summary(jobs.engine).counts.oversized == 1
+    assert sources(oversized=True) == ["a.jpg"]
+    jobs.forget_output(search.get(jobs.engine, 1))
+    assert status.summary(jobs.engine).counts.oversized == 0
