@@ -52,7 +52,7 @@ class Photo:
 
     @property
     def jpeg_quality(self) -> int | None:
-        """JPEG quality of its file, 1 to 100; None for other formats."""
+        """JPEG quality of its file, also of a TIFF compressed by JPEG, 1 to 100; None for others."""
         return decode.jpeg_quality(self.coding.tables)
 
     @property

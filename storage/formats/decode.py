@@ -5,7 +5,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin
 
+from storage.formats import jpeg_in_tiff
 from storage.formats.containers import Malformed, damaged_exif, isobmff, jpeg, png, tiff, webp
 from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
@@ -45,7 +46,7 @@ class Coding:
     grey: bool = False
     lossless: bool = True
     tables: tuple[tuple[int, ...], ...] = ()
-    """A JPEG's quantisation tables, in natural order."""
+    """Quantisation tables of a JPEG, also of one in a TIFF, in natural order."""
     sampling: str = "4:2:0"
     progressive: bool = False
     colours: dict[str, Any] | None = None
@@ -191,6 +192,16 @@ def _check_end(data: bytes, kind: Format) -> None:
         raise Malformed("it breaks off before its end")
 
 
+def _tiff_coding(data: bytes, *, grey: bool) -> Coding:
+    coding = Coding(Format.TIFF, grey=grey, order=_order(data))
+    if not (stream := jpeg_in_tiff.stream(data)):
+        return coding
+    with Pillow.open(io.BytesIO(stream), formats=("JPEG",)) as file:
+        assert isinstance(file, JpegImagePlugin.JpegImageFile)
+        tables, sampling = _jpeg_coding(file).tables, _jpeg_coding(file).sampling
+    return replace(coding, lossless=False, tables=tables, sampling=sampling)
+
+
 def _jpeg_coding(file: JpegImagePlugin.JpegImageFile) -> Coding:
     sampling = JpegImagePlugin.get_sampling(file)
     tables = tuple(tuple(table) for _, table in sorted(file.quantization.items()))
@@ -210,7 +221,7 @@ def _other_coding(data: bytes, kind: Format, mode: str) -> Coding:
         return Coding(kind, lossless=webp.header(io.BytesIO(data)).lossless)
     if kind is Format.AVIF:
         return Coding(kind, grey=grey, lossless=False, sampling=_avif_sampling(data))
-    return Coding(kind, grey=grey, order=_order(data))
+    return _tiff_coding(data, grey=grey) if kind is Format.TIFF else Coding(kind, grey=grey)
 
 
 def _order(data: bytes) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from storage.formats import lossless
+from storage.formats import jpeg_in_tiff, lossless
 from storage.formats.containers import Malformed, exif
 from storage.formats.decode import MODES, Coding, Pixels, any_size, decode
 from storage.formats.detect import Format
@@ -56,11 +56,11 @@ def encode(pixels: Pixels, coding: Coding, icc: bytes, source_bytes: int) -> Cod
             return Coded(lossless.encode_png(pixels), math.inf)
         case Format.PNG:
             return Coded(_save(pixels, "PNG"), math.inf)
-        case Format.TIFF:
+        case Format.TIFF if coding.lossless:
             return Coded(lossless.encode_tiff(pixels, coding.order), math.inf)
         case Format.WEBP if coding.lossless:
             return Coded(_save(pixels, "WEBP", lossless=True, exact=True), math.inf)
-        case Format.JPEG:
+        case Format.JPEG | Format.TIFF:
             qualities, start = _jpeg_qualities(coding)
         case Format.WEBP:
             qualities, start = _webp_qualities(), _WEBP_QUALITIES.index(85)
@@ -69,8 +69,8 @@ def encode(pixels: Pixels, coding: Coding, icc: bytes, source_bytes: int) -> Cod
         case Format.HEIC:
             qualities, start = _heic_qualities(coding, icc), _HEIC_QUALITIES.index(76)
     most_bytes = int(source_bytes * MOST_GROWTH) - min(_OWN_BYTES, source_bytes // 20)
-    # Only a JPEG says how well it was coded; its copy is not coarser unless nothing is lost by it.
-    least = LEAST_DECIBELS if coding.kind is Format.JPEG else FLOOR_DECIBELS
+    # Only JPEG says how well it was coded; its copy is not coarser unless nothing is lost by it.
+    least = LEAST_DECIBELS if coding.tables else FLOOR_DECIBELS
     return _Trials(pixels, coding, qualities).best(start, most_bytes, least)
 
 
@@ -189,7 +189,14 @@ def _jpeg_qualities(coding: Coding) -> tuple[list[Quality], int]:
         options: dict[str, Any] = {"qtables": tables[:2], "progressive": coding.progressive}
         if not coding.grey:
             options["subsampling"] = coding.sampling
-        return lambda pixels: _save(pixels, "JPEG", optimize=True, **options)
+
+        def code(pixels: Pixels) -> bytes:
+            made = _save(pixels, "JPEG", optimize=True, **options)
+            if coding.kind is Format.JPEG:
+                return made
+            return jpeg_in_tiff.wrapped(made, coding.sampling, coding.order)
+
+        return code
 
     return [quality_at(scale) for scale in _SCALES], _SCALES.index(1.0)
 

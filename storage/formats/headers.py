@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from storage.formats import jpeg_in_tiff
 from storage.formats.containers import Malformed, isobmff, jpeg, png, tiff, webp
 from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
@@ -16,6 +17,7 @@ _FLAT_PHOTOMETRICS = {1: (1, 2), 2: (3, 4), 6: (3,)}
 
 _TIFF_CODECS = {8: (1, 5, 6, 7, 8, 32773, 32946, 34925, 50000), 16: (1, 5, 8, 32773, 32946)}
 """Compressions that Pillow (8 bits) and OpenCV (16 bits) decode."""
+_JPEG = (jpeg_in_tiff.OLD, jpeg_in_tiff.CODEC)
 _CODEC_NAMES = {
     9: "JBIG", 10: "JBIG", 32908: "PixarFilm", 32909: "PixarLog", 34661: "JBIG", 34676: "SGILog",
     34677: "SGILog24", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG", 34925: "LZMA",
@@ -107,6 +109,12 @@ def _tiff(file: BinaryIO) -> Header:
     elif (codec := found.number(page, tiff.COMPRESSION, 1)) not in _TIFF_CODECS[bits[0]]:
         name = _CODEC_NAMES.get(codec, f"method {codec}")
         unusual = f"a TIFF of {bits[0]} bits compressed by {name}, which photomend does not handle"
+    elif codec in _JPEG and channels in (2, 4):
+        unusual = "a TIFF with alpha compressed by JPEG, which photomend does not handle"
+    elif codec in _JPEG and max(width, height) > jpeg_in_tiff.MOST_SIDE:
+        unusual = f"a TIFF of more than {jpeg_in_tiff.MOST_SIDE} pixels a side, compressed by JPEG"
+    elif codec == jpeg_in_tiff.OLD and tiff.THUMBNAIL not in page.entries:
+        unusual = "a TIFF with the older form of JPEG, which photomend does not handle"
     elif bits[0] == 16 and not _plain_16(found, page, channels):
         unusual = "a 16-bit TIFF laid out in a way that photomend does not handle"
     return Header(width, height, bits[0], channels, unusual)
