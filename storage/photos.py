@@ -78,6 +78,8 @@ class Written:
     """SHA-256 of the file."""
     turn: Turn
     """The turn that pixels and metadata made."""
+    dropped: tuple[str, ...] = ()
+    """What was damaged in the source's metadata and is not in the copy, in a few words each."""
     receipt: Mapping[str, float | str] = field(default_factory=dict)
     """For the receipt, of a newly coded one: bytes, growth (a multiple of the source's bytes) and, of
     a lossy one, decibels against the best of its class; why it is larger than the rule allows."""
@@ -203,7 +205,7 @@ def _put(
     sha256 = hashlib.sha256(whole).hexdigest()
     del whole, coded
     _verify(temporary, kind, turn.size, sha256)
-    return Written(sha256, turn)
+    return Written(sha256, turn, found.dropped)
 
 
 def _require_room(folder: Path, length: int, limits: Limits) -> None:

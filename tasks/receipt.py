@@ -15,6 +15,7 @@ from storage.metadata.provenance import Provenance
 
 if TYPE_CHECKING:
     from storage.database.records import Job
+    from storage.photos import Written
     from tasks.imaging.light import Plane
 
 
@@ -39,6 +40,16 @@ class Receipt:
         yield entry
         entry["seconds"] = round(time.perf_counter() - begun, 3)
         self.steps.append(entry)
+
+
+def with_copy(receipt: Mapping[str, Any], written: "Written") -> dict[str, Any]:
+    """Return a receipt with what is known of the copy: its size, and what was not carried over."""
+    made = {name: value for name, value in receipt.items() if name != "dropped_metadata"}
+    if written.receipt:
+        made["copy"] = dict(written.receipt)
+    if written.dropped:
+        made["dropped_metadata"] = list(written.dropped)
+    return made
 
 
 def provenance(

@@ -22,7 +22,7 @@ from storage.photos import Photo, Written
 from storage.settings import settings
 from storage.text import printable
 from tasks.mend import Engine, Mended, mend
-from tasks.receipt import provenance
+from tasks.receipt import provenance, with_copy
 from tasks.steps import paths, reuse
 from tasks.verdict import Verdict
 from tasks.worker import runtime
@@ -45,8 +45,6 @@ def restore(job: Job) -> None:
             job, mended.decision, mended.reason, receipt=mended.record
         )
     receipt = mended.record
-    if photo.metadata.dropped:
-        receipt["dropped_metadata"] = list(photo.metadata.dropped)
     reuse.check_replaceable(job, output, relative)
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
         receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))
@@ -106,8 +104,7 @@ def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) ->
     try:
         written = photos.write(photo, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
-        receipt["copy"] = dict(written.receipt)
-        runtime.jobs().record(job, relative, written.sha256, receipt)
+        runtime.jobs().record(job, relative, written.sha256, with_copy(receipt, written))
         publishing.publish(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)  # whose claim was lost leaves nothing behind

@@ -17,7 +17,7 @@ from storage.metadata import sidecar
 from storage.settings import settings
 from storage.text import printable
 from tasks.imaging.visibility import VISIBLE
-from tasks.receipt import provenance
+from tasks.receipt import provenance, with_copy
 from tasks.steps import paths
 from tasks.worker import runtime
 
@@ -94,7 +94,8 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         mark = provenance(job, str(earlier.category), {})
         written = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
-        jobs.record(job, relative, written.sha256, earlier.receipt or {})
+        receipt = with_copy(earlier.receipt or {}, written)
+        jobs.record(job, relative, written.sha256, receipt)
         publishing.publish(temporary, output)
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from tasks.steps import reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
+from tests.tasks.steps.test_run_step import damage_exif
 
 ODD = os.fsdecode(b"caf\xe9.jpg")
 
@@ -27,6 +28,24 @@ def test_the_result_of_a_photo_that_was_moved_moves_with_it(home, jobs, noisy):
     assert search.get(jobs.engine, 2).output == Path("moved.jpg")
     assert search.get(jobs.engine, 1).output is None
     assert not (home / "output/cat.jpg").exists()
+
+
+def test_the_receipt_of_a_refreshed_copy_states_what_was_damaged_in_its_own_source(
+    home, jobs, noisy
+):
+    restore(noisy)
+    copy = home / "gallery/copy.jpg"
+    shutil.copy(home / "gallery/cat.jpg", copy)
+    damage_exif(copy)
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    classify(runtime.claim())
+    receipt = search.get(jobs.engine, 2).receipt
+    assert receipt["dropped_metadata"] == ["an EXIF block without a directory"]
+    assert receipt["copy"] == search.get(jobs.engine, 1).receipt["copy"]
+    shutil.copy(home / "gallery/cat.jpg", home / "gallery/whole.jpg")
+    galleries.add(jobs.engine, "g", Path(), {"whole.jpg": "1"})
+    classify(runtime.claim())
+    assert "dropped_metadata" not in search.get(jobs.engine, 3).receipt
 
 
 def test_no_result_is_removed_while_most_of_the_gallery_is_missing(home, jobs, noisy):

@@ -154,11 +154,15 @@ def test_a_worker_frozen_between_the_strokes_has_nothing_left_to_rename(home, jo
     assert publishing.sha256(output) == search.get(jobs.engine, 1).sha256
 
 
-def test_a_receipt_states_which_damaged_metadata_were_dropped(jobs, noisy):
-    source = paths.source(noisy)
-    file = io.BytesIO(source.read_bytes())
+def damage_exif(photo):
+    """Give a JPEG an EXIF block that cannot be read."""
+    file = io.BytesIO(photo.read_bytes())
     broken = b"Exif\0\0II*\0\x08\0\0\0\1\0\x0f\1\2\0\6\0\0\0\0\xff\xff\x7f\0\0\0\0"
-    source.write_bytes(jpeg.splice(file, [(0xE1, broken)]))
+    photo.write_bytes(jpeg.splice(file, [(0xE1, broken)]))
+
+
+def test_a_receipt_states_which_damaged_metadata_were_dropped(jobs, noisy):
+    damage_exif(paths.source(noisy))
     restore(noisy)
     job = search.get(jobs.engine, 1)
     assert job.decision is Decision.RESTORED
