@@ -1,7 +1,7 @@
 """Which photos are left alone, and why: a copy would lose something, or nobody wants one.
 
-RAW and animated files; what has a part that a copy cannot carry (`storage/uncarried`); the photo of
-a film; screenshots, chat pictures, others' edits and our own results.
+RAW and animated files; what has a part that a copy cannot carry (`storage/uncarried`) or a sidecar that
+cannot be read; the photo of a film; screenshots, chat pictures, others' edits and our own results.
 """
 
 import re
@@ -14,7 +14,7 @@ from storage.formats import headers
 from storage.formats.containers import exif, png, webp
 from storage.formats.detect import OTHERS, RAW, Format
 from storage.inspection import Inspection
-from storage.metadata import provenance, xmp
+from storage.metadata import provenance, sidecar, xmp
 from storage.metadata.blocks import Metadata
 from storage.metadata.xmp import Packet
 from storage.screens import is_screen
@@ -92,6 +92,7 @@ def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
     if provenance.of(packet) is not None:
         yield "photomend made it"
     yield from uncarried.reasons(seen, file, kind)
+    yield from sidecar.faults(seen.path)
     if seen.metadata.facts.content_identifier or _has_film_beside(seen.path, kind):
         yield FILM
     if seen.header.unusual:

@@ -1,6 +1,7 @@
 """Copy XMP sidecars: files in which library apps keep metadata beside a photo."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from storage.formats.safe_open import opened
 from storage.formats.turn import Turn
 from storage.metadata import xmp
 from storage.metadata.turned_xmp import turn_packet
+from storage.text import printable
 
-MOST_BYTES = 16 << 20
-"""Maximum size in bytes of a sidecar that is copied."""
+MOST_BYTES = xmp.MOST_BYTES
+"""Maximum size in bytes of a sidecar; the photo of a larger one is left alone."""
 SUFFIXES = (".xmp", ".XMP")
 
 
@@ -27,14 +29,33 @@ def copy_sidecar(source: Path, output: Path, turn: Turn) -> None:
 
     """
     seen: set[tuple[int, int]] = set()  # where case does not count, one file has two names
-    for suffix in SUFFIXES:
-        for theirs, copy in (
-            (source.with_name(source.name + suffix), output.with_name(output.name + suffix)),
-            (source.with_suffix(suffix), output.with_suffix(suffix)),
-        ):
-            if len(os.fsencode(copy.name)) <= publishing.LONGEST_NAME_BYTES:
-                with suppress(UnreadablePhoto, FileNotFoundError):
-                    _copy(theirs, copy, turn, seen)
+    for theirs, copy in zip(_names(source), _names(output), strict=True):
+        if len(os.fsencode(copy.name)) <= publishing.LONGEST_NAME_BYTES:
+            with suppress(UnreadablePhoto, FileNotFoundError):
+                _copy(theirs, copy, turn, seen)
+
+
+def faults(source: Path) -> Iterator[str]:
+    """Yield why a sidecar of a photo cannot be turned with its copy.
+
+    Raises:
+        OSError: the disk or the share does not give it.
+
+    """
+    for theirs in _names(source):
+        with suppress(UnreadablePhoto, FileNotFoundError), opened(theirs) as file:
+            data = file.read(MOST_BYTES + 1)
+            if (wrong := xmp.fault(data)) is not None:
+                yield f"its sidecar {printable(theirs.name)} cannot be read: {wrong}"
+
+
+def _names(photo: Path) -> list[Path]:
+    """Return the names that the sidecars of a photo may have."""
+    return [
+        named
+        for suffix in SUFFIXES
+        for named in (photo.with_name(photo.name + suffix), photo.with_suffix(suffix))
+    ]
 
 
 def _copy(theirs: Path, copy: Path, turn: Turn, seen: set[tuple[int, int]]) -> None:
@@ -44,20 +65,23 @@ def _copy(theirs: Path, copy: Path, turn: Turn, seen: set[tuple[int, int]]) -> N
         if status.st_size > MOST_BYTES or identity in seen or os.path.lexists(copy):
             return
         seen.add(identity)
-        temporary = publishing.temporary(copy, 0, 0)  # no job has this number: swept if we die here
-        temporary.write_bytes(_turned(file.read(), turn))
+        turned = _turned(file.read(), turn)
+    if turned is None:
+        return
+    temporary = publishing.temporary(copy, 0, 0)  # no job has this number: swept if we die here
+    temporary.write_bytes(turned)
     file_attributes.keep(theirs, temporary)
     atomic_files.sync(temporary)
     publishing.publish(temporary, copy)
 
 
-def _turned(data: bytes, turn: Turn) -> bytes:
-    """Return a sidecar for the turned photo; one that is no XMP stays as it is."""
+def _turned(data: bytes, turn: Turn) -> bytes | None:
+    """Return a sidecar for the copy; None if it was damaged since the photo was inspected."""
     if turn.orientation == 1 and turn.size == turn.source:
         return data
     try:
         packet = xmp.parse(data)
     except xmp.MalformedPacket:
-        return data
+        return None
     turn_packet(packet, turn)
     return packet.serialise()

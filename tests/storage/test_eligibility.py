@@ -51,6 +51,33 @@ def test_real_photos_from_elsewhere_are_mended(
     assert found in ("mended",) or found.startswith("an edit or export of")
 
 
+@pytest.mark.parametrize("name", ("photo.jpg.xmp", "photo.XMP"))
+@pytest.mark.parametrize(
+    "damaged",
+    (
+        b"no XMP at all",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + RDF % (b"", b""),
+        (RDF % (b"", b""))[:-9].ljust((1 << 20) + 1, b"a"),
+        b" " * (16 << 20) + RDF % (b"", b""),
+    ),
+)
+def test_a_photo_whose_sidecar_cannot_be_turned_is_left_alone(
+    damaged: bytes, name: str, tmp_path: Path, make: Make, reason: Callable[[Path], str]
+) -> None:
+    photo = make(tmp_path / "photo.jpg")
+    (tmp_path / name).write_bytes(damaged)
+    assert reason(photo).startswith(f"its sidecar {name} cannot be read: the XMP packet ")
+
+
+def test_a_photo_whose_sidecar_is_only_damaged_is_mended(
+    tmp_path: Path, make: Make, reason: Callable[[Path], str]
+) -> None:
+    photo = make(tmp_path / "photo.jpg")
+    (tmp_path / "photo.xmp").write_bytes((RDF % (b"", b"<a:b>c</a:b>"))[:-30])
+    (tmp_path / "photo.jpg.xmp").touch()
+    assert reason(photo) == "mended"
+
+
 @pytest.mark.parametrize("suffix", sorted(RAW))
 def test_raw_is_left_alone_without_being_opened(
     suffix: str, tmp_path: Path, reason: Callable[[Path], str]

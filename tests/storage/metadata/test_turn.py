@@ -149,6 +149,17 @@ def test_a_sidecar_is_turned_with_its_photo(
     assert copies[0].stat().st_mode & 0o777 == 0o640
 
 
+def test_a_damaged_sidecar_is_mended_and_turned_or_not_copied(tmp_path: Path) -> None:
+    source, output = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    region = '<mwg-rs:Area stArea:x="0.25" stArea:y="0.4"/>'
+    text = f"<rdf:RDF {NAMESPACES}><rdf:Description>{region}<dc:title>A & B</dc:title>"
+    (tmp_path / "a.jpg.xmp").write_text(text)
+    (tmp_path / "a.xmp").write_text(f"<!DOCTYPE a>{text}")
+    sidecar.copy_sidecar(source, output, SIX)
+    assert 'stArea:x="0.6"' in (tmp_path / "b.jpg.xmp").read_text()
+    assert not (tmp_path / "b.xmp").exists()
+
+
 def _region() -> Element:
     regions = '<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:Area stArea:x="0.25" stArea:y="0.4"/></mwg-rs:Regions>'
     return packet(regions).root[0][0]
