@@ -17,6 +17,7 @@ _FLAT_PHOTOMETRICS = {1: (1, 2), 2: (3, 4), 6: (3,)}
 
 _TIFF_CODECS = {8: (1, 5, 6, 7, 8, 32773, 32946, 34925, 50000), 16: (1, 5, 8, 32773, 32946)}
 """Compressions that Pillow (8 bits) and OpenCV (16 bits) decode."""
+_YCBCR = 6
 _JPEG = (jpeg_in_tiff.OLD, jpeg_in_tiff.CODEC)
 _CODEC_NAMES = {
     9: "JBIG", 10: "JBIG", 32908: "PixarFilm", 32909: "PixarLog", 34661: "JBIG", 34676: "SGILog",
@@ -109,6 +110,8 @@ def _tiff(file: BinaryIO) -> Header:
     elif (codec := found.number(page, tiff.COMPRESSION, 1)) not in _TIFF_CODECS[bits[0]]:
         name = _CODEC_NAMES.get(codec, f"method {codec}")
         unusual = f"a TIFF of {bits[0]} bits compressed by {name}, which photomend does not handle"
+    elif kind == _YCBCR and codec not in _JPEG:
+        unusual = "a TIFF of YCbCr colours that JPEG does not compress"
     elif codec in _JPEG and channels in (2, 4):
         unusual = "a TIFF with alpha compressed by JPEG, which photomend does not handle"
     elif codec in _JPEG and max(width, height) > jpeg_in_tiff.MOST_SIDE:

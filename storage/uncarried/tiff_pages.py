@@ -20,7 +20,8 @@ def reasons(file: BinaryIO) -> Iterator[str]:
     """Yield what a TIFF has that a copy would lack."""
     found = Tiff(file)
     pages = list(found.pages())
-    if sum(not found.number(page, tiff.SUBFILE) & (_REDUCED | _MASK) for page in pages) > 1:
+    whole = [not found.number(page, tiff.SUBFILE) & (_REDUCED | _MASK) for page in pages]
+    if any(whole[1:]):
         yield "a TIFF with several pages"
     for page in pages[1:]:
         if not _is_preview(found, page):

@@ -227,6 +227,14 @@ def test_pages_and_layers_of_a_tiff(
     assert what in reason(path)
 
 
+def test_a_tiff_whose_first_page_is_a_preview_has_several_pages(
+    tmp_path: Path, scene: NDArray[np.uint8], reason: Reason
+) -> None:
+    path = tmp_path / "photo.tif"
+    path.write_bytes(tiff_of(scene, {254: 1}, {254: 0}))
+    assert "several pages" in reason(path)
+
+
 def tiff_of(scene: NDArray[np.uint8], tags: dict[int, bytes | int], page: dict[int, int]) -> bytes:
     """A TIFF with further tags, and a second directory if `page` has tags."""
     coded = bytearray(lossless.encode_tiff(scene))

@@ -116,6 +116,14 @@ def test_a_tiff_that_no_decoder_here_opens_is_left_alone_by_its_codec(
     assert reason is not None and f"{bits} bits compressed by {name}" in reason
 
 
+def test_a_tiff_of_ycbcr_without_jpeg_is_left_alone(
+    tmp_path: Path, scene: Scene, limits: Limits
+) -> None:
+    path = tmp_path / "photo.tif"
+    Pillow.fromarray(scene).convert("YCbCr").save(path)
+    assert "YCbCr colours" in (left_alone(path, limits) or "")
+
+
 @pytest.mark.parametrize("mode", ("LA", "RGBA"))
 def test_premultiplied_alpha_in_a_tiff_is_undone(
     mode: str, tmp_path: Path, origin: Provenance, limits: Limits
