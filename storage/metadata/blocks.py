@@ -26,6 +26,7 @@ from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
 from storage.formats.turn import Turn
 from storage.metadata import (
+    extended_xmp,
     icc_profile,
     jpeg_blocks,
     photoshop,
@@ -52,7 +53,7 @@ class Metadata:
     xmp: bytes = b""
     icc: bytes = b""
     jpeg: tuple[tuple[int, bytes], ...] = ()
-    """Marker and body of a JPEG's other segments: JFIF, Photoshop with IPTC, comments."""
+    """Marker and body of a JPEG's other segments: JFIF, comments, Photoshop with IPTC (of any length)."""
     png: tuple[tuple[bytes, bytes], ...] = ()
     """A PNG's other chunks: colour, resolution, texts."""
     dropped: tuple[str, ...] = ()
@@ -184,20 +185,22 @@ def _jfif(file: BinaryIO) -> bytes:
 
 
 def _of_png(parts: list[tuple[bytes, bytes]]) -> Metadata:
-    block, packet, icc, older, kept = b"", b"", b"", b"", []
-    for kind, data in parts:
+    icc, older, kept = b"", b"", []
+    exifs: list[bytes] = []
+    packets: list[bytes] = []
+    for kind, data in sorted(parts, key=lambda part: part[0] != b"eXIf"):
         if kind == b"eXIf":
-            block = block or data
+            exifs.append(data)
         elif kind == b"iCCP":
             icc = icc or png_texts.inflate(data.partition(b"\0")[2][1:]) or b"broken"
         elif kind == b"iTXt" and data.startswith(XMP_PNG + b"\0"):
-            packet = packet or _packet(png_texts.read(kind, data))
+            packets.append(_packet(png_texts.read(kind, data)))
         elif kind in (b"zTXt", b"tEXt") and data.startswith(b"Raw profile type "):
-            what, raw = _raw_profile(kind, data)
+            what, raw = png_texts.raw_profile(png_texts.read(kind, data))
             if raw.startswith(jpeg_blocks.XMP) or what == "xmp":
-                packet = packet or raw.removeprefix(jpeg_blocks.XMP)
+                packets.append(raw.removeprefix(jpeg_blocks.XMP))
             elif what in ("exif", "APP1"):
-                block = block or raw
+                exifs.append(raw)
             elif what in ("icm", "icc"):
                 older = older or raw
             else:
@@ -205,7 +208,12 @@ def _of_png(parts: list[tuple[bytes, bytes]]) -> Metadata:
         elif kind in PNG_KEPT:
             kept.append((kind, data))
     stated = {kind for kind, _ in kept} & {b"sRGB", b"cICP"}
-    return Metadata(block, packet, icc or (b"" if stated else older), png=tuple(kept))
+    bare = list(dict.fromkeys(map(exif.bare, exifs)))
+    packet, unreadable = extended_xmp.united(packets)
+    return Metadata(
+        next(iter(exifs), b""), packet, icc or (b"" if stated else older), png=tuple(kept),
+        dropped=("a second EXIF block",) * (len(bare) > 1), unreadable=unreadable,
+    )  # fmt: skip
 
 
 def _png_parts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
@@ -224,16 +232,6 @@ def _png_parts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
 def _packet(text: Text) -> bytes:
     """Return the packet in a text; one that cannot be decompressed is no XMP."""
     return text.value or (b"broken" if text.compressed else b"")
-
-
-def _raw_profile(kind: bytes, data: bytes) -> tuple[str, bytes]:
-    """Read a profile in ImageMagick's older form: hexadecimal digits in a text."""
-    text = png_texts.read(kind, data)
-    digits = b"".join(text.value.split()[2:]).decode("ascii", "replace")
-    try:
-        return text.key.removeprefix("Raw profile type "), bytes.fromhex(digits)
-    except ValueError:
-        return "", b""
 
 
 def _of_tiff(file: Tiff) -> Metadata:

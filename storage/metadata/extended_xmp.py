@@ -42,6 +42,23 @@ def joined(packet: bytes, bodies: Sequence[bytes]) -> bytes:
     return merged(main, extension)
 
 
+def united(packets: Sequence[bytes], further: Sequence[bytes] = ()) -> tuple[bytes, str]:
+    """Return all packets of a file and an extension as one, and why that cannot be done; "" if it can.
+
+    What two packets state is taken of the first one.
+    """
+    packets = list(filter(None, packets))
+    packet = next(iter(packets), b"")
+    try:
+        if further:
+            packet = joined(packet, further)
+        for other in dict.fromkeys(packets[1:]):
+            packet = merged(xmp.parse(packet), xmp.parse(other))
+    except MalformedPacket as error:
+        return packet, str(error)
+    return packet, ""
+
+
 def merged(main: Packet, other: Packet) -> bytes:
     """Return a packet with those properties of another one that it lacks."""
     other.take(frozenset(main.names()))

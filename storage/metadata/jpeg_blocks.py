@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from storage.formats.containers import exif, jpeg
 from storage.formats.turn import TRANSPOSED, Turn
-from storage.metadata import extended_xmp, photoshop, xmp
-from storage.metadata.xmp import MalformedPacket
+from storage.metadata import extended_xmp, icc_profile, photoshop, xmp
 
 XMP = xmp.JPEG_PREFIX
 ICC = b"ICC_PROFILE\0"
@@ -28,7 +27,7 @@ class Blocks(NamedTuple):
     """With what the extended XMP says."""
     icc: bytes
     kept: tuple[tuple[int, bytes], ...]
-    """JFIF, Photoshop with IPTC but without thumbnails, comments."""
+    """JFIF, comments, and Photoshop with IPTC but without thumbnails, joined to one body of any length."""
     dropped: tuple[str, ...]
     """What was dropped because it is damaged."""
     unreadable: str
@@ -41,17 +40,9 @@ def read(parts: Segments) -> Blocks:
     app1 = [body for marker, body in parts if marker == _APP1]
     packets = [body.removeprefix(XMP) for body in app1 if body.startswith(XMP)]
     further = [body for body in app1 if body.startswith(extended_xmp.PREFIX)]
-    packet, unreadable = next(iter(packets), b""), ""
-    try:
-        if further:
-            packet = extended_xmp.joined(packet, further)
-        for other in dict.fromkeys(packets[1:]):
-            packet = extended_xmp.merged(xmp.parse(packet), xmp.parse(other))
-    except MalformedPacket as error:
-        unreadable = str(error)
-    kept = tuple((marker, _cleaned(body)) for marker, body in parts if _is_kept(marker, body))
+    packet, unreadable = extended_xmp.united(packets, further)
     block = _exif([body for body in app1 if body.startswith(exif.PREFIX)], dropped)
-    return Blocks(block, packet, _icc(parts), kept, tuple(dropped), unreadable)
+    return Blocks(block, packet, _icc(parts), _kept(parts), tuple(dropped), unreadable)
 
 
 def _exif(bodies: list[bytes], dropped: list[str]) -> bytes:
@@ -68,28 +59,36 @@ def _exif(bodies: list[bytes], dropped: list[str]) -> bytes:
 
 
 def _icc(parts: Segments) -> bytes:
-    """Return a profile of all its pieces; one that lacks a piece is cut there."""
+    """Return a profile of all its pieces; one that lacks a piece is cut there.
+
+    Pieces whose numbers give no whole profile are taken in the order of the file.
+    """
+    bodies = [body for marker, body in parts if marker == _APP2 and body.startswith(ICC)]
     pieces: dict[int, bytes] = {}
-    for marker, body in parts:
-        if marker == _APP2 and body.startswith(ICC) and len(body) > _ICC_HEADER:
-            pieces.setdefault(body[_ICC_HEADER - 2], body[_ICC_HEADER:])
+    for body in (body for body in bodies if len(body) > _ICC_HEADER):
+        pieces.setdefault(body[_ICC_HEADER - 2], body[_ICC_HEADER:])
     made = b""
     for number in sorted(pieces):
         if pieces.keys() >= set(range(1, number + 1)):
             made += pieces[number]
-    return made or b"".join(pieces.values())
+    joined = b"".join(body[_ICC_HEADER:] for body in bodies)
+    return made if icc_profile.is_whole(made) and made else joined
 
 
-def _is_kept(marker: int, body: bytes) -> bool:
-    if marker == jpeg.APP0:
-        return body.startswith(b"JFIF\0")
-    return marker == jpeg.COM or (marker == _APP13 and body.startswith(_PHOTOSHOP))
-
-
-def _cleaned(body: bytes) -> bytes:
-    if body.startswith(_PHOTOSHOP):
-        return _PHOTOSHOP + photoshop.without_thumbnail(body.removeprefix(_PHOTOSHOP))
-    return body
+def _kept(parts: Segments) -> tuple[tuple[int, bytes], ...]:
+    kept = [
+        (marker, body)
+        for marker, body in parts
+        if marker == jpeg.COM or (marker == jpeg.APP0 and body.startswith(b"JFIF\0"))
+    ]
+    resources = b"".join(
+        body.removeprefix(_PHOTOSHOP)
+        for marker, body in parts
+        if marker == _APP13 and body.startswith(_PHOTOSHOP)
+    )
+    if resources:
+        kept.append((_APP13, _PHOTOSHOP + photoshop.without_thumbnail(resources)))
+    return tuple(kept)
 
 
 def turned(kept: Segments, turn: Turn) -> tuple[tuple[int, bytes], ...]:
@@ -129,7 +128,12 @@ def segments(
         (_APP2, ICC + bytes((number, len(pieces))) + piece)
         for number, piece in enumerate(pieces, 1)
     ]
-    return parts + [part for part in kept if part[0] != jpeg.APP0]
+    for marker, body in kept:
+        if marker == _APP13:
+            parts += [(marker, piece) for piece in photoshop.pieces(body, jpeg.MOST_BYTES)]
+        elif marker != jpeg.APP0:
+            parts.append((marker, body))
+    return parts
 
 
 def _exif_pieces(block: bytes) -> list[bytes]:

@@ -52,3 +52,9 @@ def turned(block: bytes, turn: Turn) -> bytes:
             across, down = (block[at : at + 8] for at in (each.data, each.data + 8))
             made[each.data : each.data + len(across + down)] = down + across
     return bytes(made)
+
+
+def pieces(body: bytes, most: int) -> list[bytes]:
+    """Return a segment's body as bodies of at most `most` bytes, each with the prefix."""
+    block, room = body.removeprefix(JPEG_PREFIX), most - len(JPEG_PREFIX)
+    return [JPEG_PREFIX + block[at : at + room] for at in range(0, len(block), room)]

@@ -62,6 +62,15 @@ def inflate(data: bytes) -> bytes:
     return made if worker.eof else b""
 
 
+def raw_profile(text: Text) -> tuple[str, bytes]:
+    """Read a profile in ImageMagick's older form, hexadecimal digits: its kind and its bytes."""
+    digits = b"".join(text.value.split()[2:]).decode("ascii", "replace")
+    try:
+        return text.key.removeprefix("Raw profile type "), bytes.fromhex(digits)
+    except ValueError:
+        return "", b""
+
+
 def orientation(chunks: tuple[Chunk, ...]) -> int | None:
     """Return the orientation, 1 to 8, that a text states; None if none does."""
     for kind, data in chunks:

@@ -49,9 +49,10 @@ MOST_BYTES = 16 << 20
 MOST_DEPTH, MOST_NAMESPACES = 64, 1000
 _DROPPED_NAMESPACES = tuple(
     NAMESPACES[prefix]
-    for prefix in ("GCamera", "GDepth", "GImage", "Device", "Container", "hdrgm", "HDRGainMap")
+    for prefix in ("GDepth", "GImage", "Device", "Container", "hdrgm", "HDRGainMap")
 )
 _DROPPED_NAMES = ("ContentIdentifier", "MediaGroupUUID", "Thumbnails", "provenance")
+_DROPPED_STARTS = ("MotionPhoto", "MicroVideo")
 """`dcterms:provenance` points to a C2PA manifest; thumbnails show the photo as it was."""
 
 
@@ -87,14 +88,15 @@ class Packet:
             yield from (child.tag for child in block)
 
     def text(self, short: str) -> str | None:
-        """Return a simple property's value, None if there is none."""
+        """Return a property's value, None if there is none; of a list or structure, the first text."""
         full = name(short)
         for block in self.descriptions():
             if full in block.attrib:
                 return block.attrib[full]
             found = block.find(full)
             if found is not None:
-                return (found.text or found.get(name("rdf:resource")) or "").strip()
+                texts = filter(None, map(str.strip, found.itertext()))
+                return next(texts, found.get(name("rdf:resource"), ""))
         return None
 
     def everything(self) -> str:
@@ -140,7 +142,8 @@ class Packet:
 
         def is_tie(full: str) -> bool:
             space, _, local = full[1:].partition("}")
-            return space in _DROPPED_NAMESPACES or local in _DROPPED_NAMES
+            named = local in _DROPPED_NAMES or local.startswith(_DROPPED_STARTS)
+            return named or space in _DROPPED_NAMESPACES
 
         self.take(frozenset(full for full in self.names() if is_tie(full)))
 

@@ -5,6 +5,9 @@ from itertools import count
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
+_RETURN = {"\r": "&#13;"}
+"""A carriage return as it is, which readers would take for the end of a line."""
+
 
 def of(
     root: Element, own: Mapping[str, str], usual: Mapping[str, str], *, wrapped: bool = True
@@ -48,7 +51,8 @@ def _write(part: Element, prefixes: Mapping[str, str], declared: str = "") -> st
     attributes = "".join(
         f" {_short(key, prefixes)}={quoteattr(value)}" for key, value in part.attrib.items()
     )
-    inner = escape(part.text or "") if (part.text or "").strip() or not len(part) else ""
+    own = part.text or ""
+    inner = escape(own, _RETURN) if own.strip() or not len(part) else ""
     inner += "".join(_write(child, prefixes) for child in part)
     return f"<{tag}{declared}{attributes}>{inner}</{tag}>"
 
