@@ -10,6 +10,7 @@ import pytest
 from storage import filesystems, publishing
 from storage.database import galleries
 from storage.errors import GalleryOffline, OutputTaken
+from storage.formats.safe_open import MEGA, Limits
 from storage.publishing import MARKER
 from tasks.steps import paths
 from tasks.worker import runtime
@@ -104,3 +105,8 @@ def test_a_photo_of_a_gallery_that_is_not_on_this_machine_is_not_gone(jobs, job)
     assert paths.source_gone(jobs, away) is False
     with pytest.raises(GalleryOffline, match="h"):
         paths.source(away)
+
+
+def test_the_limits_are_those_of_the_settings(configure):
+    configure(MAX_MEGAPIXELS=3, MAX_MEGABYTES=2, MIN_FREE_MEGABYTES=5)
+    assert paths.limits() == Limits(2 * MEGA, 3 * MEGA, 5 * MEGA)
