@@ -1,7 +1,8 @@
 """Mend a packet that is not well-formed XML, so that what it says is not lost.
 
 Mended are: UTF-16 and UTF-32, bytes that are not UTF-8, control characters, bytes before and behind the root,
-undeclared prefixes, double attributes, stray `<` and `&`, and elements that are not closed.
+undeclared prefixes, double attributes and those without quotes, stray `<` and `&`, and elements that are
+not closed.
 """
 
 import re
@@ -44,12 +45,14 @@ _WIDE = (
 """How a packet of wide characters begins: with a mark of its order, or with `<`."""
 _MOST_OPEN, _MOST_PREFIXES = 128, 256
 _TOKEN = re.compile(
-    r"<(?P<end>/?)(?P<tag>[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)"
-    r"(?P<rest>(?:\s+[^\s=<>/\"']+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*(?P<alone>/?)>"
+    r"<(?P<end>/?)(?P<tag>[A-Za-z_][\w.-]*+(?::[A-Za-z_][\w.-]*+)?)"
+    r"(?P<rest>(?:\s*[^\s=<>/\"']++\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*(?P<alone>/?)>"
+    r"|<(?P<rough_end>/?)(?P<rough>[A-Za-z_][\w.-]*+:[A-Za-z_][\w.-]*+)(?P<loose>[^<>]*)(?P<closed>>?)"
     r"|(?P<text>[^<]+|<)"
 )
 _ATTRIBUTE = re.compile(
-    r"([A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
+    r"(?<![\w.:-])([A-Za-z_][\w.-]*+(?::[A-Za-z_][\w.-]*+)?)\s*+=\s*+"
+    r"(?:\"([^\"]*)\"|'([^']*)'|([^\s=\"'<>]++)(?!\S))"
 )
 _AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)")
 _NUMBER = re.compile(r"&#(x?)([0-9A-Fa-f]+);")
@@ -102,6 +105,9 @@ def mended(data: bytes, namespaces: Mapping[str, str]) -> bytes:
     for token in _TOKEN.finditer(text, root.start()):
         made.add(token)
         if made.is_done:
+            first = text[root.start() : token.end()]
+            if _ROOT.search(text[token.end() :].replace(first, "")):
+                raise Beyond("it has a second root, which says something else")
             break
     return made.finished()
 
@@ -135,6 +141,8 @@ class _Mending:
                 self._close(token["tag"])
             else:
                 self._open(token["tag"], token["rest"], alone=bool(token["alone"]))
+        elif token["rough"]:
+            self._add_rough(token)
         else:
             self.parts.append(_escaped(token["text"]).replace("]]>", "]]&gt;"))
 
@@ -143,10 +151,18 @@ class _Mending:
             self.parts.append(f"</{tag}>")
         return "".join(self.parts).encode()
 
+    def _add_rough(self, token: re.Match[str]) -> None:
+        """Add a tag whose attributes are not well-formed; the cut end of a packet may be nothing."""
+        tag, loose = token["rough"], token["loose"]
+        if token["rough_end"]:
+            self._close(tag)
+        elif token["closed"] or _ATTRIBUTE.search(loose):
+            self._open(tag, loose, alone=loose.rstrip().endswith("/"))
+
     def _open(self, tag: str, rest: str, *, alone: bool) -> None:
         found: dict[str, str] = {}
-        for key, double, single in _ATTRIBUTE.findall(rest):
-            found.setdefault(key, _escaped(double or single).replace('"', "&quot;"))
+        for key, *values in _ATTRIBUTE.findall(rest):
+            found.setdefault(key, _escaped("".join(values)).replace('"', "&quot;"))
         declared = self.opened[-1][1] if self.opened else frozenset({"xml"})
         own = {key[6:] for key, space in found.items() if key.startswith("xmlns:") and space}
         found = {key: space for key, space in found.items() if space or key[:6] != "xmlns:"}

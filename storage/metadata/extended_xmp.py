@@ -74,10 +74,13 @@ def _pieced(wanted: str | None, bodies: Sequence[bytes]) -> bytes:
     for body in bodies:
         if len(body) < _HEADER:
             raise MalformedPacket("its extended XMP breaks off")
-        head, guid = body[_HEADER - 8 : _HEADER], body[len(PREFIX) : _HEADER - 8].decode("latin-1")
+        head, guid = (
+            body[_HEADER - 8 : _HEADER],
+            body[len(PREFIX) : _HEADER - 8].decode("latin-1").upper(),
+        )
         lengths[guid] = int.from_bytes(head[:4], "big")
         pieces.setdefault(guid, {})[int.from_bytes(head[4:], "big")] = body[_HEADER:]
-    guid = wanted or next(iter(pieces))
+    guid = (wanted or next(iter(pieces))).upper()
     if guid not in pieces or (not wanted and len(pieces) > 1):
         raise MalformedPacket("its extended XMP is not the one that it names")
     made = bytearray()

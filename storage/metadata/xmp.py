@@ -207,6 +207,8 @@ def _mended(data: bytes, wrong: str) -> Packet:
         packet = _parse(damaged_xmp.mended(data, NAMESPACES))
     except (expat.ExpatError, AssertionError, ValueError) as error:
         raise MalformedPacket(f"the XMP packet is broken: {wrong}") from error
+    if not len(packet.root):
+        raise MalformedPacket(f"the XMP packet is broken, and nothing in it can be read: {wrong}")
     packet.mended = wrong
     return packet
 
@@ -242,7 +244,7 @@ def _parse(data: bytes) -> Packet:
     parser.StartNamespaceDeclHandler = remember
     parser.Parse(data, True)
     root = builder.close()
-    rdf = root if root.tag == name("rdf:RDF") else root.find(name("rdf:RDF"))
+    rdf = next(root.iter(name("rdf:RDF")), None)
     if rdf is None:
         if root.tag == name("x:xmpmeta") and not len(root) and not (root.text or "").strip():
             return packet

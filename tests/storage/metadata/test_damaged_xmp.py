@@ -34,9 +34,13 @@ def changed(old: str, new: str) -> bytes:
         changed(' xmp:Rating="4"', ' xmp:Rating="4" photoshop:Credit="me"'),
         changed(' xmlns:xmp="http://ns.adobe.com/xap/1.0/"', ""),
         changed("</dc:title>", "</dc:title></dc:nothing><crs:Look>1 < 2 & 3</crs:Look>"),
+        changed(' xmp:Rating="4"', '\0xmp:Rating="4"'), changed(' xmp:Rating="4"', " xmp:Rating=4"),
+        changed(' xmp:Rating="4"', ' xmp:Label xmp:Rating="4" ='),
+        changed("<dc:title>", "<crs:Look a=b =/><dc:title>"),
+        changed("</rdf:Description>", '<crs:Look/><crs:Group crs:a="1') + b"\0",
         changed("</rdf:Description>", ""), PLAIN.encode()[: PLAIN.index("</rdf:Desc") + 3],
     ),
-    ids=range(17),
+    ids=range(22),
 )  # fmt: skip
 def test_a_damaged_packet_keeps_what_it_says(data: bytes) -> None:
     packet = xmp.parse(data)
@@ -46,6 +50,25 @@ def test_a_damaged_packet_keeps_what_it_says(data: bytes) -> None:
     again = xmp.parse(packet.serialise())
     assert not again.mended
     assert again.text("xmp:Rating") == "4"
+
+
+def test_a_packet_with_another_one_behind_it_is_not_mended() -> None:
+    with pytest.raises(xmp.MalformedPacket):
+        xmp.parse(PLAIN.encode() + changed('xmp:Rating="4"', 'xmp:Rating="5"'))
+
+
+@pytest.mark.parametrize(
+    "data", (b"<x:xmpmeta><a:b", b"<x:xmpmeta>\0</x:xmpmeta>", b"<rdf:RDF \0>")
+)
+def test_a_packet_of_which_nothing_is_left_is_not_replaced_by_an_empty_one(data: bytes) -> None:
+    with pytest.raises(xmp.MalformedPacket, match="nothing in it can be read"):
+        xmp.parse(data)
+
+
+def test_a_packet_may_lie_in_another_wrapper() -> None:
+    inner = PLAIN.partition("?>")[2].rpartition("<?")[0]
+    packet = xmp.parse(f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{inner}</x:xmpmeta>".encode())
+    assert (packet.text("xmp:Rating"), packet.mended) == ("4", "")
 
 
 def test_a_well_formed_packet_is_not_mended() -> None:

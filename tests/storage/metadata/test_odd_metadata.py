@@ -1,5 +1,6 @@
 """Metadata that are written in an unusual way, and what of them a copy has."""
 
+import hashlib
 import io
 import itertools
 import struct
@@ -15,7 +16,7 @@ from PIL import ImageCms
 from storage import inspection
 from storage.formats.containers import jpeg, png
 from storage.formats.safe_open import Limits
-from storage.metadata import photoshop, xmp
+from storage.metadata import extended_xmp, photoshop, xmp
 from storage.metadata.blocks import Metadata
 from storage.metadata.provenance import Provenance
 from tests.storage.metadata.test_exiftool import mend
@@ -77,6 +78,15 @@ def test_the_name_of_a_burst_stays_in_xmp() -> None:
     packet = xmp.parse(RDF.format(camera, "").encode())
     packet.drop_ties()
     assert list(packet.names()) == ["{http://ns.google.com/photos/1.0/camera/}BurstID"]
+
+
+def test_an_extension_is_found_by_its_name_in_small_letters() -> None:
+    extension = RDF.format('xmp:Label="red"', "").encode()
+    guid = hashlib.md5(extension, usedforsecurity=False).hexdigest()
+    note = f'xmlns:n="http://ns.adobe.com/xmp/note/" n:HasExtendedXMP="{guid}"'
+    head = extended_xmp.PREFIX + guid.upper().encode() + struct.pack(">II", len(extension), 0)
+    packet = extended_xmp.joined(RDF.format(note, "").encode(), [head + extension])
+    assert xmp.parse(packet).text("xmp:Label") == "red"
 
 
 @pytest.mark.parametrize("numbers", ((2, 1), (1, 1), (0, 1), (1, 3)))
