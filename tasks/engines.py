@@ -51,6 +51,12 @@ def engine_of(step: str) -> EngineName:
     return EngineName.PAPER if able else EngineName.LITE
 
 
+def needs_device(step: str) -> bool:
+    """Return whether a step runs networks of the paper engine in this process, on a GPU if it can."""
+    on_server = step == CLASSIFY and bool(settings().paper.classifier_url)
+    return engine_of(step) is EngineName.PAPER and not on_server
+
+
 def allowed_engine(name: EngineName, step: str) -> EngineName:
     """Return the engine that takes a step where the engine `name` is asked for."""
     return name if step in settings().paper.steps else EngineName.LITE

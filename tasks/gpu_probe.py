@@ -81,6 +81,13 @@ def pass_on() -> None:
     os.environ[PASSED_ON] = json.dumps(asdict(gpu()))
 
 
+def probe_again() -> Gpu:
+    """Return what torch finds now, and pass it on to processes that start later."""
+    os.environ[PASSED_ON] = json.dumps(asdict(probed()))
+    gpu.cache_clear()
+    return gpu()
+
+
 def has_card(root: Path = Path("/")) -> bool:
     """Return whether this machine has a card of NVIDIA or AMD; the kernel is asked, not a driver."""
     if any((root / "dev" / name).exists() for name in ("nvidiactl", "nvidia0", "kfd", "dxg")):

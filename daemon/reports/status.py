@@ -44,8 +44,8 @@ def problems(engine: sa.Engine, state: Summary) -> list[str]:
         if not is_alive(state, worker)
     ]
     found += [
-        f"{worker.device} of {worker.host} cannot be used since {when(worker.trouble_at)}: "
-        f"{worker.trouble}; jobs of {worker.held_queues} wait"
+        f"{_troubled_device(worker)} of {worker.host} cannot be used since "
+        f"{when(worker.trouble_at)}: {worker.trouble}; {_consequence(worker)}"
         for worker in state.workers
         if is_alive(state, worker) and worker.trouble_at is not None
     ]
@@ -67,6 +67,15 @@ def problems(engine: sa.Engine, state: Summary) -> list[str]:
         if (not claims or queue not in served) and queue not in held
     ]
     return found
+
+
+def _troubled_device(worker: Worker) -> str:
+    return worker.device if worker.held_queues else "the GPU"
+
+
+def _consequence(worker: Worker) -> str:
+    """Return what becomes of the jobs that need a device in trouble."""
+    return f"jobs of {worker.held_queues} wait" if worker.held_queues else "lite takes its steps"
 
 
 def to_json(state: Summary) -> dict[str, Any]:
@@ -162,10 +171,9 @@ def _worker(state: Summary, worker: Worker) -> str:
     line = f"{worker.queues} on {worker.host}, {worker.device}, process {worker.process}"
     if is_alive(state, worker) and worker.trouble_at is not None:
         tried = span(max(0.0, (worker.held_until or 0.0) - state.now))
-        return (
-            f"{line} WAITS since {when(worker.trouble_at)}: {printable(worker.trouble)}; "
-            f"it is tried again in {tried}"
-        )
+        since = f"since {when(worker.trouble_at)}: {printable(worker.trouble)}"
+        waits = "WAITS" if worker.held_queues else "in place of a GPU that cannot be used"
+        return f"{line} {waits} {since}; it is tried again in {tried}"
     if is_alive(state, worker):
         return f"{line}, up for {span(state.now - worker.started_at)}"
     return f"{line} is MISSING: no heartbeat for {span(state.now - worker.heartbeat_at)}"

@@ -110,7 +110,8 @@ class Worker(_Row):
     trouble_at: float | None
     """Since when."""
     held_queues: str | None
-    """The queues of which no job is claimed until `held_until`, joined by commas; then one is tried."""
+    """The queues of which no job is claimed until `held_until`, joined by commas; then one is tried.
+    None are held, but there is trouble, while lite takes the steps of a GPU that cannot be used."""
     held_until: float | None
 
 

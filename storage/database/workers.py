@@ -3,23 +3,33 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
+from storage.database.engine import reading
 from storage.database.tables import now, workers
 
 
 def heartbeat(
     engine: sa.Engine, worker: str, host: str, process: int, queues: Sequence[str], device: str
 ) -> None:
-    """Record that a worker lives."""
+    """Record that a worker lives, and the device that it computes on."""
     row = {
         "id": worker, "host": host, "process": process,
         "queues": ",".join(queues), "device": device, "heartbeat_at": now(),
     }  # fmt: skip
-    step = update(workers).where(workers.c.id == worker).values(heartbeat_at=now())
+    step = update(workers).where(workers.c.id == worker).values(heartbeat_at=now(), device=device)
     with engine.begin() as connection:
         if not connection.execute(step).rowcount:
             connection.execute(sa.insert(workers).values(row))
+
+
+def device(engine: sa.Engine, worker: str) -> str | None:
+    """Return the device that a worker's parent last recorded; None if it has no row."""
+    with reading(engine) as connection:
+        found: str | None = connection.scalar(
+            select(workers.c.device).where(workers.c.id == worker)
+        )
+        return found
 
 
 def remove(engine: sa.Engine, worker: str) -> None:

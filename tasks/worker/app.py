@@ -11,7 +11,7 @@ from celery.loaders.app import AppLoader
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_ready
 
 from storage.settings import settings
-from tasks.worker import heartbeat, idle
+from tasks.worker import fallback, heartbeat, idle
 
 
 def configuration() -> dict[str, Any]:
@@ -57,5 +57,6 @@ app = Celery("photomend", loader=Loader, include=["tasks.steps.run_step"])
 app.add_defaults(configuration)
 setup_logging.connect(log_to_stderr)
 worker_ready.connect(heartbeat.start)
+worker_ready.connect(fallback.start)
 worker_process_init.connect(idle.start)
 task_failure.connect(heartbeat.check_now)

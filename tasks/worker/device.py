@@ -6,13 +6,13 @@ One job at a time tries the device, in a new child process, with growing pauses 
 import logging
 import os
 
-from storage.database import holds
+from storage.database import holds, workers
 from storage.database.holds import Hold
 from storage.database.records import Job
-from storage.enums import EngineName, ErrorKind
+from storage.enums import ErrorKind
 from storage.settings import settings
 from tasks import gpu_probe
-from tasks.engines import engine_of
+from tasks.engines import needs_device
 from tasks.worker import idle, runtime
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 def claim() -> Job | None:
     """Claim the most urgent job of the queues that are not held."""
     if idle.is_ending():
+        return None
+    if runtime.gpu_problem() and _has_other_device():  # the parent found that the GPU works again
+        idle.end_child()
         return None
     hold, serving = holds.of(runtime.jobs().engine, runtime.worker()), runtime.queues()
     if hold is None:
@@ -34,7 +37,7 @@ def claim() -> Job | None:
 
 def hold(kind: ErrorKind, trouble: str) -> Hold:
     """Hold the queues of the paper engine, and log it unless they were held before."""
-    needing = [queue for queue in runtime.queues() if _needs_device(queue)]
+    needing = [queue for queue in runtime.queues() if needs_device(queue)]
     made = holds.hold(
         runtime.jobs().engine, runtime.worker(), needing, kind, trouble,
         least_seconds=settings().retry_pause_seconds,
@@ -47,11 +50,13 @@ def hold(kind: ErrorKind, trouble: str) -> Hold:
 def release(job: Job) -> None:
     """End the hold if this step has used the device; a job may also be decided without it."""
     engine = runtime.jobs().engine
-    used = _needs_device(job.queue) and job.queue in runtime.loaded()
+    used = needs_device(job.queue) and job.queue in runtime.loaded()
     if used and holds.of(engine, runtime.worker()) is not None:
         holds.release(engine, runtime.worker())
         log.warning("the GPU works again")
 
 
-def _needs_device(queue: str) -> bool:
-    return engine_of(queue) is EngineName.PAPER
+def _has_other_device() -> bool:
+    """Return whether this worker's parent has chosen another device since it started this child."""
+    recorded = workers.device(runtime.jobs().engine, runtime.worker())
+    return recorded not in (None, runtime.device())

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
-from storage.enums import CLASSIFY, Category, EngineName
+from storage.enums import CLASSIFY, Category
 from storage.settings import settings
 from tasks import gpu_probe
-from tasks.engines import engine_of
+from tasks.engines import engine_of, needs_device
 
 if TYPE_CHECKING:  # the watcher and the command line import no image library
     from tasks.chains import Chain
@@ -40,21 +40,24 @@ def jobs() -> Jobs:
 
 def become_worker(serving: Sequence[str]) -> None:
     """Make this process, and the child that it will spawn, a worker with a new random id."""
-    os.environ |= {_NAME: uuid.uuid4().hex, _QUEUES: ",".join(serving), _DEVICE: _device(serving)}
+    os.environ |= {_NAME: uuid.uuid4().hex, _QUEUES: ",".join(serving)}
     os.environ["PYTHONSAFEPATH"] = "1"  # the child starts by `python -c`, in any folder
+    choose_device()
 
 
-def _device(serving: Sequence[str]) -> str:
-    """Return the device that the engines of these queues compute on, and log it."""
-    by_paper = [step for step in serving if engine_of(step) is EngineName.PAPER]
-    if not gpu_probe.was_asked():
-        return "cpu"
-    gpu_probe.pass_on()
-    gpu = gpu_probe.gpu()
-    if gpu.problem:
-        log.warning("lite mends on the CPU, since the GPU cannot be used: %s", gpu.problem)
-        return f"cpu, since the GPU cannot be used: {gpu.problem}"
-    return gpu.name if by_paper and gpu.name else "cpu"
+def choose_device() -> None:
+    """Choose the device of this worker and of the children that it will spawn, by its engines."""
+    on_gpu = any(needs_device(step) for step in queues())
+    if gpu_probe.was_asked():
+        gpu_probe.pass_on()
+    os.environ[_DEVICE] = (on_gpu and gpu_probe.gpu().name) or "cpu"
+    if problem := gpu_problem():
+        log.warning("lite mends on the CPU, since the GPU cannot be used: %s", problem)
+
+
+def gpu_problem() -> str:
+    """Return why lite takes steps in place of a GPU that cannot be used; empty if none is missed."""
+    return gpu_probe.gpu().problem if gpu_probe.PASSED_ON in os.environ else ""
 
 
 def worker() -> str:
@@ -94,12 +97,7 @@ def loaded() -> set[str]:
 def _preferred() -> str | None:
     """Return the queue whose networks are dear to load again."""
     chain = next((category.value for category, _ in _loaded), None)
-    return chain or (CLASSIFY if _is_large_classifier() and loaded() else None)
-
-
-def _is_large_classifier() -> bool:
-    """Return whether the classifier is a network that has no room beside a chain on a GPU."""
-    return engine_of(CLASSIFY) is EngineName.PAPER and not settings().paper.classifier_url
+    return chain or (CLASSIFY if needs_device(CLASSIFY) and loaded() else None)
 
 
 @cache
@@ -113,7 +111,7 @@ def classifier() -> "Classifier":
     """
     from tasks import loading
 
-    if _is_large_classifier():
+    if needs_device(CLASSIFY):  # it has no room beside a chain on a GPU
         _loaded.clear()
     return loading.classifier(engine_of(CLASSIFY))
 
@@ -132,7 +130,7 @@ def chain(category: Category, *, faces: bool = True) -> "Chain":
     wanted = category, faces
     if wanted not in _loaded:
         _loaded.clear()
-        if _is_large_classifier():
+        if needs_device(CLASSIFY):
             classifier.cache_clear()
         _loaded[wanted] = loading.chain(engine_of(category.value), category, faces=faces)
     return _loaded[wanted]

@@ -57,6 +57,12 @@ def said(home, text):
     return (home / "log").read_text(errors="replace").count(text)
 
 
+def report():
+    """What `photomend status` says."""
+    command = [Path(sys.executable).parent / "photomend", "status", "--check", "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+
+
 def test_a_gpu_that_is_lost_costs_no_attempt_and_the_next_process_goes_on(
     home, jobs, gpu, moved_photos, start_paper_engine, eventually
 ):
@@ -75,8 +81,7 @@ def test_a_gpu_that_stays_lost_holds_its_queues_and_is_told_once(
     start_paper_engine(steps=["motion-blur"])
     eventually(lambda: all(job.category for job in every(jobs)) and trouble(jobs), SECONDS)
     assert {job.status for job in every(jobs)} <= {Status.QUEUED, Status.RUNNING}
-    command = [Path(sys.executable).parent / "photomend", "status", "--check", "--json"]
-    status = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    status = report()
     assert any("the GPU is lost" in problem for problem in status["problems"])
     assert status["workers"][0]["trouble_at"] < status["now"]
     (gpu / "lost").unlink()
@@ -101,3 +106,33 @@ def test_a_busy_gpu_is_waited_for_and_a_small_one_gets_small_tiles(
     eventually(lambda: all_restored(jobs), SECONDS)
     assert said(home, "too little memory: the side of tiles in pixels is now 256") >= 4
     assert said(home, "too little memory is free to load the networks") == 1
+
+
+def test_a_worker_that_started_without_its_gpu_goes_back_to_it_by_itself(
+    home, jobs, gpu, take_photo, start_paper_engine, eventually
+):
+    (gpu / "card").touch()
+    (gpu / "unusable").touch()
+    first = take_photo("first.png", kind=Degradation.MOTION)
+    start_paper_engine(steps=["motion-blur"])
+    eventually(lambda: [job.status for job in every(jobs)] == [Status.DONE], SECONDS)
+    [by_lite] = every(jobs)
+    eventually(lambda: trouble(jobs), SECONDS)
+    status = report()
+    [problem] = status["problems"]
+    assert "lite takes its steps" in problem
+    assert "CUDA unknown error" in problem
+    assert status["workers"][0]["device"] == "cpu"
+    (gpu / "unusable").unlink()
+    eventually(lambda: trouble(jobs) is None, SECONDS)
+    with Image.open(first) as picture:
+        picture.crop((0, 0, picture.width, picture.height - 1)).save(first.with_name("next.png"))
+    eventually(lambda: [job.status for job in every(jobs)] == 2 * [Status.DONE], SECONDS)
+    status = report()
+    assert (status["workers"][0]["device"], status["problems"]) == ("A fake GPU", [])
+    by_paper = every(jobs)[1]
+    assert "NAFNet" not in str(by_lite.receipt)
+    assert "NAFNet" in str(by_paper.receipt)
+    assert by_paper.decision is Decision.RESTORED
+    assert said(home, "since the GPU cannot be used") == 1
+    assert said(home, "the GPU can be used again") == 1

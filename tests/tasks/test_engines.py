@@ -11,7 +11,7 @@ from storage.settings import settings
 from storage.settings_paper import PaperSettings
 from storage.weights.catalogue import TABLE
 from tasks import gpu_probe, loading
-from tasks.engines import engine_of, missing, needed_by, needed_if, needs
+from tasks.engines import engine_of, missing, needed_by, needed_if, needs, needs_device
 
 MOTION = "motion-blur"
 LITE, PAPER = EngineName
@@ -69,6 +69,14 @@ def test_a_gpu_that_cannot_be_used_leaves_all_steps_to_lite_not_to_the_cpu(use, 
 def test_auto_asks_a_server_without_a_gpu(use):
     use("auto", paper='{"classifier_url": "http://localhost:11434"}')
     assert engine_of(CLASSIFY) is PAPER
+    assert not needs_device(CLASSIFY)  # a GPU that is lost does not stop it
+
+
+def test_what_runs_here_by_the_paper_engine_needs_the_device(use):
+    use("paper", gpu=True, paper='{"steps": ["classify", "reflection"]}')
+    assert [needs_device(step) for step in (CLASSIFY, "reflection", "motion-blur")] == [
+        True, True, False,
+    ]  # fmt: skip
 
 
 WAYS = [

@@ -220,6 +220,19 @@ def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim):
     assert "WAITS" not in run("status").stdout
 
 
+def test_a_gpu_that_lite_stands_in_for_is_a_problem_and_holds_nothing(run, read, jobs, claim):
+    worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
+    reason = "its driver is too old"
+    holds.hold(jobs.engine, "w", [], ErrorKind.GPU_LOST, reason, least_seconds=300)
+    [problem] = read("status", "--check", code=1)["problems"]
+    assert re.fullmatch(
+        r"the GPU of host cannot be used since .*: its driver is too old; lite takes its steps",
+        problem,
+    )
+    screen = run("status").stdout
+    assert re.search(r"cpu.* in place of a GPU that .*too old; it is tried again in 5 min", screen)
+
+
 def test_the_check_lists_the_problems(run, read, jobs, claim):
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     assert read("status", "--check")["problems"] == []

@@ -14,6 +14,7 @@ from tasks.paper import tensors
 
 FOLDER = Path(os.environ["FAKE_GPU"])
 GIB = 2**30
+NAME = "A fake GPU"
 LAUNCH_FAILURE = (
     "CUDA error: unspecified launch failure\n"
     "CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below "
@@ -29,7 +30,7 @@ _calls = [0]
 
 
 def number(name):
-    """Return the number in a file, None if there is no such file."""
+    """Return the number in a file, 0 in an empty one, None if there is no such file."""
     try:
         return float((FOLDER / name).read_text() or 0)
     except FileNotFoundError:
@@ -82,11 +83,23 @@ def _memory(device=None):
     return int((11 - held) * GIB), 12 * GIB
 
 
+def _begin():
+    """Raise at the first use of CUDA in a process if the GPU cannot be used at all."""
+    if number("unusable") is not None:
+        raise RuntimeError(
+            "CUDA unknown error - this may be due to an incorrectly set up environment"
+        )
+
+
 def _best_device():
     """Return the device that stands for the GPU."""
     return torch.device("cpu")
 
 
+torch.cuda.init = _begin
+torch.cuda.get_device_name = lambda device=None: NAME
+_ones = torch.ones
+torch.ones = lambda *size, device=None, **named: _ones(*size, **named)
 tensors.best_device = _best_device
 _move = torch.nn.Module.to
 torch.nn.Module.to = _moved

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 RUNS_NO_NET = any(word in " ".join(sys.orig_argv) for word in (
     "photomend watch", "photomend work", "photomend status", "gallery_process", "semaphore_tracker",
@@ -64,5 +65,9 @@ if "TINY_WEIGHTS" in os.environ and not RUNS_NO_NET:
     _sizes = tiny_noise_predictor()
     noise_predictor.Sizes = lambda: _sizes
 
-if "FAKE_GPU" in os.environ and not RUNS_NO_NET:
-    import fake_gpu  # noqa: F401  a module beside this one
+if "FAKE_GPU" in os.environ:
+    from tasks import gpu_probe
+
+    gpu_probe.has_card = (Path(os.environ["FAKE_GPU"]) / "card").exists
+    if not RUNS_NO_NET:
+        import fake_gpu  # noqa: F401  a module beside this one

@@ -1,12 +1,13 @@
 """A worker whose GPU is lost or busy holds the queues that need it, and tries it with one job."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from storage.database import galleries, holds, search, status
-from storage.enums import CLASSIFY, Category, Decision, EngineName, ErrorKind, Status
+from storage.database import galleries, holds, search, status, workers
+from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
 from storage.errors import GpuBusy, GpuLost
 from storage.settings import settings
 from tasks import gpu_probe
@@ -42,8 +43,7 @@ def gpu(jobs, monkeypatch):
     gpu = Gpu()
     monkeypatch.setattr(steps, "restore", gpu)
     monkeypatch.setattr(steps, "classify", lambda job: jobs.finish(job, Decision.CLEAN))
-    engine = {CLASSIFY: EngineName.LITE}
-    monkeypatch.setattr(device, "engine_of", lambda queue: engine.get(queue, EngineName.PAPER))
+    monkeypatch.setattr(device, "needs_device", lambda queue: queue != CLASSIFY)
     monkeypatch.setattr(runtime, "_loaded", {})
     galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(4)})
     with jobs.engine.begin() as connection:
@@ -148,3 +148,25 @@ def test_up_once_does_not_wait_for_a_gpu_that_stays_lost(jobs, gpu):
     assert not status.under_way(jobs.engine, ["g"], since=0)
     holds.release(jobs.engine, runtime.worker())
     assert status.under_way(jobs.engine, ["g"], since=0)
+
+
+def test_a_child_that_began_without_the_gpu_ends_when_its_parent_has_it_again(
+    jobs, gpu, monkeypatch
+):
+    problem = {"name": "", "problem": "its driver is too old"}
+    monkeypatch.setenv(gpu_probe.PASSED_ON, json.dumps(problem))
+    gpu_probe.gpu.cache_clear()
+    monkeypatch.setattr(device, "needs_device", lambda queue: False)  # by lite
+    holds.hold(jobs.engine, runtime.worker(), [], ErrorKind.GPU_LOST, "too old", least_seconds=30)
+    steps.run_step(1)
+    assert gpu.jobs == [1]  # no queue is held
+    assert holds.of(jobs.engine, runtime.worker()) is not None
+    workers.heartbeat(jobs.engine, runtime.worker(), "here", 1, runtime.queues(), "RTX 3060")
+    steps.run_step(2)
+    assert gpu.jobs == [1]
+    next_child()
+    monkeypatch.setenv(gpu_probe.PASSED_ON, json.dumps({"name": "RTX 3060", "problem": ""}))
+    gpu_probe.gpu.cache_clear()
+    steps.run_step(2)
+    assert gpu.jobs == [1, 2]
+    gpu_probe.gpu.cache_clear()

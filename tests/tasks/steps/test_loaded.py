@@ -19,6 +19,7 @@ def engines(monkeypatch):
     def use(*lite):
         by = dict.fromkeys(lite, EngineName.LITE)
         monkeypatch.setattr(runtime, "engine_of", lambda step: by.get(step, EngineName.PAPER))
+        monkeypatch.setattr(runtime, "needs_device", lambda step: step not in lite)
 
     monkeypatch.setattr(loading, "classifier", lambda name: object())
     monkeypatch.setattr(loading, "chain", lambda *_, **__: object())
