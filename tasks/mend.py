@@ -85,9 +85,12 @@ def mend(
 
 
 def _restored(image: Image, chain: Chain, verdict: Verdict, least: LeastChange) -> Mended:
-    """Restore an image, and keep of it what the guard accepts."""
+    """Restore an image, and keep of it what the guard accepts; nothing if a network fails at it."""
     receipt = Receipt()
-    made = chain(image, verdict, receipt)
+    try:
+        made = chain(image, verdict, receipt)
+    except FloatingPointError as error:
+        return Mended(verdict, Decision.KEPT_ORIGINAL, str(error), image, receipt, failed="pixels")
     judgement = guard.judge(
         image, made, verdict.category,
         scale=chain.scale, text=receipt.text, generative=receipt.generative,

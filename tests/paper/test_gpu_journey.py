@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from PIL import Image
@@ -14,7 +15,7 @@ pytest.importorskip("torch", reason="the paper engine needs torch")
 from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.database.tables import workers
-from storage.enums import Decision, Degradation, ErrorKind, Status
+from storage.enums import Decision, Degradation, EnlargingNet, ErrorKind, Status
 
 SECONDS = 600
 
@@ -36,6 +37,20 @@ def gpu(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("FAKE_GPU", str(folder))
     return folder
+
+
+@pytest.fixture
+def take_noisy_photo(take_photo):
+    """Add a photo of one patch of InvSR; each has noise of its own."""
+
+    def take(name, seed):
+        photo = take_photo(name)
+        with Image.open(photo) as picture:
+            part = np.asarray(picture.convert("RGB").crop((0, 0, 128, 128)), np.float32)
+        noise = np.random.default_rng(seed).normal(0, 25, part.shape)
+        Image.fromarray(np.clip(part + noise, 0, 255).astype(np.uint8)).save(photo)
+
+    return take
 
 
 @pytest.fixture
@@ -136,3 +151,36 @@ def test_a_worker_that_started_without_its_gpu_goes_back_to_it_by_itself(
     assert by_paper.decision is Decision.RESTORED
     assert said(home, "since the GPU cannot be used") == 1
     assert said(home, "the GPU can be used again") == 1
+
+
+@pytest.mark.parametrize(
+    ("net", "name", "again"),
+    [
+        (EnlargingNet.REAL_ESRGAN, "Real-ESRGAN", "a tile exceeds the range of torch.bfloat16"),
+        (EnlargingNet.INVSR, "InvSR", "1 patches exceed the range of torch.bfloat16"),
+    ],
+)
+def test_numbers_that_overflow_are_computed_again_and_a_net_without_any_makes_no_copy(
+    home, jobs, gpu, take_noisy_photo, start_paper_engine, eventually, net, name, again
+):
+    (gpu / "half").touch()
+    (gpu / "overflow").touch()
+    take_noisy_photo("overflow.png", 0)
+    start_paper_engine(steps=["super-resolution"], enlarging_net=net)
+    eventually(lambda: [job.status for job in every(jobs)] == [Status.DONE], SECONDS)
+    assert said(home, again)
+    (gpu / "nan").touch()
+    take_noisy_photo("nan.png", 1)
+    eventually(lambda: [job.status for job in every(jobs)] == 2 * [Status.DONE], SECONDS)
+    (gpu / "nan").unlink()
+    (gpu / "overflow").unlink()
+    take_noisy_photo("fine.png", 2)
+    eventually(lambda: [job.status for job in every(jobs)] == 3 * [Status.DONE], SECONDS)
+    overflowed, bad, fine = every(jobs)
+    assert {job.attempts for job in every(jobs)} == {0}
+    assert bad.decision is Decision.KEPT_ORIGINAL
+    assert bad.reason == f"{name} returned values that are not finite, even in float32"
+    assert not (home / "output/nan.png").exists()
+    for job in (overflowed, fine):
+        assert "not finite" not in (job.reason or "")
+        assert job.receipt["guard"]

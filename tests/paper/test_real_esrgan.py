@@ -179,3 +179,32 @@ def test_the_official_weights_make_blurred_letters_sharp(official_x4plus, page, 
     print(f"mean squared error {errors[0]:.4f} -> {errors[1]:.4f}")
     assert errors[1] < 0.6 * errors[0]
     assert steepness(made, truth) > 2 * steepness(plain, truth)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_tile_that_exceeds_half_precision_is_made_again_in_float32(spoilt, caplog, value):
+    caplog.set_level("INFO")
+    restore = real_esrgan.load(WEIGHTS, CPU, torch.bfloat16)  # float16 takes minutes on a CPU
+    before = {name: tensor.clone() for name, tensor in restore.net.model.state_dict().items()}
+    fine = restore(spoilt)
+    assert not caplog.records
+    last = [layer for layer in restore.net.model.modules() if isinstance(layer, torch.nn.Conv2d)][
+        -1
+    ]
+    last.register_forward_hook(
+        lambda net, _inputs, output: (
+            output if output.dtype == torch.float32 else output + float(value)
+        )
+    )
+    made = restore(spoilt)
+    assert 0 < np.abs(made - fine).mean() < 0.01
+    assert "a tile exceeds the range of torch.bfloat16" in caplog.text
+    after = restore.net.model.state_dict()
+    assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
+
+
+def test_a_net_that_is_not_finite_in_float32_either_is_told(spoilt):
+    restore = real_esrgan.load(WEIGHTS, CPU)
+    restore.net.model.register_forward_hook(lambda net, _inputs, output: output * float("nan"))
+    with pytest.raises(FloatingPointError, match="Real-ESRGAN returned values that are not finite"):
+        restore(spoilt)

@@ -90,6 +90,20 @@ def test_what_the_guard_refuses_is_not_kept():
     assert mended.figures["mean_shift"] == pytest.approx(5.1, abs=0.01)
 
 
+def test_a_network_whose_numbers_are_not_finite_leaves_the_image_and_is_named():
+    def overflow(image, verdict, receipt):
+        with receipt.step("smooth"):
+            pass
+        raise FloatingPointError("the net returned values that are not finite")
+
+    overflow.scale = 1
+    mended = mend(IMAGE, Engine(lambda: Classifier(verdict()), lambda category: overflow))
+    assert (mended.decision, mended.failed) == (Decision.KEPT_ORIGINAL, "pixels")
+    assert mended.reason == "the net returned values that are not finite"
+    assert mended.image is IMAGE
+    assert [step["step"] for step in mended.record["steps"]] == ["smooth"]
+
+
 def test_where_a_result_is_worse_the_image_itself_is_kept():
     image = np.full((256, 256, 3), 0.5, np.float32)
     cv2.putText(image, "A", (2, 28), 0, 1, (0.44, 0.44, 0.44), 3)

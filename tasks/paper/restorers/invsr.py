@@ -25,7 +25,7 @@ from tasks.paper.nets import noise_predictor
 from tasks.paper.nets.noise_predictor import NoisePredictor
 from tasks.paper.restorers import patches
 from tasks.paper.restorers.patches import MULTIPLE, SCALE
-from tasks.paper.tensors import image_of, tensor_of
+from tasks.paper.tensors import image_of, in_float32, tensor_of, without_infinite
 
 log = logging.getLogger(__name__)
 
@@ -123,17 +123,11 @@ class InvSR:
         """Enlarge patches; those that exceed the range of float16 again, in float32."""
         made = self._enlarge_fitting(small, draws)
         wrong = ~made.isfinite().flatten(1).all(1)
-        half = self.unet.dtype
-        if not wrong.any() or half == torch.float32:
+        if not wrong.any() or self.unet.dtype == torch.float32:
             return made
-        log.info("%s patches exceed the range of %s", int(wrong.sum()), half)
-        try:
-            for net in (self.unet, self.autoencoder):
-                net.float()
+        log.info("%s patches exceed the range of %s", int(wrong.sum()), self.unet.dtype)
+        with in_float32(self.unet, self.autoencoder):
             made[wrong] = self._enlarge_fitting(small[wrong], draws[wrong])
-        finally:
-            for net in (self.unet, self.autoencoder):
-                net.to(half)
         return made
 
     def _enlarge_fitting(self, small: Tensor, draws: Tensor) -> Tensor:
@@ -158,7 +152,7 @@ class InvSR:
         latents = self.denoise(*self.start(small, draws))[-1]
         scaled = latents / self.autoencoder.config.scaling_factor
         image: Tensor = self.autoencoder.decode(scaled.to(self.autoencoder.dtype)).sample
-        return (image.float() / 2 + 0.5).clamp(0, 1)
+        return without_infinite(image.float() / 2 + 0.5).clamp(0, 1)
 
     @torch.inference_mode()
     def start(self, small: Tensor, draws: Tensor) -> tuple[Tensor, EulerDiscreteScheduler]:

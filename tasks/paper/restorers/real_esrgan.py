@@ -4,6 +4,7 @@ Wang et al., "Real-ESRGAN: training real-world blind super-resolution with pure 
 ICCV workshops 2021. It keeps the strokes of letters, which diffusion may replace by others.
 """
 
+import logging
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,9 @@ from storage.photos import Image
 from tasks import progress
 from tasks.paper import gpu
 from tasks.paper.checkpoints import read_tensors
-from tasks.paper.tensors import image_of, tensor_of
+from tasks.paper.tensors import image_of, in_float32, tensor_of, without_infinite
+
+log = logging.getLogger(__name__)
 
 CONTEXT = 32
 """Margin of a tile in pixels on each side, reflected at the border."""
@@ -44,6 +47,7 @@ class RealESRGAN:
 
         Raises:
             torch.OutOfMemoryError: even the smallest tile does not fit.
+            FloatingPointError: values are not finite, in float32 either.
 
         """
         return gpu.halving(
@@ -72,6 +76,19 @@ class RealESRGAN:
         return result
 
     def _enlarged(self, tile: Image) -> Image:
+        """Enlarge a tile; if it exceeds the range of float16 again, in float32."""
+        result = self._run(tile)
+        if not np.isfinite(result).all() and self.net.dtype != torch.float32:
+            log.info("a tile exceeds the range of %s", self.net.dtype)
+            with in_float32(self.net):
+                result = self._run(tile)
+        if not np.isfinite(result).all():
+            raise FloatingPointError(
+                "Real-ESRGAN returned values that are not finite, even in float32"
+            )
+        return result
+
+    def _run(self, tile: Image) -> Image:
         result = self.net(tensor_of(tile, self.net.device, self.net.dtype))
         return image_of(result.clamp(0, 1))
 
@@ -102,4 +119,5 @@ def load(
     if net.architecture.id not in ARCHITECTURES or net.input_channels != 3:
         raise WeightsWrong(f"{file} is of {net.architecture.name}, not of Real-ESRGAN")
     assert isinstance(net, ImageModelDescriptor)
+    net.model.register_forward_hook(lambda _net, _inputs, output: without_infinite(output))
     return RealESRGAN(net.to(device, dtype).eval(), tile_pixels)
