@@ -14,8 +14,6 @@ from storage.database.records import Job
 from storage.database.tables import galleries, history, jobs, now, now_in, pauses
 from storage.enums import ASKED_FOR, CLASSIFY, ErrorKind, Status
 
-PATIENCE_SECONDS = 600.0
-"""Seconds after which a due job no longer yields to jobs whose chain is loaded."""
 CLAIMERS = 16
 """Number of the most urgent jobs of each queue that a claim considers. On PostgreSQL, where claims
 skip rows that others have locked, as many workers can claim from one queue at the same time."""
@@ -37,8 +35,7 @@ def unfinished() -> sa.ColumnElement[bool]:
 @cache
 def claiming(queues: tuple[str, ...]) -> sa.Update:
     """Build the UPDATE of a claim, once for each set of queues: building takes longer than running."""
-    patient = c.due_at < now() - PATIENCE_SECONDS
-    stays = sa.case((sa.or_(c.queue == sa.bindparam("a_preferred"), patient), 0), else_=1)
+    stays = sa.case((c.queue == sa.bindparam("a_preferred"), 0), else_=1)
     nearest = [due(queue).order_by(c.rank, c.id).limit(CLAIMERS) for queue in queues]
     candidates = sa.union_all(*(select(q.subquery().c.id) for q in nearest)).subquery()
     # The function keeps SQLite from using the index on status, which would read all queued jobs.

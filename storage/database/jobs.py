@@ -132,7 +132,7 @@ class Jobs:
         """Claim the most urgent due job of `queues`; return None if none is due.
 
         The deadline is `seconds` and `seconds_per_megapixel`. Jobs of the queue `prefer`, whose
-        chain is loaded, come first. A process has one job at a time: a claim that it could not end,
+        networks are loaded, come first. A process has one job at a time: a claim that it could not end,
         because the database was unreachable, is released first.
         """
         held = [c.worker == worker, c.child == child, c.status == Status.RUNNING]

@@ -5,6 +5,7 @@ The parent passes id, queues and device to the child that it spawns in the envir
 
 import logging
 import os
+import time
 import uuid
 from collections.abc import Sequence
 from functools import cache
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 _NAME, _QUEUES, _DEVICE = "_PHOTOMEND_WORKER", "_PHOTOMEND_QUEUES", "_PHOTOMEND_DEVICE"
 _loaded: "dict[tuple[Category, bool], Chain]" = {}
+_loaded_at = [0.0]
+"""When networks were loaded last, by the monotonic clock."""
+RUN_SECONDS = 600.0
+"""Longest time since networks were loaded in which their jobs come before more urgent ones."""
 
 
 @cache
@@ -78,7 +83,8 @@ def device() -> str:
 def claim(serving: Sequence[str] | None = None) -> Job | None:
     """Claim the most urgent job of all queues or of `serving`.
 
-    Jobs of the loaded chain come first, and those to classify while the paper's classifier is loaded.
+    Jobs of the loaded chain come first, or those to classify while the paper's classifier is loaded,
+    for `RUN_SECONDS`: so photos are classified in runs and restored in runs, and no queue starves.
     """
     config = settings()
     return jobs().claim(
@@ -95,7 +101,9 @@ def loaded() -> set[str]:
 
 
 def _preferred() -> str | None:
-    """Return the queue whose networks are dear to load again."""
+    """Return the queue whose networks are dear to load again, None if they have had their run."""
+    if time.monotonic() - _loaded_at[0] > RUN_SECONDS:
+        return None
     chain = next((category.value for category, _ in _loaded), None)
     return chain or (CLASSIFY if needs_device(CLASSIFY) and loaded() else None)
 
@@ -113,6 +121,7 @@ def classifier() -> "Classifier":
 
     if needs_device(CLASSIFY):  # it has no room beside a chain on a GPU
         _loaded.clear()
+    _loaded_at[:] = [time.monotonic()]
     return loading.classifier(engine_of(CLASSIFY))
 
 
@@ -132,5 +141,6 @@ def chain(category: Category, *, faces: bool = True) -> "Chain":
         _loaded.clear()
         if needs_device(CLASSIFY):
             classifier.cache_clear()
+        _loaded_at[:] = [time.monotonic()]
         _loaded[wanted] = loading.chain(engine_of(category.value), category, faces=faces)
     return _loaded[wanted]
