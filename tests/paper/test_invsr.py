@@ -251,6 +251,28 @@ def test_the_number_of_patches_that_fitted_is_kept_for_later_groups_and_photos(t
     assert [size for size in sizes if size > 2] == [8, 4]
 
 
+def test_the_number_of_patches_at_once_is_chosen_once_from_the_free_memory(tiny, monkeypatch):
+    asked, noted = [], []
+
+    def fitting(net, device, most, run):
+        asked.append((net, most, tuple(run().shape)))
+        return 4
+
+    class Few(Copying):
+        def enlarge(self, small, draws):
+            if len(small) > 2:
+                raise torch.OutOfMemoryError
+            return super().enlarge(small, draws)
+
+    monkeypatch.setattr(invsr.room, "fitting", fitting)
+    monkeypatch.setattr(invsr.room, "note", lambda net, device, number: noted.append(number))
+    sampler = tiny(Few)
+    for _ in range(2):
+        sampler(photo(64, 80), seeded())
+    assert asked == [("InvSR in torch.float32", 8, (1, 3, 128, 128))]
+    assert noted == [2]
+
+
 def test_patches_that_exceed_half_precision_are_made_again_in_float32(folders, golden, caplog):
     caplog.set_level("INFO")
     sampler = loaded(folders, golden, torch.bfloat16)  # float16 takes minutes on a CPU

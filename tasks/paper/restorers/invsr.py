@@ -8,6 +8,7 @@ networks and scheduler. The licence of the noise predictor's weights forbids com
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch.nn import functional
 
 from storage.photos import Image
 from tasks import progress
-from tasks.paper import gpu
+from tasks.paper import gpu, room
 from tasks.paper.nets import noise_predictor
 from tasks.paper.nets.noise_predictor import NoisePredictor
 from tasks.paper.restorers import patches
@@ -69,8 +70,8 @@ class InvSR:
     patch_pixels: int = 128
     """Side of a patch of the input, a multiple of 16; 256 for images of a megapixel."""
     patches_at_once: int = 8
-    _fitting: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
-    """The number of patches at once that last fitted into memory, for all later photos."""
+    _fitting: dict[torch.dtype, int] = field(default_factory=dict, init=False, repr=False)
+    """The number of patches at once by type: chosen from the free memory, less if they did not fit."""
 
     def __post_init__(self) -> None:
         if self.steps not in TIMESTEPS or self.patch_pixels % MULTIPLE:
@@ -132,15 +133,21 @@ class InvSR:
 
     def _enlarge_fitting(self, small: Tensor, draws: Tensor) -> Tensor:
         """Enlarge patches, as many at once as fit into memory."""
+        dtype, device = self.unet.dtype, small.device
+        name = f"InvSR in {dtype}"
+        if dtype not in self._fitting:
+            first = partial(self.enlarge, small[:1], draws[:1])
+            self._fitting[dtype] = room.fitting(name, device, self.patches_at_once, first)
 
         def enlarge(number: int) -> Tensor:
             groups = zip(*(torch.split(each, number) for each in (small, draws)), strict=True)
             made = torch.cat([self.enlarge(*group) for group in groups])
-            self._fitting[:] = [number]
+            if number != self._fitting[dtype]:
+                room.note(name, device, number)
+                self._fitting[dtype] = number
             return made
 
-        at_once = self._fitting[0] if self._fitting else self.patches_at_once
-        return gpu.halving(enlarge, at_once, 1, "the number of patches at once")
+        return gpu.halving(enlarge, self._fitting[dtype], 1, "the number of patches at once")
 
     @torch.inference_mode()
     def enlarge(self, small: Tensor, draws: Tensor) -> Tensor:
