@@ -61,8 +61,11 @@ CLASSIFY = "classify"
 """The queue of jobs without a category; the others are named after theirs."""
 QUEUES = (CLASSIFY, *(category.value for category in Category if category is not Category.CLEAN))
 
-NEW_PHOTO, BACKLOG, ASKED_FOR = 1, 2, 0
-"""Ranks of jobs; the lowest is the most urgent: asked for by a person, new, backlog."""
+ASKED_FOR, NEW_PHOTO, RETRIED, BACKLOG = range(4)
+"""Ranks of jobs, the most urgent first: one that a person named, a new photo, one of many that a
+person retried, the backlog."""
+ASKED = (ASKED_FOR, RETRIED)
+"""Ranks of jobs that are computed again, also if the content is known."""
 
 
 class Outcome(StrEnum):

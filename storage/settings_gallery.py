@@ -1,12 +1,13 @@
 """The settings of a gallery, `[galleries.NAME]`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from storage.enums import WatchMode
-from storage.settings_values import Check
+from storage.settings_values import Check, Positive
+from storage.text import printable
 
 NAME_PRESETS = {
     "mirror": "{stem}{ext}",
@@ -65,7 +66,7 @@ class GallerySettings:
     """The gallery is offline while this folder is not a mount point."""
     watch: WatchMode = WatchMode.AUTO
     """How new photos are found."""
-    rescan_seconds: float = 3600.0
+    rescan_seconds: Positive = 3600.0
     """Seconds between two full scans of the gallery."""
     backlog: Backlog = "new"
     """Which of the photos that the first full scan finds are mended: `new` (none), `all`, or
@@ -91,6 +92,17 @@ class GallerySettings:
     def template(self) -> str:
         """The name of a result, with {stem} and {ext}."""
         return NAME_PRESETS.get(self.name, self.name)
+
+    def to_json(self) -> dict[str, str | float | bool | list[str]]:
+        """Return all values as the database keeps them, to notice a change."""
+        shown: dict[str, str | float | bool | list[str]] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, tuple):
+                shown[item.name] = [printable(part) for part in value]
+            else:
+                shown[item.name] = value if isinstance(value, float | bool) else printable(value)
+        return shown
 
     @property
     def since(self) -> float:

@@ -34,6 +34,14 @@ class Check:
     """Returns the wrong value as the message shows it; None if it may be secret."""
 
 
+Positive = Annotated[
+    float, Check(lambda number: number > 0, "more than 0", shown=lambda n: f"{n:g}")
+]
+"""A number that 0 would make useless."""
+PositiveInt = Annotated[int, Check(lambda number: number > 0, "more than 0")]
+"""A whole number that 0 would make useless."""
+
+
 class WrongValue(ValueError):
     """A value that a setting cannot have: what it must be, and the value if it may be shown."""
 

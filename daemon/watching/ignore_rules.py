@@ -7,10 +7,10 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pathspec import GitIgnoreSpec
 
@@ -35,6 +35,8 @@ class Patterns(NamedTuple):
     """The patterns are relative to this folder of the gallery."""
     origin: str
     """The place to name to the owner: "the settings", or the path of an ignore file."""
+    text: str
+    """Its lines."""
     spec: GitIgnoreSpec
 
 
@@ -59,18 +61,30 @@ class Rules:
             return None
         return f"the folder {name} {why}" if is_folder else f"{name} {why}"
 
-    def with_file_of(self, root: str, folder: str) -> "Rules":
-        """Return the rules with the patterns that the ignore file of `folder` adds."""
-        text = _read(f"{root}/{folder}/{IGNORE_FILE}")
+    def with_file_of(self, folder: str, text: str) -> "Rules":
+        """Return the rules with the patterns of `text`, which the ignore file of `folder` holds."""
         if not text:
             return self
-        added = Patterns(folder, str(Path(folder, IGNORE_FILE)), _spec(text.splitlines()))
+        origin = str(Path(folder, IGNORE_FILE))
+        added = Patterns(folder, origin, text, _spec(text.splitlines()))
         return Rules((*self.patterns, added), self.result_names)
+
+    def file_of(self, folder: str) -> str:
+        """Return the text of the ignore file of `folder`, whose rules these are; "" if none."""
+        last = self.patterns[-1] if self.patterns else None
+        own = last is not None and last.origin == str(Path(folder, IGNORE_FILE))
+        return last.text if last and own else ""
+
+    def ignore_the_same(self, other: "Rules | str") -> bool:
+        """Return whether these rules were read from the same texts as others."""
+        if isinstance(other, str) or self.result_names != other.result_names:
+            return False
+        return [p[:3] for p in self.patterns] == [p[:3] for p in other.patterns]
 
     def _pattern(self, folder: str, name: str, *, is_folder: bool) -> str | None:
         """Return the pattern that ignores an entry and its origin; the innermost match decides."""
         path = f"{folder}/{name}" if folder else name
-        for outer, origin, spec in reversed(self.patterns):
+        for outer, origin, _, spec in reversed(self.patterns):
             below = path[len(outer) + 1 :] if outer else path
             found = spec.check_file(below + "/" if is_folder else below)
             if found.include is not None and found.index is not None:
@@ -82,9 +96,11 @@ class Rules:
 class FolderRules:
     """The rules of each folder of a gallery, read when they are first asked for."""
 
-    def __init__(self, root: str, rules: Rules) -> None:
+    def __init__(self, root: str, rules: Rules, files: Mapping[str, str] | None = None) -> None:
+        """Read ignore files below `root`, or take the texts that `files` holds by folder."""
         self._root = root
         self._rules = rules
+        self._files = files
         self._cache: dict[str, Rules | str] = {}
 
     def forget(self) -> None:
@@ -97,9 +113,19 @@ class FolderRules:
             self._cache[folder] = self._read(folder)
         return self._cache[folder]
 
+    def why_ignored(self, folder: str, name: str) -> str | None:
+        """Return why the file `name` of `folder` is ignored; None if it is not."""
+        rules = self.of(folder)
+        return rules if isinstance(rules, str) else rules.why_ignored(folder, name, is_folder=False)
+
+    def _text(self, folder: str) -> str:
+        if self._files is not None:
+            return self._files.get(folder, "")
+        return _read(f"{self._root}/{folder}/{IGNORE_FILE}")
+
     def _read(self, folder: str) -> Rules | str:
         if not folder:
-            return self._rules.with_file_of(self._root, "")
+            return self._rules.with_file_of("", self._text(""))
         parent, _, name = folder.rpartition("/")
         rules = self.of(parent)
         if isinstance(rules, str):
@@ -107,22 +133,52 @@ class FolderRules:
         if why := rules.why_ignored(parent, name, is_folder=True):
             return why
         path = f"{self._root}/{folder}"
-        if os.path.islink(path):  # noqa: PTH114
+        if self._files is None and os.path.islink(path):  # noqa: PTH114
             return f"the folder {name} is a symbolic link, which is not followed"
-        if os.path.lexists(f"{path}/{MARKER}"):
+        if self._files is None and os.path.lexists(f"{path}/{MARKER}"):
             return f"the folder {name} holds results of photomend"
-        return rules.with_file_of(self._root, folder)
+        return rules.with_file_of(folder, self._text(folder))
 
 
 def gallery_rules(gallery: GallerySettings) -> Rules:
     """Return the rules that the settings of a gallery set for all its folders."""
-    patterns = (Patterns("", "the settings", _spec(gallery.ignore)),) if gallery.ignore else ()
-    if gallery.name not in BESIDE:
+    return _rules(gallery.ignore, gallery.template if gallery.name in BESIDE else None)
+
+
+def recorded(gallery: GallerySettings, files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the rules as JSON: the settings, and the texts of ignore files by folder.
+
+    Texts and folders are bytes, written as Latin-1: no database takes surrogate escapes.
+    """
+    template = gallery.template if gallery.name in BESIDE else None
+    texts = {_as_latin(folder): _as_latin(text) for folder, text in files.items()}
+    return {"ignore": list(gallery.ignore), "beside": template, "files": texts}
+
+
+def from_record(root: str, record: Mapping[str, Any]) -> FolderRules:
+    """Return the rules that `recorded` made."""
+    texts = {_from_latin(folder): _from_latin(text) for folder, text in record["files"].items()}
+    return FolderRules(root, _rules(record["ignore"], record["beside"]), texts)
+
+
+def _rules(ignore: Iterable[str], beside: str | None) -> Rules:
+    """Return the rules of patterns, and of results with the template `beside` in the gallery."""
+    text = "\n".join(ignore)
+    patterns = (Patterns("", "the settings", text, _spec(ignore)),) if text else ()
+    if beside is None:
         return Rules(patterns)
-    names = re.escape(gallery.template)
+    names = re.escape(beside)
     for field in ("{stem}", "{ext}"):
         names = names.replace(re.escape(field), ".+")
     return Rules(patterns, re.compile(names, re.DOTALL))
+
+
+def _as_latin(text: str) -> str:
+    return os.fsencode(text).decode("latin-1").replace("\0", "\n")
+
+
+def _from_latin(text: str) -> str:
+    return os.fsdecode(text.encode("latin-1"))
 
 
 def why_ignored(gallery: GallerySettings, source: Path) -> str | None:
@@ -133,8 +189,7 @@ def why_ignored(gallery: GallerySettings, source: Path) -> str | None:
         found = folders.of(path)
         return found if isinstance(found, str) else None
     folder, _, name = path.rpartition("/")
-    found = folders.of(folder)
-    return found if isinstance(found, str) else found.why_ignored(folder, name, is_folder=False)
+    return folders.why_ignored(folder, name)
 
 
 def why_no_photo(path: Path) -> str | None:

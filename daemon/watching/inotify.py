@@ -45,6 +45,8 @@ class ChangedFolders(FileSystemEventHandler):
     def __init__(self, root: str) -> None:
         self.root = root
         self.events_lost = False
+        self.rules_changed = False
+        """An ignore file was written, moved or removed."""
         self._folders: dict[str, bool] = {}
         self._woken = False
         self._changed = Condition()
@@ -89,6 +91,7 @@ class ChangedFolders(FileSystemEventHandler):
             folder = below
         if not folder or not any(map(is_ignored, folder.split("/"))):
             with self._changed:
+                self.rules_changed = self.rules_changed or name == IGNORE_FILE
                 self._folders[folder] = recursive or self._folders.get(folder, False)
                 self._changed.notify()
 

@@ -14,7 +14,7 @@ from daemon.watching import ignore_rules
 from daemon.watching.inotify import ChangedFolders, EventsUnavailable, InotifyWatch, open_watch
 from daemon.watching.pipe import Pipe
 from daemon.watching.recorder import Recorder
-from daemon.watching.scanner import FullScan, ScannedFolder, Scanner
+from daemon.watching.scanner import FullScan, NewPhoto, ScannedFolder, Scanner
 from storage import filesystems
 from storage.database.tables import now as database_now
 from storage.settings import settings
@@ -54,11 +54,12 @@ class OnlineGallery:
         self._next_check = time.monotonic() + _check_seconds()
         self._next_full_scan = 0.0
         self._full_scan_pause = recorder.settings.rescan_seconds
-        row = recorder.row()
-        # A little earlier, because the clock of a filesystem may be a tick behind.
-        self._backlog_before = time.time() - 0.01 if row is None or row.scanned_at is None else None
-        """Photos that changed before this Unix time are the backlog; None once it is recorded."""
-        self._all_scanned = False
+        self._first_scan = False
+        """The gallery was never scanned to the end: what the full scan finds is old."""
+        self._rules_noted: dict[str, Any] | None = None
+        """The rules in the database."""
+        self._rules_seen: dict[str, Any] | None = None
+        """The rules of a full scan that ended, until all old photos that it found are recorded."""
 
     def wake(self) -> None:
         """Notice now that `stop` is set."""
@@ -72,8 +73,7 @@ class OnlineGallery:
 
         """
         try:
-            self._recorder.note_online(self._root, self._open_watch())
-            self._begin_full_scan(expected=True)
+            self._begin()
             while not self._stop.is_set():
                 began = time.monotonic()
                 self._record(self._scanner.scan(began, SLICE_SECONDS))
@@ -89,10 +89,23 @@ class OnlineGallery:
         finally:
             self._close_watch()
 
+    def _begin(self) -> None:
+        """Note that the gallery is online, apply its settings, and start the first full scan."""
+        before = self._recorder.row()
+        self._recorder.note_online(self._root, self._open_watch())
+        row = self._recorder.row()
+        self._first_scan = row is None or row.scanned_at is None
+        if before is not None and before.rules is not None:
+            self._rules_noted = before.rules
+            self._scanner.rules_before = ignore_rules.from_record(self._root, before.rules)
+        self._recorder.apply_settings(before.settings if before else None)
+        self._begin_full_scan(expected=True)
+
     def _check(self) -> bool:
         """Return whether the gallery is still online; restart a watch that has ended."""
         if not self._still_online():
             return False
+        self._recorder.stay_online()
         if self._watch and not self._watch.is_alive():
             self._restart_watch("its watch ended")
         self._next_check = time.monotonic() + _check_seconds()
@@ -107,25 +120,37 @@ class OnlineGallery:
     # Record what scans find.
 
     def _record(self, scanned: Iterable[ScannedFolder]) -> None:
-        """Record new photos, and vanished ones only if the gallery is still online."""
-        vanished, missing = {}, set()
+        """Record vanished photos, if the gallery is still online, and then the others.
+
+        So a photo that was moved is known at its new place.
+        """
+        settled, vanished, missing = [], {}, set()
         for found in scanned:
+            folder = Path(found.folder)
             if found.settled:
-                folder = Path(found.folder)
-                added = self._recorder.add(folder, found.settled, self._backlog_before)
-                if added:
-                    self._pipe.added(added[: settings().max_pending_notifications])
+                settled.append((folder, found.settled))
             if found.vanished:
-                vanished[found.folder] = found.vanished
+                vanished[folder] = found.vanished
             if found.missing:
                 missing.add(found.folder)
+            if found.ignored:
+                self._recorder.leave(folder, found.ignored)
+            if found.shown:
+                self._recorder.show(folder, found.shown)
             self._pipe.heartbeat()
         if missing:
             known = self._recorder.known_folders()
             self._record_missing({f for f in known if _is_inside(f, missing)})
         if vanished and self._still_online():
-            for name, photos in vanished.items():
-                self._recorder.gone(Path(name), photos)
+            for folder, photos in vanished.items():
+                self._recorder.gone(folder, photos)
+        for folder, new in settled:
+            self._add(folder, new)
+
+    def _add(self, folder: Path, photos: dict[str, NewPhoto]) -> None:
+        if added := self._recorder.add(folder, photos):
+            self._pipe.added(added[: settings().max_pending_notifications])
+        self._pipe.heartbeat()
 
     def _record_missing(self, folders: set[str]) -> None:
         """Record that the photos of those folders that are missing have vanished."""
@@ -134,11 +159,20 @@ class OnlineGallery:
             for folder in missing:
                 self._recorder.gone(Path(folder))
 
+    def _record_ignored(self, folders: set[str]) -> None:
+        """Leave alone what is queued in those known folders that the rules ignore now."""
+        before = self._scanner.rules_before
+        for folder in folders:
+            rule = self._scanner.rules.of(folder)
+            if isinstance(rule, str) and not (before and isinstance(before.of(folder), str)):
+                self._recorder.leave_folder(Path(folder), rule)
+
     # Full scans.
 
     def _begin_full_scan(self, *, expected: bool = False) -> None:
         """Start a full scan. Set `expected` if it may find photos that raised no event."""
-        self._scanner.full_scan = FullScan(expected=expected or self._events_lost)
+        first = self._first_scan and self._rules_seen is None
+        self._scanner.full_scan = FullScan(expected=expected or self._events_lost, first=first)
         self._events_lost = False
         self._next_full_scan = time.monotonic() + self._full_scan_pause * random.uniform(0.75, 1.25)
 
@@ -147,29 +181,38 @@ class OnlineGallery:
         full_scan = self._scanner.full_scan
         if full_scan is not None and not full_scan.to_visit:
             self._scanner.full_scan = None
-            self._record_missing(self._recorder.known_folders() - full_scan.visited)
-            self._all_scanned = True
+            unvisited = self._recorder.known_folders() - full_scan.visited
+            self._record_missing(unvisited)
+            self._record_ignored(unvisited)
+            self._note_rules(full_scan)
             self._note_full_scan(full_scan)
             self._check_watch(full_scan)
-        self._end_backlog()
+        self._note_old_recorded()
 
     def _note_full_scan(self, full_scan: FullScan) -> None:
         columns: dict[str, Any] = {"photos": full_scan.photos}
         columns["scan_seconds"] = time.monotonic() - full_scan.began
-        if self._backlog_before is None:
+        if not self._first_scan:
             columns["scanned_at"] = database_now()
         self._recorder.note(**columns)
 
-    def _end_backlog(self) -> None:
-        """Record that the first full scan is done, once all photos of the backlog have settled."""
-        before = self._backlog_before
-        if before is None or not self._all_scanned:
+    def _note_rules(self, full_scan: FullScan) -> None:
+        """Compare later scans with the ignore rules of this one."""
+        self._rules_seen = ignore_rules.recorded(self._recorder.settings, full_scan.ignore_files)
+        self._scanner.rules_before = ignore_rules.from_record(self._root, self._rules_seen)
+
+    def _note_old_recorded(self) -> None:
+        """Record that a full scan is done, and its rules, once all old photos have settled."""
+        if self._rules_seen is None or any(photo.old for photo in self._scanner.unsettled()):
             return
-        if any(photo.changed_at < before for photo in self._scanner.unsettled()):
-            return
-        self._backlog_before = None
-        self._recorder.note(scanned_at=database_now())
-        log.info("gallery %s: the first full scan has ended", self._recorder.name)
+        if self._first_scan:
+            self._first_scan = False
+            self._recorder.note(scanned_at=database_now())
+            log.info("gallery %s: the first full scan has ended", self._recorder.name)
+        if self._rules_seen != self._rules_noted:
+            self._rules_noted = self._rules_seen
+            self._recorder.note(rules=self._rules_seen)
+        self._rules_seen = None
 
     def _check_watch(self, full_scan: FullScan) -> None:
         """Restart the watch, and scan all more often, if events did not report what was found."""
@@ -197,6 +240,9 @@ class OnlineGallery:
         gather = min(max(GATHER_SECONDS, took), 1.0) if seconds else 0.0
         for folder, recursive in self._changed.take(seconds, gather).items():
             self._scanner.mark(folder, recursive=recursive)
+        if self._changed.rules_changed:
+            self._changed.rules_changed = False
+            self._next_full_scan = 0.0
         if self._changed.events_lost:
             self._changed.events_lost = False
             self._schedule_after_lost_events()

@@ -1,17 +1,19 @@
 """Write what is found of one gallery to the database, and read what is known of it."""
 
+import json
 import logging
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from daemon.watching import arrivals
 from daemon.watching.scanner import NewPhoto
-from storage import availability, filesystems, publishing
-from storage.database import galleries
+from storage import availability, filesystems, fingerprints, publishing
+from storage.database import backlog, galleries
 from storage.database.records import Gallery
 from storage.enums import BACKLOG
 from storage.settings import settings
@@ -64,6 +66,29 @@ class Recorder:
         )  # fmt: skip
         log.info("gallery %s is online (%s, %s)", self.name, kind, watching)
 
+    def apply_settings(self, before: Mapping[str, Any] | None) -> None:
+        """Queue or leave alone what the settings now ask for; log in one line what changed.
+
+        `before` are the settings that were applied last, None if there are none.
+        """
+        now = self.settings.to_json()
+        if before == now:
+            return
+        changes = settings_changes(before, now)
+        if before and before.get("backlog") != now["backlog"]:
+            queued = backlog.widen(self._engine, self.name, self.settings.since)
+            left = backlog.narrow(self._engine, self.name, self.settings.since)
+            changes.append(f"{queued} photos of the backlog are queued, {left} left alone")
+        if before:
+            log.warning("gallery %s has other settings: %s", self.name, "; ".join(changes))
+        self.note(settings=now)
+
+    def stay_online(self) -> None:
+        """Write that the gallery is online, if another watcher without it wrote that it is not."""
+        row = self.row()
+        if row is not None and not row.online:
+            self.note(online=True, reason=None)
+
     def note_offline(self, reason: str) -> None:
         """Write and log that the gallery is offline, once for each reason."""
         row = self.row()
@@ -71,38 +96,50 @@ class Recorder:
             log.warning("gallery %s is offline: %s", self.name, reason)
             note_gallery(self._engine, self.name, online=False, reason=reason)
 
-    def add(
-        self, folder: Path, photos: Mapping[str, NewPhoto], backlog_before: float | None
-    ) -> list[int]:
-        """Record new photos and return the ids of the queued jobs.
-
-        Photos that last changed before `backlog_before`, in Unix time, are the backlog. Of these,
-        only the photos that the settings ask for, and those that have a result, are queued.
-        """
-        backlog = {
-            name
-            for name, photo in photos.items()
-            if backlog_before is not None and photo.changed_at < backlog_before
-        }
-        left_alone = {name for name in backlog if photos[name].modified_at < self.settings.since}
-        left_alone -= self._with_result(folder, backlog)
-        added = galleries.add(
-            self._engine, self.name, folder, _fingerprints(photos, photos.keys() - backlog)
-        ) + galleries.add(
-            self._engine,
-            self.name,
-            folder,
-            _fingerprints(photos, backlog - left_alone),
-            rank=BACKLOG,
-        )
-        galleries.note_backlog(self._engine, self.name, folder, _fingerprints(photos, left_alone))
+    def add(self, folder: Path, photos: Mapping[str, NewPhoto]) -> list[int]:
+        """Record the photos of a folder that are not known like this; return the queued jobs' ids."""
+        versions = galleries.versions(self._engine, self.name, folder, photos)
+        sizes = {fingerprints.size(p.fingerprint) for n, p in photos.items() if n not in versions}
+        vanished = galleries.vanished(self._engine, self.name, sizes)
+        found = arrivals.sort(photos, versions, vanished)
+        for job, name, fingerprint in found.known:
+            galleries.adopt(self._engine, job, folder, name, fingerprint)
+        wanted = found.still_backlog | self._wanted(folder, found.backlog)
+        left = {name: f for name, f in found.backlog.items() if name not in wanted}
+        added = galleries.add(self._engine, self.name, folder, found.new)
+        added += galleries.add(self._engine, self.name, folder, wanted, rank=BACKLOG)
+        galleries.note_backlog(self._engine, self.name, folder, left)
         if added:
             log.info("gallery %s: %d new in %s", self.name, len(added), printable(folder))
         return added
 
+    def leave(self, folder: Path, ignored: Mapping[str, str]) -> None:
+        """Leave queued photos of a folder alone that are ignored now, name and rule."""
+        self._log_left(folder, backlog.leave(self._engine, self.name, folder, ignored))
+
+    def leave_folder(self, folder: Path, rule: str) -> None:
+        """Leave all queued photos of a folder alone that is ignored now."""
+        self._log_left(folder, backlog.leave_folder(self._engine, self.name, folder, rule))
+
+    def show(self, folder: Path, names: Collection[str]) -> None:
+        """Record that photos are no longer ignored: they are backlog."""
+        backlog.show(self._engine, self.name, folder, names)
+        backlog.widen(self._engine, self.name, self.settings.since)
+
     def gone(self, folder: Path, names: Collection[str] | None = None) -> None:
         """Record that these photos of a folder, or all of them, have vanished."""
         galleries.note_gone(self._engine, self.name, folder, names)
+
+    def _log_left(self, folder: Path, count: int) -> None:
+        if count:
+            place = printable(folder)
+            log.info("gallery %s: %d in %s are ignored now", self.name, count, place)
+
+    def _wanted(self, folder: Path, old: Mapping[str, str]) -> dict[str, str]:
+        """Return the old photos that are queued: the settings ask for them, or they have a result."""
+        wanted = {n for n, f in old.items() if fingerprints.modified_at(f) >= self.settings.since}
+        wanted |= self._with_result(folder, old.keys() - wanted)
+        return {name: old[name] for name in wanted}
 
     def _with_result(self, folder: Path, names: set[str]) -> set[str]:
         """Return the photos whose results exist, since a lost database had recorded them."""
@@ -128,8 +165,11 @@ class Recorder:
 def note_gallery(engine: sa.Engine, name: str, **columns: Any) -> None:
     """Write columns of a gallery's row, and what the settings say of it; add a missing row."""
     gallery = settings().gallery(name)
-    if galleries.get(engine, name) is None:
+    row = galleries.get(engine, name)
+    if row is None:
         columns = {"filesystem": "unknown", "watching": "not yet"} | columns
+    elif row.root != gallery.path:  # what another folder holds is as old as on the first day
+        columns = {"scanned_at": None} | columns
     galleries.note(
         engine,
         name,
@@ -140,5 +180,11 @@ def note_gallery(engine: sa.Engine, name: str, **columns: Any) -> None:
     )
 
 
-def _fingerprints(photos: Mapping[str, NewPhoto], names: Iterable[str]) -> dict[str, str]:
-    return {name: photos[name].fingerprint for name in names}
+def settings_changes(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """Return the settings of a gallery that differ, each as "name = old, now new"."""
+    before = before or now
+    return [
+        f"{name} = {json.dumps(before.get(name))}, now {json.dumps(value)}"
+        for name, value in now.items()
+        if before.get(name) != value
+    ]

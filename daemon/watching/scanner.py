@@ -8,9 +8,10 @@ all folders and finds what no event reported. No scan reads a photo's contents.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,9 +37,8 @@ class NewPhoto(NamedTuple):
     fingerprint: str
     unchanged_since: float
     """By the monotonic clock."""
-    modified_at: float
-    changed_at: float
-    """When the file was last written, moved or made, by the clock of its filesystem."""
+    old: bool
+    """It did not arrive: the first scan found it, or a change of the ignore rules shows it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class ScannedFolder:
     """Photos that are known and no longer there."""
     missing: bool = False
     """The folder itself is no longer there, or is now a symbolic link."""
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    """Known photos that a change of the rules ignores, each with the rule."""
+    shown: frozenset[str] = frozenset()
+    """Known photos that the rules of the last full scan ignored, and these rules do not."""
 
 
 @dataclass
@@ -64,7 +68,24 @@ class FullScan:
     """Photos that an event should have reported before."""
     expected: bool = False
     """The scan may find photos that raised no event."""
+    first: bool = False
+    """The gallery was never scanned before: all that this scan finds is old."""
+    ignore_files: dict[str, str] = field(default_factory=dict)
+    """The texts of ignore files, by folder, when their folders were visited."""
+    _found: set[str] = field(default_factory=lambda: {""})
     began: float = field(default_factory=time.monotonic)
+
+    def visit(self, folder: str) -> None:
+        """Visit `folder` later."""
+        self.to_visit.append(folder)
+        if self.first:
+            self._found.add(folder)
+
+    def finds(self, folder: str) -> bool:
+        """Return whether `folder` is new to this scan; False if it was visited, or made meanwhile."""
+        while folder not in self._found:
+            folder = folder.rpartition("/")[0]
+        return folder not in self.visited
 
 
 class Scanner:
@@ -76,7 +97,9 @@ class Scanner:
     def __init__(self, root: str, rules: Rules, known: Known, settle_seconds: float) -> None:
         self.root = root
         self.full_scan: FullScan | None = None
-        self._rules = FolderRules(root, rules)
+        self.rules = FolderRules(root, rules)
+        self.rules_before: FolderRules | None = None
+        """The rules of the last full scan that ended; None if they are not known."""
         self._known = known
         self._settle_seconds = settle_seconds
         self._marked: dict[str, bool] = {}
@@ -103,18 +126,24 @@ class Scanner:
 
         A full scan has ended when it has nothing left to visit. The caller, who set it, removes it.
         """
-        self._rules.forget()
-        for folder in [folder for folder, at in self._due.items() if at <= now]:
-            self.mark(folder)
+        self.rules.forget()
+        if self.rules_before:
+            self.rules_before.forget()
+        if self.full_scan is None or self.full_scan.first:
+            # Otherwise they wait: a photo that was moved is known once it is missing elsewhere.
+            for folder in [folder for folder, at in self._due.items() if at <= now]:
+                self.mark(folder)
         while self._marked:
             folder, recursive = self._marked.popitem()
             if found := self._scan(folder, now, self._mark_recursive if recursive else None):
                 yield found
         end = time.monotonic() + full_scan_seconds
         while self.full_scan and self.full_scan.to_visit and time.monotonic() < end:
-            folder = self.full_scan.to_visit.pop()
-            self.full_scan.visited.add(folder)
-            if found := self._scan(folder, now, self.full_scan.to_visit.append, self.full_scan):
+            full_scan = self.full_scan
+            folder = full_scan.to_visit.pop()
+            found = self._scan(folder, now, full_scan.visit, full_scan)
+            full_scan.visited.add(folder)
+            if found:
                 yield found
 
     def _mark_recursive(self, folder: str) -> None:
@@ -127,7 +156,7 @@ class Scanner:
         """Scan one folder and call `visit` with each folder in it; return None if nothing changed."""
         self._due.pop(folder, None)
         before = self._unsettled.pop(folder, {})
-        rules = self._rules.of(folder)
+        rules = self.rules.of(folder)
         if isinstance(rules, str):  # the photos of an ignored folder are still there
             is_link = os.path.islink(f"{self.root}/{folder}")  # noqa: PTH114
             return ScannedFolder(folder, {}, frozenset(), missing=True) if is_link else None
@@ -141,22 +170,41 @@ class Scanner:
         if visit:
             for name in below:
                 visit(f"{folder}/{name}" if folder else name)
+        if full_scan and (text := rules.file_of(folder)):
+            full_scan.ignore_files[folder] = text
         known = self._known(Path(folder))
-        settled = self._settle(folder, photos, known, before, now, full_scan)
+        was_hidden = self._hidden_before(folder, rules)
+        settled = self._settle(folder, photos, known, before, now, full_scan, was_hidden)
         vanished = known.keys() - photos.keys()
         if vanished:
-            vanished -= ignored
-        if settled or vanished:
-            return ScannedFolder(folder, settled, frozenset(vanished))
+            vanished -= ignored.keys()
+        hidden: dict[str, str] = {}
+        shown: frozenset[str] = frozenset()
+        if self.rules_before is None or was_hidden is not _nothing:
+            names = {name for name in ignored.keys() & known.keys() if ignored[name]}
+            hidden = {name: ignored[name] for name in names if not was_hidden(name)}
+            shown = frozenset(filter(was_hidden, known.keys() & photos.keys()))
+        if settled or vanished or hidden or shown:
+            return ScannedFolder(folder, settled, frozenset(vanished), False, hidden, shown)
         return None
+
+    def _hidden_before(self, folder: str, rules: Rules) -> Callable[[str], object]:
+        """Return a function of names in `folder`: whether the last full scan ignored such a file."""
+        before = self.rules_before
+        if before is None or rules.ignore_the_same(before.of(folder)):
+            return _nothing
+        return partial(before.why_ignored, folder)
 
     def _settle(
         self, folder: str, photos: dict[str, os.stat_result], known: dict[str, tuple[str, ...]],
         before: dict[str, NewPhoto], now: float, full_scan: FullScan | None,
+        was_hidden: Callable[[str], object],
     ) -> dict[str, NewPhoto]:  # fmt: skip
         """Return the new photos that have settled; make the folder due again for the others."""
         settled: dict[str, NewPhoto] = {}
         unsettled: dict[str, NewPhoto] = {}
+        scan = self.full_scan
+        is_found_first = scan is not None and scan.first and scan.finds(folder)
         for name, found in photos.items():
             fingerprint = fingerprints.of(found)
             if name in known and fingerprint in known[name]:
@@ -166,7 +214,8 @@ class Scanner:
                 full_scan.unnoticed += 1
             same = last is not None and last.fingerprint == fingerprint
             since = last.unchanged_since if last and same else now
-            photo = NewPhoto(fingerprint, since, found.st_mtime, found.st_ctime)
+            old = last.old if last else is_found_first or bool(was_hidden(name))
+            photo = NewPhoto(fingerprint, since, old)
             (settled if since <= now - self._settle_seconds else unsettled)[name] = photo
         if full_scan:
             full_scan.photos += len(photos)
@@ -178,14 +227,15 @@ class Scanner:
 
     def _entries(
         self, folder: str, rules: Rules
-    ) -> tuple[list[str], dict[str, os.stat_result], set[str]]:
+    ) -> tuple[list[str], dict[str, os.stat_result], dict[str, str]]:
         """Return the folders, the photos and the ignored photos in `folder`.
 
-        Symbolic links are neither. A photo that cannot be examined counts as ignored.
+        The latter are given with the rule, which is empty for a photo that cannot be examined.
+        Symbolic links are neither.
         """
         below: list[str] = []
         photos: dict[str, os.stat_result] = {}
-        ignored: set[str] = set()
+        ignored: dict[str, str] = {}
         with _opened(f"{self.root}/{folder}") as entries:
             for entry in entries:
                 name = entry.name
@@ -193,8 +243,8 @@ class Scanner:
                     if entry.is_file(follow_symlinks=False):
                         if not is_photo_name(name):
                             continue
-                        if rules.why_ignored(folder, name, is_folder=False):
-                            ignored.add(name)
+                        if why := rules.why_ignored(folder, name, is_folder=False):
+                            ignored[name] = why
                         else:
                             photos[name] = entry.stat(follow_symlinks=False)
                     elif entry.is_dir(follow_symlinks=False) and not rules.why_ignored(
@@ -204,7 +254,7 @@ class Scanner:
                 except FileNotFoundError:
                     continue  # it has gone since the folder was listed
                 except OSError as error:
-                    ignored.add(name)
+                    ignored[name] = ""
                     self._warn(f"{folder}/{name}", error)
         return below, photos, ignored
 
@@ -214,6 +264,11 @@ class Scanner:
         if warning not in self._warned and len(self._warned) < MAX_WARNINGS:
             self._warned.add(warning)
             log.warning("%s cannot be scanned: %s", printable(path), error.strerror)
+
+
+def _nothing(_name: str) -> bool:
+    """Return False: nothing was ignored that is not ignored now."""
+    return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import logging
 import os
 import selectors
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from daemon.supervising.python_command import python_command
 from daemon.watching import pipe
 from daemon.watching.recorder import note_gallery
 from storage import database
+from storage.database import galleries
 from storage.enums import CLASSIFY
 from storage.settings import settings
 
@@ -33,6 +35,7 @@ Notify = Callable[[str, int], object]
 def watch(stop: Event, notify: Notify) -> None:
     """Watch the galleries of the settings until `stop` is set, and notify of each new photo."""
     engine = database.open_engine(settings().database)
+    galleries.leave(engine, socket.gethostname(), settings().galleries)
     children = [GalleryChild(name) for name in settings().galleries]
     with selectors.DefaultSelector() as selector:
         try:

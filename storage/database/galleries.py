@@ -6,21 +6,26 @@ rules for retries.
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from storage.database import conditions
 from storage.database.engine import reading
-from storage.database.records import Gallery
-from storage.database.tables import galleries, now
+from storage.database.records import Gallery, Job
+from storage.database.tables import galleries, history, now, outputs, pauses
 from storage.database.tables import jobs as table
 from storage.enums import NEW_PHOTO, Decision, Status
 
 BACKLOG_REASON = "it was here before photomend; `photomend add` mends it"
+IGNORED = "it is ignored: "
+"""Begins the reason of a photo that the rules ignore since it was recorded."""
+CANCELLED_BY_OWNER = "taken back by the owner"
+LEFT = "it is not in the settings any more"
+"""The reason of a gallery that no watcher of its machine watches."""
 
 c = table.c
 
@@ -38,6 +43,26 @@ def note(engine: sa.Engine, name: str, **columns: Any) -> None:
     with engine.begin() as connection:
         if not connection.execute(step).rowcount:
             connection.execute(sa.insert(galleries).values(name=name, **columns))
+
+
+def leave(engine: sa.Engine, host: str, watched: Collection[str]) -> None:
+    """Record that of the galleries of a machine only these are watched: others are not claimed from."""
+    left = (galleries.c.host == host, galleries.c.name.not_in(list(watched)))
+    with engine.begin() as connection:
+        connection.execute(update(galleries).where(*left).values(online=False, reason=LEFT))
+
+
+def forget(engine: sa.Engine, gallery: str) -> int | None:
+    """Remove all rows of a gallery, and return how many jobs it had; None if it is not known."""
+    mine = select(c.id).where(c.gallery == gallery)
+    pause = (pauses.c.scope == "gallery", pauses.c.name == gallery)
+    with engine.begin() as connection:
+        connection.execute(delete(history).where(history.c.job_id.in_(mine)))
+        count = connection.execute(delete(table).where(c.gallery == gallery)).rowcount
+        connection.execute(delete(outputs).where(outputs.c.gallery == gallery))
+        connection.execute(delete(pauses).where(*pause))
+        row = connection.execute(delete(galleries).where(galleries.c.name == gallery)).rowcount
+    return count if count or row else None
 
 
 def known(engine: sa.Engine, gallery: str, folder: Path) -> dict[str, tuple[str, ...]]:
@@ -80,6 +105,52 @@ def sample(engine: sa.Engine, gallery: str, count: int) -> list[Path]:
             if row := connection.execute(near.order_by(c.id).limit(1)).first():
                 found.add(row.folder / row.name)
         return sorted(found)
+
+
+def versions(
+    engine: sa.Engine, gallery: str, folder: Path, names: Iterable[str]
+) -> dict[str, list[Job]]:
+    """Return the jobs of these photos by name, newest first, those of vanished photos included."""
+    query = select(table).where(*conditions.within(gallery, folder)).order_by(c.id.desc())
+    found: dict[str, list[Job]] = {}
+    with reading(engine) as connection:
+        if connection.scalar(query.with_only_columns(c.id).order_by(None).limit(1)) is None:
+            return {}
+        for some in conditions.chunks(list(map(Path, names))):
+            for row in connection.execute(query.where(c.name.in_(some))):
+                found.setdefault(os.fsdecode(row.name), []).append(Job.of(row))
+    return found
+
+
+def vanished(engine: sa.Engine, gallery: str, sizes: Iterable[str]) -> list[Job]:
+    """Return the jobs of vanished photos that have one of these sizes, newest first."""
+    binary = c.fingerprint.collate({"sqlite": "BINARY", "postgresql": "C"}[engine.dialect.name])
+    gone = select(table).where(c.gallery == gallery, c.gone_at.is_not(None))
+    of_size = gone.where(
+        binary >= sa.bindparam("low", type_=sa.String),
+        binary < sa.bindparam("high", type_=sa.String),
+    ).order_by(c.id.desc())
+    found: list[Job] = []
+    with reading(engine) as connection:
+        if connection.scalar(gone.with_only_columns(c.id).limit(1)) is None:
+            return []
+        for size in sizes:
+            limits = {"low": f"{size}-", "high": f"{size}."}  # the dot comes after the hyphen
+            found += map(Job.of, connection.execute(of_size, limits))
+    return found
+
+
+def adopt(engine: sa.Engine, job: Job, folder: Path, name: str, fingerprint: str) -> None:
+    """Record that a known photo is now at this path, with this fingerprint."""
+    there = table.alias()
+    taken = select(there.c.id).where(
+        there.c.gallery == job.gallery, there.c.folder == folder, there.c.name == Path(name),
+        there.c.fingerprint == fingerprint, there.c.id != job.id,
+    )  # fmt: skip
+    step = update(table).where(c.id == job.id, ~taken.exists())
+    values = {"folder": folder, "name": Path(name), "fingerprint": fingerprint, "gone_at": None}
+    with engine.begin() as connection:
+        connection.execute(step.values(values))
 
 
 def add(

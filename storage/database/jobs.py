@@ -68,17 +68,20 @@ class Jobs:
             )
             return Job.of(connection.execute(select(table).where(*here)).one())
 
-    def retry(self, job_ids: Collection[int], *, from_scratch: bool = False) -> list[Job]:
+    def retry(
+        self, job_ids: Collection[int], *, from_scratch: bool = False, rank: int = ASKED_FOR
+    ) -> list[Job]:
         """Queue ended jobs again, and make jobs that wait after an error due now.
 
         A job that is only made due keeps its error kind. With `from_scratch`, both kinds of jobs
         are queued for classification.
         """
+        afresh = conditions.afresh(keep_category=not from_scratch) | {"rank": rank}
         waits = sa.and_(c.status == Status.QUEUED, c.error_kind.is_not(None))
         ended = c.status.not_in([Status.QUEUED, Status.RUNNING])
         steps: list[tuple[Any, dict[str, Any]]] = [
-            (waits, conditions.afresh() if from_scratch else {"due_at": now()}),
-            (ended, conditions.afresh(keep_category=not from_scratch)),
+            (waits, afresh if from_scratch else {"due_at": now()}),
+            (ended, afresh),
         ]
         with self.engine.begin() as connection:
             return [
@@ -95,7 +98,7 @@ class Jobs:
         with self.engine.begin() as connection:
             return conditions.change(
                 connection, [conditions.unfinished(), c.id.in_(list(job_ids))], "cancelled by the owner",
-                status=Status.CANCELLED, error="taken back by the owner", finished_at=now(),
+                status=Status.CANCELLED, error=galleries.CANCELLED_BY_OWNER, finished_at=now(),
             )  # fmt: skip
 
     def reject(self, job: Job) -> bool:
@@ -165,14 +168,31 @@ class Jobs:
         )  # fmt: skip
 
     def reserve(self, claim: Job, output: Path) -> bool:
-        """Reserve a name in the output tree for this photo; return False if another photo has it."""
+        """Reserve a name in the output tree for this photo; return False if another photo has it.
+
+        A photo that is gone gives its name back, unless it left a result of other content.
+        """
         key = conditions.output_key(output)
         row = {"gallery": claim.gallery, "key": key, "folder": claim.folder, "name": claim.name}
         here = (outputs.c.gallery == claim.gallery, outputs.c.key == key)
         owner = select(outputs.c.folder, outputs.c.name).where(*here)
         with self.engine.begin() as connection:
             connection.execute(self._insert(outputs).values(row).on_conflict_do_nothing())
-            return tuple(connection.execute(owner).one()) == (claim.folder, claim.name)
+            folder, name = connection.execute(owner).one()
+            if (folder, name) == (claim.folder, claim.name):
+                return True
+            other_result = sa.and_(
+                c.output.is_not(None),
+                sa.func.coalesce(c.content_hash, "") != (claim.content_hash or ""),
+            )
+            mine = (*conditions.within(claim.gallery, folder), c.name == name)
+            needed = select(c.id).where(*mine, sa.or_(conditions.here, other_result))
+            if connection.scalar(select(needed.exists())):
+                return False
+            connection.execute(
+                update(outputs).where(*here).values(folder=claim.folder, name=claim.name)
+            )
+            return True
 
     def record(self, claim: Job, output: Path, sha256: str, receipt: Mapping[str, Any]) -> None:
         """Record the result before it is published; the claim goes on."""

@@ -136,6 +136,10 @@ class Gallery(_Row):
     """End of the last full scan; None until the first one has ended."""
     scan_seconds: float | None
     photos: int | None
+    settings: dict[str, Any] | None
+    """Its settings as they were last applied; None before it was first online."""
+    rules: dict[str, Any] | None
+    """What the last full scan ignored, as `ignore_rules.recorded` gives it."""
     updated_at: float
 
 

@@ -127,6 +127,7 @@ jobs = sa.Table(
     sa.Index("ix_jobs_worker", "worker"),
     sa.Index("ix_jobs_content", "content_hash"),
     sa.Index("ix_jobs_finished", "finished_at"),
+    sa.Index("ix_jobs_gone", "gallery", "fingerprint"),
     sa.Index("ix_jobs_counted", "status", "gallery", "decision", "error_kind", "oversized"),
 )
 
@@ -163,6 +164,9 @@ galleries = sa.Table(
     sa.Column("scanned_at", sa.Double),
     sa.Column("scan_seconds", sa.Double),
     sa.Column("photos", sa.Integer),
+    # The settings that were applied last, and the ignore rules of the last full scan.
+    sa.Column("settings", sa.JSON(none_as_null=True)),
+    sa.Column("rules", sa.JSON(none_as_null=True)),
     sa.Column("updated_at", sa.Double, nullable=False, default=now(), onupdate=now()),
 )
 

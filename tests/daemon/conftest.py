@@ -1,4 +1,4 @@
-"""A fixture that runs the watcher in this process, with a child process for each gallery."""
+"""Fixtures that run the watcher in this process, with a child process for each gallery."""
 
 import json
 import os
@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from daemon.watching.watcher import watch
+from storage.database import galleries
+from storage.database.jobs import Jobs
+from storage.database.records import Job
+from storage.database.tables import jobs as table
 from storage.settings import settings
 
 
@@ -51,3 +56,36 @@ def watching(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     yield start
     for watching in running:
         watching.stop()
+
+
+@pytest.fixture
+def gallery(home: Path) -> Path:
+    return home / "gallery"
+
+
+@pytest.fixture
+def rows(jobs: Jobs) -> Callable[[], dict[str, Job]]:
+    """Return the newest job of each source."""
+
+    def found() -> dict[str, Job]:
+        with jobs.engine.execution_options(reads=True).connect() as connection:
+            return {
+                str((job := Job.of(row)).source): job
+                for row in connection.execute(sa.select(table).order_by(table.c.id))
+            }
+
+    return found
+
+
+@pytest.fixture
+def scanned(jobs: Jobs, eventually: Callable[..., None]) -> Callable[[], None]:
+    """Wait for the end of a full scan that begins after this call, or of the first one."""
+
+    def wait(since: float | None = None) -> None:
+        def ended() -> bool:
+            row = galleries.get(jobs.engine, "g")
+            return bool(row and row.scanned_at and row.scanned_at > (since or 0))
+
+        eventually(ended)
+
+    return wait

@@ -171,9 +171,60 @@ def test_a_photo_that_becomes_ignored_has_not_vanished(root):
     assert scans.settled() == ["cat.jpg"]
     put(root / ".photomendignore", b"cat.jpg\ndog.jpg")
     put(root / "dog.jpg")
+    rule = 'cat.jpg is ignored by "cat.jpg" in .photomendignore'
     scans.scanner.full_scan = FullScan()
-    assert list(scans.scanner.scan(10)) == []
+    found = ScannedFolder("", {}, frozenset(), ignored={"cat.jpg": rule})
+    assert list(scans.scanner.scan(10)) == [found]
     assert scans.full(20) == []
+
+
+def test_what_the_first_scan_finds_is_old_and_what_arrives_where_it_has_been_is_new(root):
+    for number in range(3):
+        put(root / f"{number}/old.jpg")
+    scans = Scans(root)
+    scans.scanner.full_scan = scan = FullScan(first=True)
+    list(scans.scanner.scan(0, full_scan_seconds=0))
+    while len(scan.visited) < 2:
+        list(scans.scanner.scan(0, full_scan_seconds=0.0001))
+    [been] = scan.visited - {""}
+    [waiting, *_] = scan.to_visit
+    for folder in (been, waiting, "made later", f"{been}/made later", f"{waiting}/made later"):
+        put(root / folder / "new.jpg")
+        scans.scanner.mark(folder)
+    list(scans.scanner.scan(1))
+    scans.scanner.full_scan = None
+    found = {
+        f"{scanned.folder}/{name}": photo.old
+        for scanned in scans.scanner.scan(1 + SETTLE)
+        for name, photo in scanned.settled.items()
+    }
+    new = {f"{been}/new.jpg", "made later/new.jpg", f"{been}/made later/new.jpg"}
+    assert {name for name, old in found.items() if not old} == new
+    assert len(found) == 8
+
+
+def test_folders_wait_for_the_end_of_a_full_scan_so_that_moves_are_known(root):
+    for folder in ("a", "b"):
+        put(root / folder / "cat.jpg")
+    scans = Scans(root)
+    scans.scanner.mark("", recursive=True)
+    list(scans.scanner.scan(0))
+    scans.scanner.full_scan = FullScan()
+    assert list(scans.scanner.scan(SETTLE, full_scan_seconds=0)) == []
+    assert scans.due(SETTLE) == ["a/cat.jpg", "b/cat.jpg"]
+
+
+def test_what_a_change_of_the_rules_shows_is_old(root):
+    for name in ("a.jpg", "raw/b.jpg"):
+        put(root / name)
+    scans = Scans(root)
+    record = ignore_rules.recorded(GallerySettings(root, ignore=("raw/",)), {"": "a.jpg"})
+    scans.scanner.rules_before = ignore_rules.from_record(str(root), record)
+    put(root / "c.jpg")
+    scans.scanner.full_scan = FullScan()
+    list(scans.scanner.scan(0))
+    old = {photo.fingerprint: photo.old for photo in scans.scanner.unsettled()}
+    assert sorted(old.values()) == [False, True, True]
 
 
 def test_a_folder_replaced_by_a_link_is_missing_and_one_that_holds_results_is_not(root, tmp_path):

@@ -5,47 +5,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-import sqlalchemy as sa
 
 from storage.database import galleries
-from storage.database.jobs import Jobs
-from storage.database.records import Job
-from storage.database.tables import jobs as table
 from storage.enums import BACKLOG, NEW_PHOTO, Decision, Status
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def rows(jobs: Jobs) -> Callable[[], dict[str, Job]]:
-    """Return all jobs, by their sources."""
-
-    def found() -> dict[str, Job]:
-        with jobs.engine.execution_options(reads=True).connect() as connection:
-            return {
-                str((job := Job.of(row)).source): job
-                for row in connection.execute(sa.select(table))
-            }
-
-    return found
-
-
-@pytest.fixture
-def gallery(home: Path) -> Path:
-    return home / "gallery"
-
-
-@pytest.fixture
-def scanned(jobs: Jobs, eventually):
-    def wait() -> None:
-        eventually(lambda: (row := galleries.get(jobs.engine, "g")) and row.scanned_at)
-
-    return wait
 
 
 def put(path: Path, data: bytes = b"photo") -> Path:

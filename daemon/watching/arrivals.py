@@ -1,0 +1,92 @@
+"""The rule for what has arrived: which photos that a scan finds are new, old, or known already.
+
+A photo is new if it arrived. It did not if it is known: by its path, or because a photo with its
+size and mtime has vanished elsewhere. What is known and was decided without reading it (the
+backlog, what its owner cancelled, what was ignored) stays as it is, whatever changed. What was read
+is queued, and its content decides. All that the first scan finds is old, and so is what a change of
+the settings shows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.watching.scanner import NewPhoto
+from storage import fingerprints
+from storage.database.galleries import BACKLOG_REASON, CANCELLED_BY_OWNER, IGNORED
+from storage.database.records import Job
+from storage.enums import BACKLOG, Decision, Status
+
+
+@dataclass
+class Arrivals:
+    """What becomes of the photos of one folder; fingerprints by name."""
+
+    new: dict[str, str] = field(default_factory=dict)
+    backlog: dict[str, str] = field(default_factory=dict)
+    """Old photos."""
+    still_backlog: dict[str, str] = field(default_factory=dict)
+    """Photos that changed while they waited as backlog."""
+    known: list[tuple[Job, str, str]] = field(default_factory=list)
+    """The job that takes this name and fingerprint."""
+
+
+def sort(
+    photos: Mapping[str, NewPhoto], versions: Mapping[str, Sequence[Job]], vanished: Iterable[Job]
+) -> Arrivals:
+    """Decide what becomes of the photos of one folder.
+
+    `versions` are the jobs of each path, newest first, and `vanished` the jobs of photos that are
+    no longer where they were.
+    """
+    found, moved = Arrivals(), _Vanished(vanished)
+    for name, photo in photos.items():
+        mine = versions.get(name, ())
+        job = _same(mine, photo) or _present(mine) or moved.take(name, photo)
+        if job is None:
+            (found.backlog if photo.old else found.new)[name] = photo.fingerprint
+        elif is_left(job) or (job in mine and _same([job], photo)):
+            found.known.append((job, name, photo.fingerprint))
+        elif job.status is Status.QUEUED and job.rank == BACKLOG:
+            found.still_backlog[name] = photo.fingerprint
+        else:
+            found.new[name] = photo.fingerprint
+    return found
+
+
+def is_left(job: Job) -> bool:
+    """Return whether a job was decided without reading its photo, by the settings or the owner."""
+    if job.status is Status.CANCELLED:
+        return job.error == CANCELLED_BY_OWNER
+    reason = job.reason or ""
+    return job.decision is Decision.LEFT_ALONE and (
+        reason == BACKLOG_REASON or reason.startswith(IGNORED)
+    )
+
+
+class _Vanished:
+    """Photos that are no longer where they were; each is found once."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._by_size: dict[str, list[Job]] = {}
+        for job in jobs:
+            self._by_size.setdefault(fingerprints.size(job.fingerprint), []).append(job)
+
+    def take(self, name: str, photo: NewPhoto) -> Job | None:
+        """Return the job of the vanished photo that this one is; None if there is none."""
+        jobs = self._by_size.get(fingerprints.size(photo.fingerprint), [])
+        jobs.sort(key=lambda job: job.name != Path(name))
+        job = _same(jobs, photo)
+        if job is not None:
+            jobs.remove(job)
+        return job
+
+
+def _same(jobs: Sequence[Job], photo: NewPhoto) -> Job | None:
+    same = (job for job in jobs if fingerprints.same_file(job.fingerprint, photo.fingerprint))
+    return next(same, None)
+
+
+def _present(versions: Sequence[Job]) -> Job | None:
+    """Return the newest version of a photo that has not vanished."""
+    return versions[0] if versions and versions[0].gone_at is None else None

@@ -1,0 +1,85 @@
+"""Photos that the settings leave alone: the backlog, and what is ignored since it was recorded."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import select, update
+
+from storage import fingerprints
+from storage.database import conditions
+from storage.database.galleries import BACKLOG_REASON, IGNORED
+from storage.database.tables import jobs as table
+from storage.enums import BACKLOG, Decision, Status
+
+c = table.c
+
+
+def leave(engine: sa.Engine, gallery: str, folder: Path, photos: Mapping[str, str]) -> int:
+    """Leave queued photos alone that are ignored now, name and rule; return their number."""
+    here = [*conditions.within(gallery, folder), c.status == Status.QUEUED]
+    with engine.begin() as connection:
+        return sum(
+            len(
+                conditions.change(
+                    connection, [*here, c.name == Path(name)], IGNORED + rule,
+                    **_left_alone(IGNORED + rule),
+                )
+            )
+            for name, rule in photos.items()
+        )  # fmt: skip
+
+
+def leave_folder(engine: sa.Engine, gallery: str, folder: Path, rule: str) -> int:
+    """Leave all queued photos of a folder alone that is ignored now; return their number."""
+    here = [*conditions.within(gallery, folder), c.status == Status.QUEUED]
+    with engine.begin() as connection:
+        changed = conditions.change(connection, here, IGNORED + rule, **_left_alone(IGNORED + rule))
+    return len(changed)
+
+
+def show(engine: sa.Engine, gallery: str, folder: Path, names: Collection[str]) -> None:
+    """Record that photos that were ignored are backlog now."""
+    here = (*conditions.within(gallery, folder), c.reason.startswith(IGNORED, autoescape=True))
+    with engine.begin() as connection:
+        for some in conditions.chunks(list(map(Path, names))):
+            step = update(table).where(*here, c.status == Status.DONE, c.name.in_(some))
+            connection.execute(step.values(reason=BACKLOG_REASON))
+
+
+def widen(engine: sa.Engine, gallery: str, since: float) -> int:
+    """Queue the backlog that was left alone, if modified at `since` or later; return its number."""
+    here = (
+        c.gallery == gallery, c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
+        c.reason == BACKLOG_REASON, conditions.here,
+    )  # fmt: skip
+    return _change_backlog(
+        engine, here, lambda at: at >= since, conditions.afresh() | {"rank": BACKLOG}
+    )
+
+
+def narrow(engine: sa.Engine, gallery: str, since: float) -> int:
+    """Leave the queued backlog alone that was modified before `since`; return its number."""
+    here = (c.gallery == gallery, c.status == Status.QUEUED, c.rank == BACKLOG)
+    return _change_backlog(engine, here, lambda at: at < since, _left_alone(BACKLOG_REASON))
+
+
+def _change_backlog(
+    engine: sa.Engine, here: tuple[sa.ColumnElement[bool], ...],
+    applies: Callable[[float], bool], values: Mapping[str, Any],
+) -> int:  # fmt: skip
+    """Change the jobs whose photos were modified at a time that `applies`; return their number."""
+    with engine.begin() as connection:
+        rows = connection.execute(select(c.id, c.fingerprint).where(*here))
+        ids = [row.id for row in rows if applies(fingerprints.modified_at(row.fingerprint))]
+        for some in conditions.chunks(ids):
+            connection.execute(update(table).where(*here, c.id.in_(some)).values(dict(values)))
+    return len(ids)
+
+
+def _left_alone(reason: str) -> dict[str, Any]:
+    return {
+        "status": Status.DONE, "decision": Decision.LEFT_ALONE, "reason": reason,
+        "error": None, "error_kind": None,
+    }  # fmt: skip
