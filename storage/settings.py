@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -11,14 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import parse_qs, quote, urlsplit
 
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.settings_paper import PaperSettings
-from storage.settings_values import Check, WrongValue, read_path, read_table, read_values, types_of
+from storage.settings_values import (
+    Check,
+    Positive,
+    PositiveInt,
+    WrongValue,
+    read_path,
+    read_table,
+    read_values,
+    types_of,
+)
 from storage.urls import QUOTE, without_password
 
 PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
@@ -28,6 +38,14 @@ SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
 TABLES = ("galleries", "paper")
 """Settings that are tables; a variable holds them as JSON."""
+
+FOREIGN = re.compile(
+    r"(\w+_)?(NAME|ENV_\w+|SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)", re.ASCII
+)
+"""Rest of the names of variables that Kubernetes and links of Docker make for a service whose name
+begins with photomend (their documentation)."""
+HEARTBEATS_PER_TIMEOUT = 2
+"""Least number of heartbeats in the time after which a worker counts as lost."""
 
 
 def _is_redis(url: str) -> bool:
@@ -92,18 +110,18 @@ class Settings:
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two
     cores, or a single one if the paper engine may run."""
 
-    settle_seconds: float = 5.0
+    settle_seconds: Positive = 5.0
     """A photo is recorded when its size and mtime have not changed for this many seconds."""
     arriving_seconds: float = 600.0
     """A photo that cannot be decoded is still being copied until its mtime is this old."""
-    io_timeout_seconds: float = 120.0
+    io_timeout_seconds: Positive = 120.0
     """A gallery that answers nothing for this many seconds is offline."""
 
-    max_attempts: int = 3
+    max_attempts: PositiveInt = 3
     """A job fails after this many attempts that crash, time out or kill their worker."""
     retry_pause_seconds: float = 30.0
     """Seconds before a job is tried again; grows with its attempts."""
-    deadline_seconds: float = 300.0
+    deadline_seconds: Positive = 300.0
     """Time limit of a step in seconds since its last progress, to which
     `deadline_seconds_per_megapixel` is added."""
     deadline_seconds_per_megapixel: float = 60.0
@@ -112,18 +130,18 @@ class Settings:
     """Seconds in which a stopped worker may finish its photo; then it gives the job back."""
     idle_seconds: float = 300.0
     """A worker without work for this many seconds ends its child process, to free memory."""
-    heartbeat_seconds: float = 5.0
+    heartbeat_seconds: Positive = 5.0
     """Seconds between two heartbeats of a worker."""
-    worker_timeout_seconds: float = 60.0
+    worker_timeout_seconds: Positive = 60.0
     """A worker without a heartbeat for this many seconds is lost, and its job is queued again."""
-    maintenance_seconds: float = 10.0
+    maintenance_seconds: Positive = 10.0
     """Seconds between two rounds of maintenance."""
-    max_pending_notifications: int = 200
+    max_pending_notifications: PositiveInt = 200
     """Maximum number of pending notifications per queue."""
 
-    max_megabytes: int = 500
+    max_megabytes: PositiveInt = 500
     """A larger file is not read."""
-    max_megapixels: int = 200
+    max_megapixels: PositiveInt = 200
     """A photo with more pixels is not decoded."""
     min_free_megabytes: int = 500
     """No result is written while its disk has less free space."""
@@ -131,7 +149,8 @@ class Settings:
     @property
     def database(self) -> str:
         """The URL of the jobs database."""
-        return self.database_url or f"sqlite:///{self.state_dir / 'jobs.db'}"
+        file = str(self.state_dir / "jobs.db").replace("%", "%25").replace("?", "%3F")
+        return self.database_url or f"sqlite:///{file}"
 
     @property
     def redis_socket(self) -> Path:
@@ -145,7 +164,7 @@ class Settings:
     @property
     def broker(self) -> str:
         """Celery's URL of the Redis in use."""
-        return self.redis_url or f"redis+socket://{quote(str(self.redis_socket))}"
+        return self.redis_url or f"redis+socket://{quote(os.fsencode(self.redis_socket))}"
 
     @property
     def weights_root(self) -> Path:
@@ -185,10 +204,10 @@ def settings() -> Settings:
     file = _file()
     values = {} if file is None else read_values(Settings, _read(file), str(file))
     for variable, text in os.environ.items():
-        if variable.startswith(PREFIX) and variable != PREFIX + "CONFIG":
+        if variable.startswith(PREFIX) and _is_ours(variable):
             value = {variable.removeprefix(PREFIX).lower(): _value(variable, text)}
             values |= read_values(Settings, value, f"the environment variable {variable}")
-    return _with_galleries_apart(Settings(**values), str(file or "the environment"))
+    return _consistent(Settings(**values), str(file or "the environment"))
 
 
 def make(values: Mapping[str, Any], where: str) -> Settings:
@@ -198,7 +217,23 @@ def make(values: Mapping[str, Any], where: str) -> Settings:
         SettingsError: a key is unknown or a value is not allowed.
 
     """
-    return _with_galleries_apart(read_table(Settings, values, where), where)
+    return _consistent(read_table(Settings, values, where), where)
+
+
+def _is_ours(variable: str) -> bool:
+    """Return whether a variable that begins like ours is a setting, or a misspelt one."""
+    name = variable.removeprefix(PREFIX)
+    return name != "CONFIG" and (name.lower() in types_of(Settings) or not FOREIGN.fullmatch(name))
+
+
+def _consistent(made: Settings, where: str) -> Settings:
+    """Return the settings if they do not contradict each other."""
+    if made.worker_timeout_seconds < HEARTBEATS_PER_TIMEOUT * made.heartbeat_seconds:
+        raise SettingsError(
+            f"{where}: worker_timeout_seconds = {made.worker_timeout_seconds:g} must be at least "
+            f"twice heartbeat_seconds = {made.heartbeat_seconds:g}, or workers that live count as lost"
+        )
+    return _with_galleries_apart(made, where)
 
 
 def _with_galleries_apart(made: Settings, where: str) -> Settings:
@@ -248,7 +283,8 @@ def _value(variable: str, text: str) -> Any:
             raise SettingsError(
                 f"the environment variable {variable} is not JSON: {error}"
             ) from error
-    if types_of(Settings).get(name) in (int, float):
+    kind = types_of(Settings).get(name)
+    if kind in (int, float) or get_args(kind)[:1] in ((int,), (float,)):
         with suppress(ValueError):
             return float(text)
     return text

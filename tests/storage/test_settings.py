@@ -3,9 +3,11 @@
 import json
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
+from storage import database
 from storage.enums import EngineChoice, FaceNet, WatchMode
 from storage.errors import SettingsError
 from storage.settings import SOCKET_PATH_BYTES, Settings, make, settings
@@ -67,6 +69,15 @@ NUMBER = "a number from 0 to 1000000000"
         ("settle_seconds = true", f"settle_seconds must be {NUMBER}, not true"),
         ("settle_seconds = 1e300", f"settle_seconds must be {NUMBER}, not 1e+300"),
         ("settle_seconds = 07:30:00", f'settle_seconds must be {NUMBER}, not "07:30:00"'),
+        ("settle_seconds = 0", "settle_seconds must be more than 0, not 0"),
+        ("heartbeat_seconds = 0", "heartbeat_seconds must be more than 0, not 0"),
+        ("max_attempts = 0", "max_attempts must be more than 0, not 0"),
+        ("max_pending_notifications = 0", "max_pending_notifications must be more than 0, not 0"),
+        ("deadline_seconds = 0", "deadline_seconds must be more than 0, not 0"),
+        (
+            "worker_timeout_seconds = 9",
+            "worker_timeout_seconds = 9 must be at least twice heartbeat_seconds = 5",
+        ),
         ("workers = 1.5", f"workers must be a whole {NUMBER[2:]}, not 1.5"),
         ("workers = true", f"workers must be a whole {NUMBER[2:]}, not true"),
         ("workers = inf", f"workers must be a whole {NUMBER[2:]}, not Infinity"),
@@ -109,6 +120,7 @@ def test_what_is_not_allowed_is_one_sentence_that_names_file_and_key(write, text
         ("name = '{stem}{ext}{id}'", "not '{stem}{ext}{id}'"),
         ("ignore = '*.bak'", 'ignore must be a list of texts, like ["*.bak"], not "*.bak"'),
         ("ignore = [3]", 'ignore must be a list of texts, like ["*.bak"], not [3]'),
+        ("rescan_seconds = 0", "rescan_seconds must be more than 0, not 0"),
         ("faces = 'off'", 'faces must be true or false, not "off"'),
         ("faces = 0", "faces must be true or false, not 0"),
         ("pth = '/o'", "pth is no setting; did you mean path?"),
@@ -181,6 +193,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(write, monkeypatch):
         ("SETTLE_SECONDS", "soon", f'settle_seconds must be {NUMBER}, not "soon"'),
         ("SETTLE_SECONDS", "inf", f"settle_seconds must be {NUMBER}, not Infinity"),
         ("SETTLE_SECONDS", "", f'settle_seconds must be {NUMBER}, not ""'),
+        ("MAX_ATTEMPTS", "0", "max_attempts must be more than 0, not 0"),
         ("WORKERS", "1.5", f"workers must be a whole {NUMBER[2:]}, not 1.5"),
         ("STATE_DIR", "state", 'state_dir must be an absolute path, like "/mnt/photos"'),
         ("REDIS_URL", "http://me:sesam@nas", "not http://me:***@nas"),
@@ -192,6 +205,35 @@ def test_a_wrong_variable_is_named_and_not_the_file(write, monkeypatch, name, te
     found = refused()
     assert found.startswith(f"the environment variable PHOTOMEND_{name}: ")
     assert message in found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PORT", "PORT_6379_TCP", "PORT_6379_TCP_ADDR", "SERVICE_HOST", "SERVICE_PORT",
+        "SERVICE_PORT_HTTP", "REDIS_PORT", "REDIS_SERVICE_HOST", "REDIS_PORT_6379_TCP_PROTO",
+        "NAME", "ENV_PATH", "DB_ENV_POSTGRES_USER", "DB_NAME",
+    ],
+)  # fmt: skip
+def test_variables_that_kubernetes_and_docker_make_are_not_settings(monkeypatch, name):
+    monkeypatch.setenv("PHOTOMEND_CONFIG", os.devnull)
+    monkeypatch.setenv(f"PHOTOMEND_{name}", "tcp://10.0.0.1:6379")
+    assert settings().redis_url == ""
+    monkeypatch.setenv("PHOTOMEND_SETTEL_SECONDS", "3")
+    settings.cache_clear()
+    assert "did you mean settle_seconds?" in refused()
+
+
+@pytest.mark.parametrize("name", ["a b", "what?", "100%25 sure", "x#y", "q?mode=ro", "caf\udce9"])
+def test_a_state_folder_may_have_any_name(monkeypatch, tmp_path, name):
+    state = tmp_path / name
+    monkeypatch.setenv("PHOTOMEND_CONFIG", os.devnull)
+    monkeypatch.setenv("PHOTOMEND_STATE_DIR", str(state))
+    database.migrate(settings().database)
+    database.open_checked(settings().database).dispose()
+    assert [path.name for path in state.iterdir()] == ["jobs.db"]
+    assert "?" not in settings().broker
+    assert unquote(settings().broker, errors="surrogateescape").endswith(f"{state}/redis.sock")
 
 
 def test_a_table_in_the_environment_is_json(monkeypatch):
