@@ -29,6 +29,7 @@ _EPILOG = "Exit codes: " + ", ".join(
         Exit.DATABASE: "database not usable",
         Exit.REDIS: "no Redis",
         Exit.RUNNING: "already running",
+        Exit.WAITING: "up --once: photos still wait",
     }.items()
 )
 

@@ -29,6 +29,8 @@ class Exit(IntEnum):
     """No Redis answers, and none can be started."""
     RUNNING = 6
     """Another `photomend up` uses the same state folder."""
+    WAITING = 7
+    """`photomend up --once` has ended, and photos or galleries still wait."""
 
 
 class Unknown(PhotomendError):

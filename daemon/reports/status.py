@@ -126,7 +126,7 @@ def show(state: Summary) -> None:
     section("workers", [_worker(state, w) for w in state.workers] or ["none"])
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
-    section("paused", [_pause(pause) for pause in state.pauses])
+    section("paused", [paused(pause) for pause in state.pauses])
 
 
 def _oversized(count: int) -> str:
@@ -184,6 +184,7 @@ def _trouble(state: Summary, trouble: Trouble) -> str:
     return f"{trouble.count:,} {trouble.kind}; the latest is job {latest.id}: {printable(latest.error)}"
 
 
-def _pause(pause: Pause) -> str:
+def paused(pause: Pause) -> str:
+    """Return what is paused and until when."""
     what = "everything" if pause.scope == "all" else f"{pause.scope} {pause.name}"
     return f"{what}, until {when(pause.until) or '`photomend resume`'}"

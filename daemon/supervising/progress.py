@@ -10,8 +10,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from daemon.reports.status import paused
 from storage.database import status
 from storage.database.records import Job
+from storage.database.status import Waiting
 from storage.enums import Decision, Status
 from storage.settings import settings
 from storage.text import printable
@@ -69,17 +71,13 @@ class Progress:
             self._last_active = time.monotonic()
         return time.monotonic() - self._last_active > settings().settle_seconds + 2
 
-    def _unfinished(self) -> list[str]:
-        """Return a sentence for each reason why photos still wait."""
-        offline, waiting = status.left_waiting(self._engine, list(settings().galleries))
-        return [f"{name} is offline: {reason}" for name, reason in offline] + [
-            f"{count} photos still wait" + (f"; one of them: {error}" if error else "")
-            for count, error in waiting
-        ]
+    def waiting(self) -> Waiting:
+        """Return what keeps photos waiting."""
+        return status.left_waiting(self._engine, list(settings().galleries))
 
     def print_summary(self) -> None:
         """Print the number of photos by decision, and what still waits."""
-        for sentence in self._unfinished():
+        for sentence in _sentences(self.waiting()):
             self._console.print(Text(printable(sentence), style="yellow"), soft_wrap=True)
         total = Table("decision", "photos")
         for word, number in self._counts.most_common():
@@ -113,6 +111,17 @@ class Progress:
         for source in running:
             shown.add_row("running", Text(printable(source)))
         return shown
+
+
+def _sentences(waiting: Waiting) -> list[str]:
+    """Return a sentence for each reason why photos still wait."""
+    offline = [f"{name} is offline: {reason}" for name, reason in waiting.offline]
+    pauses = [f"paused: {paused(pause)}" for pause in waiting.pauses]
+    counted = [
+        f"{count} photos still wait" + (f"; one of them: {error}" if error else "")
+        for count, error in waiting.errors
+    ]
+    return offline + pauses + counted
 
 
 def _word(job: Job) -> str:

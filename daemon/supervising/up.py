@@ -15,6 +15,7 @@ from typing import IO
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.console.exit_codes import Exit
 from daemon.supervising import redis_server
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
@@ -46,7 +47,8 @@ def run(
 ) -> int:  # fmt: skip
     """Run all processes until a signal arrives or, with `once`, until all photos are processed.
 
-    All photos of `gallery` are processed, unless `backlog` selects fewer. Returns the exit code.
+    All photos of `gallery` are processed, unless `backlog` selects fewer. Returns the exit code: with
+    `once`, it tells whether photos still wait because none of them can be claimed.
 
     Raises:
         AlreadyRunning: another one uses the same state folder.
@@ -72,11 +74,10 @@ def run(
         database.migrate(config.database)
         engine = database.open_engine(config.database)
         try:
-            _supervise(engine, process_file, stop, once=once)
+            return _supervise(engine, process_file, stop, once=once)
         finally:
             engine.dispose()
             process_file.path.unlink(missing_ok=True)
-    return 0
 
 
 def _with_gallery(
@@ -135,8 +136,9 @@ def _locked_state(lock: Path) -> Iterator[None]:
         yield
 
 
-def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, once: bool) -> None:
+def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, once: bool) -> Exit:
     """Start the processes, start again those that end, and stop all when `stop` is set."""
+    ended = Exit.OK
     redis = None if settings().redis_url else _process("redis", redis_server.start)
     workers = [
         _process(f"worker-{n + 1}", _photomend("work", *QUEUES)) for n in range(_worker_count())
@@ -153,6 +155,7 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
                 try:
                     _ensure_running(processes, process_file, progress)
                     if once and progress.all_done():
+                        ended = Exit.WAITING if progress.waiting() else Exit.OK
                         break
                     if once:
                         _check_workers(workers)
@@ -166,6 +169,7 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
             progress.update()
     with suppress(SQLAlchemyError):
         progress.print_summary()
+    return ended
 
 
 def _ensure_running(

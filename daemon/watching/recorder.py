@@ -90,11 +90,11 @@ class Recorder:
             self.note(online=True, reason=None)
 
     def note_offline(self, reason: str) -> None:
-        """Write and log that the gallery is offline, once for each reason."""
+        """Write that the gallery is offline, and log it once for each reason."""
         row = self.row()
         if row is None or row.online or row.reason != reason:
             log.warning("gallery %s is offline: %s", self.name, reason)
-            note_gallery(self._engine, self.name, online=False, reason=reason)
+        note_gallery(self._engine, self.name, online=False, reason=reason)
 
     def add(self, folder: Path, photos: Mapping[str, NewPhoto]) -> list[int]:
         """Record the photos of a folder that are not known like this; return the queued jobs' ids."""

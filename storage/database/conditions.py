@@ -59,10 +59,12 @@ def claiming(queues: tuple[str, ...]) -> sa.Update:
     return update(jobs).where(*here).values(values).returning(jobs)
 
 
-def due(queue: str) -> sa.Select[tuple[int]]:
-    """Build the SELECT of the jobs that may be claimed now: due, not paused, gallery online."""
-    lasts = sa.or_(pauses.c.until.is_(None), pauses.c.until > now())
-    paused = select(pauses.c.name).where(lasts)
+def claimable(queue: str) -> sa.Select[tuple[int]]:
+    """Build the SELECT of the queued jobs that nothing stops: not paused, gallery online.
+
+    They may still wait for their time.
+    """
+    paused = select(pauses.c.name).where(pause_lasts())
     everything = paused.where(
         sa.or_(
             pauses.c.scope == "all",
@@ -71,11 +73,21 @@ def due(queue: str) -> sa.Select[tuple[int]]:
     )
     offline = select(galleries.c.name).where(galleries.c.online.is_(False))
     return select(c.id).where(
-        c.status == Status.QUEUED, c.queue == queue, c.due_at <= now(),
+        c.status == Status.QUEUED, c.queue == queue,
         ~everything.exists(),
         c.gallery.not_in(paused.where(pauses.c.scope == "gallery")),
         c.gallery.not_in(offline),
     )  # fmt: skip
+
+
+def due(queue: str) -> sa.Select[tuple[int]]:
+    """Build the SELECT of the jobs that may be claimed now."""
+    return claimable(queue).where(c.due_at <= now())
+
+
+def pause_lasts() -> sa.ColumnElement[bool]:
+    """Return the condition for pauses that have not expired."""
+    return sa.or_(pauses.c.until.is_(None), pauses.c.until > now())
 
 
 @cache

@@ -124,6 +124,7 @@ class Jobs:
         """End a pause, all pauses if `scope` is all; return whether there was one."""
         step = delete(pauses) if scope == "all" else conditions.pause_of(scope, name)
         with self.engine.begin() as connection:
+            connection.execute(delete(pauses).where(sa.not_(conditions.pause_lasts())))
             return bool(connection.execute(step).rowcount)
 
     # For the child process of a worker.

@@ -20,8 +20,13 @@ from storage.enums import QUEUES, Decision, ErrorKind, Outcome, Status
 
 PACE_SECONDS = 3600.0
 """Age in seconds up to which a finished job counts for the pace."""
-OUTSIDE = tuple(kind for kind in ErrorKind if kind.outcome is Outcome.WAIT)
+OUTSIDE = tuple(
+    kind for kind in ErrorKind if kind.outcome is Outcome.WAIT and kind is not ErrorKind.STOPPED
+)
 """Kinds of errors whose cause lies outside the photo and may last: `up --once` ends without them."""
+
+CLOCK_TICK_SECONDS = 0.001
+"""Two times of one UPDATE differ by less."""
 
 c = table.c
 
@@ -145,18 +150,39 @@ def last_claim(engine: sa.Engine, seconds: float) -> float | None:
         return found
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Why jobs of some galleries wait."""
+
+    offline: list[tuple[str, str | None]]
+    """Name and reason of each gallery that is offline."""
+    pauses: list[Pause]
+    errors: list[tuple[int, str | None]]
+    """For each kind of error, the number of queued jobs and the error of one of them."""
+
+    def __bool__(self) -> bool:
+        """Return whether a job waits, or a gallery whose photos are not known."""
+        return bool(self.offline or self.errors)
+
+
 def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> bool:
     """Return whether a gallery of `names` was not scanned since then, or a job can go on by itself.
 
-    A gallery that is offline is not waited for, nor is a job that waits for something outside.
+    A job can if it runs, if it may be claimed now, or if only the pause after an attempt stops it.
+    One that was tried since then and waits for something outside is not waited for, unless a person
+    retries it: then it was due when its row was changed.
     """
-    outside = sa.and_(c.error_kind.in_(OUTSIDE), c.due_at > now())
-    moving = select(c.id).where(
-        conditions.unfinished(), c.gallery.in_(names),
-        sa.or_(c.error_kind.is_(None), sa.not_(outside)),
-        sa.not_(sa.and_(c.status == Status.QUEUED, holds.held(c.queue))),
-        ~select(pauses.c.scope).where(pauses.c.scope == "all").exists(),
+    stuck = sa.and_(
+        c.error_kind.in_(OUTSIDE), c.updated_at >= since, c.due_at > c.updated_at + CLOCK_TICK_SECONDS
     )  # fmt: skip
+    soon = sa.or_(c.due_at <= now(), c.error_kind.not_in(OUTSIDE))
+    mine = c.gallery.in_(names)
+    moving = [select(c.id).where(c.status == Status.RUNNING, mine)] + [
+        conditions.claimable(queue).where(
+            mine, soon, sa.func.coalesce(sa.not_(stuck), True), sa.not_(holds.held(c.queue))
+        )
+        for queue in QUEUES
+    ]
     scanned = select(galleries.c.name).where(
         galleries.c.updated_at >= since,
         sa.or_(galleries.c.scanned_at >= since, sa.not_(galleries.c.online)),
@@ -164,17 +190,11 @@ def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> boo
     with reading(engine) as connection:
         if set(names) - set(connection.scalars(scanned)):
             return True
-        return bool(connection.scalar(select(moving.exists())))
+        return any(connection.scalar(select(jobs.exists())) for jobs in moving)
 
 
-def left_waiting(
-    engine: sa.Engine, names: Collection[str]
-) -> tuple[list[tuple[str, str | None]], list[tuple[int, str | None]]]:
-    """Return what keeps jobs of these galleries waiting.
-
-    First the name and reason of each gallery that is offline; then, for each kind of error, the
-    number of queued jobs and the error of one of them.
-    """
+def left_waiting(engine: sa.Engine, names: Collection[str]) -> Waiting:
+    """Return what keeps jobs of these galleries waiting."""
     offline = select(galleries.c.name, galleries.c.reason).where(
         galleries.c.name.in_(names), sa.not_(galleries.c.online)
     )
@@ -184,8 +204,9 @@ def left_waiting(
         .group_by(c.error_kind)
     )
     with reading(engine) as connection:
-        return (
+        return Waiting(
             [(name, reason) for name, reason in connection.execute(offline)],
+            _pauses(connection),
             [(count, error) for count, error in connection.execute(waiting)],
         )
 
@@ -246,5 +267,5 @@ def _pace(connection: sa.Connection) -> tuple[float, Pace]:
 
 
 def _pauses(connection: sa.Connection) -> list[Pause]:
-    lasts = sa.or_(pauses.c.until.is_(None), pauses.c.until > now())
-    return [Pause.of(row) for row in connection.execute(select(pauses).where(lasts))]
+    rows = connection.execute(select(pauses).where(conditions.pause_lasts()))
+    return [Pause.of(row) for row in rows]

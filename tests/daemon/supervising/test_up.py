@@ -185,9 +185,38 @@ def test_once_does_not_wait_for_a_gallery_that_is_offline(home, up, monkeypatch)
     gallery = {"path": str(home / "gallery"), "output": str(home / "output")}
     gallery["mount_point"] = str(home / "gallery")
     monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps({"g": gallery}))
+    for _ in range(2):  # the second finds that the gallery was offline before
+        one = up("--once")
+        assert one.process.wait(60) == Exit.WAITING
+        assert "g is offline" in one.output()
+
+
+@pytest.mark.parametrize("scope", [("all", ""), ("category", "classify"), ("gallery", "g")])
+def test_once_ends_while_all_that_waits_is_paused_and_says_until_when(jobs, up, take_photo, scope):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    jobs.pause(*scope, seconds=7200)
     one = up("--once")
-    assert one.process.wait(60) == 0
-    assert "g is offline" in one.output()
+    assert one.process.wait(60) == Exit.WAITING
+    assert "paused: " in one.output() and "1 photos still wait" in one.output()
+    assert status.summary(jobs.engine).counts.jobs[Status.QUEUED] == 1
+
+
+def test_an_expired_pause_stops_nothing(home, jobs, up, take_photo):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    jobs.pause("all", seconds=0)
+    one = up("--once")
+    assert one.process.wait(90) == Exit.OK
+    assert (home / "output/noisy.jpg").exists() and "paused" not in one.output()
+    assert not jobs.resume("all")
+
+
+def test_once_does_not_wait_for_what_waits_for_the_machine(home, jobs, up, monkeypatch):
+    for number in range(40):  # so many that one of them is always due
+        (home / f"gallery/{number}.jpg").write_bytes(b"half of a photo")
+    monkeypatch.setenv("PHOTOMEND_RETRY_PAUSE_SECONDS", "0.5")
+    one = up("--once")
+    assert one.process.wait(90) == Exit.WAITING
+    assert "40 photos still wait; one of them: " in one.output()
 
 
 def test_a_redis_that_does_not_answer_is_reported_in_one_sentence(home, up, monkeypatch):

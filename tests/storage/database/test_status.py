@@ -159,9 +159,15 @@ def test_up_once_waits_for_the_scan_and_for_jobs_that_can_go_on_by_themselves(jo
     assert not status.under_way(engine, ["g"], since=begun)
     galleries.add(engine, "g", Path(), {"a.jpg": "1"})
     assert status.under_way(engine, ["g"], since=begun)
-    jobs.pause("all")
+    for scope in (("all", ""), ("gallery", "g"), ("category", "classify")):
+        jobs.pause(*scope)
+        assert not status.under_way(engine, ["g"], since=begun)
+        jobs.pause(*scope, seconds=0)  # it has expired
+        assert status.under_way(engine, ["g"], since=begun)
+    assert not jobs.resume("all")
+    galleries.note(engine, "g", online=False)
     assert not status.under_way(engine, ["g"], since=begun)
-    jobs.resume("all")
+    galleries.note(engine, "g", online=True)
     jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no room", pause_seconds=3600)
     assert not status.under_way(engine, ["g"], since=begun)
     jobs.retry([1])
@@ -177,9 +183,10 @@ def test_up_names_what_still_waits_and_why(jobs, claim):
         jobs.engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="nfs4",
         watching="polling", online=False, reason="not mounted",
     )  # fmt: skip
-    offline, waiting = status.left_waiting(jobs.engine, ["g"])
-    assert offline == [("g", "not mounted")]
-    assert sorted(waiting) == [(1, None), (2, "no room")]
+    waiting = status.left_waiting(jobs.engine, ["g"])
+    assert waiting.offline == [("g", "not mounted")]
+    assert sorted(waiting.errors) == [(1, None), (2, "no room")]
+    assert waiting and not status.left_waiting(jobs.engine, ["none"])
 
 
 def test_up_reads_the_jobs_that_ended_and_those_that_run(jobs, claim):

@@ -143,7 +143,7 @@ def test_up_once_does_not_wait_for_a_gpu_that_stays_lost(jobs, gpu):
     steps.run_step(4)
     galleries.note(
         jobs.engine, "g", host="here", root=Path("/g"), output=Path("/o"), filesystem="ext4",
-        watching="events", online=False, identity=None,
+        watching="events", online=True, scanned_at=1.0,
     )  # fmt: skip
     assert not status.under_way(jobs.engine, ["g"], since=0)
     holds.release(jobs.engine, runtime.worker())
