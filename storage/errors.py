@@ -18,11 +18,23 @@ class TooLarge(PhotomendError):
 
 
 class OutputTaken(PhotomendError):
-    """A file that photomend did not write, or that its owner changed, has the output's name."""
+    """What photomend did not write, or its owner changed, has the name of an output or its folder."""
 
 
 class GalleryOffline(PhotomendError):
     """The gallery or its output root is missing or is another folder; it may come back by itself."""
+
+
+class OutputFull(PhotomendError):
+    """The disk of a gallery's output has no room for results; it may become free."""
+
+
+class OutputReadOnly(PhotomendError):
+    """A gallery's output may not be written to: it is read-only, or another user's."""
+
+
+class NameRefused(PhotomendError):
+    """The file system of the output cannot hold a file of this name; trying again does not help."""
 
 
 class GpuLost(PhotomendError):

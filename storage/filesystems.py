@@ -36,6 +36,8 @@ class Mount:
     """ext4, nfs4, fuse.sshfs, …"""
     source: str
     """Device or share."""
+    device: str = ""
+    """Major and minor number of the filesystem, the same for all its mounts; "" if unknown."""
 
     @property
     def is_network(self) -> bool:
@@ -66,7 +68,35 @@ def mount_of(path: str) -> Mount:
 def identity(root: str) -> str:
     """Return the identity of the folder `root`: it differs if another folder takes its place."""
     mount, inode = mount_of(root), os.stat(root).st_ino  # noqa: PTH116
-    return f"{mount.kind} {mount.source} {mount.root} {os.statvfs(root).f_fsid:x} {inode}"
+    mounted = f"{mount.kind} {mount.source} {printable(mount.root)}"
+    return f"{mounted} {os.statvfs(root).f_fsid:x} {inode}"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder by what it is: all symbolic links, `..` and bind mounts are resolved."""
+
+    path: Path
+    """Its real path."""
+    device: str
+    """The filesystem that it is on, as in `Mount`."""
+    device_path: Path
+    """Its path in that filesystem, whatever the mount point."""
+
+    def is_inside(self, other: "Location") -> bool:
+        """Return whether this is the folder `other`, or below it."""
+        by_path = self.path.is_relative_to(other.path)
+        same_device = self.device == other.device != ""
+        return by_path or (same_device and self.device_path.is_relative_to(other.device_path))
+
+
+def location(path: Path) -> Location:
+    """Return where a folder is; it may be missing."""
+    real = os.path.realpath(path)
+    mount = mount_of(real)
+    return Location(
+        Path(real), mount.device, Path(mount.root, os.path.relpath(real, mount.point or "/"))
+    )
 
 
 def watch_budget() -> int:
@@ -102,9 +132,9 @@ def folders(root: str, limit: int) -> int:
 
 def _mount(line: bytes) -> Mount:
     before, _, after = line.partition(b" - ")
-    number, _, _, root, point = map(_unescaped, before.split()[:5])
+    number, _, device, root, point = map(_unescaped, before.split()[:5])
     kind, source = map(_unescaped, after.split(b" ")[:2])
-    return Mount(int(number), printable(root), point, printable(kind), printable(source))
+    return Mount(int(number), root, point, printable(kind), printable(source), device)
 
 
 def _unescaped(field: bytes) -> str:

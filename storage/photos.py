@@ -8,7 +8,6 @@ import errno
 import hashlib
 import io
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import atomic_files, inspection
+from storage import atomic_files, inspection, output_folder
 from storage.errors import UnreadablePhoto
 from storage.formats import arrays, content_hash, decode, encode, headers
 from storage.formats.containers import Malformed
 from storage.formats.decode import Coding, Pixels
 from storage.formats.detect import FORMATS, Format
-from storage.formats.safe_open import MEGA, Limits, kind_of, opened, unreadable_if_broken
+from storage.formats.safe_open import Limits, kind_of, opened, unreadable_if_broken
 from storage.formats.turn import Turn
 from storage.inspection import Inspection
 from storage.metadata import blocks, provenance, xmp
@@ -199,21 +198,13 @@ def _put(
     origin = replace(origin, image_hash=image_hash, orientation=turn.orientation)
     described = found.mended(turn, origin)
     whole = blocks.splice(coded, kind, described)
-    _require_room(temporary.parent, len(whole), limits)
+    output_folder.require_room(temporary.parent, len(whole), limits.min_free_bytes)
     temporary.write_bytes(whole)
     atomic_files.sync(temporary)
     sha256 = hashlib.sha256(whole).hexdigest()
     del whole, coded
     _verify(temporary, kind, turn.size, sha256)
     return Written(sha256, turn, found.dropped)
-
-
-def _require_room(folder: Path, length: int, limits: Limits) -> None:
-    room = os.statvfs(folder)
-    if room.f_bavail * room.f_frsize < length + limits.min_free_bytes:
-        least = limits.min_free_bytes // MEGA
-        message = f"less than min_free_megabytes = {least} are free"
-        raise OSError(errno.ENOSPC, message, os.fspath(folder))
 
 
 def _verify(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) -> None:

@@ -5,19 +5,21 @@ then renamed. The temporary's name says whose it is: a hash of the output's name
 """
 
 import hashlib
-import json
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from storage import atomic_files, file_attributes
-from storage.errors import GalleryOffline
-from storage.settings_gallery import BESIDE, GallerySettings
+from storage import atomic_files
 
 MARKER = ".photomend-output"
 """Name of the file in each output root that names its gallery; an unmounted share lacks it."""
 LONGEST_NAME_BYTES = 255
 TEMPORARY = ".photomend-*-*-*.tmp"
+MOST_LETTERS = 24
+"""Number of letters of an output's name that are tried: some filesystems allow 143 bytes in all."""
+_USUAL = re.compile(r"[\w.-]", re.ASCII)
 
 
 def candidates(source: Path, template: str, suffix: str) -> Iterator[Path]:
@@ -36,54 +38,27 @@ def candidates(source: Path, template: str, suffix: str) -> Iterator[Path]:
         yield source.with_name(name)
 
 
-def prepare(name: str, gallery: GallerySettings, folder: Path, *, used: bool) -> None:
-    """Make `folder` below the output root, if that root is the right one.
-
-    New folders have the permissions of the gallery's.
-
-    `used` says that results of the gallery were published before.
-
-    Raises:
-        GalleryOffline: the marker is not there though it should be, or names another gallery.
-        OSError: the disk is full, read-only or away.
-
-    """
-    root = gallery.output_root
-    if gallery.name not in BESIDE:
-        _check_marker(name, gallery, used=used)
-    below = folder.relative_to(root)
-    file_attributes.make_folder(gallery.path / below, folder, len(below.parts))
-
-
-def _check_marker(name: str, gallery: GallerySettings, *, used: bool) -> None:
-    root = gallery.output_root
-    marker = root / MARKER
-    try:
-        found = json.loads(marker.read_text())["gallery"]
-    except FileNotFoundError:
-        if used:
-            raise GalleryOffline(
-                f"the output folder {root} is not the one that has this gallery's results "
-                f"({MARKER} is missing); is its disk or share mounted? If the results were moved "
-                f"away on purpose: echo '{json.dumps({'gallery': name})}' > {marker}"
-            ) from None
-        file_attributes.make_folder(gallery.path, root, 0)
-        atomic_files.write(marker, json.dumps({"gallery": name}).encode())
-    except (ValueError, KeyError, TypeError) as error:
-        raise GalleryOffline(f"{marker} cannot be understood; remove it") from error
-    else:
-        if found != name:
-            raise GalleryOffline(f"the output folder {root} belongs to the gallery {found!r}")
-
-
 def temporary(output: Path, job_id: int, claim: int) -> Path:
     """Return the temporary file of `output`; its name holds a hash, because names have a limit."""
     return output.with_name(f"{_mark(output)}-{job_id}-{claim}.tmp")
 
 
+def trial(output: Path) -> Path:
+    """Return a temporary file that no claim uses, with the unusual letters of `output`'s name."""
+    unusual = dict.fromkeys(letter for letter in output.name if not _USUAL.match(letter))
+    letters = "".join(unusual)[:MOST_LETTERS]
+    return output.with_name(f"{_mark(output)}{letters}-0-0.tmp")
+
+
 def publish(temporary: Path, output: Path) -> None:
     """Rename the temporary file to `output`."""
     atomic_files.rename(temporary, output)
+
+
+def remove_temporary(temporary: Path) -> None:
+    """Remove what a claim that did not publish leaves; if that fails, maintenance removes it."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def remove_temporaries(output: Path) -> None:

@@ -1,5 +1,8 @@
 """Show texts and paths to people: names of files may hold any bytes."""
 
+import os
+import shlex
+
 
 def printable(value: object) -> str:
     r"""Return a value as text that any terminal can show on one line.
@@ -7,6 +10,26 @@ def printable(value: object) -> str:
     Bytes of a file name that are not UTF-8 are shown as \xe9, control characters as \n or \x1b.
     """
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(value))
+
+
+def command(*words: object) -> str:
+    r"""Return a command line that can be copied into a shell, on one line that any terminal can show.
+
+    A word with characters that `printable` escapes is written as bash, zsh and ksh read it: $'caf\xe9'.
+    """
+    return " ".join(_quoted(str(word)) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if word == printable(word):
+        return shlex.quote(word)
+    letters = (
+        letter.replace("\\", "\\\\").replace("'", "\\'")
+        if letter.isprintable()
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(letter))
+        for letter in word
+    )
+    return f"$'{''.join(letters)}'"
 
 
 def _escaped(letter: str) -> str:

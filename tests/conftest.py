@@ -326,3 +326,36 @@ def take_photo(
         return path
 
     return take
+
+
+@pytest.fixture
+def namespace_program() -> Callable[[str], list[str]]:
+    """Return the command that runs a program which may mount, without any right on this machine."""
+    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not allow user namespaces")
+
+    def command(program: str) -> list[str]:
+        prelude = (
+            "import os, subprocess\nfrom pathlib import Path\n"
+            "from storage import availability, filesystems\n"
+            "sh = lambda *words: subprocess.run(words, check=True)\n"
+        )
+        return ["unshare", "-rm", sys.executable, "-c", prelude + program]
+
+    return command
+
+
+@pytest.fixture
+def in_namespace(
+    tmp_path: Path, namespace_program: Callable[[str], list[str]]
+) -> Callable[[str], list[str]]:
+    """Run a program that may mount; what it prints is returned."""
+
+    def run(program: str) -> list[str]:
+        ended = subprocess.run(
+            namespace_program(program), cwd=tmp_path, check=False, capture_output=True, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.splitlines()
+
+    return run

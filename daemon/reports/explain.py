@@ -132,6 +132,10 @@ def _waits(job: Job) -> str:
     scopes = {("all", ""), ("category", job.queue), ("gallery", job.gallery)}
     if any((pause.scope, pause.name) in scopes for pause in state.pauses):
         return "it is paused; `photomend resume` ends the pause"
+    held = next((g for g in state.galleries if g.name == job.gallery and g.trouble_at), None)
+    if held is not None:
+        tried = span(max(0.0, (held.held_until or 0.0) - state.now))
+        return f"its gallery waits, and tries again in {tried}: {held.trouble}"
     if job.due_at > state.now:
         return (
             f"it is retried in {span(job.due_at - state.now)}; "

@@ -38,6 +38,11 @@ def problems(engine: sa.Engine, state: Summary) -> list[str]:
     """Return the problems that need a person, each as a sentence."""
     found = [f"gallery {g.name} is offline: {g.reason}" for g in state.galleries if not g.online]
     found += [
+        f"the output of gallery {g.name} cannot be written to since {when(g.trouble_at)}: {g.trouble}"
+        for g in state.galleries
+        if _waits(state, g)
+    ]
+    found += [
         f"the worker of {worker.queues} on {worker.host} (process {worker.process}) has "
         f"sent no heartbeat for {span(state.now - worker.heartbeat_at)}"
         for worker in state.workers
@@ -158,6 +163,12 @@ def _gallery(state: Summary, gallery: Gallery) -> str:
     where = f"{gallery.name}: {printable(gallery.root)} ({gallery.filesystem})"
     if not gallery.online:
         return f"{where} is OFFLINE: {printable(gallery.reason)}"
+    if _waits(state, gallery):
+        tried = span(max(0.0, (gallery.held_until or 0.0) - state.now))
+        return (
+            f"{where} WAITS since {when(gallery.trouble_at)}: {printable(gallery.trouble)}; "
+            f"it is tried again in {tried}"
+        )
     if gallery.scanned_at is None:
         return f"{where}, watched by {printable(gallery.watching)}; its first scan is not finished"
     took = span(gallery.scan_seconds or 0.0)
@@ -165,6 +176,12 @@ def _gallery(state: Summary, gallery: Gallery) -> str:
         f"{where}, watched by {printable(gallery.watching)}; {gallery.photos or 0:,} photos, "
         f"scanned {span(state.now - gallery.scanned_at)} ago in {took}"
     )
+
+
+def _waits(state: Summary, gallery: Gallery) -> bool:
+    """Return whether photos of a gallery wait for its output."""
+    queued = state.counts.galleries.get(gallery.name, {}).get(Status.QUEUED, 0)
+    return gallery.trouble_at is not None and queued > 0
 
 
 def _worker(state: Summary, worker: Worker) -> str:

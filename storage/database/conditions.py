@@ -60,7 +60,7 @@ def claiming(queues: tuple[str, ...]) -> sa.Update:
 
 
 def claimable(queue: str) -> sa.Select[tuple[int]]:
-    """Build the SELECT of the queued jobs that nothing stops: not paused, gallery online.
+    """Build the SELECT of the queued jobs that nothing stops: not paused, gallery online, not held.
 
     They may still wait for their time.
     """
@@ -71,12 +71,14 @@ def claimable(queue: str) -> sa.Select[tuple[int]]:
             sa.and_(pauses.c.scope == "category", pauses.c.name == queue),
         )
     )
-    offline = select(galleries.c.name).where(galleries.c.online.is_(False))
+    away = select(galleries.c.name).where(
+        sa.or_(galleries.c.online.is_(False), galleries.c.held_until > now())
+    )
     return select(c.id).where(
         c.status == Status.QUEUED, c.queue == queue,
         ~everything.exists(),
         c.gallery.not_in(paused.where(pauses.c.scope == "gallery")),
-        c.gallery.not_in(offline),
+        c.gallery.not_in(away),
     )  # fmt: skip
 
 

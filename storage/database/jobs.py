@@ -15,15 +15,18 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import database
-from storage.database import conditions, galleries
+from storage.database import conditions, galleries, holds
 from storage.database.records import Job
 from storage.database.tables import history, now, outputs, pauses, workers
 from storage.database.tables import jobs as table
 from storage.enums import ASKED_FOR, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost
 from storage.settings import settings
+from storage.text import printable
 
 REJECTED = "rejected by the owner"
+MAX_HISTORY_LINES = 100
+"""Number of lines, the newest, that the history of a job which waits again and again keeps."""
 
 c = table.c
 
@@ -74,7 +77,7 @@ class Jobs:
         """Queue ended jobs again, and make jobs that wait after an error due now.
 
         A job that is only made due keeps its error kind. With `from_scratch`, both kinds of jobs
-        are queued for classification.
+        are queued for classification. A gallery that is held may be tried at once.
         """
         afresh = conditions.afresh(keep_category=not from_scratch) | {"rank": rank}
         waits = sa.and_(c.status == Status.QUEUED, c.error_kind.is_not(None))
@@ -84,7 +87,7 @@ class Jobs:
             (ended, afresh),
         ]
         with self.engine.begin() as connection:
-            return [
+            retried = [
                 job
                 for ids in conditions.chunks(list(job_ids))
                 for which, values in steps
@@ -92,6 +95,8 @@ class Jobs:
                     connection, [c.id.in_(ids), which], "retried", **values
                 )
             ]
+            holds.try_now(connection, {job.gallery for job in retried})
+            return retried
 
     def cancel(self, job_ids: Collection[int]) -> list[Job]:
         """Cancel these jobs; a running one still names its worker, which then ends the process."""
@@ -233,9 +238,8 @@ class Jobs:
     ) -> None:
         """End the claim without a result: the job fails, counts an attempt or waits.
 
-        `kind` decides which; `pause_seconds` replaces the set pause of a job that waits.
+        `kind` decides which; `pause_seconds` replaces the pause of a job that waits.
         """
-        pause = self._pause_seconds if pause_seconds is None else pause_seconds
         match kind.outcome:
             case Outcome.FAIL:
                 failed = {"status": Status.FAILED, "error_kind": kind, "error": error}
@@ -243,9 +247,27 @@ class Jobs:
             case Outcome.ATTEMPT:
                 self._end(claim, f"attempt failed: {error}", **self._attempt(kind, error))
             case Outcome.WAIT:
-                self._end(claim, f"waits: {error}", **conditions.waiting(kind, error, pause))
+                self._wait(claim, kind, error, pause_seconds)
             case _:
                 assert_never(kind.outcome)
+
+    def _wait(self, claim: Job, kind: ErrorKind, error: str, pause_seconds: float | None) -> None:
+        """End the claim; the job waits, longer each time.
+
+        If it waited for the same reason before, the history keeps one line of both.
+        """
+        longest = max(self._pause_seconds, holds.MAX_PAUSE_SECONDS)
+        pause = min(self._pause_seconds * claim.claims, longest)
+        wait = conditions.waiting(kind, error, pause if pause_seconds is None else pause_seconds)
+        again = (claim.error_kind, claim.error) == (kind, printable(error))
+        self._end(claim, None if again else f"waits: {error}", **wait)
+        mine = history.c.job_id == claim.id
+        newest = select(history.c.id).where(mine).order_by(history.c.id.desc())
+        last = newest.offset(MAX_HISTORY_LINES).limit(1).scalar_subquery()
+        with self.engine.begin() as connection:
+            if again:
+                connection.execute(delete(history).where(mine, history.c.claim == claim.claims))
+            connection.execute(delete(history).where(mine, history.c.id <= last))
 
     def drop(self, claim: Job, reason: str) -> None:
         """End the claim and cancel the job: its photo is gone."""
@@ -291,13 +313,13 @@ class Jobs:
             "error": error,
         }
 
-    def _end(self, claim: Job, event: str, **values: Any) -> None:
+    def _end(self, claim: Job, event: str | None, **values: Any) -> None:
         if isinstance(values["status"], Status) and values["status"] is not Status.QUEUED:
             values["finished_at"] = now()
         values |= {"worker": None, "child": None, "seconds": conditions.spent()}
         self._fenced(claim, event, **values)
 
-    def _fenced(self, claim: Job, event: str, **values: Any) -> None:
+    def _fenced(self, claim: Job, event: str | None, **values: Any) -> None:
         """Change the job while the claim lasts.
 
         Raises:

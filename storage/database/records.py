@@ -141,6 +141,18 @@ class Gallery(_Row):
     rules: dict[str, Any] | None
     """What the last full scan ignored, as `ignore_rules.recorded` gives it."""
     updated_at: float
+    trouble: str | None
+    """Why its output cannot be written to; None if it can, as far as is known."""
+    trouble_kind: ErrorKind | None
+    trouble_at: float | None
+    """Since when."""
+    held_until: float | None
+    """No job is claimed until then; then one tries the output again."""
+    real_root: Path | None
+    """`root` without symbolic links, when it was last online."""
+    device: str | None
+    """`filesystems.Location` of its folder at that time."""
+    device_path: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)

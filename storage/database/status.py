@@ -195,9 +195,8 @@ def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> boo
 
 def left_waiting(engine: sa.Engine, names: Collection[str]) -> Waiting:
     """Return what keeps jobs of these galleries waiting."""
-    offline = select(galleries.c.name, galleries.c.reason).where(
-        galleries.c.name.in_(names), sa.not_(galleries.c.online)
-    )
+    g = galleries.c
+    offline = select(g.name, g.reason).where(g.name.in_(names), sa.not_(g.online))
     waiting = (
         select(sa.func.count(), sa.func.min(c.error))
         .where(c.status == Status.QUEUED, c.gallery.in_(names))

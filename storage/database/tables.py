@@ -168,6 +168,15 @@ galleries = sa.Table(
     sa.Column("settings", sa.JSON(none_as_null=True)),
     sa.Column("rules", sa.JSON(none_as_null=True)),
     sa.Column("updated_at", sa.Double, nullable=False, default=now(), onupdate=now()),
+    # A hold: its output cannot be written to, and no job of the gallery is claimed until then.
+    sa.Column("trouble", Sentence),
+    sa.Column("trouble_kind", _words(ErrorKind)),
+    sa.Column("trouble_at", sa.Double),
+    sa.Column("held_until", sa.Double),
+    # Where its folder was when it was last online, with symbolic links and bind mounts resolved.
+    sa.Column("real_root", PathBytes),
+    sa.Column("device", sa.String),
+    sa.Column("device_path", PathBytes),
 )
 
 outputs = sa.Table(

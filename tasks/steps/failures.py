@@ -17,6 +17,9 @@ from storage.errors import (
     GalleryOffline,
     GpuBusy,
     GpuLost,
+    NameRefused,
+    OutputFull,
+    OutputReadOnly,
     OutputTaken,
     SettingsError,
     TooLarge,
@@ -53,6 +56,9 @@ RULES: Mapping[type[Exception], Rule] = {
     UnreadablePhoto: Rule(ErrorKind.UNREADABLE, while_arriving=ErrorKind.ARRIVING),
     TooLarge: Rule(ErrorKind.TOO_LARGE),
     OutputTaken: Rule(Decision.LEFT_ALONE),
+    NameRefused: Rule(Decision.LEFT_ALONE),
+    OutputFull: Rule(ErrorKind.DISK_FULL),
+    OutputReadOnly: Rule(ErrorKind.READ_ONLY),
     GalleryOffline: Rule(ErrorKind.OFFLINE),
     GpuLost: Rule(ErrorKind.GPU_LOST),
     GpuBusy: Rule(ErrorKind.GPU_BUSY),
@@ -75,6 +81,8 @@ BY_ERRNO = {
 """In place of the rule of `OSError`."""
 OF_DEVICE = (ErrorKind.GPU_LOST, ErrorKind.GPU_BUSY)
 """Kinds that stop all jobs that need the worker's device."""
+OF_GALLERY = (ErrorKind.OFFLINE, ErrorKind.DISK_FULL, ErrorKind.READ_ONLY)
+"""Kinds that stop all jobs of the gallery."""
 LOGGED = {
     Outcome.FAIL: (logging.ERROR, "failed"),
     Outcome.ATTEMPT: (logging.ERROR, "failed an attempt"),

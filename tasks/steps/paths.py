@@ -1,11 +1,13 @@
 """Where a job's photo and its result are on this machine."""
 
+import logging
 import time
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from storage import availability, photos, publishing
-from storage.database import galleries, search
+from storage import availability, output_folder, photos, publishing
+from storage.database import galleries, holds, search
 from storage.database.jobs import Jobs
 from storage.database.records import Job
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
@@ -13,6 +15,9 @@ from storage.formats.safe_open import Limits
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
 from storage.text import printable
+from tasks.worker import runtime
+
+log = logging.getLogger(__name__)
 
 
 def gallery(job: Job) -> GallerySettings:
@@ -46,22 +51,39 @@ def limits() -> Limits:
 def reserve(jobs: Jobs, job: Job) -> Path:
     """Reserve a name for the result, make its folder and return it, relative to the output root.
 
+    It is checked that a result as large as the photo can be written there.
+
     Raises:
-        GalleryOffline: the output root is not the one we know.
-        OutputTaken: other photos have all names that it may have.
+        GalleryOffline: the output root is not the one we know, or lies in a gallery.
+        OutputFull, OutputReadOnly: no result can be written.
+        OutputTaken: other files have all names that it may have.
+        NameRefused: the file system of the output cannot hold its name.
 
     """
-    config = gallery(job)
-    suffix = photos.output_suffix(config.path / job.source)
-    for relative in publishing.candidates(job.source, config.template, suffix):
-        folder = (config.output_root / relative).parent
-        used = search.has_outputs(jobs.engine, job.gallery)
-        publishing.prepare(job.gallery, config, folder, used=used)
+    config, photo = gallery(job), source(job)
+    used = search.has_outputs(jobs.engine, job.gallery)
+    output_folder.prepare(job.gallery, config, used=used)
+    output_folder.require_room(config.output_root, photo.stat().st_size, limits().min_free_bytes)
+    for relative in publishing.candidates(job.source, config.template, photos.output_suffix(photo)):
         if jobs.reserve(job, relative):
+            output_folder.make_place(config, config.output_root / relative)
             return relative
     raise OutputTaken(
         f"other photos have the names that the result of {printable(job.source)} might have"
     )
+
+
+def writing(job: Job, relative: Path) -> AbstractContextManager[None]:
+    """Turn what stops the writing of a result into errors with a sentence."""
+    return output_folder.writing(gallery(job).output_root, output(job, relative))
+
+
+def publish(job: Job, temporary: Path, relative: Path) -> None:
+    """Rename the temporary file of a result, and end the hold of its gallery, if it had one."""
+    with writing(job, relative):
+        publishing.publish(temporary, output(job, relative))
+    if holds.release_gallery(runtime.jobs().engine, job.gallery):
+        log.warning("gallery %s: its output can be written to again", job.gallery)
 
 
 def may_be_arriving(job: Job) -> bool:

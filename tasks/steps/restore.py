@@ -102,10 +102,11 @@ def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) ->
     temporary = publishing.temporary(output, job.id, job.claims)
     mark = provenance(job, str(job.category), receipt, generative=bool(receipt["generative"]))
     try:
-        written = photos.write(photo, temporary, mark, paths.limits())
+        with paths.writing(job, relative):
+            written = photos.write(photo, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
         runtime.jobs().record(job, relative, written.sha256, with_copy(receipt, written))
-        publishing.publish(temporary, output)
+        paths.publish(job, temporary, relative)
     finally:
-        temporary.unlink(missing_ok=True)  # whose claim was lost leaves nothing behind
+        publishing.remove_temporary(temporary)
     return written

@@ -92,13 +92,14 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     publishing.remove_temporaries(output)
     try:
         mark = provenance(job, str(earlier.category), {})
-        written = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
+        with paths.writing(job, relative):
+            written = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
         receipt = with_copy(earlier.receipt or {}, written)
         jobs.record(job, relative, written.sha256, receipt)
-        publishing.publish(temporary, output)
+        paths.publish(job, temporary, relative)
     finally:
-        temporary.unlink(missing_ok=True)
+        publishing.remove_temporary(temporary)
     sidecar.copy_sidecar(paths.source(job), output, written.turn)
     jobs.finish(
         job, Decision.RESTORED, f"the result of {printable(earlier.source)}, the same photo",

@@ -5,9 +5,12 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage.database import holds
 from storage.database.records import Job
-from storage.enums import Decision, ErrorKind
+from storage.enums import Decision, ErrorKind, Outcome
 from storage.errors import ClaimLost
+from storage.settings import settings
+from storage.text import printable
 from tasks import progress
 from tasks.steps import failures, paths
 from tasks.steps.classify import classify
@@ -75,11 +78,28 @@ def _end(job: Job, error: Exception) -> None:
         kind = rule.while_arriving
     if kind in failures.OF_DEVICE:
         return _hold(job, kind, sentence)
+    if kind in failures.OF_GALLERY and job.gallery in settings().galleries:
+        return _hold_gallery(job, kind, sentence)
     level, words = failures.logged(kind)
+    if kind.outcome is Outcome.WAIT and (job.error_kind, job.error) == (kind, printable(sentence)):
+        level = logging.DEBUG
     text = sentence if reason in sentence else f"{sentence}: {reason}"
     traceback = error if kind is ErrorKind.ERROR else None
     log.log(level, "job %d %s: %s", job.id, words, text, exc_info=traceback)
     return jobs.end_with_error(job, kind, sentence)
+
+
+def _hold_gallery(job: Job, kind: ErrorKind, sentence: str) -> None:
+    """Hold the gallery and end the claim; another job is the first to try the output again.
+
+    The result of this one may be the only one that has no room.
+    """
+    jobs, least = runtime.jobs(), settings().retry_pause_seconds
+    hold = holds.hold_gallery(jobs.engine, job.gallery, kind, sentence, least_seconds=least)
+    if hold.is_new:
+        text = "gallery %s waits (%s): %s; its photos try again one by one"
+        log.warning(text, job.gallery, kind, sentence)
+    jobs.end_with_error(job, kind, sentence, pause_seconds=2 * hold.seconds)
 
 
 def _hold(job: Job, kind: ErrorKind, sentence: str) -> None:

@@ -1,8 +1,6 @@
 """Photos of each format, made or found, and what is needed to write one."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,24 +130,3 @@ def block() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def packet() -> bytes:
     return XMP
-
-
-@pytest.fixture
-def in_namespace(tmp_path):
-    """Run a program that may mount; what it prints is returned."""
-    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this machine does not allow user namespaces")
-
-    def run(program: str) -> list[str]:
-        prelude = (
-            "import os, subprocess\nfrom pathlib import Path\n"
-            "from storage import availability, filesystems\nsh = lambda *words: subprocess.run(words, check=True)\n"
-        )
-        ended = subprocess.run(
-            ["unshare", "-rm", sys.executable, "-c", prelude + program], cwd=tmp_path, check=False,
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.splitlines()
-
-    return run

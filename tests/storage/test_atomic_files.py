@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.supervising.processes import ProcessFile, SupervisedProcess
-from storage import atomic_files, publishing
+from storage import atomic_files, output_folder, publishing
 from storage.settings_gallery import GallerySettings
 from storage.weights import hashes
 from storage.weights.catalogue import File
@@ -128,7 +128,7 @@ def test_a_lock_has_one_holder_until_its_process_ends(tmp_path):
 
 def _write_marker(folder: Path) -> Path:
     gallery = GallerySettings(folder, output=folder)
-    publishing.prepare("g", gallery, folder, used=False)
+    output_folder.prepare("g", gallery, used=False)
     return folder / publishing.MARKER
 
 

@@ -1,0 +1,190 @@
+"""The output folder of a gallery: whether it is the right one, and takes a result of this name.
+
+This is asked before anything is computed. What is wrong with the folder stops the gallery, what is
+wrong with a name ends the job.
+"""
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from storage import atomic_files, file_attributes, publishing
+from storage.errors import GalleryOffline, NameRefused, OutputFull, OutputReadOnly, OutputTaken
+from storage.formats.safe_open import MEGA
+from storage.publishing import MARKER
+from storage.settings_gallery import BESIDE, GallerySettings
+from storage.text import command, printable
+
+REFUSED_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Errors of filesystems for names that are too long or have letters that they do not allow."""
+
+
+def why_not_ours(name: str, gallery: GallerySettings, *, used: bool) -> str | None:
+    """Return why the output root is not that of the gallery `name`, and what to do; None if it is.
+
+    `used` says that results of the gallery were published before. Without it, a root without a
+    marker is taken for a new one.
+
+    Raises:
+        OSError: the disk or the share does not give the marker.
+
+    """
+    root = gallery.output_root
+    if gallery.name in BESIDE:
+        return None
+    accept = f"`{command('photomend', 'accept', name)}`"
+    match marked_for(root):
+        case None if used:
+            return (
+                f"the output folder {root} is not the one that has this gallery's results "
+                f"({MARKER} is missing); is its disk or share mounted? Look: "
+                f"{command('findmnt', '-T', root)}. If it was moved, emptied or replaced on purpose: {accept}"
+            )
+        case None:
+            return None
+        case "":
+            return f"{root / MARKER} cannot be understood; {accept} writes a new one"
+        case other if other != name:
+            return (
+                f"the output folder {root} belongs to the gallery {other!r}; set another output, "
+                f"or if that gallery has been renamed: {accept}"
+            )
+    return None
+
+
+def marked_for(root: Path) -> str | None:
+    """Return the gallery that the marker of an output root names; "" if it names none, None without one.
+
+    Raises:
+        OSError: the disk or the share does not give it.
+
+    """
+    try:
+        return str(json.loads((root / MARKER).read_text())["gallery"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def mark(name: str, gallery: GallerySettings) -> None:
+    """Make the output root of a gallery, and write its marker.
+
+    Raises:
+        OSError: the disk is full, read-only or away.
+
+    """
+    root = gallery.output_root
+    file_attributes.make_folder(gallery.path, root, 0)
+    atomic_files.write(root / MARKER, json.dumps({"gallery": name}).encode())
+
+
+def prepare(name: str, gallery: GallerySettings, *, used: bool) -> None:
+    """Check that the output root is the right one; make it and write its marker if it is new.
+
+    Raises:
+        GalleryOffline: it is another one, or is away.
+        OutputFull, OutputReadOnly: it cannot be written to.
+
+    """
+    root = gallery.output_root
+    with _sentences(root):
+        if reason := why_not_ours(name, gallery, used=used):
+            raise GalleryOffline(reason)
+        if gallery.name not in BESIDE and not (root / MARKER).exists():
+            mark(name, gallery)
+
+
+def make_place(gallery: GallerySettings, output: Path) -> None:
+    """Make the folder of a result, with the permissions of the gallery's, and try its name there.
+
+    Raises:
+        NameRefused: the file system cannot hold a file or a folder of this name.
+        OutputTaken: a folder has its name, or a file that of its folder.
+        GalleryOffline, OutputFull, OutputReadOnly: no file can be written there.
+
+    """
+    root = gallery.output_root
+    below = output.parent.relative_to(root)
+    with writing(root, output):
+        try:
+            file_attributes.make_folder(gallery.path / below, output.parent, len(below.parts))
+        except (FileExistsError, NotADirectoryError) as error:
+            raise OutputTaken(f"in {root} a file has the name of the folder {below}") from error
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(output.lstat().st_mode):
+                raise OutputTaken(f"in {root} a folder has the name {output.relative_to(root)}")
+        trial = publishing.trial(output)
+        trial.write_bytes(b"photomend")
+        trial.unlink()
+
+
+def require_room(folder: Path, needed_bytes: int, least_bytes: int) -> None:
+    """Check that `least_bytes` would stay free in a folder.
+
+    Raises:
+        OutputFull: they would not.
+
+    """
+    room = os.statvfs(folder)
+    if room.f_bavail * room.f_frsize < needed_bytes + least_bytes:
+        raise OutputFull(
+            f"less than min_free_megabytes = {least_bytes // MEGA} would be free in {folder}; "
+            f"make room, look: {command('df', '-h', folder)}"
+        )
+
+
+@contextmanager
+def writing(root: Path, output: Path) -> Iterator[None]:
+    """Turn what stops the writing of `output`, below `root`, into errors with a sentence.
+
+    Raises:
+        NameRefused: the file system cannot hold a file of this name.
+        GalleryOffline, OutputFull, OutputReadOnly: no file can be written there.
+
+    """
+    try:
+        with _sentences(root):
+            yield
+    except OSError as error:
+        if error.errno not in REFUSED_NAMES:
+            raise
+        name = printable(output.relative_to(root))
+        raise NameRefused(
+            f"the output folder cannot hold a file named {name} ({error.strerror})"
+        ) from error
+
+
+@contextmanager
+def _sentences(root: Path) -> Iterator[None]:
+    """Turn errors of the disk or the share into sentences; those about names pass."""
+    try:
+        yield
+    except OSError as error:
+        match error.errno:
+            case errno.ENOSPC | errno.EDQUOT:
+                look = command("df", "-h", root)
+                raise OutputFull(
+                    f"the output folder {root} is full, or over its quota; make room, look: {look}"
+                ) from error
+            case errno.EROFS:
+                look = command("findmnt", "-T", root)
+                raise OutputReadOnly(
+                    f"the output folder {root} is on a read-only file system; look: {look}"
+                ) from error
+            case errno.EACCES | errno.EPERM:
+                look = command("ls", "-ld", root)
+                raise OutputReadOnly(
+                    f"this user may not write to the output folder {root}; look: {look}"
+                ) from error
+            case number if number in (None, errno.ENOENT, *REFUSED_NAMES):
+                raise
+            case _:
+                look = command("findmnt", "-T", root)
+                raise GalleryOffline(
+                    f"the output folder {root} cannot be used ({error.strerror}); look: {look}"
+                ) from error
