@@ -1,8 +1,6 @@
 """Commands that run photomend: `up`, `watch`, `work` and `migrate`; and `demo` for `make try`."""
 
-import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from threading import Event, Thread
@@ -11,13 +9,12 @@ from typing import Annotated
 import typer
 
 from daemon.console.exit_codes import Exit
-from storage import database
+from daemon.supervising import listeners
+from storage import database, logs
 from storage.enums import QUEUES
 from storage.errors import SettingsError
 from storage.settings import settings
-
-LOG_FORMAT = "%(levelname)s %(message)s"
-"""It has no time, because systemd adds it."""
+from storage.text import printable
 
 
 def up(
@@ -73,7 +70,8 @@ def watch() -> None:
     from daemon.watching.watcher import watch as watch_galleries
     from tasks.worker import notify, runtime
 
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    logs.to_stderr()
+    listeners.may_leave()
     if not settings().galleries:
         raise SettingsError(
             "there is no gallery in the settings; add one, such as [galleries.family]"
@@ -85,8 +83,7 @@ def watch() -> None:
         # In a thread, since the interrupted one may hold the lock of the event.
         Thread(target=stop.set).start()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop_on_signal)
+    listeners.handle_stop(stop_on_signal)
     upkeep = Thread(target=maintenance.run, args=(jobs, stop), name="maintenance", daemon=True)
     upkeep.start()
     try:
@@ -123,6 +120,7 @@ def work(
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)  # before CUDA is imported
     from tasks.worker.process import serve
 
+    listeners.may_leave()
     code = serve(queues)
     sys.stdout.flush()
     raise typer.Exit(code)
@@ -135,4 +133,4 @@ def migrate() -> None:
     """
     url = settings().database
     database.migrate(url)
-    typer.echo(f"{database.named(database.open_engine(url))} is ready")
+    typer.echo(printable(f"{database.named(database.open_engine(url))} is ready"))

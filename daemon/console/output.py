@@ -49,7 +49,7 @@ def section(title: str, lines: Iterable[str]) -> None:
     """Print lines, with a title before the first one."""
     for number, line in enumerate(lines):
         label = "" if number else title
-        typer.echo(typer.style(f"{label:<11}", bold=True) + line)
+        typer.echo(typer.style(f"{label:<11}", bold=True) + printable(line))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

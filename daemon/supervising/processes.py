@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -54,14 +55,21 @@ class SupervisedProcess:
         if self.process is not None and not self.is_running():
             return self._schedule_restart(self.process.returncode, now)
         if self.process is None and now >= self.next_start:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
-                self.log.replace(self.log.with_suffix(".old"))
-            with self.log.open("ab") as log:
+            with self._open_log() as log:
                 self.log_start = log.tell()
                 self.process = self.start(log)
             self.started_at = now
         return None
+
+    def _open_log(self) -> IO[bytes]:
+        """Open the log, a new one if it is long; without a log if its disk is full."""
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
+                self.log.replace(self.log.with_suffix(".old"))
+            return self.log.open("ab")
+        except OSError:
+            return Path(os.devnull).open("ab")
 
     def _schedule_restart(self, code: int, now: float) -> str:
         self.process = None
@@ -78,10 +86,11 @@ class SupervisedProcess:
 
     def last_line(self) -> str:
         """Return the last line that the process wrote into its log, "" if it wrote none."""
-        with self.log.open("rb") as log:
+        lines: list[str] = []
+        with suppress(OSError), self.log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(self.log_start, end - LAST_LINE_BYTES))
-            lines = log.read().decode(errors="replace").split("\n")
+            lines = log.read(LAST_LINE_BYTES).decode(errors="replace").split("\n")
         return next((printable(line.strip()) for line in reversed(lines) if line.strip()), "")
 
     def is_running(self) -> bool:

@@ -47,7 +47,7 @@ class Progress:
 
     def print(self, sentence: str) -> None:
         """Print a sentence about the processes."""
-        self._print_line(Text(sentence, style="yellow"))
+        self._print_line(Text(printable(sentence), style="yellow"))
 
     def print_problem(self, sentence: str) -> None:
         """Print a problem, unless it is the one printed last."""

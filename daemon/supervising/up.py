@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.console.exit_codes import Exit
-from daemon.supervising import redis_server
+from daemon.supervising import listeners, redis_server
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
 from daemon.supervising.python_command import python_command
@@ -63,8 +62,8 @@ def run(
     def stop_on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop_on_signal)
+    listeners.may_leave()
+    listeners.handle_stop(stop_on_signal)
     config = settings()
     config.state_dir.mkdir(parents=True, exist_ok=True)
     with _locked_state(config.state_dir / "up.lock"):
@@ -178,7 +177,9 @@ def _ensure_running(
     for process in processes:
         if sentence := process.ensure_running():
             progress.print(sentence)
-        process_file.write(processes)  # after each start, since this process may be killed
+        # After each start, since this process may be killed; a full disk takes it later.
+        with suppress(OSError):
+            process_file.write(processes)
     progress.update()
 
 

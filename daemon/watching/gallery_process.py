@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.watching.online_gallery import OnlineGallery
 from daemon.watching.pipe import Pipe
 from daemon.watching.recorder import Recorder
-from storage import database
+from storage import database, logs
 from storage.settings import settings
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class GalleryProcess:
 
 def main(name: str) -> int:
     """Watch the gallery `name` until stdin ends; return the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logs.to_stderr()
     logging.getLogger("watchdog").propagate = False  # lost events are logged in our words
     warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
     jobs = database.open_engine(settings().database)

@@ -10,6 +10,7 @@ from celery import Celery
 from celery.loaders.app import AppLoader
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_ready
 
+from storage import logs
 from storage.settings import settings
 from tasks.worker import fallback, heartbeat, idle
 
@@ -42,7 +43,7 @@ def configuration() -> dict[str, Any]:
 
 def log_to_stderr(**_: object) -> None:
     """Log to stderr as every process of photomend; Celery calls this in parent and child."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logs.to_stderr()
     logging.getLogger("celery").setLevel(logging.WARNING)
 
 

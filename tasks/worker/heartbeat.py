@@ -24,7 +24,7 @@ from storage.settings import settings
 from tasks.worker import runtime
 
 log = logging.getLogger(__name__)
-_now, _stopping = Event(), Event()
+_now, _stopping, _hangup_ignored = Event(), Event(), Event()
 
 Stage = tuple[int, int, float | None]
 """A claim since its last progress: each begins the time to the deadline anew."""
@@ -36,7 +36,15 @@ def start(**_: object) -> None:
     """Start the thread; Celery calls this in the parent, when the worker is ready."""
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         _note_stop(name)
+    hangup = signal.SIG_IGN if _hangup_ignored.is_set() else signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGHUP, hangup)  # Celery's own handler would start the program again
     Thread(target=_run, name="heartbeat", daemon=True).start()
+
+
+def note_nohup() -> None:
+    """Note whether this process must ignore SIGHUP, before Celery replaces the handler."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        _hangup_ignored.set()
 
 
 def record() -> None:

@@ -9,6 +9,7 @@ from tasks.worker.app import app
 
 def serve(queues: Sequence[str]) -> int:
     """Serve `queues` until a signal stops the worker; return the process's exit code."""
+    heartbeat.note_nohup()
     runtime.become_worker(queues)
     worker = app.Worker(
         hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=list(queues),
