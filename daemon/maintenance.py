@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import publishing
-from storage.database import search
+from storage.database import search, status
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
 from storage.settings import settings
@@ -24,18 +24,13 @@ CLEANUP_SECONDS = 3600.0
 
 def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
-    last, next_cleanup = time.monotonic(), 0.0
+    clocks, next_cleanup = Clocks(), 0.0
     cleanup = Thread()
     try:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()
-            late = (
-                present - last
-                > settings().maintenance_seconds + settings().worker_timeout_seconds / 2
-            )
-            last = present
             try:
-                if not late:  # after a suspend, workers need time to send a heartbeat
+                if clocks.run_evenly(status.clock(jobs.engine), present):
                     release(jobs)
                 renew_notifications(jobs)
             except (SQLAlchemyError, OperationalError, RedisError) as error:
@@ -47,6 +42,30 @@ def run(jobs: Jobs, stop: Event) -> None:
                 next_cleanup = present + CLEANUP_SECONDS
     finally:
         stop.set()  # the watcher must not run without maintenance
+
+
+class Clocks:
+    """The database's clock beside the time since boot, from one round to the next."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float] | None = None
+        self._uneven_until = 0.0
+
+    def run_evenly(self, clock: float, uptime: float) -> bool:
+        """Return whether silence may be judged.
+
+        It may not after a suspend, a step of a clock or a late round, until every worker had the
+        time to send a heartbeat.
+        """
+        timeout = settings().worker_timeout_seconds
+        last_clock, last_uptime = self._last or (clock, uptime)
+        self._last = clock, uptime
+        passed = uptime - last_uptime
+        step = abs(clock - last_clock - passed)
+        if step > timeout / 2 or passed > settings().maintenance_seconds + timeout / 2:
+            log.warning("the clock or this process stopped or jumped; workers get %.0f s", timeout)
+            self._uneven_until = uptime + timeout
+        return uptime >= self._uneven_until
 
 
 def release(jobs: Jobs) -> None:

@@ -11,7 +11,7 @@ from daemon.console.output import span
 from daemon.console.targets import Place
 from daemon.watching import ignore_rules
 from storage import fingerprints
-from storage.database import search, status
+from storage.database import conditions, holds, search, status
 from storage.database.records import Job
 from storage.enums import Decision, Status
 from storage.errors import TooLarge, UnreadablePhoto
@@ -134,13 +134,10 @@ def _waits(job: Job) -> str:
         return "it is paused; `photomend resume` ends the pause"
     held = next((g for g in state.galleries if g.name == job.gallery and g.trouble_at), None)
     if held is not None:
-        tried = span(max(0.0, (held.held_until or 0.0) - state.now))
+        tried = span(conditions.left(held.held_until, state.now, holds.MAX_PAUSE_SECONDS))
         return f"its gallery waits, and tries again in {tried}: {held.trouble}"
-    if job.due_at > state.now:
-        return (
-            f"it is retried in {span(job.due_at - state.now)}; "
-            f"`photomend retry {job.id}` retries it now"
-        )
+    if pause := conditions.left(job.due_at, state.now, conditions.LONGEST_PAUSE_SECONDS):
+        return f"it is retried in {span(pause)}; `photomend retry {job.id}` retries it now"
     queues = {queue for worker in state.workers for queue in worker.queues.split(",")}
     if job.queue not in queues:
         return f"it waits, but no worker serves {job.queue}; start one: photomend work {job.queue}"

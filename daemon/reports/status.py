@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from daemon.console.output import section, span, when
-from storage.database import status
+from storage.database import conditions, heartbeats, holds, status
 from storage.database.records import Gallery, Job, Pause, Worker
 from storage.database.status import Summary, Trouble
 from storage.enums import QUEUES, Decision, Status
@@ -31,7 +31,7 @@ NOTHING = {
 
 def is_alive(state: Summary, worker: Worker) -> bool:
     """Return whether the worker's last heartbeat is recent."""
-    return worker.heartbeat_at > state.now - settings().worker_timeout_seconds
+    return heartbeats.silence(worker, state.now) < settings().worker_timeout_seconds
 
 
 def problems(engine: sa.Engine, state: Summary) -> list[str]:
@@ -44,7 +44,7 @@ def problems(engine: sa.Engine, state: Summary) -> list[str]:
     ]
     found += [
         f"the worker of {worker.queues} on {worker.host} (process {worker.process}) has "
-        f"sent no heartbeat for {span(state.now - worker.heartbeat_at)}"
+        f"sent no heartbeat for {span(heartbeats.silence(worker, state.now))}"
         for worker in state.workers
         if not is_alive(state, worker)
     ]
@@ -164,7 +164,7 @@ def _gallery(state: Summary, gallery: Gallery) -> str:
     if not gallery.online:
         return f"{where} is OFFLINE: {printable(gallery.reason)}"
     if _waits(state, gallery):
-        tried = span(max(0.0, (gallery.held_until or 0.0) - state.now))
+        tried = span(conditions.left(gallery.held_until, state.now, holds.MAX_PAUSE_SECONDS))
         return (
             f"{where} WAITS since {when(gallery.trouble_at)}: {printable(gallery.trouble)}; "
             f"it is tried again in {tried}"
@@ -187,13 +187,13 @@ def _waits(state: Summary, gallery: Gallery) -> bool:
 def _worker(state: Summary, worker: Worker) -> str:
     line = f"{worker.queues} on {worker.host}, {worker.device}, process {worker.process}"
     if is_alive(state, worker) and worker.trouble_at is not None:
-        tried = span(max(0.0, (worker.held_until or 0.0) - state.now))
+        tried = span(conditions.left(worker.held_until, state.now, holds.MAX_PAUSE_SECONDS))
         since = f"since {when(worker.trouble_at)}: {printable(worker.trouble)}"
         waits = "WAITS" if worker.held_queues else "in place of a GPU that cannot be used"
         return f"{line} {waits} {since}; it is tried again in {tried}"
     if is_alive(state, worker):
         return f"{line}, up for {span(state.now - worker.started_at)}"
-    return f"{line} is MISSING: no heartbeat for {span(state.now - worker.heartbeat_at)}"
+    return f"{line} is MISSING: no heartbeat for {span(heartbeats.silence(worker, state.now))}"
 
 
 def _trouble(state: Summary, trouble: Trouble) -> str:

@@ -57,6 +57,8 @@ class Progress:
 
     def update(self) -> None:
         """Print the jobs that ended since the last call, and redraw the panel."""
+        clock = status.clock(self._engine)  # it may have been set back
+        self._since, self._begun_at = min(self._since, clock), min(self._begun_at, clock)
         for job in self._ended():
             self._shown.add((job.id, job.claims, job.status))
             self._counts[_word(job)] += 1

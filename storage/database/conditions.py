@@ -18,6 +18,11 @@ CLAIMERS = 16
 """Number of the most urgent jobs of each queue that a claim considers. On PostgreSQL, where claims
 skip rows that others have locked, as many workers can claim from one queue at the same time."""
 
+LONGEST_PAUSE_SECONDS = 3600.0
+"""Longest time until a job is tried again. One that is due later got its time from a wrong clock."""
+CLOCK_SECONDS = 60.0
+"""A pause that began this far in the future began by a wrong clock, and is over."""
+
 c = jobs.c
 here = c.gone_at.is_(None)
 
@@ -72,7 +77,7 @@ def claimable(queue: str) -> sa.Select[tuple[int]]:
         )
     )
     away = select(galleries.c.name).where(
-        sa.or_(galleries.c.online.is_(False), galleries.c.held_until > now())
+        sa.or_(galleries.c.online.is_(False), ahead(galleries.c.held_until, LONGEST_PAUSE_SECONDS))
     )
     return select(c.id).where(
         c.status == Status.QUEUED, c.queue == queue,
@@ -84,12 +89,34 @@ def claimable(queue: str) -> sa.Select[tuple[int]]:
 
 def due(queue: str) -> sa.Select[tuple[int]]:
     """Build the SELECT of the jobs that may be claimed now."""
-    return claimable(queue).where(c.due_at <= now())
+    return claimable(queue).where(passed(c.due_at, LONGEST_PAUSE_SECONDS))
+
+
+def passed(moment: sa.ColumnElement[float], longest: float) -> sa.ColumnElement[bool]:
+    """Return the condition that a time has passed, or is further ahead than `longest` seconds."""
+    return sa.or_(moment <= now(), moment > now() + longest)
+
+
+def ahead(moment: sa.ColumnElement[float], longest: float) -> sa.ColumnElement[bool]:
+    """Return the condition that there is a time and it has not passed, as `passed` defines it."""
+    return sa.and_(moment > now(), moment <= now() + longest)
+
+
+def left(moment: float | None, clock: float, longest: float) -> float:
+    """Return the seconds until a time: 0 if it has passed, or is further ahead than `longest`."""
+    seconds = (moment or clock) - clock
+    return seconds if 0 < seconds <= longest else 0.0
+
+
+def at_most(seconds: sa.ColumnElement[float], longest: float) -> sa.ColumnElement[float]:
+    """Return a number, or `longest` if that is smaller."""
+    return sa.case((seconds > longest, longest), else_=seconds)
 
 
 def pause_lasts() -> sa.ColumnElement[bool]:
-    """Return the condition for pauses that have not expired."""
-    return sa.or_(pauses.c.until.is_(None), pauses.c.until > now())
+    """Return the condition that a pause lasts; one that has an end and begins later is over."""
+    began = pauses.c.since <= now() + CLOCK_SECONDS
+    return sa.or_(pauses.c.until.is_(None), sa.and_(pauses.c.until > now(), began))
 
 
 @cache
@@ -144,7 +171,7 @@ def waiting(
 ) -> dict[str, Any]:
     """Return the change that queues a job, due in `seconds`, without counting an attempt."""
     return {
-        "status": Status.QUEUED, "due_at": now() + seconds, "error_kind": kind, "error": reason,
+        "status": Status.QUEUED, "due_at": now() + min(seconds, LONGEST_PAUSE_SECONDS), "error_kind": kind, "error": reason,
         "worker": None, "child": None,
     }  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
+from storage.database import conditions
 from storage.database.engine import reading
 from storage.database.tables import galleries, now, workers
 from storage.enums import ErrorKind
@@ -41,7 +42,9 @@ def of(engine: sa.Engine, worker: str) -> Hold | None:
     held = select(c.trouble_kind, c.held_queues, c.held_until - now()).where(c.id == worker)
     with reading(engine) as connection:
         row = connection.execute(held.where(c.trouble_at.is_not(None))).first()
-    return None if row is None else Hold(row[0], frozenset(row[1].split(",")), row[2])
+    if row is None:
+        return None
+    return Hold(row[0], frozenset(row[1].split(",")), conditions.left(row[2], 0, MAX_PAUSE_SECONDS))
 
 
 def hold(
@@ -89,7 +92,7 @@ def try_now(connection: sa.Connection, names: Collection[str]) -> None:
 def held(queue: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Return the condition that a worker holds this queue now."""
     listed = ("," + c.held_queues + ",").contains("," + queue + ",")
-    return select(c.id).where(c.held_until > now(), listed).exists()
+    return select(c.id).where(conditions.ahead(c.held_until, MAX_PAUSE_SECONDS), listed).exists()
 
 
 def _hold(

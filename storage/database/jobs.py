@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import database
-from storage.database import conditions, galleries, holds
+from storage.database import conditions, galleries, heartbeats, holds
 from storage.database.records import Job
 from storage.database.tables import history, now, outputs, pauses, workers
 from storage.database.tables import jobs as table
@@ -290,7 +290,7 @@ class Jobs:
         """
         error = "its worker was lost"
         with self.engine.begin() as connection:
-            connection.execute(delete(workers).where(workers.c.heartbeat_at < now() - seconds))
+            connection.execute(delete(workers).where(heartbeats.silent(workers, seconds)))
             lost = sa.and_(c.worker.is_not(None), c.worker.not_in(select(workers.c.id)))
             conditions.change(connection, [lost, c.status == Status.CANCELLED], None, worker=None)
             return conditions.change(
@@ -302,11 +302,12 @@ class Jobs:
     def _attempt(self, kind: ErrorKind, error: str) -> dict[str, Any]:
         """Return the change that counts an attempt: a longer pause each time, then failure."""
         last = c.attempts + 1 >= self._max_attempts
+        pause = self._pause_seconds * (c.attempts + 1)
         return {
             "status": sa.case(
                 (last, conditions.literal(Status.FAILED)), else_=conditions.literal(Status.QUEUED)
             ),
-            "due_at": now() + self._pause_seconds * (c.attempts + 1),
+            "due_at": now() + conditions.at_most(pause, conditions.LONGEST_PAUSE_SECONDS),
             "finished_at": sa.case((last, now()), else_=None),
             "attempts": c.attempts + 1,
             "error_kind": kind,

@@ -104,6 +104,8 @@ class Worker(_Row):
     device: str
     started_at: float
     heartbeat_at: float
+    boot: str | None
+    uptime: float | None
     trouble: str | None
     """Why its device cannot be used; None if it can, as far as is known."""
     trouble_kind: ErrorKind | None
@@ -113,6 +115,22 @@ class Worker(_Row):
     """The queues of which no job is claimed until `held_until`, joined by commas; then one is tried.
     None are held, but there is trouble, while lite takes the steps of a GPU that cannot be used."""
     held_until: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process(_Row):
+    """A process beside the workers; its row is removed when it ends as it was asked to."""
+
+    name: str
+    """watcher, maintenance, "gallery NAME", or "worker-N" of an `up` if it does not keep running."""
+    host: str
+    process: int
+    heartbeat_at: float
+    boot: str | None
+    uptime: float | None
+    trouble: str | None
+    """Why it, or the process before it, ended; None if it has run for a while."""
+    trouble_at: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -175,7 +175,9 @@ def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> boo
     stuck = sa.and_(
         c.error_kind.in_(OUTSIDE), c.updated_at >= since, c.due_at > c.updated_at + CLOCK_TICK_SECONDS
     )  # fmt: skip
-    soon = sa.or_(c.due_at <= now(), c.error_kind.not_in(OUTSIDE))
+    soon = sa.or_(
+        conditions.passed(c.due_at, conditions.LONGEST_PAUSE_SECONDS), c.error_kind.not_in(OUTSIDE)
+    )
     mine = c.gallery.in_(names)
     moving = [select(c.id).where(c.status == Status.RUNNING, mine)] + [
         conditions.claimable(queue).where(
@@ -258,7 +260,7 @@ def _counts(connection: sa.Connection) -> Counts:
 
 def _pace(connection: sa.Connection) -> tuple[float, Pace]:
     """Return the time of the database, and the pace of the last hour."""
-    recent = (c.finished_at > now() - PACE_SECONDS, c.claims > 0)
+    recent = (c.finished_at.between(now() - PACE_SECONDS, now()), c.claims > 0)
     query = select(now(), sa.func.count(), sa.func.min(c.claimed_at)).where(*recent)
     clock, finished, first = connection.execute(query).one()
     since = clock - (clock if first is None else first)
@@ -266,5 +268,5 @@ def _pace(connection: sa.Connection) -> tuple[float, Pace]:
 
 
 def _pauses(connection: sa.Connection) -> list[Pause]:
-    rows = connection.execute(select(pauses).where(conditions.pause_lasts()))
-    return [Pause.of(row) for row in rows]
+    query = select(pauses).where(conditions.pause_lasts())
+    return [Pause.of(row) for row in connection.execute(query)]

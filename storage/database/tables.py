@@ -78,6 +78,15 @@ metadata = sa.MetaData(
 )
 
 
+def _heartbeat() -> list[sa.Column[Any]]:
+    """Return the columns of a heartbeat; see `heartbeats`."""
+    return [
+        sa.Column("heartbeat_at", sa.Double, nullable=False),
+        sa.Column("boot", sa.String),
+        sa.Column("uptime", sa.Double),
+    ]
+
+
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -140,13 +149,25 @@ workers = sa.Table(
     sa.Column("queues", sa.String, nullable=False),
     sa.Column("device", sa.String, nullable=False),
     sa.Column("started_at", sa.Double, nullable=False, default=now()),
-    sa.Column("heartbeat_at", sa.Double, nullable=False),
+    *_heartbeat(),
     # A hold: the worker's device cannot be used, and jobs of these queues are not claimed until then.
     sa.Column("trouble", Sentence),
     sa.Column("trouble_kind", _words(ErrorKind)),
     sa.Column("trouble_at", sa.Double),
     sa.Column("held_queues", sa.String),
     sa.Column("held_until", sa.Double),
+)
+
+processes = sa.Table(
+    "processes",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("host", sa.String, primary_key=True),
+    sa.Column("process", sa.Integer, nullable=False),
+    *_heartbeat(),
+    # Why it, or the process before it, ended; None when it has run for a while.
+    sa.Column("trouble", Sentence),
+    sa.Column("trouble_at", sa.Double),
 )
 
 galleries = sa.Table(

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
+from storage.database import heartbeats
 from storage.database.engine import reading
-from storage.database.tables import now, workers
+from storage.database.tables import workers
 
 
 def heartbeat(
@@ -15,9 +16,10 @@ def heartbeat(
     """Record that a worker lives, and the device that it computes on."""
     row = {
         "id": worker, "host": host, "process": process,
-        "queues": ",".join(queues), "device": device, "heartbeat_at": now(),
+        "queues": ",".join(queues), "device": device, **heartbeats.beat(),
     }  # fmt: skip
-    step = update(workers).where(workers.c.id == worker).values(heartbeat_at=now(), device=device)
+    beat = heartbeats.beat() | {"device": device}
+    step = update(workers).where(workers.c.id == worker).values(beat)
     with engine.begin() as connection:
         if not connection.execute(step).rowcount:
             connection.execute(sa.insert(workers).values(row))

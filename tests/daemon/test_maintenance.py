@@ -40,7 +40,7 @@ def test_jobs_of_a_worker_without_heartbeat_are_released(home, jobs):
     maintenance.release(jobs)
     assert search.get(jobs.engine, 1).status is Status.RUNNING
     with jobs.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at - 100")
+        connection.exec_driver_sql("UPDATE workers SET uptime = uptime - 100")
     maintenance.release(jobs)
     job = search.get(jobs.engine, 1)
     assert (job.status, job.attempts, job.error) == (Status.QUEUED, 1, "its worker was lost")

@@ -207,7 +207,6 @@ def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1000")
-        connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at + 1000")
     reason = "the GPU is lost: Xid 79"
     holds.hold(jobs.engine, "w", QUEUES, ErrorKind.GPU_LOST, reason, least_seconds=300)
     [problem] = read("status", "--check", code=1)["problems"]
@@ -237,7 +236,7 @@ def test_the_check_lists_the_problems(run, read, jobs, claim):
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     assert read("status", "--check")["problems"] == []
     with jobs.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at - 100")
+        connection.exec_driver_sql("UPDATE workers SET uptime = uptime - 100")
     problems = read("status", "--check", code=1)["problems"]
     assert any("no heartbeat" in problem for problem in problems)
     assert any("no worker serves classify" in problem for problem in problems)

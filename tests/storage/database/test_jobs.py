@@ -394,3 +394,48 @@ def test_an_url_that_is_no_database_is_one_sentence_without_its_password(url):
 def test_a_database_is_named_without_its_password():
     engine = database.open_engine("postgresql://me:sesam@nas/db?sslpassword=sesam")
     assert database.named(engine) == "the database postgresql+psycopg://me:***@nas/db?***"
+
+
+def test_what_is_due_paused_or_held_further_ahead_than_any_pause_can_be_is_due_now(jobs, claim):
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
+    worker_rows.heartbeat(jobs.engine, "a", "here", 1, QUEUES, "cpu")
+    jobs.end_with_error(claim(), ErrorKind.MACHINE, "away", pause_seconds=1e9)
+    jobs.pause("all", seconds=7200)
+    holds.hold(jobs.engine, "a", QUEUES, ErrorKind.GPU_LOST, "lost", least_seconds=600)
+    assert search.due(jobs.engine, "classify", 9) == []
+    assert held_now(jobs) == 1
+    day = 86400
+    with jobs.engine.begin() as connection:  # as if the clock had been a day ahead at that time
+        for column in ("due_at", "updated_at"):
+            connection.exec_driver_sql(f"UPDATE jobs SET {column} = {column} + {day}")
+        connection.exec_driver_sql(
+            f"UPDATE pauses SET until = until + {day}, since = since + {day}"
+        )
+        connection.exec_driver_sql(f"UPDATE workers SET held_until = held_until + {day}")
+    assert search.due(jobs.engine, "classify", 9) == [1]
+    assert not status.summary(jobs.engine).pauses
+    assert (held_now(jobs), holds.of(jobs.engine, "a").seconds) == (0, 0)
+    assert claim().id == 1
+
+
+def test_a_pause_without_an_end_lasts_whatever_the_clock_says(jobs):
+    jobs.pause("all")
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE pauses SET since = since + 86400")
+    assert len(status.summary(jobs.engine).pauses) == 1
+
+
+def test_a_heartbeat_of_this_boot_is_told_by_the_time_since_boot_and_others_by_the_clock(jobs):
+    worker_rows.heartbeat(jobs.engine, "here", "host", 1, QUEUES, "cpu")
+    worker_rows.heartbeat(jobs.engine, "there", "other", 1, QUEUES, "cpu")
+
+    def lost_after(step: str) -> set[str]:
+        with jobs.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE workers SET boot = 'x' WHERE id = 'there'")
+            connection.exec_driver_sql(f"UPDATE workers SET heartbeat_at = heartbeat_at {step}")
+        jobs.release_lost(60)
+        return {worker.id for worker in status.summary(jobs.engine).workers}
+
+    assert lost_after("- 30") == {"here", "there"}
+    assert lost_after("+ 200") == {"here"}
+    assert lost_after("- 1000") == {"here"}
