@@ -36,7 +36,7 @@ class LastingStream:
 
 def may_leave() -> None:
     """Go on when nobody reads stdout and stderr of this process any more."""
-    sys.stdout, sys.stderr = LastingStream(sys.stdout), LastingStream(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = LastingStream(sys.stdout), LastingStream(sys.stderr)
 
 
 def handle_stop(handler: Handler) -> None:
