@@ -171,7 +171,8 @@ def waiting(
 ) -> dict[str, Any]:
     """Return the change that queues a job, due in `seconds`, without counting an attempt."""
     return {
-        "status": Status.QUEUED, "due_at": now() + min(seconds, LONGEST_PAUSE_SECONDS), "error_kind": kind, "error": reason,
+        "status": Status.QUEUED, "due_at": now() + min(seconds, LONGEST_PAUSE_SECONDS),
+        "error_kind": kind, "error": reason,
         "worker": None, "child": None,
     }  # fmt: skip
 

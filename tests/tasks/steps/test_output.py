@@ -76,7 +76,7 @@ def test_a_full_output_holds_its_gallery_before_anything_is_computed(
 
     pauses = [row.held_until - row.trouble_at]
     for _ in range(6):
-        let_time_pass(jobs, 2 * pauses[-1] + 1)
+        let_time_pass(jobs, pauses[-1] + 1)
         run_step(1)
         row = galleries.get(jobs.engine, "g")
         pauses.append(row.held_until - status.clock(jobs.engine))

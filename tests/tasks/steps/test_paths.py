@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 def job(jobs, take_photo):
     """A photo in a folder, that is claimed."""
     take_photo("2024/cat.jpg")
-    galleries.add(jobs.engine, "g", Path("2024"), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path("2024"), {"cat.jpg": "1", "a.jpg": "2", "b.jpg": "3"})
     return runtime.claim()
 
 
