@@ -18,7 +18,7 @@ from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import Category, ErrorKind, Status
 from storage.settings_gallery import BESIDE
-from storage.text import printable
+from storage.text import command, printable
 
 NOTIFY_SECONDS = 3.0
 """Longest wait for Redis; after that, maintenance sends the notifications."""
@@ -117,7 +117,7 @@ def _result(name: str) -> Job:
         if job.status is Status.DONE and job.output is not None:
             return job
     raise Unknown(
-        f"{printable(name)} has no result to reject; see `photomend show {printable(name)}`"
+        f"{printable(name)} has no result to reject; see `{command('photomend', 'show', name)}`"
     )
 
 

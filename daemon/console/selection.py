@@ -11,7 +11,7 @@ from daemon.console.targets import Place
 from daemon.watching import ignore_rules
 from daemon.watching.scanner import FullScan, Scanner
 from storage import fingerprints
-from storage.text import printable
+from storage.text import command, printable
 
 
 def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
@@ -25,7 +25,7 @@ def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
         place = targets.place(path)
         if place is None:
             raise Unknown(
-                f"{printable(path)} is in no gallery; see `photomend explain {printable(path)}`"
+                f"{printable(path)} is in no gallery; see `{command('photomend', 'explain', path)}`"
             )
         gallery = targets.gallery(place.gallery)
         found = Path(os.path.realpath(gallery.path)) / place.source

@@ -14,7 +14,7 @@ from storage.database.records import Job
 from storage.database.search import Filter
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
-from storage.text import printable
+from storage.text import command, printable
 
 
 class Place(NamedTuple):
@@ -88,7 +88,7 @@ def jobs(name: str) -> list[Job]:
         if found:
             return found
     raise Unknown(
-        f"there is no job of {printable(name)}; `photomend explain {printable(name)}` shows why"
+        f"there is no job of {printable(name)}; `{command('photomend', 'explain', name)}` shows why"
     )
 
 

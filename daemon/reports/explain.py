@@ -17,7 +17,7 @@ from storage.enums import Decision, Status
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
-from storage.text import printable
+from storage.text import command
 
 
 class Rule(StrEnum):
@@ -117,7 +117,7 @@ def _next_step(job: Job, path: Path) -> str:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
             reason = _left_alone(path)
-            again = f"`photomend add {printable(path)}` queues it"
+            again = f"`{command('photomend', 'add', path)}` queues it"
             return f"nothing: {_sentence(reason)}" if reason else f"nothing; {again}"
         case Status.DONE:
             return (
@@ -170,7 +170,7 @@ def _next_step_of_new(
     if not scanned and changed_at < gallery.since:
         return (
             f'the first full scan leaves it alone as backlog (backlog = "{gallery.backlog}"); '
-            f"`photomend add {printable(path)}` queues it"
+            f"`{command('photomend', 'add', path)}` queues it"
         )
     return "the next scan queues it, if the watcher is running; see `photomend status`"
 

@@ -20,6 +20,7 @@ from storage import database
 from storage.database import galleries
 from storage.enums import CLASSIFY
 from storage.settings import settings
+from storage.text import command
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class GalleryChild:
         path = settings().gallery(self.name).path
         reason = (
             f"the folder {path} does not answer for {settings().io_timeout_seconds:.0f} s; is its server "
-            f"there? Look: findmnt -T {path}; then: umount -l"
+            f"there? Look: {command('findmnt', '-T', path)}; then: {command('umount', '-l', path)}"
         )
         log.warning("gallery %s is offline: %s", self.name, reason)
         try:

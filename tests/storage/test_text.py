@@ -2,9 +2,12 @@
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
-from storage.text import printable
+import pytest
+
+from storage.text import command, printable
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,3 +31,16 @@ def test_nothing_else_escapes_what_people_read():
         if re.search(r"backslashreplace|(?<![\w.])ascii\(|%a\b|!a\}", path.read_text())
     }
     assert users == {"daemon/cli.py", "daemon/reports/contact_sheet.py"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"plain", b"with space", b"it's", b'"quoted"', b"$HOME `id` !", b"caf\xe9", b"a\nb\x1b[31m",
+        "Grün 猫".encode(), b"it's \\ caf\xe9'41", b"*?[a]", b"~", b"",
+    ],
+)  # fmt: skip
+def test_advice_can_be_copied_into_a_shell(name):
+    line = command("printf", "%s", os.fsdecode(name))
+    assert line.isprintable() and printable(line) == line
+    assert subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout == name
