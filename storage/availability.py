@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from storage.filesystems import identity, mount_of
+from storage.filesystems import identity, location, mount_of
 from storage.ignored_names import is_ignored
 from storage.settings_gallery import GallerySettings
-from storage.text import printable
+from storage.text import command, printable
 
 SAMPLE = 20
 """Number of known photos that are looked up in a folder that may be the wrong one."""
@@ -27,7 +28,8 @@ def why_offline(
     try:
         if mount_point is not None and not _is_mounted(mount_point):
             return (
-                f"nothing is mounted at {mount_point} (mount_point); mount it: mount {mount_point}"
+                f"nothing is mounted at {mount_point} (mount_point); mount it: "
+                f"{command('mount', mount_point)}"
             )
         with os.scandir(root) as entries:
             empty = all(is_ignored(entry.name) for entry in entries)
@@ -36,10 +38,21 @@ def why_offline(
         return _why_strange(path, root, empty=empty, known=sample(SAMPLE))
     except FileNotFoundError:
         return (
-            f"the folder {path} is not there; is its disk or share mounted? Look: findmnt -T {path}"
+            f"the folder {path} is not there; is its disk or share mounted? Look: "
+            f"{command('findmnt', '-T', path)}"
         )
     except OSError as error:
-        return f"the folder {path} cannot be read ({error.strerror}); look: ls -l {path}"
+        look = command("ls", "-ld", path)
+        return f"the folder {path} cannot be read ({error.strerror}); look: {look}"
+
+
+def recognisable(root: str) -> dict[str, Any]:
+    """Return the columns of a gallery's row by which its folder is recognised later."""
+    where = location(Path(root))
+    return {
+        "identity": identity(root), "real_root": where.path, "device": where.device,
+        "device_path": where.device_path,
+    }  # fmt: skip
 
 
 def is_gone(photo: Path, gallery: GallerySettings, known_as: str | None, sample: Sample) -> bool:
@@ -55,8 +68,8 @@ def _why_strange(path: Path, root: str, *, empty: bool, known: Sequence[Path]) -
     if empty:
         return (
             f"the folder {path} is empty, but photos are known in it; is its disk or share "
-            f"mounted? Look: findmnt -T {path} (if it was emptied on purpose, nothing is to be "
-            "done: it goes on with the first file)"
+            f"mounted? Look: {command('findmnt', '-T', path)}. If it was emptied on purpose, it goes "
+            f"on with the first file, or after `{command('photomend', 'accept', path)}`"
         )
     found = sum(os.path.lexists(f"{root}/{photo}") for photo in known)
     if 2 * found >= len(known):
@@ -65,7 +78,8 @@ def _why_strange(path: Path, root: str, *, empty: bool, known: Sequence[Path]) -
     return (
         f"the folder {path} is now on {mount.source} ({mount.kind}) and holds {found} of "
         f"{len(known)} photos looked for, such as {printable(known[0])}; is the right disk or "
-        f"share mounted? Look: findmnt -T {path}"
+        f"share mounted? Look: {command('findmnt', '-T', path)}. If it is the right one: "
+        f"`{command('photomend', 'accept', path)}`"
     )
 
 

@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
-from storage.settings_gallery import BESIDE, GallerySettings
+from storage.gallery_layout import entangled_settings
+from storage.settings_gallery import GallerySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_values import (
     Check,
@@ -237,20 +238,9 @@ def _consistent(made: Settings, where: str) -> Settings:
 
 
 def _with_galleries_apart(made: Settings, where: str) -> Settings:
-    """Refuse an output inside a gallery: its results would be recorded as new photos."""
-    for name, gallery in made.galleries.items():
-        for other, watched in made.galleries.items():
-            beside = name == other and gallery.name in BESIDE
-            inside = gallery.output_root.absolute().is_relative_to(watched.path.absolute())
-            if inside and not beside:
-                raise SettingsError(
-                    f"{where}: the output {gallery.output_root} of the gallery {name} lies inside "
-                    f"the gallery {other} ({watched.path}); set output to a folder outside"
-                )
-            if name < other and gallery.path.absolute() == watched.path.absolute():
-                raise SettingsError(
-                    f"{where}: the galleries {name} and {other} have the same path; remove one"
-                )
+    """Refuse galleries and outputs that lie in each other: results would be recorded as photos."""
+    if problem := entangled_settings(made.galleries):
+        raise SettingsError(f"{where}: {problem}")
     return made
 
 

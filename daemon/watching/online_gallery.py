@@ -112,7 +112,10 @@ class OnlineGallery:
         return True
 
     def _still_online(self) -> bool:
-        online = self._recorder.why_offline() is None and _mount_identity(self._root) == self._mount
+        root = os.path.realpath(
+            self._recorder.settings.path
+        )  # a symbolic link may have been turned
+        online = self._recorder.why_offline() is None and _mount_identity(root) == self._mount
         if not online:
             self._next_check = 0.0
         return online

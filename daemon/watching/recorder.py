@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from daemon.watching import arrivals
 from daemon.watching.scanner import NewPhoto
-from storage import availability, filesystems, fingerprints, publishing
-from storage.database import backlog, galleries
+from storage import availability, filesystems, fingerprints, gallery_layout, publishing
+from storage.database import backlog, galleries, takeover
 from storage.database.records import Gallery
 from storage.enums import BACKLOG
 from storage.settings import settings
@@ -48,9 +48,14 @@ class Recorder:
     def why_offline(self) -> str | None:
         """Return why the gallery is offline and what to do; None if it is online."""
         row = self.row()
-        return availability.why_offline(
+        reason = availability.why_offline(
             self.settings.path, self.settings.mount_point, row.identity if row else None,
             partial(galleries.sample, self._engine, self.name),
+        )  # fmt: skip
+        return reason or gallery_layout.entangled_gallery(
+            self.name, filesystems.location(self.settings.path),
+            takeover.others(self._engine, self.name, socket.gethostname()),
+            active=settings().galleries, is_new=row is None or row.identity is None,
         )  # fmt: skip
 
     def note(self, **columns: Any) -> None:
@@ -61,8 +66,8 @@ class Recorder:
         """Write that the gallery is online at `root`, and how it is watched."""
         kind = filesystems.mount_of(root).kind
         note_gallery(
-            self._engine, self.name, filesystem=kind, identity=filesystems.identity(root),
-            watching=watching, online=True, reason=None,
+            self._engine, self.name, filesystem=kind, watching=watching, online=True, reason=None,
+            **availability.recognisable(root),
         )  # fmt: skip
         log.info("gallery %s is online (%s, %s)", self.name, kind, watching)
 

@@ -1,19 +1,27 @@
 """Where a job's photo and its result are on this machine."""
 
 import logging
+import socket
 import time
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from storage import availability, output_folder, photos, publishing
-from storage.database import galleries, holds, search
+from storage import (
+    availability,
+    filesystems,
+    gallery_layout,
+    output_folder,
+    photos,
+    publishing,
+)
+from storage.database import galleries, holds, search, takeover
 from storage.database.jobs import Jobs
 from storage.database.records import Job
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
 from storage.formats.safe_open import Limits
 from storage.settings import settings
-from storage.settings_gallery import GallerySettings
+from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import printable
 from tasks.worker import runtime
 
@@ -62,6 +70,7 @@ def reserve(jobs: Jobs, job: Job) -> Path:
     """
     config, photo = gallery(job), source(job)
     used = search.has_outputs(jobs.engine, job.gallery)
+    _require_outside(jobs, job)
     output_folder.prepare(job.gallery, config, used=used)
     output_folder.require_room(config.output_root, photo.stat().st_size, limits().min_free_bytes)
     for relative in publishing.candidates(job.source, config.template, photos.output_suffix(photo)):
@@ -71,6 +80,25 @@ def reserve(jobs: Jobs, job: Job) -> Path:
     raise OutputTaken(
         f"other photos have the names that the result of {printable(job.source)} might have"
     )
+
+
+def _require_outside(jobs: Jobs, job: Job) -> None:
+    """Check that the output lies in no gallery, by what the folders are.
+
+    Raises:
+        GalleryOffline: it does.
+
+    """
+    config = gallery(job)
+    watched = [
+        row
+        for row in takeover.others(jobs.engine, "", socket.gethostname())
+        if row.name in settings().galleries
+        and not (row.name == job.gallery and config.name in BESIDE)
+    ]
+    where = filesystems.location(config.output_root)
+    if reason := gallery_layout.entangled_output(where, watched):
+        raise GalleryOffline(reason)
 
 
 def writing(job: Job, relative: Path) -> AbstractContextManager[None]:

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from storage import output_folder, publishing
+from storage import availability, output_folder, publishing
 from storage.database import galleries, holds, search, status
 from storage.database.jobs import MAX_HISTORY_LINES
 from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
@@ -158,6 +159,19 @@ def test_a_name_that_is_too_long_for_the_output_ends_the_job(
     assert (job.status, job.decision) == (Status.DONE, Decision.LEFT_ALONE)
     assert "cannot hold a file named" in job.reason and "too long" in job.reason
     assert not chains
+
+
+def test_nothing_is_written_into_a_gallery_by_a_symbolic_link(home, jobs, waiting, chains):
+    galleries.note(
+        jobs.engine, "g", host=socket.gethostname(),
+        **availability.recognisable(str(home / "gallery")),
+    )  # fmt: skip
+    (home / "gallery/inside").mkdir()
+    (home / "output").symlink_to(home / "gallery/inside", target_is_directory=True)
+    run_step(1)
+    row = galleries.get(jobs.engine, "g")
+    assert row.trouble_kind is ErrorKind.OFFLINE and "lies inside the gallery g" in row.trouble
+    assert list((home / "gallery/inside").iterdir()) == [] and not chains
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EILSEQ])
