@@ -14,7 +14,6 @@ from pathlib import Path
 
 from storage import atomic_files, file_attributes, publishing
 from storage.errors import GalleryOffline, NameRefused, OutputFull, OutputReadOnly, OutputTaken
-from storage.formats.safe_open import MEGA
 from storage.publishing import MARKER
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import command, printable
@@ -133,7 +132,7 @@ def require_room(folder: Path, needed_bytes: int, least_bytes: int) -> None:
     room = os.statvfs(folder)
     if room.f_bavail * room.f_frsize < needed_bytes + least_bytes:
         raise OutputFull(
-            f"less than min_free_megabytes = {least_bytes // MEGA} would be free in {folder}; "
+            f"less than min_free_megabytes = {least_bytes / 1e6:.0f} would be free in {folder}; "
             f"make room, look: {command('df', '-h', folder)}"
         )
 

@@ -85,6 +85,13 @@ def has_outputs(engine: sa.Engine, gallery: str) -> bool:
         return bool(connection.scalar(select(mine.exists())))
 
 
+def sample_outputs(engine: sa.Engine, gallery: str, count: int) -> list[Path]:
+    """Return at most `count` of the newest results of a gallery, relative to its output root."""
+    query = select(c.output).where(c.gallery == gallery, c.output.is_not(None))
+    with reading(engine) as connection:
+        return list(connection.scalars(query.order_by(c.id.desc()).limit(count)))
+
+
 def held(engine: sa.Engine, worker: str) -> list[Job]:
     """Return the jobs that name the worker: running, or cancelled and not yet released."""
     return _all(engine, select(table).where(c.worker == worker))
