@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from storage import atomic_files
+from storage.text import shortened
 
 MARKER = ".photomend-output"
 """Name of the file in each output root that names its gallery; an unmounted share lacks it."""
@@ -33,8 +34,7 @@ def candidates(source: Path, template: str, suffix: str) -> Iterator[Path]:
         name = template.format(stem=stem, ext=suffix)
         if len(os.fsencode(name)) > LONGEST_NAME_BYTES:
             room = LONGEST_NAME_BYTES - len(os.fsencode(template.format(stem=mark, ext=suffix))) - 1
-            short = os.fsdecode(os.fsencode(source.stem)[:room])
-            name = template.format(stem=f"{short}-{mark}", ext=suffix)
+            name = template.format(stem=f"{shortened(source.stem, room)}-{mark}", ext=suffix)
         yield source.with_name(name)
 
 

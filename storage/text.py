@@ -1,7 +1,11 @@
-"""Show texts and paths to people: names of files may hold any bytes."""
+"""Show texts and paths to people, and shorten names: names of files may hold any bytes."""
 
 import os
 import shlex
+import unicodedata
+
+JOINER = "\u200d"
+"""Joins several signs to one, such as the persons of a family."""
 
 
 def printable(value: object) -> str:
@@ -30,6 +34,21 @@ def _quoted(word: str) -> str:
         for letter in word
     )
     return f"$'{''.join(letters)}'"
+
+
+def shortened(text: str, most_bytes: int) -> str:
+    """Return as many letters from the start of a file name as fit; accents stay with their letters."""
+    end = len(text)
+    while len(os.fsencode(text[:end])) > most_bytes or _is_inside_letter(text, end):
+        end -= 1
+    return text[:end]
+
+
+def _is_inside_letter(text: str, at: int) -> bool:
+    """Return whether the sign at `at` belongs to the letter before it."""
+    if not 0 < at < len(text):
+        return False
+    return JOINER in text[at - 1 : at + 1] or unicodedata.category(text[at]).startswith("M")
 
 
 def _escaped(letter: str) -> str:

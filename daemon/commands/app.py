@@ -18,6 +18,7 @@ PANELS = {
     "Inspect": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
     "Change": (
         change.retry, change.reject, change.cancel, change.pause, change.resume, change.add, accept,
+        change.forget,
     ),
 }  # fmt: skip
 _EPILOG = "Exit codes: " + ", ".join(

@@ -1,6 +1,7 @@
-"""Commands that change jobs: `retry`, `reject`, `cancel`, `pause`, `resume` and `add`."""
+"""Commands that change jobs: `retry`, `reject`, `cancel`, `pause`, `resume`, `add` and `forget`."""
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Thread
@@ -10,13 +11,14 @@ import typer
 
 from daemon.commands.status import Json
 from daemon.console import output, session, targets
-from daemon.console.exit_codes import Unknown
+from daemon.console.exit_codes import Exit, Unknown
 from daemon.console.output import as_json
 from storage import publishing
-from storage.database import search
+from storage.atomic_files import locked
+from storage.database import galleries, search
 from storage.database.records import Job
 from storage.database.search import Filter
-from storage.enums import Category, ErrorKind, Status
+from storage.enums import ASKED_FOR, RETRIED, Category, ErrorKind, Status
 from storage.settings_gallery import BESIDE
 from storage.text import command, printable
 
@@ -44,7 +46,10 @@ def retry(
 ) -> None:
     """Queue finished jobs again, and retry jobs that wait after an error now.
 
-    Other waiting jobs and running jobs do not change. A job must match all options given.
+    Other waiting jobs and running jobs do not change. A job must match all options given, and be
+    the newest version of its photo. Jobs of a folder, of a category and of --all come after new
+    photos, and other jobs before them. Old photos that were left alone are retried only if you name
+    each; `photomend add` takes whole folders.
 
     Examples: photomend retry 7 ~/Photos/2024
 
@@ -55,12 +60,11 @@ def retry(
             "name jobs, photos or folders, or use --failed, --category, --kind or --all"
         )
     wanted = Filter(status=_retry_statuses(failed, kind), category=category, kind=kind)
-    if not names or failed or category or kind:
-        matching = set(search.ids(session.engine(), wanted))
-        ids = [i for i in targets.job_ids(names) if i in matching] if names else sorted(matching)
-    else:
-        ids = targets.job_ids(names)
-    retried = session.jobs().retry(ids, from_scratch=from_scratch)
+    named, others = _to_retry(names or [], wanted, filtered=bool(failed or category or kind))
+    table = session.jobs()
+    retried = table.retry(named, from_scratch=from_scratch)
+    rank = ASKED_FOR if (failed or kind) and not names else RETRIED
+    retried += table.retry(others, from_scratch=from_scratch, rank=rank)
     _notify(retried)
     if json:
         return as_json([job.to_json() for job in retried])
@@ -71,6 +75,21 @@ def retry(
     if queued or not due:
         _report(queued, "queued again", json=False)
     return None
+
+
+def _to_retry(
+    names: list[str], wanted: Filter, *, filtered: bool
+) -> tuple[list[int], list[int]]:  # fmt: skip
+    """Return the newest jobs of the named photos, and those of all others, that are wanted."""
+    engine = session.engine()
+    named, others = targets.job_ids(names)
+    named = search.newest(engine, named)
+    if not names:
+        others = search.ids(engine, wanted)
+    elif filtered:
+        matching = set(search.ids(engine, wanted))
+        named, others = ([i for i in ids if i in matching] for ids in (named, others))
+    return named, search.retriable(engine, set(others) - set(named))
 
 
 def _retry_statuses(failed: bool, kind: ErrorKind | None) -> tuple[Status, ...]:
@@ -95,21 +114,24 @@ def reject(
     Example: photomend reject ~/Photos-mended/2024/cat.jpg
     """
     results = [_result(name) for name in names]
-    for job in results:
-        _remove(job)
-        session.jobs().reject(job)
-    _report(results, "rejected", json=json)
+    rejected = [job for job in results if _remove(job) and session.jobs().reject(job)]
+    _report(rejected, "rejected", json=json)
+    if len(rejected) < len(results):
+        raise typer.Exit(Exit.PROBLEM)
 
 
-def _remove(job: Job) -> None:
-    """Remove the result of a job, unless it was changed."""
+def _remove(job: Job) -> bool:
+    """Remove the result of a job, unless it was changed; return whether it is gone."""
     gallery = targets.gallery(job.gallery)
     root = gallery.output_root
     if gallery.name not in BESIDE and not (root / publishing.MARKER).exists():
         raise Unknown(f"{printable(root)} holds no results; is its disk or share mounted?")
     assert job.output is not None
-    if not publishing.remove(root / job.output, job.sha256):
-        typer.echo(f"{printable(root / job.output)} was changed, so it is not removed", err=True)
+    if publishing.remove(root / job.output, job.sha256):
+        return True
+    shown = printable(root / job.output)
+    typer.echo(f"photomend: {shown} was changed, so it is not removed", err=True)
+    return False
 
 
 def _result(name: str) -> Job:
@@ -137,7 +159,10 @@ def cancel(
     if not (names or everything):
         raise typer.BadParameter("name jobs, photos or folders, or use --all")
     wanted = Filter(status=(Status.QUEUED, Status.RUNNING))
-    ids = targets.job_ids(names) if names else search.ids(session.engine(), wanted)
+    ids = search.ids(session.engine(), wanted)
+    if names:
+        named, others = targets.job_ids(names)
+        ids = [*named, *others]
     _report(session.jobs().cancel(ids), "cancelled", json=json)
 
 
@@ -221,6 +246,26 @@ def add(
         raise Unknown("there is no photo to add; `photomend explain PATH` shows why")
     _notify(added)
     _report(added, "queued first", json=json)
+
+
+def forget(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A gallery; see `photomend status`.")],
+) -> None:
+    """Remove what is recorded of a gallery that left the settings; photos and results stay.
+
+    Example: photomend forget family
+    """
+    from storage.settings import settings
+
+    if name in settings().galleries:
+        raise typer.BadParameter(f"{name} is in the settings; take it out of them first")
+    with locked(settings().state_dir / "up.lock", wait=False) as lock:
+        if lock is None and os.path.isabs(name):  # noqa: PTH117
+            raise typer.BadParameter("photomend up is running; stop it first")
+        count = galleries.forget(session.engine(), name)
+    if count is None:
+        raise Unknown(f"there is no gallery {printable(name)}; `photomend status` lists all")
+    typer.echo(f"{printable(name)} is forgotten, with {count} jobs; its photos and results stay")
 
 
 def _notify(jobs: Iterable[Job]) -> None:

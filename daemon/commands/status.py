@@ -7,7 +7,7 @@ import typer
 from daemon.console import session
 from daemon.console.exit_codes import Exit
 from daemon.console.output import as_json, section
-from daemon.reports.status import NOTHING, problems, show, to_json
+from daemon.reports.status import NOTHING, has_left, problems, show, to_json
 from storage.database.status import summary
 from storage.text import printable
 
@@ -29,7 +29,7 @@ def status(
     """
     if not session.exists():
         return _not_started(check=check, json=json)
-    state = summary(session.engine())
+    state = summary(session.engine(), has_left)
     found = problems(session.engine(), state) if check else []
     if json:
         as_json(to_json(state) | ({"problems": found} if check else {}))

@@ -92,18 +92,19 @@ def jobs(name: str) -> list[Job]:
     )
 
 
-def job_ids(names: list[str]) -> list[int]:
-    """Return ids of jobs: the newest job of each photo, and all jobs below each folder."""
+def job_ids(names: list[str]) -> tuple[list[int], list[int]]:
+    """Return ids of jobs: the newest job of each photo, and then all jobs below the folders."""
+    named: dict[int, None] = {}
     found: dict[int, None] = {}
     for name in names:
         path = Path(name)
         here = place(path) if path.is_dir() else None
         if here is None:
-            found[jobs(name)[0].id] = None
+            named[jobs(name)[0].id] = None
         else:
             wanted = Filter(gallery=here.gallery, below=here.source)
             found |= dict.fromkeys(search.ids(engine(), wanted))
-    return list(found)
+    return list(named), [job_id for job_id in found if job_id not in named]
 
 
 def filters(common: Filter, paths: list[str]) -> list[Filter]:

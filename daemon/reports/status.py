@@ -1,5 +1,7 @@
 """Print the state that the database holds, and find its problems, for `photomend status`."""
 
+import os
+import socket
 from dataclasses import asdict
 from typing import Any
 
@@ -7,6 +9,7 @@ import sqlalchemy as sa
 
 from daemon.console.output import section, span, when
 from storage.database import conditions, heartbeats, holds, status
+from storage.database.galleries import LEFT
 from storage.database.records import Gallery, Job, Pause, Worker
 from storage.database.status import Summary, Trouble
 from storage.enums import QUEUES, Decision, Status
@@ -17,6 +20,8 @@ SCHEMA = 2
 """Version of the JSON object; it increases when a name changes its meaning or is removed."""
 OVERDUE_SECONDS = 120.0
 """Seconds after which a job that could have been claimed counts as a problem."""
+INTERNAL = ("settings", "rules")
+"""Columns of a gallery that are not for scripts."""
 
 NOTHING = {
     "schema": SCHEMA,
@@ -27,6 +32,16 @@ NOTHING = {
     "workers": [],
 }
 """The JSON object before photomend has run for the first time."""
+
+
+def has_left(gallery: Gallery) -> bool:
+    """Return whether a gallery of this machine is in its settings no more.
+
+    One that `photomend up FOLDER` began never was in them; it has left once it is not watched.
+    """
+    if gallery.host != socket.gethostname() or gallery.name in settings().galleries:
+        return False
+    return gallery.reason == LEFT or not os.path.isabs(gallery.name)  # noqa: PTH117
 
 
 def is_alive(state: Summary, worker: Worker) -> bool:
@@ -103,7 +118,8 @@ def to_json(state: Summary) -> dict[str, Any]:
             for t in state.counts.troubles
         ],
         "galleries": [
-            asdict(g) | {"jobs": state.counts.galleries.get(g.name, dict.fromkeys(Status, 0))}
+            {name: value for name, value in asdict(g).items() if name not in INTERNAL}
+            | {"jobs": state.counts.galleries.get(g.name, dict.fromkeys(Status, 0))}
             for g in state.galleries
         ],
         "workers": [

@@ -2,7 +2,7 @@
 
 import fnmatch
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from sqlalchemy import select
 
 from storage.database import conditions
 from storage.database.engine import reading
+from storage.database.galleries import BACKLOG_REASON, IGNORED
 from storage.database.records import Event, Job
 from storage.database.tables import history, now
 from storage.database.tables import jobs as table
 from storage.enums import Category, Decision, ErrorKind, Status
 
 c = table.c
+_other = table.alias()
+_SAME_PHOTO = (_other.c.gallery == c.gallery, _other.c.folder == c.folder, _other.c.name == c.name)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,31 @@ def versions(engine: sa.Engine, gallery: str, source: Path) -> list[Job]:
     here = (*conditions.within(gallery, source.parent), c.name == Path(source.name))
     query = select(table).where(*here).order_by(c.id.desc())
     return _all(engine, query)
+
+
+def newest(engine: sa.Engine, job_ids: Iterable[int]) -> list[int]:
+    """Return for each of these jobs the newest one of the same photo, each once."""
+    found: dict[int, None] = {}
+    with reading(engine) as connection:
+        for some in conditions.chunks(list(job_ids)):
+            latest = sa.func.max(_other.c.id).label("latest")
+            versions = select(latest).where(c.id.in_(some), *_SAME_PHOTO).group_by(c.id)
+            found |= dict.fromkeys(connection.scalars(versions.order_by(latest)))
+    return list(found)
+
+
+def retriable(engine: sa.Engine, job_ids: Iterable[int]) -> list[int]:
+    """Return those jobs that are the newest of a photo which is there and was not left as backlog."""
+    newer = select(_other.c.id).where(*_SAME_PHOTO, _other.c.id > c.id).exists()
+    ended = c.status.in_([Status.DONE, Status.FAILED, Status.CANCELLED])
+    reason = sa.func.coalesce(c.reason, "")
+    old = sa.or_(reason == BACKLOG_REASON, reason.startswith(IGNORED, autoescape=True))
+    found: list[int] = []
+    with reading(engine) as connection:
+        for some in conditions.chunks(sorted(job_ids)):
+            here = (c.id.in_(some), ~newer, ~sa.and_(ended, old), conditions.here)
+            found += connection.scalars(select(c.id).where(*here).order_by(c.id))
+    return found
 
 
 def makers(engine: sa.Engine, gallery: str, output: Path) -> list[Job]:

@@ -4,7 +4,7 @@
 uses few statements: SQLAlchemy takes longer to compile a statement than the database to run it.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,10 +101,12 @@ class Summary:
         return self.left * 3600 / self.pace.per_hour if self.pace.finished else None
 
 
-def summary(engine: sa.Engine) -> Summary:
-    """Return everything that `photomend status` shows."""
+def summary(engine: sa.Engine, has_left: Callable[[Gallery], bool] = lambda _: False) -> Summary:
+    """Return everything that `photomend status` shows, without galleries that `has_left` names."""
     with reading(engine) as connection:
-        found = _counts(connection)
+        known = [Gallery.of(row) for row in connection.execute(select(galleries))]
+        left = [gallery for gallery in known if has_left(gallery)]
+        found = _counts(connection, {gallery.name for gallery in left})
         named = {trouble.latest for trouble in found.troubles} | {found.oldest_waiting or 0}
         wanted = sa.or_(c.status == Status.RUNNING, c.id.in_(named))
         jobs = [Job.of(row) for row in connection.execute(select(table).where(wanted))]
@@ -114,7 +116,7 @@ def summary(engine: sa.Engine) -> Summary:
             now=clock, counts=found, pace=pace,
             running=sorted(running, key=lambda job: job.claimed_at or 0.0),
             examples={job.id: job for job in jobs},
-            galleries=[Gallery.of(row) for row in connection.execute(select(galleries))],
+            galleries=[gallery for gallery in known if gallery not in left],
             workers=[Worker.of(row) for row in connection.execute(select(workers))],
             pauses=_pauses(connection),
         )  # fmt: skip
@@ -230,8 +232,11 @@ def progress(engine: sa.Engine) -> tuple[dict[Status, int], list[Path]]:
         return counts, [folder / name for folder, name in connection.execute(running)]
 
 
-def _counts(connection: sa.Connection) -> Counts:
-    """Count the jobs in one scan of ix_jobs_counted, which holds all columns that this needs."""
+def _counts(connection: sa.Connection, left: Collection[str]) -> Counts:
+    """Count the jobs, except those of the galleries in `left`.
+
+    This is one scan of ix_jobs_counted, which holds all columns that it needs.
+    """
     groups = (c.status, c.gallery, c.decision, c.error_kind, c.oversized)
     figures = (sa.func.count(), sa.func.min(c.id), sa.func.max(c.id))
     jobs, decisions = dict.fromkeys(Status, 0), dict.fromkeys(Decision, 0)
@@ -241,6 +246,8 @@ def _counts(connection: sa.Connection) -> Counts:
     oversized = 0
     for row in connection.execute(select(*groups, *figures).group_by(*groups)):
         status, gallery, decision, kind, is_oversized, count, first, last = row
+        if gallery in left:
+            continue
         jobs[status] += count
         oversized += count if is_oversized else 0
         own = galleries.setdefault(gallery, dict.fromkeys(Status, 0))

@@ -105,7 +105,10 @@ def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) ->
         with paths.writing(job, relative):
             written = photos.write(photo, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
-        runtime.jobs().record(job, relative, written.sha256, with_copy(receipt, written))
+        receipt = with_copy(receipt, written) | {
+            reuse.SOURCE_SHA256: publishing.sha256(paths.source(job))
+        }
+        runtime.jobs().record(job, relative, written.sha256, receipt)
         paths.publish(job, temporary, relative)
     finally:
         publishing.remove_temporary(temporary)

@@ -11,7 +11,7 @@ from typing import Any
 from storage import file_attributes, photos, publishing
 from storage.database import conditions, search
 from storage.database.records import Job
-from storage.enums import ASKED_FOR, Category, Decision, LeastChange
+from storage.enums import ASKED, Category, Decision, LeastChange
 from storage.errors import OutputTaken
 from storage.metadata import sidecar
 from storage.settings import settings
@@ -23,13 +23,16 @@ from tasks.worker import runtime
 
 log = logging.getLogger(__name__)
 
+SOURCE_SHA256 = "source_sha256"
+"""The entry of a receipt with the SHA-256 of the whole photo, metadata included."""
+
 
 def decide(job: Job) -> bool:
     """End the claim if an earlier job or result decides it; return whether it did.
 
     The job's content hash must be set. A job that a person asked for is computed again.
     """
-    if job.rank == ASKED_FOR:
+    if job.rank in ASKED:
         return False
     same = search.same_content(runtime.jobs().engine, job, str(job.content_hash))
     for earlier in filter(_still_holds, same):
@@ -78,16 +81,34 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     if earlier.output is None or earlier.sha256 is None:
         return False
     jobs, result = runtime.jobs(), paths.output(earlier, earlier.output)
+    moved = earlier.source != job.source and paths.source_gone(jobs, earlier)
+    if moved and not result.exists():
+        result = _moved_along(job, earlier) or result
     if publishing.sha256(result) != earlier.sha256:
         if earlier.source == job.source and result.exists():
             raise OutputTaken(
                 f"its result {printable(earlier.output)} was changed by its owner and stays"
             )
         return False
-    moved = earlier.source != job.source and paths.source_gone(jobs, earlier)
+    source_sha256 = publishing.sha256(paths.source(job))
+    if (
+        earlier.source == job.source
+        and earlier.receipt
+        and source_sha256 == earlier.receipt.get(SOURCE_SHA256)
+    ):
+        jobs.finish(
+            job, Decision.RESTORED, "its result is there, and the photo has not changed",
+            category=earlier.category, scores=earlier.scores, receipt=earlier.receipt,
+            content_hash=job.content_hash, pixels=job.pixels,
+            output=earlier.output, sha256=earlier.sha256,
+        )  # fmt: skip
+        jobs.forget_output(earlier)
+        return True
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
-    check_replaceable(job, output, relative)
+    in_place = output.exists() and output.samefile(result)
+    if not in_place:
+        check_replaceable(job, output, relative)
     temporary = publishing.temporary(output, job.id, job.claims)
     publishing.remove_temporaries(output)
     try:
@@ -95,7 +116,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         with paths.writing(job, relative):
             written = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
-        receipt = with_copy(earlier.receipt or {}, written)
+        receipt = with_copy(earlier.receipt or {}, written) | {SOURCE_SHA256: source_sha256}
         jobs.record(job, relative, written.sha256, receipt)
         paths.publish(job, temporary, relative)
     finally:
@@ -106,10 +127,22 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         category=earlier.category, scores=earlier.scores,
         content_hash=job.content_hash, pixels=job.pixels,
     )  # fmt: skip
-    if earlier.source == job.source or (moved and publishing.remove(result, earlier.sha256)):
+    here = in_place or earlier.source == job.source
+    if here or (moved and publishing.remove(result, earlier.sha256)):
         jobs.forget_output(earlier)
     log.info("job %d reuses the result of job %d, the same photo", job.id, earlier.id)
     return True
+
+
+def _moved_along(job: Job, earlier: Job) -> Path | None:
+    """Return the result of a photo that was moved, if its owner moved it to its new place, too."""
+    config = paths.gallery(job)
+    suffix = photos.output_suffix(paths.source(job))
+    for relative in publishing.candidates(job.source, config.template, suffix):
+        result = config.output_root / relative
+        if publishing.sha256(result) == earlier.sha256:
+            return result
+    return None
 
 
 def _use_existing_result(job: Job) -> bool:

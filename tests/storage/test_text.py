@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.text import command, printable
+from storage.text import command, printable, shortened
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,3 +44,14 @@ def test_advice_can_be_copied_into_a_shell(name):
     line = command("printf", "%s", os.fsdecode(name))
     assert line.isprintable() and printable(line) == line
     assert subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout == name
+
+
+def test_names_are_cut_between_letters():
+    assert shortened("cat", 3) == "cat"
+    assert shortened("Gr\u00fcn", 3) == "Gr"
+    assert shortened("Grun\u0308", 5) == "Gru"
+    assert shortened("\u732b\u732b", 5) == "\u732b"
+    assert shortened("a\U0001f468\u200d\U0001f469", 8) == "a"
+    assert shortened(os.fsdecode(b"a\xe9\xe9"), 2) == os.fsdecode(b"a\xe9")
+    assert shortened("\u0308\u0308", 2) == ""
+    assert shortened("cat", 0) == ""

@@ -1,5 +1,6 @@
 """The life of a job, on SQLite and on PostgreSQL."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -287,6 +288,19 @@ def test_one_name_in_the_output_belongs_to_one_photo(jobs, claim):
     assert jobs.reserve(first, Path("2024/IMG.jpg"))
     assert jobs.reserve(first, Path("2024/IMG.jpg"))
     assert not jobs.reserve(second, Path("2024/img.JPG"))
+
+
+def test_a_photo_that_is_gone_gives_its_name_back_unless_it_left_another_result(jobs, claim):
+    galleries.add(jobs.engine, "g", FOLDER, {"IMG.jpg": "1", "img.jpg": "1"})
+    first, second = claim("a"), claim("b")
+    assert jobs.reserve(first, Path("2024/IMG.jpg"))
+    jobs.record(first, Path("2024/IMG.jpg"), "sha", {})
+    jobs.finish(first, Decision.RESTORED, content_hash="first")
+    galleries.note_gone(jobs.engine, "g", FOLDER, ["IMG.jpg"])
+    assert not jobs.reserve(second, Path("2024/img.jpg"))
+    assert jobs.reserve(dataclasses.replace(second, content_hash="first"), Path("2024/img.jpg"))
+    galleries.note_gone(jobs.engine, "g", FOLDER, ["img.jpg"])
+    assert jobs.reserve(dataclasses.replace(second, name=Path("Img.jpg")), Path("2024/Img.jpg"))
 
 
 def test_what_vanished_is_gone_and_may_come_back(jobs):

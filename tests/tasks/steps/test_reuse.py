@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import photos, publishing
 from storage.database import galleries, search
 from storage.enums import Decision
 from storage.errors import OutputTaken
@@ -113,3 +114,47 @@ def test_a_decision_is_not_reused_if_the_least_change_is_another_now(
     decisions = [search.get(jobs.engine, number).decision for number in (1, 2)]
     wanted = {"visible": Decision.CLEAN, "any": Decision.RESTORED}
     assert decisions == [wanted[then], wanted[now]]
+
+
+def mended_again(jobs, gone: str, found: str):
+    """Record that a photo is now at another place, classify it and return its job."""
+    galleries.note_gone(jobs.engine, "g", Path(gone).parent, [Path(gone).name])
+    galleries.add(jobs.engine, "g", Path(found).parent, {Path(found).name: "2"})
+    classify(runtime.claim())
+    return search.get(jobs.engine, 2)
+
+
+def test_a_result_that_was_renamed_like_its_photo_is_kept(home, jobs, noisy):
+    restore(noisy)
+    for root in ("gallery", "output"):
+        (home / root / "2024").mkdir()
+        (home / root / "cat.jpg").rename(home / root / "2024/cat.jpg")
+    job = mended_again(jobs, "cat.jpg", "2024/cat.jpg")
+    assert (job.decision, job.output) == (Decision.RESTORED, Path("2024/cat.jpg"))
+    assert job.sha256 == publishing.sha256(home / "output/2024/cat.jpg")
+    assert photos.ours(home / "output/2024/cat.jpg").source == "2024/cat.jpg"
+    assert search.get(jobs.engine, 1).output is None
+
+
+def test_a_photo_whose_name_changes_case_keeps_its_name_in_the_output(home, jobs, noisy):
+    restore(noisy)
+    (home / "gallery/cat.jpg").rename(home / "gallery/CAT.JPG")
+    job = mended_again(jobs, "cat.jpg", "CAT.JPG")
+    assert job.output == Path("CAT.JPG")
+    assert [path.name for path in (home / "output").glob("[!.]*")] == ["CAT.JPG"]
+
+
+def test_a_photo_with_another_mtime_only_keeps_its_result_as_it_is(home, jobs, noisy):
+    restore(noisy)
+    before = (home / "output/cat.jpg").stat()
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "2"})
+    classify(runtime.claim())
+    job = search.get(jobs.engine, 2)
+    after = (home / "output/cat.jpg").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert (job.output, job.sha256) == (Path("cat.jpg"), noisy_sha(home))
+    assert search.get(jobs.engine, 1).output is None
+
+
+def noisy_sha(home: Path) -> str | None:
+    return publishing.sha256(home / "output/cat.jpg")
