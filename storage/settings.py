@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
+from storage import redis_address
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
@@ -52,11 +53,7 @@ HEARTBEATS_PER_TIMEOUT = 2
 def _is_redis(url: str) -> bool:
     """Return whether both Celery and our own client can read the URL; their messages may hold it."""
     with suppress(ValueError):
-        parts = urlsplit(url)
-        unquoted = "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.port == 0
-        by_network = parts.scheme in ("redis", "rediss") and not unquoted
-        on_socket = parts.scheme == "redis+socket" and not parts.netloc
-        return (by_network or on_socket) and "password" not in parse_qs(parts.query)
+        return bool(redis_address.parse(url))
     return False
 
 
@@ -71,7 +68,7 @@ RedisUrl = Annotated[
     str,
     Check(
         lambda url: not url or _is_redis(url),
-        f"like redis://name:password@host:6379/0 or redis+socket:///run/redis.sock ({QUOTE})",
+        f"like {redis_address.EXAMPLES} ({QUOTE})",
         shown=without_password,
     ),
 ]
@@ -94,7 +91,7 @@ class Settings:
     database_url: str = ""
     """SQLAlchemy's URL of the database; if empty, a SQLite file in `state_dir`."""
     redis_url: RedisUrl = ""
-    """Celery's URL of Redis; if empty, a Redis of our own on a socket in `state_dir`."""
+    """URL of Redis; if empty, a Redis of our own on a socket in `state_dir`."""
     weights_dir: Path | None = None
     """Folder of the networks' weights; `weights` in `state_dir` if not set, where the services find
     it, too. It may be read-only once its files are verified."""
@@ -164,7 +161,7 @@ class Settings:
 
     @property
     def broker(self) -> str:
-        """Celery's URL of the Redis in use."""
+        """URL of the Redis in use."""
         return self.redis_url or f"redis+socket://{quote(os.fsencode(self.redis_socket))}"
 
     @property

@@ -93,17 +93,14 @@ def _clock() -> Finding:
 
 
 def _redis() -> Finding:
-    from redis.exceptions import RedisError
-
-    from tasks.worker import notify
+    from tasks.worker import redis_client
 
     where = without_password(settings().redis_url) or settings().redis_socket
-    try:
-        notify.waiting("classify")
-    except (RedisError, OSError) as error:
+    if reason := redis_client.trouble():
         own = "" if settings().redis_url else "; `photomend up` starts one, or set redis_url"
-        return Finding("Redis", False, f"no answer at {where} ({error}){own}")
-    return Finding("Redis", True, f"it answers at {where}")
+        text = f"it cannot be used at {where} ({reason}){own}"
+        return Finding("Redis", False, text)
+    return Finding("Redis", True, f"it takes notifications at {where}")
 
 
 def _space(subject: str, folder: Path) -> Finding:

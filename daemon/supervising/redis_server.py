@@ -3,16 +3,28 @@
 No photo is lost with its data: it holds notifications only, and maintenance sends them again.
 """
 
+import os
 import shutil
+import socket
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-import redis
-
+from daemon.supervising.processes import SupervisedProcess
 from storage.errors import RedisMissing
 from storage.settings import settings
+
+LISTEN_SECONDS = 2.0
+"""Longest wait for a connection to a socket."""
+
+
+class OwnRedis(SupervisedProcess):
+    """A Redis that is started while no other one, such as that of a unit, listens on its socket."""
+
+    def ensure_running(self) -> str | None:
+        """Start it if it must run; return a sentence if it has just ended."""
+        return None if self.process is None and listens() else super().ensure_running()
 
 
 def executable() -> str:
@@ -43,12 +55,12 @@ def _bundled() -> Path | None:
 
 def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start Redis in a session of its own, so that a Ctrl-C in the terminal does not stop it."""
-    socket, folder = settings().redis_socket, settings().state_dir / "redis"
+    path, folder = settings().redis_socket, settings().state_dir / "redis"
     folder.mkdir(parents=True, exist_ok=True)
-    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    socket.unlink(missing_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
     options = {
-        "port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(folder),
+        "port": "0", "unixsocket": str(path), "unixsocketperm": "700", "dir": str(folder),
         "appendonly": "yes", "appendfsync": "everysec", "save": "", "daemonize": "no",
         "maxmemory-policy": "noeviction",
     }  # fmt: skip
@@ -59,15 +71,24 @@ def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def answers() -> bool:
-    """Return whether the Redis of the settings answers."""
-    from tasks.worker import notify
-
+def listens() -> bool:
+    """Return whether a process listens on the socket for a Redis of our own; it may be busy."""
     try:
-        notify.waiting("classify")
-    except redis.RedisError:
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.settimeout(LISTEN_SECONDS)
+            trial.connect(os.fsencode(settings().redis_socket))
+    except (FileNotFoundError, ConnectionRefusedError):
         return False
+    except OSError:  # such as a full backlog
+        return True
     return True
+
+
+def trouble() -> str | None:
+    """Return why the Redis of the settings takes no notifications; None if it takes them."""
+    from tasks.worker import redis_client
+
+    return redis_client.trouble()
 
 
 def remove_data(folder: Path) -> None:

@@ -19,6 +19,7 @@ from daemon.supervising import listeners, redis_server
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
 from daemon.supervising.python_command import python_command
+from daemon.supervising.redis_server import OwnRedis
 from storage import database
 from storage.atomic_files import locked
 from storage.enums import QUEUES, EngineChoice
@@ -137,8 +138,9 @@ def _locked_state(lock: Path) -> Iterator[None]:
 
 def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, once: bool) -> Exit:
     """Start the processes, start again those that end, and stop all when `stop` is set."""
-    ended = Exit.OK
-    redis = None if settings().redis_url else _process("redis", redis_server.start)
+    ended, redis = Exit.OK, None
+    if not settings().redis_url:
+        redis = OwnRedis("redis", redis_server.start, _log("redis"))
     workers = [
         _process(f"worker-{n + 1}", _photomend("work", *QUEUES)) for n in range(_worker_count())
     ]
@@ -211,7 +213,7 @@ def _stop(
         redis.stop(STOP_SECONDS)
 
 
-def _wait_for_redis(own: SupervisedProcess | None, stop: Event) -> None:
+def _wait_for_redis(own: OwnRedis | None, stop: Event) -> None:
     """Wait until Redis answers; `own` is the one started here, if any.
 
     If `own` ends, it is started again with an empty folder.
@@ -221,11 +223,14 @@ def _wait_for_redis(own: SupervisedProcess | None, stop: Event) -> None:
 
     """
     deadline = time.monotonic() + (REDIS_START_SECONDS if own else REDIS_ANSWER_SECONDS)
-    while not stop.is_set() and not redis_server.answers():
+    while not stop.is_set() and (trouble := redis_server.trouble()):
         if time.monotonic() > deadline:
             where = without_password(settings().broker)
-            reason = f"its log is {own.log}" if own else "start it, or correct redis_url"
-            raise RedisMissing(f"no Redis answers at {where}; {reason}")
+            advice = "start it, or correct redis_url"
+            if own is not None:
+                another = "another Redis listens there; stop it, or set redis_url"
+                advice = f"its log is {own.log}" if own.process else another
+            raise RedisMissing(f"no Redis can be used at {where} ({trouble}); {advice}")
         if own is not None and own.process is not None and not own.is_running():
             redis_server.remove_data(settings().state_dir / "redis")
             own.ensure_running()
@@ -243,7 +248,11 @@ def _worker_count() -> int:
 
 
 def _process(name: str, start: Start) -> SupervisedProcess:
-    return SupervisedProcess(name, start, settings().state_dir / "logs" / f"{name}.log")
+    return SupervisedProcess(name, start, _log(name))
+
+
+def _log(name: str) -> Path:
+    return settings().state_dir / "logs" / f"{name}.log"
 
 
 def _photomend(*words: str) -> Start:

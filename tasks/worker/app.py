@@ -10,18 +10,23 @@ from celery import Celery
 from celery.loaders.app import AppLoader
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_ready
 
-from storage import logs
+from storage import logs, redis_address
 from storage.settings import settings
-from tasks.worker import fallback, heartbeat, idle
+from tasks.worker import fallback, heartbeat, idle, redis_client
 
 
 def configuration() -> dict[str, Any]:
     """Return Celery's configuration; Celery calls this when it first needs a value."""
+    address = redis_address.parse(settings().broker)
     return {
-        "broker_url": settings().broker,
+        "broker_url": address.broker,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {"socket_timeout": 30, "socket_keepalive": True},
+        "broker_transport_options": {
+            "socket_timeout": redis_client.SOCKET_SECONDS,
+            "socket_keepalive": True,
+            **({"master_name": address.master} if address.master else {}),
+        },
         # The database counts attempts and knows what waits, so a notification may be lost: Celery
         # neither retries nor delivers again.
         "task_acks_late": False,

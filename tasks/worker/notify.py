@@ -1,15 +1,13 @@
 """Send and count notifications: messages that a queue has work, which may be lost, late or doubled."""
 
 import logging
-from functools import cache
-from urllib.parse import unquote
 
 from kombu.exceptions import OperationalError
-from redis import Redis
 from redis.exceptions import RedisError
 
 from storage.enums import CLASSIFY
 from storage.settings import settings
+from tasks.worker import redis_client
 from tasks.worker.app import app
 
 log = logging.getLogger(__name__)
@@ -32,13 +30,4 @@ def send(queue: str, job_id: int) -> bool:
 
 def waiting(queue: str) -> int:
     """Return the number of notifications that wait in Redis for a worker of `queue`."""
-    return int(_redis().llen(queue))
-
-
-@cache
-def _redis() -> "Redis":
-    """Return a client of our own, because a restart of Redis breaks kombu's pool."""
-    scheme, colon, rest = settings().broker.partition("://")
-    if scheme == "redis+socket":  # kombu's word, with a quoted path
-        return Redis(unix_socket_path=unquote(rest.partition("?")[0]), socket_timeout=30)
-    return Redis.from_url(scheme + colon + rest, socket_timeout=30)
+    return int(redis_client.client().llen(queue))  # type: ignore[arg-type] # it is not asynchronous

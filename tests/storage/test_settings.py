@@ -257,7 +257,10 @@ def test_without_a_home_folder_the_state_folder_must_be_set(monkeypatch):
         "redis_url = 'redis://:se#sam@nas'",
         "redis_url = 'redis://:12/sesam@nas'",
         "redis_url = 'redis://nas/0?password=sesam'",
-        "redis_url = 'redis+socket://:sesam@/run/redis.sock'",
+        "redis_url = 'redis+socket://:sesam@nas/run/redis.sock'",
+        "redis_url = 'redis://:sesam@nas/0?master_name=main'",
+        "redis_url = 'sentinel://:sesam@nas/0'",
+        "redis_url = 'redis://:sesam@nas,other/0'",
         "redis_url = 'redis+socket:///run/redis.sock?password=sesam'",
         "redis_url = 'http://:sesam@nas'",
         "redis_url = 'sesam@nas'",
@@ -282,6 +285,8 @@ def test_a_setting_that_is_not_allowed_does_not_show_its_password(write, text):
     [
         "redis://nas", "redis://:p%40w@nas:6379/0", "rediss://me:pw@[::1]:6379/1?socket_timeout=3",
         "redis+socket:///run/a@b/redis.sock?virtual_host=1", "redis://",
+        "redis+socket://me:p%40w@/run/redis.sock?virtual_host=2", "unix://:pw@/run/redis.sock?db=2",
+        "sentinel://:pw@nas:26379,other/1?master_name=main",
     ],
 )  # fmt: skip
 def test_a_redis_may_be_named_in_these_ways(write, url):

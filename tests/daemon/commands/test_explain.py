@@ -187,12 +187,12 @@ def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, 
     away = "redis://me:sesam@127.0.0.1:1/0"
     found = doctor(PHOTOMEND_REDIS_URL=away)["Redis"]
     assert not found["well"]
-    assert "no answer at redis://me:***@127.0.0.1:1/0 (Error 111" in found["text"]
+    assert "it cannot be used at redis://me:***@127.0.0.1:1/0 (Error 111" in found["text"]
     assert photomend("up", PHOTOMEND_REDIS_URL=away).wait(60) == 5
     photomend("work", "classify", PHOTOMEND_REDIS_URL=away)
     eventually(lambda: "Cannot connect to redis://me:**@" in (home / "log").read_text())
     output = (home / "log").read_text()
-    assert "no Redis answers at redis://me:***@127.0.0.1:1/0" in output
+    assert "no Redis can be used at redis://me:***@127.0.0.1:1/0" in output
     assert "sesam" not in output
 
 
@@ -204,7 +204,7 @@ def test_a_redis_that_answers_is_named_without_its_password(doctor, redis_server
     redis_server.client.config_set("port", port)
     redis_server.client.config_set("requirepass", "sesam")
     found = doctor(PHOTOMEND_REDIS_URL=f"redis://:sesam@127.0.0.1:{port}/0")["Redis"]
-    assert found["text"] == f"it answers at redis://:***@127.0.0.1:{port}/0"
+    assert found["text"] == f"it takes notifications at redis://:***@127.0.0.1:{port}/0"
     wrong = doctor(PHOTOMEND_REDIS_URL=f"redis://:sesame@127.0.0.1:{port}/0")["Redis"]
     assert "sesam" not in wrong["text"]
     assert not wrong["well"]

@@ -16,6 +16,7 @@ import pytest
 
 from daemon.console.exit_codes import Exit
 from daemon.supervising.processes import SupervisedProcess
+from daemon.supervising.redis_server import executable
 from daemon.supervising.up import GIVE_UP_PAUSE_SECONDS, _check_workers
 from storage.database import status
 from storage.enums import QUEUES, Decision, Degradation, Status
@@ -223,7 +224,7 @@ def test_a_redis_that_does_not_answer_is_reported_in_one_sentence(home, up, monk
     monkeypatch.setenv("PHOTOMEND_REDIS_URL", f"redis+socket://{home}/none.sock")
     one = up()
     assert one.process.wait(30) == 5
-    assert "no Redis answers" in one.output()
+    assert "no Redis can be used" in one.output()
     assert "Traceback" not in one.output()
 
 
@@ -284,3 +285,40 @@ def test_watcher_and_worker_execute_no_module_from_the_current_folder(
         eventually((home / "output/noisy.jpg").exists)
     finally:
         assert not executed.exists(), executed.read_text()
+
+
+@pytest.fixture
+def their_redis(home, eventually):
+    """A Redis on the socket of the state folder, as the unit photomend-redis starts it."""
+    socket = settings().redis_socket
+    process = psutil.Popen([executable(), "--port", "0", "--unixsocket", socket, "--save", ""])
+    eventually(socket.exists)
+    yield process
+    if process.is_running():
+        process.kill()
+        process.wait()
+
+
+def test_up_beside_units_uses_their_redis_and_starts_its_own_after_it(
+    home, up, take_photo, eventually, their_redis
+):
+    inode = settings().redis_socket.stat().st_ino
+    one = up()
+    eventually(lambda: len(one.processes()) == 2)  # no Redis
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    eventually((home / "output/noisy.jpg").exists)
+    assert settings().redis_socket.stat().st_ino == inode
+    their_redis.kill()
+    their_redis.wait()
+    eventually(lambda: len(one.processes()) == 3)
+    take_photo("later.jpg", kind=Degradation.MOTION)
+    eventually((home / "output/later.jpg").exists)
+
+
+def test_up_never_takes_the_socket_of_a_redis_that_hangs(up, their_redis):
+    inode = settings().redis_socket.stat().st_ino
+    their_redis.suspend()
+    one = up()
+    assert one.process.wait(90) == Exit.REDIS
+    assert "another Redis listens there; stop it, or set redis_url" in one.output()
+    assert settings().redis_socket.stat().st_ino == inode
