@@ -22,6 +22,7 @@ from storage.enums import ErrorKind, Status
 from storage.errors import ClaimLost
 from storage.settings import settings
 from tasks.worker import runtime
+from tasks.worker.delivery import Delivery
 
 log = logging.getLogger(__name__)
 _now, _stopping, _hangup_ignored = Event(), Event(), Event()
@@ -69,7 +70,7 @@ def end_claims() -> None:
 
 
 def _run() -> None:
-    jobs, begun, stopped_at = runtime.jobs(), dict[Stage, float](), 0.0
+    jobs, begun, stopped_at, delivery = runtime.jobs(), dict[Stage, float](), 0.0, Delivery()
     while True:
         present = time.monotonic()
         stopped_at = stopped_at or (present if _stopping.is_set() else 0.0)
@@ -77,6 +78,10 @@ def _run() -> None:
             record()
             held = search.held(jobs.engine, runtime.worker())
             begun = {_stage(job): begun.get(_stage(job), present) for job in held}
+            if not stopped_at and delivery.has_stopped(working=bool(held)):
+                log.error("Redis has notifications that this worker does not get: it ends")
+                end_claims()
+                os._exit(1)  # systemd, or `photomend up`, starts another one
             for job in held:
                 if stopped_at and present - stopped_at > settings().stop_seconds:
                     _give_back(jobs, job)

@@ -312,7 +312,7 @@ def test_up_beside_units_uses_their_redis_and_starts_its_own_after_it(
     their_redis.wait()
     eventually(lambda: len(one.processes()) == 3)
     take_photo("later.jpg", kind=Degradation.MOTION)
-    eventually((home / "output/later.jpg").exists)
+    eventually((home / "output/later.jpg").exists, 150)
 
 
 def test_up_never_takes_the_socket_of_a_redis_that_hangs(up, their_redis):
