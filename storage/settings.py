@@ -127,7 +127,8 @@ class Settings:
     stop_seconds: float = 20.0
     """Seconds in which a stopped worker may finish its photo; then it gives the job back."""
     idle_seconds: float = 300.0
-    """A worker without work for this many seconds ends its child process, to free memory."""
+    """A worker without work for this many seconds ends its child process, to free memory; on a GPU
+     only if other programs use its memory."""
     heartbeat_seconds: Positive = 5.0
     """Seconds between two heartbeats of a worker."""
     worker_timeout_seconds: Positive = 60.0

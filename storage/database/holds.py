@@ -89,6 +89,31 @@ def try_now(connection: sa.Connection, names: Collection[str]) -> None:
     connection.execute(update(galleries).where(*held).values(held_until=None))
 
 
+def is_wanted(engine: sa.Engine, worker: str) -> bool:
+    """Return whether another worker waits for memory of the device that this one computes on."""
+    with reading(engine) as connection:
+        return bool(
+            connection.scalar(select(select(c.id).where(*_waiting_beside(worker)).exists()))
+        )
+
+
+def give_way(engine: sa.Engine, worker: str) -> None:
+    """Let the workers that wait for memory of this worker's device try it now."""
+    step = update(workers).where(*_waiting_beside(worker)).values(held_until=now())
+    with engine.begin() as connection:
+        connection.execute(step)
+
+
+def _waiting_beside(worker: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition for other workers on this one's device; equal cards count as one."""
+    mine = select(c.host, c.device).where(c.id == worker)
+    return (
+        c.id != worker,
+        c.trouble_kind == ErrorKind.GPU_BUSY,
+        sa.tuple_(c.host, c.device).in_(mine),
+    )
+
+
 def held(queue: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Return the condition that a worker holds this queue now."""
     listed = ("," + c.held_queues + ",").contains("," + queue + ",")

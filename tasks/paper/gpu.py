@@ -95,6 +95,11 @@ def free_bytes(device: torch.device | None = None) -> int:
     return torch.cuda.mem_get_info(device)[0]
 
 
+def others_hold_memory() -> bool:
+    """Return whether other programs hold more of the GPU's memory than a desktop does."""
+    return _held_by_others() > OTHERS_BYTES
+
+
 def _known(error: BaseException, *, loading: bool) -> Exception | None:
     """Return what an error, or one that it came from, says about the device; None if nothing."""
     cause: BaseException | None = error
@@ -108,11 +113,11 @@ def _known(error: BaseException, *, loading: bool) -> Exception | None:
 
 
 def _of_memory(*, loading: bool) -> Exception:
-    others = _held_by_others()
     if loading:
         return GpuBusy("too little memory is free to load the networks")
-    if others > OTHERS_BYTES:
-        return GpuBusy(f"other programs hold {others / 2**30:.1f} GiB of the GPU's memory")
+    if others_hold_memory():
+        gib = _held_by_others() / 2**30
+        return GpuBusy(f"other programs hold {gib:.1f} GiB of the GPU's memory")
     return MemoryError("even the smallest tile does not fit into memory")
 
 

@@ -1,6 +1,7 @@
-"""Hold the queues that need this worker's device while it is lost or busy.
+"""Hold the queues that need this worker's device while it is lost or busy, and share its memory.
 
-One job at a time tries the device, in a new child process, with growing pauses in between.
+One job at a time tries the device, in a new child process, with growing pauses in between. Workers on
+one GPU whose networks do not fit beside each other take turns.
 """
 
 import logging
@@ -25,13 +26,18 @@ def claim() -> Job | None:
     if runtime.gpu_problem() and _has_other_device():  # the parent found that the GPU works again
         idle.end_child()
         return None
-    hold, serving = holds.of(runtime.jobs().engine, runtime.worker()), runtime.queues()
-    if hold is None:
+    if runtime.is_on_gpu() and runtime.run_is_over() and _is_wanted():
+        hold(ErrorKind.GPU_BUSY, "another worker takes its turn on the GPU")
+        _give_way()
+        idle.end_child()
+        return None
+    found, serving = holds.of(runtime.jobs().engine, runtime.worker()), runtime.queues()
+    if found is None:
         return runtime.claim(serving)
-    if hold.kind is ErrorKind.GPU_LOST:
+    if found.kind is ErrorKind.GPU_LOST:
         os.environ[gpu_probe.WAS_LOST] = "1"
-    if hold.seconds > 0:
-        serving = [queue for queue in serving if queue not in hold.queues]
+    if found.seconds > 0:
+        serving = [queue for queue in serving if queue not in found.queues]
     return runtime.claim(serving) if serving else None
 
 
@@ -54,6 +60,30 @@ def release(job: Job) -> None:
     if used and holds.of(engine, runtime.worker()) is not None:
         holds.release(engine, runtime.worker())
         log.warning("the GPU works again")
+
+
+def must_free_memory(idle_seconds: float) -> bool:
+    """Return whether a child that has been idle for so long must end, to free its memory.
+
+    On a GPU its networks, which are dear to load, stay until somebody else wants the memory.
+    """
+    from tasks import loading
+
+    long = idle_seconds > settings().idle_seconds
+    if not runtime.is_on_gpu():
+        return long and bool(runtime.loaded())
+    if idle_seconds > settings().idle_seconds / 10 and _is_wanted():
+        _give_way()
+        return True
+    return long and loading.others_hold_gpu_memory()
+
+
+def _is_wanted() -> bool:
+    return holds.is_wanted(runtime.jobs().engine, runtime.worker())
+
+
+def _give_way() -> None:
+    holds.give_way(runtime.jobs().engine, runtime.worker())
 
 
 def _has_other_device() -> bool:

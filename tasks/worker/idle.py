@@ -1,4 +1,4 @@
-"""The child's thread: end the child when it has been idle, to free its memory.
+"""The child's thread: end the child when it has been idle and its memory must be freed.
 
 Only the end of a process frees all of its memory, on the GPU above all.
 """
@@ -6,8 +6,10 @@ Only the end of a process frees all of its memory, on the GPU above all.
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from storage.settings import settings
 
@@ -41,7 +43,7 @@ def start(**_: object) -> None:
 
 
 def _end_when_idle() -> None:
-    from tasks.worker import runtime
+    from tasks.worker import device
 
     pause_seconds = max(settings().idle_seconds / 10, 0.1)
     while True:
@@ -49,8 +51,6 @@ def _end_when_idle() -> None:
             time.sleep(RETURN_SECONDS)
             with _working:
                 os._exit(0)
-        idle_seconds = time.monotonic() - _last[0]
-        if runtime.loaded() and idle_seconds > settings().idle_seconds:
-            with _working:  # a claim that had just begun is finished first
-                if time.monotonic() - _last[0] > settings().idle_seconds:
-                    os._exit(0)
+        with _working, suppress(SQLAlchemyError):  # a claim that had just begun is finished first
+            if device.must_free_memory(time.monotonic() - _last[0]):
+                os._exit(0)

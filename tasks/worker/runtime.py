@@ -94,6 +94,16 @@ def claim(serving: Sequence[str] | None = None) -> Job | None:
     )  # fmt: skip
 
 
+def run_is_over() -> bool:
+    """Return whether the loaded networks have had their run."""
+    return time.monotonic() - _loaded_at[0] > RUN_SECONDS
+
+
+def is_on_gpu() -> bool:
+    """Return whether this process holds networks on a GPU."""
+    return device() != "cpu" and any(map(needs_device, loaded()))
+
+
 def loaded() -> set[str]:
     """Return the queues whose networks this process holds."""
     chains = {category.value for category, _ in _loaded}
@@ -102,7 +112,7 @@ def loaded() -> set[str]:
 
 def _preferred() -> str | None:
     """Return the queue whose networks are dear to load again, None if they have had their run."""
-    if time.monotonic() - _loaded_at[0] > RUN_SECONDS:
+    if run_is_over():
         return None
     chain = next((category.value for category, _ in _loaded), None)
     return chain or (CLASSIFY if needs_device(CLASSIFY) and loaded() else None)

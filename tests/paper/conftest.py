@@ -344,9 +344,12 @@ def _sharpening_nafnet():
 
 @pytest.fixture
 def start_paper_engine(home, photomend, tiny_weights, qwen, monkeypatch):
-    """Start a watcher and a worker with the paper engine; keywords change `[paper]`."""
+    """Start a watcher and workers with the paper engine, and return the first worker's process.
 
-    def start(weights_dir=tiny_weights, **wishes):
+    Keywords change `[paper]`.
+    """
+
+    def start(weights_dir=tiny_weights, workers=(QUEUES,), **wishes):
         paper = {"classifier": str(qwen), **wishes}
         environment = {
             "PHOTOMEND_ENGINE": "paper", "PHOTOMEND_PAPER": json.dumps(paper),
@@ -357,6 +360,7 @@ def start_paper_engine(home, photomend, tiny_weights, qwen, monkeypatch):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         photomend("watch")
-        return photomend("work", *QUEUES)
+        started = [photomend("work", *queues) for queues in workers]
+        return started[0]
 
     return start

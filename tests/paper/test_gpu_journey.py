@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import sqlalchemy as sa
 from PIL import Image
@@ -184,3 +186,36 @@ def test_numbers_that_overflow_are_computed_again_and_a_net_without_any_makes_no
     for job in (overflowed, fine):
         assert "not finite" not in (job.reason or "")
         assert job.receipt["guard"]
+
+
+def test_an_idle_child_on_a_gpu_ends_when_others_want_the_memory(
+    home, jobs, gpu, take_photo, start_paper_engine, eventually, monkeypatch
+):
+    monkeypatch.setenv("PHOTOMEND_IDLE_SECONDS", "1")
+    (gpu / "card").touch()
+    take_photo(kind=Degradation.MOTION)
+    worker = psutil.Process(start_paper_engine(steps=["motion-blur"]).pid)
+    eventually(lambda: [job.status for job in every(jobs)] == [Status.DONE], SECONDS)
+    [child] = [each for each in worker.children() if "spawn" in " ".join(each.cmdline())]
+    time.sleep(4)
+    assert child.is_running()
+    (gpu / "others").write_text("6")
+    eventually(lambda: not child.is_running(), SECONDS)
+
+
+def test_two_workers_share_a_gpu_that_holds_the_networks_of_one(
+    home, jobs, gpu, take_photo, take_noisy_photo, start_paper_engine, eventually, monkeypatch
+):
+    monkeypatch.setenv("PHOTOMEND_IDLE_SECONDS", "10")
+    (gpu / "card").touch()
+    (gpu / "small").touch()
+    take_photo("moved.png", kind=Degradation.MOTION)
+    take_noisy_photo("noisy.png", 0)
+    start_paper_engine(
+        steps=["super-resolution", "motion-blur"], enlarging_net=EnlargingNet.REAL_ESRGAN,
+        workers=[("classify", "motion-blur"), ("super-resolution", "reflection")],
+    )  # fmt: skip
+    eventually(lambda: [job.status for job in every(jobs)] == 2 * [Status.DONE], SECONDS)
+    assert {job.attempts for job in every(jobs)} == {0}
+    assert said(home, "too little memory is free to load the networks") == 1
+    assert said(home, "the GPU works again") == 1

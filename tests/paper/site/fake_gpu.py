@@ -4,6 +4,7 @@ The files in the folder FAKE_GPU say what it does now. It raises torch's own err
 in the first calls of networks, in the moving of networks to the device, in questions for its memory.
 """
 
+import fcntl
 import os
 import sys
 import time
@@ -28,6 +29,7 @@ CUFFT = "cuFFT error: CUFFT_ALLOC_FAILED"
 
 _lost = []
 _calls = [0]
+_held = []
 
 
 def number(name):
@@ -98,9 +100,20 @@ def _halve(module):
 
 def _moved(module, *args, **kwargs):
     _answer()
-    if number("busy") is not None:
+    if number("busy") is not None or (number("small") is not None and not _alone()):
         raise torch.OutOfMemoryError(NO_MEMORY)
     return _move(module, *args, **kwargs)
+
+
+def _alone():
+    """Return whether no other process holds networks on the device; they hold it until they end."""
+    if not _held:
+        _held.append((FOLDER / "memory").open("w"))
+    try:
+        fcntl.flock(_held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _memory(device=None):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from storage.database import galleries, holds, search, status, workers
 from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
 from storage.errors import GpuBusy, GpuLost
 from storage.settings import settings
-from tasks import gpu_probe
+from tasks import gpu_probe, loading
 from tasks.steps import run_step as steps
 from tasks.worker import device, heartbeat, idle, runtime
 
@@ -170,3 +171,69 @@ def test_a_child_that_began_without_the_gpu_ends_when_its_parent_has_it_again(
     steps.run_step(2)
     assert gpu.jobs == [1, 2]
     gpu_probe.gpu.cache_clear()
+
+
+@pytest.fixture
+def beside(jobs, gpu, monkeypatch):
+    """Two workers on one GPU: this one, and another whose networks do not fit beside."""
+    monkeypatch.setenv(runtime._DEVICE, "RTX 3060")
+    monkeypatch.setattr(runtime, "needs_device", lambda queue: queue != CLASSIFY)
+    monkeypatch.setattr(loading, "others_hold_gpu_memory", lambda: False)
+    monkeypatch.setattr(runtime, "_loaded_at", [time.monotonic()])
+    heartbeat.record()
+
+    def add(name="other", on="RTX 3060"):
+        workers.heartbeat(jobs.engine, name, os.uname().nodename, 2, ["reflection"], on)
+        holds.hold(
+            jobs.engine, name, ["reflection"], ErrorKind.GPU_BUSY, "too little", least_seconds=300
+        )
+
+    return add
+
+
+def test_workers_whose_networks_do_not_fit_beside_each_other_take_turns(jobs, gpu, beside):
+    beside()
+    steps.run_step(1)
+    steps.run_step(1)
+    assert gpu.jobs == [1, 2]
+    runtime._loaded_at[:] = [time.monotonic() - runtime.RUN_SECONDS - 1]
+    steps.run_step(1)
+    next_child()
+    assert gpu.jobs == [1, 2]
+    assert holds.of(jobs.engine, "other").seconds <= 0  # it tries now
+    own = holds.of(jobs.engine, runtime.worker())
+    assert (own.kind, own.seconds > 0) == (ErrorKind.GPU_BUSY, True)
+    holds.release(jobs.engine, "other")
+    let_time_pass(jobs, 40)
+    for _ in range(2):
+        steps.run_step(1)
+    assert gpu.jobs == [1, 2, 3]
+    assert holds.of(jobs.engine, runtime.worker()) is None
+
+
+def test_an_idle_child_keeps_its_networks_on_a_gpu_until_somebody_wants_the_memory(
+    jobs, gpu, beside, monkeypatch
+):
+    steps.run_step(1)
+    long = settings().idle_seconds + 1
+    assert not device.must_free_memory(long)
+    beside("elsewhere", on="RTX 4090")
+    assert not device.must_free_memory(long)
+    beside()
+    assert not device.must_free_memory(1)
+    assert device.must_free_memory(long / 5)
+    assert holds.of(jobs.engine, "other").seconds <= 0
+    assert holds.of(jobs.engine, "elsewhere").seconds > 0
+    workers.remove(jobs.engine, "other")
+    assert not device.must_free_memory(long)
+    monkeypatch.setattr(loading, "others_hold_gpu_memory", lambda: True)
+    assert device.must_free_memory(long)
+    assert not device.must_free_memory(long / 5)
+
+
+def test_an_idle_child_on_a_cpu_frees_its_memory(gpu, jobs):
+    long = settings().idle_seconds + 1
+    assert not device.must_free_memory(long)  # it holds nothing
+    steps.run_step(1)
+    assert device.must_free_memory(long)
+    assert not device.must_free_memory(long / 5)
