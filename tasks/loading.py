@@ -26,11 +26,12 @@ def engine(name: EngineName) -> Engine:
     )
 
 
-def classifier(name: EngineName) -> Classifier:
-    """Build the classifier of an engine.
+def classifier(name: EngineName, *, wait_for_room: bool = False) -> Classifier:
+    """Build the classifier of an engine. `wait_for_room`: others may free the memory that it lacks.
 
     Raises:
         ClassifierUnavailable: it cannot answer now.
+        GpuBusy: with `wait_for_room`, it would run otherwise than on a GPU that others do not use.
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
@@ -42,7 +43,8 @@ def classifier(name: EngineName) -> Classifier:
         case EngineName.PAPER:
             from tasks.paper.engine import paper_classifier
 
-            return paper_classifier(settings().paper, first=Lite())
+            paper = settings().paper
+            return paper_classifier(paper, first=Lite(), wait_for_room=wait_for_room)
 
 
 def chain(name: EngineName, category: Category, *, faces: bool = True) -> Chain:

@@ -97,6 +97,14 @@ def is_wanted(engine: sa.Engine, worker: str) -> bool:
         )
 
 
+def may_get_room(engine: sa.Engine, worker: str, seconds: float) -> bool:
+    """Return whether another worker may free memory of this one's device within `seconds` of trouble."""
+    others = select(c.id).where(c.id != worker, _on_device_of(worker)).exists()
+    waited = sa.func.coalesce(now() - c.trouble_at, 0.0)
+    with reading(engine) as connection:
+        return bool(connection.scalar(select(c.id).where(c.id == worker, others, waited < seconds)))
+
+
 def give_way(engine: sa.Engine, worker: str) -> None:
     """Let the workers that wait for memory of this worker's device try it now."""
     step = update(workers).where(*_waiting_beside(worker)).values(held_until=now())
@@ -105,13 +113,14 @@ def give_way(engine: sa.Engine, worker: str) -> None:
 
 
 def _waiting_beside(worker: str) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the condition for other workers on this one's device; equal cards count as one."""
-    mine = select(c.host, c.device).where(c.id == worker)
-    return (
-        c.id != worker,
-        c.trouble_kind == ErrorKind.GPU_BUSY,
-        sa.tuple_(c.host, c.device).in_(mine),
-    )
+    return (c.id != worker, c.trouble_kind == ErrorKind.GPU_BUSY, _on_device_of(worker))
+
+
+def _on_device_of(worker: str) -> sa.ColumnElement[bool]:
+    """Return the condition for workers on this one's device; equal cards of a machine count as one."""
+    mine = workers.alias()
+    here = select(mine.c.host, mine.c.device).where(mine.c.id == worker)
+    return sa.tuple_(c.host, c.device).in_(here)
 
 
 def held(queue: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

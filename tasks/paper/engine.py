@@ -51,10 +51,12 @@ class ChainOnGpu:
             return self.chain(image, verdict, receipt)
 
 
-def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
+def paper_classifier(
+    paper: PaperSettings, *, first: Classifier, wait_for_room: bool = False
+) -> Classifier:
     """Build the classifier: a vision-language model here, or on a server.
 
-    Unless `faithful` is set, it is combined with `first`.
+    `wait_for_room` is that of `qwen.load`. Unless `faithful` is set, it is combined with `first`.
 
     Raises:
         ClassifierUnavailable: the model cannot be loaded, or a library is missing.
@@ -62,7 +64,7 @@ def paper_classifier(paper: PaperSettings, *, first: Classifier) -> Classifier:
         GpuLost, GpuBusy: the GPU cannot be used now.
 
     """
-    second = _server(paper) if paper.classifier_url else _model(paper)
+    second = _server(paper) if paper.classifier_url else _model(paper, wait_for_room)
     return second if paper.faithful else SecondOpinion(first, second)
 
 
@@ -109,11 +111,12 @@ def _server(paper: PaperSettings) -> Classifier:
     return Server(paper.classifier_url, paper.classifier_net, paper.classifier_key, paper.faithful)
 
 
-def _model(paper: PaperSettings) -> Classifier:
+def _model(paper: PaperSettings, wait_for_room: bool) -> Classifier:
     from tasks.paper import gpu
     from tasks.paper.classifier import qwen
     from tasks.paper.tensors import best_device
 
     folder = own_classifier(paper) or weights.path(paper.classifier)
     with gpu.errors(loading=True):
-        return ClassifierOnGpu(qwen.load(folder, best_device(), faithful=paper.faithful))
+        net = qwen.load(folder, best_device(), faithful=paper.faithful, wait_for_room=wait_for_room)
+        return ClassifierOnGpu(net)

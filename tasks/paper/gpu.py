@@ -100,6 +100,11 @@ def others_hold_memory() -> bool:
     return _held_by_others() > OTHERS_BYTES
 
 
+def empty_bytes(device: torch.device | None = None) -> int:
+    """Return the memory of a GPU that is free beside a desktop if no other program computes on it."""
+    return torch.cuda.mem_get_info(device)[1] - OTHERS_BYTES
+
+
 def _known(error: BaseException, *, loading: bool) -> Exception | None:
     """Return what an error, or one that it came from, says about the device; None if nothing."""
     cause: BaseException | None = error

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from storage.database import holds
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
 from storage.enums import CLASSIFY, Category
@@ -124,6 +125,7 @@ def classifier() -> "Classifier":
 
     Raises:
         ClassifierUnavailable: it cannot answer now.
+        GpuBusy: another worker may make room for it.
         WeightsMissing, WeightsWrong: its weights are not here, or not what they should be.
 
     """
@@ -132,7 +134,13 @@ def classifier() -> "Classifier":
     if needs_device(CLASSIFY):  # it has no room beside a chain on a GPU
         _loaded.clear()
     _loaded_at[:] = [time.monotonic()]
-    return loading.classifier(engine_of(CLASSIFY))
+    return loading.classifier(engine_of(CLASSIFY), wait_for_room=_may_get_room())
+
+
+def _may_get_room() -> bool:
+    """Return whether another worker on this GPU may soon make room for the classifier."""
+    own = jobs().engine, worker()
+    return device() != "cpu" and holds.may_get_room(*own, seconds=2 * RUN_SECONDS)
 
 
 def chain(category: Category, *, faces: bool = True) -> "Chain":

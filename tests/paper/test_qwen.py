@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch", reason="the paper engine needs torch")
 transformers = pytest.importorskip("transformers", reason="the paper engine needs transformers")
 
 from storage.enums import Category
-from storage.errors import PhotomendError
+from storage.errors import GpuBusy, PhotomendError
+from tasks.paper.classifier import qwen as qwen_net
 from tasks.paper.classifier.answers import ClassifierUnavailable
 from tasks.paper.classifier.prompt import LETTERS, PREFACE, PROMPT
 from tasks.paper.classifier.qwen import RESERVED_BYTES, Placement, letter_ids, load, placement_for
@@ -324,6 +325,28 @@ def test_memory_is_reserved_for_the_pictures():
     assert (
         placement_for(10 * GIB, 10 * GIB + RESERVED_BYTES - 1, four_bit=False) is Placement.SHARED
     )
+
+
+def test_a_net_waits_for_the_memory_of_other_workers_before_it_is_placed_worse(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "config.json").write_text('{"quantization_config": {}}')
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(8 * GIB)  # without a block on the disk
+    free = [20 * GIB]
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 24 * GIB))
+
+    def place(**how):
+        return qwen_net._choose_placement(tmp_path, torch.device("cuda"), **how)
+
+    assert place(wait_for_room=True) is Placement.GPU
+    free[:] = [8 * GIB]
+    assert place(wait_for_room=False) is Placement.SHARED
+    with pytest.raises(GpuBusy):
+        place(wait_for_room=True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 9 * GIB))
+    assert place(wait_for_room=True) is Placement.SHARED  # nobody can make that room
 
 
 @pytest.mark.gpu

@@ -502,9 +502,11 @@ def test_the_server_gets_address_net_key_and_way_of_asking(calls, faithful):
 )
 def test_the_model_is_loaded_from_its_folder_for_the_device(calls, named, folder, faithful):
     classifier = paper_classifier(
-        PaperSettings(classifier=named, faithful=faithful), first="measures"
+        PaperSettings(classifier=named, faithful=faithful), first="measures", wait_for_room=faithful
     )
-    assert dict(calls["Qwen"]) == {"folder": folder, "device": CUDA, "faithful": faithful}
+    assert dict(calls["Qwen"]) == {
+        "folder": folder, "device": CUDA, "faithful": faithful, "wait_for_room": faithful,
+    }  # fmt: skip
     second = engine.ClassifierOnGpu("a model here")
     assert classifier == (second if faithful else SecondOpinion("measures", second))
 

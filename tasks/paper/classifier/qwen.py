@@ -17,6 +17,7 @@ from safetensors import SafetensorError  # type: ignore[import-not-found,unused-
 
 from storage import installation
 from storage.enums import Category
+from storage.errors import GpuBusy
 from storage.photos import Image
 from tasks.paper import gpu
 from tasks.paper.classifier.answers import (
@@ -98,15 +99,18 @@ class Qwen:
         )  # fmt: skip
 
 
-def load(folder: Path, device: torch.device, *, faithful: bool = False) -> Qwen:
+def load(
+    folder: Path, device: torch.device, *, faithful: bool = False, wait_for_room: bool = False
+) -> Qwen:
     """Load a net from a folder in the published layout; nothing is downloaded.
 
     Raises:
+        GpuBusy: with `wait_for_room`, its placement would be another on a GPU that others do not use.
         ClassifierUnavailable: the folder holds no such net, the device has too little memory, or a
             library is missing.
 
     """
-    placement = _choose_placement(folder, device)
+    placement = _choose_placement(folder, device, wait_for_room=wait_for_room)
     try:
         processor, net, missing = _load_parts(folder, _loading_arguments(placement, device))
     except ImportError as error:
@@ -168,7 +172,7 @@ def placement_for(weights_bytes: int, free_bytes: int, *, four_bit: bool) -> Pla
     return Placement.SHARED if room > 0 else Placement.CPU
 
 
-def _choose_placement(folder: Path, device: torch.device) -> Placement:
+def _choose_placement(folder: Path, device: torch.device, *, wait_for_room: bool) -> Placement:
     try:
         config = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError) as error:
@@ -180,7 +184,12 @@ def _choose_placement(folder: Path, device: torch.device) -> Placement:
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     unquantised = "quantization_config" not in config
     can_quantise = unquantised and importlib.util.find_spec("bitsandbytes") is not None
-    return placement_for(weights, gpu.free_bytes(device), four_bit=can_quantise)
+    free = gpu.free_bytes(device)
+    most = max(free, gpu.empty_bytes(device))
+    chosen, best = (placement_for(weights, size, four_bit=can_quantise) for size in (free, most))
+    if wait_for_room and chosen is not best:
+        raise GpuBusy("other workers hold the memory that the classifier needs")
+    return chosen
 
 
 def _loading_arguments(placement: Placement, device: torch.device) -> dict[str, Any]:

@@ -237,3 +237,28 @@ def test_an_idle_child_on_a_cpu_frees_its_memory(gpu, jobs):
     steps.run_step(1)
     assert device.must_free_memory(long)
     assert not device.must_free_memory(long / 5)
+
+
+def test_a_classifier_waits_for_room_while_another_worker_on_the_gpu_may_make_it(jobs, gpu, beside):
+    assert not runtime._may_get_room()
+    beside("elsewhere", on="RTX 4090")
+    assert not runtime._may_get_room()
+    beside()
+    assert runtime._may_get_room()
+    device.hold(ErrorKind.GPU_BUSY, "others hold it")
+    assert runtime._may_get_room()
+    let_time_pass(jobs, 2 * runtime.RUN_SECONDS + 1)
+    assert not runtime._may_get_room()  # nobody made room: it takes what there is
+
+
+def test_the_classifier_is_told_whether_to_wait_for_room(gpu, beside, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        loading, "classifier", lambda name, wait_for_room: told.append(wait_for_room)
+    )
+    for _ in range(2):
+        runtime.classifier.cache_clear()
+        runtime.classifier()
+        beside()
+    runtime.classifier.cache_clear()
+    assert told == [False, True]

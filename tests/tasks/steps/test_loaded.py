@@ -22,7 +22,7 @@ def engines(monkeypatch):
         monkeypatch.setattr(runtime, "engine_of", lambda step: by.get(step, EngineName.PAPER))
         monkeypatch.setattr(runtime, "needs_device", lambda step: step not in lite)
 
-    monkeypatch.setattr(loading, "classifier", lambda name: object())
+    monkeypatch.setattr(loading, "classifier", lambda name, **_: object())
     monkeypatch.setattr(loading, "chain", lambda *_, **__: object())
     monkeypatch.setattr(runtime, "_loaded", {})
     runtime.classifier.cache_clear()
@@ -68,7 +68,7 @@ def test_a_backlog_is_classified_in_one_run_and_restored_in_one_run_for_each_cat
 ):
     engines()
     chains, loads = (Category.SUPER_RESOLUTION, Category.MOTION_BLUR), []
-    monkeypatch.setattr(loading, "classifier", lambda name: loads.append(CLASSIFY) or object())
+    monkeypatch.setattr(loading, "classifier", lambda name, **_: loads.append(CLASSIFY) or object())
     monkeypatch.setattr(loading, "chain", lambda *of, **_: loads.append(of[1]) or object())
     galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(8)})
     while job := runtime.claim():
