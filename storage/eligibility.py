@@ -16,6 +16,7 @@ from storage.formats.detect import OTHERS, RAW, Format
 from storage.inspection import Inspection
 from storage.metadata import provenance, sidecar, xmp
 from storage.metadata.blocks import Metadata
+from storage.metadata.turned_xmp import unturnable
 from storage.metadata.xmp import Packet
 from storage.screens import is_screen
 from storage.uncarried.words import FILM
@@ -92,7 +93,7 @@ def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
     if provenance.of(packet) is not None:
         yield "photomend made it"
     yield from uncarried.reasons(seen, file, kind)
-    yield from sidecar.faults(seen.path)
+    yield from _unturnable(seen, packet)
     if seen.metadata.facts.content_identifier or _has_film_beside(seen.path, kind):
         yield FILM
     if seen.header.unusual:
@@ -101,6 +102,14 @@ def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
         yield f"too small ({seen.header.width} x {seen.header.height} pixels)"
     yield from _from_elsewhere(kind, seen.header, seen.metadata, packet)
     yield from uncarried.behind(file, kind)
+
+
+def _unturnable(seen: Inspection, packet: Packet) -> Iterator[str]:
+    """Yield what of the packet and the sidecars would be wrong beside an upright copy."""
+    turned = seen.orientation != 1
+    if turned and (kept := unturnable(packet)) is not None:
+        yield f"it carries {kept}"
+    yield from sidecar.faults(seen.path, turned=turned)
 
 
 def _animated(file: BinaryIO, kind: Format) -> Iterator[str]:

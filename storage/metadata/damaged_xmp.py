@@ -18,7 +18,6 @@ USUAL = {
     "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
     "acdsee": "http://ns.acdsee.com/iptc/1.0/",
     "aux": "http://ns.adobe.com/exif/1.0/aux/",
-    "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
     "darktable": "http://darktable.sf.net/",
     "dcterms": "http://purl.org/dc/terms/",
     "digiKam": "http://www.digikam.org/ns/1.0/",

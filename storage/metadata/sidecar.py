@@ -10,7 +10,7 @@ from storage.errors import UnreadablePhoto
 from storage.formats.safe_open import opened
 from storage.formats.turn import Turn
 from storage.metadata import xmp
-from storage.metadata.turned_xmp import turn_packet
+from storage.metadata.turned_xmp import turn_packet, unturnable
 from storage.text import printable
 
 MOST_BYTES = xmp.MOST_BYTES
@@ -35,8 +35,8 @@ def copy_sidecar(source: Path, output: Path, turn: Turn) -> None:
                 _copy(theirs, copy, turn, seen)
 
 
-def faults(source: Path) -> Iterator[str]:
-    """Yield why a sidecar of a photo cannot be turned with its copy.
+def faults(source: Path, *, turned: bool) -> Iterator[str]:
+    """Yield why a sidecar of a photo, which is `turned` or not, cannot lie beside its copy.
 
     Raises:
         OSError: the disk or the share does not give it.
@@ -47,6 +47,8 @@ def faults(source: Path) -> Iterator[str]:
             data = file.read(MOST_BYTES + 1)
             if (wrong := xmp.fault(data)) is not None:
                 yield f"its sidecar {printable(theirs.name)} cannot be read: {wrong}"
+            elif turned and (kept := unturnable(xmp.parse_or_empty(data))) is not None:
+                yield f"its sidecar {printable(theirs.name)} carries {kept}"
 
 
 def _names(photo: Path) -> list[Path]:

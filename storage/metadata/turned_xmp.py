@@ -28,7 +28,21 @@ _IPTC_RADIUS = "Iptc4xmpExt:rbRx"
 _PANORAMA_WIDTHS = ("FullPanoWidthPixels", "CroppedAreaImageWidthPixels", "CroppedAreaLeftPixels")
 _PANORAMA_HEIGHTS = ("FullPanoHeightPixels", "CroppedAreaImageHeightPixels", "CroppedAreaTopPixels")
 
+_EDITS = frozenset(name(f"crs:{short}") for short in (
+    "GradientBasedCorrections", "CircularGradientBasedCorrections", "PaintBasedCorrections",
+    "MaskGroupBasedCorrections", "RetouchInfo", "RetouchAreas", "RedEyeInfo",
+))  # fmt: skip
+"""Camera Raw's edits of places, whose many forms are not turned."""
+
 Turned = Callable[[float, float], Pair]
+
+
+def unturnable(packet: Packet) -> str | None:
+    """Return what a packet says about places that `turn_packet` leaves as it is; None if nothing."""
+    if packet.text("crs:AlreadyApplied") == "True":
+        return None
+    edited = packet.text("crs:HasCrop") == "True" or not _EDITS.isdisjoint(packet.names())
+    return "a crop or masks of Camera Raw, which cannot be turned" if edited else None
 
 
 def turn_packet(packet: Packet, turn: Turn) -> None:

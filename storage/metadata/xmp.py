@@ -41,6 +41,7 @@ NAMESPACES = {
     "Item": "http://ns.google.com/photos/1.0/container/item/",
     "hdrgm": "http://ns.adobe.com/hdr-gain-map/1.0/",
     "HDRGainMap": "http://ns.apple.com/HDRGainMap/1.0/",
+    "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
     "photomend": "http://photomend.org/ns/1.0/",
 }
 JPEG_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"

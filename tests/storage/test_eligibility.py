@@ -78,6 +78,29 @@ def test_a_photo_whose_sidecar_is_only_damaged_is_mended(
     assert reason(photo) == "mended"
 
 
+@pytest.mark.parametrize(
+    ("edit", "inner"),
+    (
+        (b'crs:HasCrop="True" crs:CropTop="0.1"', b""),
+        (b"", b"<crs:RetouchAreas><rdf:Seq/></crs:RetouchAreas>"),
+    ),
+)
+def test_edits_of_places_that_cannot_be_turned_are_a_reason_only_where_a_photo_turns(
+    edit: bytes, inner: bytes, tmp_path: Path, make: Make, block: Callable[..., bytes],
+    reason: Callable[[Path], str],
+) -> None:  # fmt: skip
+    space = b'xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/" '
+    told, whole = RDF % (space + edit, inner), "a crop or masks of Camera Raw"
+    applied = RDF % (space + edit + b' crs:AlreadyApplied="True"', inner)
+    path = tmp_path / "photo.jpg"
+    assert f"it carries {whole}" in reason(make(path, xmp=told, exif=block(6)))
+    assert reason(make(path, xmp=applied, exif=block(6))) == "mended"
+    assert reason(make(path, xmp=told, exif=block(1))) == "mended"
+    (tmp_path / "photo.xmp").write_bytes(told)
+    assert reason(path) == "mended"
+    assert f"photo.xmp carries {whole}" in reason(make(path, exif=block(6)))
+
+
 @pytest.mark.parametrize("suffix", sorted(RAW))
 def test_raw_is_left_alone_without_being_opened(
     suffix: str, tmp_path: Path, reason: Callable[[Path], str]
