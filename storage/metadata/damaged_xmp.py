@@ -53,6 +53,8 @@ _ATTRIBUTE = re.compile(
     r"(?<![\w.:-])([A-Za-z_][\w.-]*+(?::[A-Za-z_][\w.-]*+)?)\s*+=\s*+"
     r"(?:\"([^\"]*)\"|'([^']*)'|([^\s=\"'<>]++)(?!\S))"
 )
+_VALUE = re.compile(r"\"\s*+[^\"]++\"|'\s*+[^']++'")
+"""A quoted text that is not blank."""
 _AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)")
 _NUMBER = re.compile(r"&#(x?)([0-9A-Fa-f]+);")
 _ROOT = re.compile(r"<(?:\w+:)?(?:xmpmeta|xapmeta|RDF)[\s>]")
@@ -159,6 +161,8 @@ class _Mending:
             self._open(tag, loose, alone=loose.rstrip().endswith("/"))
 
     def _open(self, tag: str, rest: str, *, alone: bool) -> None:
+        if _VALUE.search(_ATTRIBUTE.sub("", rest)):
+            raise Beyond("it has an attribute that cannot be read")
         found: dict[str, str] = {}
         for key, *values in _ATTRIBUTE.findall(rest):
             found.setdefault(key, _escaped("".join(values)).replace('"', "&quot;"))

@@ -52,6 +52,12 @@ def test_a_damaged_packet_keeps_what_it_says(data: bytes) -> None:
     assert again.text("xmp:Rating") == "4"
 
 
+@pytest.mark.parametrize("attribute", ("xmp:Ra:ting", "1st", "xmp:Ra\0:t:ing"))
+def test_a_packet_with_an_attribute_that_cannot_be_read_is_not_mended(attribute: str) -> None:
+    with pytest.raises(xmp.MalformedPacket):
+        xmp.parse(changed("xmp:Rating", attribute))
+
+
 def test_a_packet_with_another_one_behind_it_is_not_mended() -> None:
     with pytest.raises(xmp.MalformedPacket):
         xmp.parse(PLAIN.encode() + changed('xmp:Rating="4"', 'xmp:Rating="5"'))
