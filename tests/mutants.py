@@ -23,7 +23,7 @@ SETTINGS = "tests/tasks/steps/test_step_settings.py"
 TESTS = {
     "tasks/engines.py": ["tests/tasks/test_engines*.py"],
     "tasks/mend.py": ["tests/tasks/test_mend*.py"],
-    "tasks/guard.py": ["tests/tasks/test_guard*.py"],
+    "tasks/guard.py": ["tests/tasks/test_guard_rules.py"],
     "tasks/steps/classify.py": ["tests/tasks/steps/test_classify.py", SETTINGS],
     "tasks/steps/failures.py": ["tests/tasks/steps/test_fail*.py"],
     "tasks/steps/paths.py": ["tests/tasks/steps/test_paths.py"],
