@@ -1,5 +1,6 @@
 """Where a job's photo and its result are, and whether the photo is still there."""
 
+import json
 import os
 import time
 from dataclasses import replace
@@ -36,6 +37,7 @@ def test_the_photo_and_its_result_are_in_the_folders_of_the_gallery(home, job):
 def test_a_name_is_reserved_in_the_folder_that_has_this_gallerys_results(home, jobs, job, used):
     assert paths.reserve(jobs, job) == Path("2024/cat.jpg")
     assert (home / "output/2024").is_dir()
+    assert json.loads((home / "output" / MARKER).read_text()) == {"gallery": "g"}
     (home / "output" / MARKER).unlink()
     if used:
         jobs.record(job, Path("2024/cat.jpg"), "a hash", {})
