@@ -141,6 +141,12 @@ def test_the_smallest_change_is_one_level_of_one_pixel(measure, change, kept, si
         assert judgement.figures == {}
 
 
+def test_a_change_that_is_small_everywhere_is_none(measure):
+    measure(CLEANING)
+    judgement = judge(BEFORE, BEFORE + np.float32(0.9 * MIN_CHANGE), CLEANING)
+    assert (judgement.kept, judgement.failed) == (False, "change")
+
+
 SIZES = [
     (1, (256, 320, 3), True), (2, (512, 640, 3), True), (4, (1024, 1280, 3), True),
     (1, (255, 320, 3), False), (1, (256, 319, 3), False), (1, (320, 256, 3), False),
@@ -159,6 +165,7 @@ def test_a_result_of_another_size_is_refused(measure, scale, shape, right):
         assert judgement.failed == "pixels"
         assert judgement.reason == f"the result is {given} pixels instead of {wanted}"
         assert judgement.image is BEFORE
+        assert judgement.figures == {}
 
 
 @pytest.mark.parametrize(
