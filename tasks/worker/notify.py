@@ -30,4 +30,4 @@ def send(queue: str, job_id: int) -> bool:
 
 def waiting(queue: str) -> int:
     """Return the number of notifications that wait in Redis for a worker of `queue`."""
-    return int(redis_client.client().llen(queue))  # type: ignore[arg-type] # it is not asynchronous
+    return int(redis_client.client().llen(queue))

@@ -1,6 +1,7 @@
 """Our own client of Redis; it connects to the same database and in the same way as Celery."""
 
 from functools import cache
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -20,11 +21,19 @@ TRIAL_KEY = "photomend-trial"
 def client(seconds: float = SOCKET_SECONDS) -> Redis:
     """Return a client; a restart of Redis breaks kombu's pool, and not this one."""
     address = redis_address.parse(settings().broker)
-    login = {"username": address.username, "password": address.password, "db": address.database}
-    waits = {"socket_timeout": seconds, "socket_connect_timeout": min(seconds, TRIAL_SECONDS)}
+    login: dict[str, Any] = {
+        "username": address.username,
+        "password": address.password,
+        "db": address.database,
+    }
+    waits: dict[str, Any] = {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": min(seconds, TRIAL_SECONDS),
+    }
     if address.master:
-        sentinels = Sentinel(address.hosts, sentinel_kwargs=waits)
-        return sentinels.master_for(address.master, **login, **waits)
+        sentinels = Sentinel(address.hosts, sentinel_kwargs=waits)  # type: ignore[no-untyped-call]
+        master: Redis = sentinels.master_for(address.master, **login, **waits)  # type: ignore[no-untyped-call]
+        return master
     if address.socket:
         return Redis(unix_socket_path=address.socket, socket_timeout=seconds, **login)
     return Redis.from_url(address.broker, **waits)

@@ -26,7 +26,7 @@ from tasks.paper.classifier.prompt import PREFACE, PROMPT
 from tasks.paper.classifier.server import BARE_LETTER_SCORE, Server
 from tasks.paper.classifier.views import grey, views
 from tasks.steps.run_step import run_step
-from tasks.worker import notify, runtime
+from tasks.worker import redis_client, runtime
 
 A, B, C, D = Category
 IMAGE = np.random.default_rng(0).random((120, 160, 3), np.float32)
@@ -484,7 +484,7 @@ def worker(home, redis_server, jobs, monkeypatch):
     monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
     settings.cache_clear()
     runtime.jobs.cache_clear()
-    notify._redis.cache_clear()
+    redis_client.client.cache_clear()
     runtime.become_worker(QUEUES)
     yield lambda asking: monkeypatch.setattr(runtime, "classifier", functools.cache(lambda: asking))
     runtime.jobs().engine.dispose()

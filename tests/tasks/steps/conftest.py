@@ -13,7 +13,7 @@ from storage.settings import settings
 from tasks.guarding.limits import Limit
 from tasks.steps.classify import classify
 from tasks.verdict import Verdict
-from tasks.worker import idle, notify, runtime
+from tasks.worker import idle, redis_client, runtime
 from tasks.worker.app import app
 
 
@@ -51,7 +51,7 @@ def worker(home, redis_server, monkeypatch):
     monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
     settings.cache_clear()
     runtime.jobs.cache_clear()
-    notify._redis.cache_clear()
+    redis_client.client.cache_clear()
     monkeypatch.setattr(app.conf, "broker_url", redis_server.url)
     app._after_fork()  # it opens new connections, which are not those to the Redis of another test
     runtime.become_worker(QUEUES)

@@ -9,7 +9,7 @@ import pytest
 from storage.database import galleries, search
 from storage.enums import CLASSIFY, QUEUES, Category, Decision, EngineName
 from tasks.steps.classify import classify
-from tasks.worker import notify, runtime
+from tasks.worker import notify, redis_client, runtime
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -42,7 +42,7 @@ def test_the_queue_of_the_category_is_notified_of_the_job(
     assert {queue: notify.waiting(queue) for queue in QUEUES if notify.waiting(queue)} == {
         category.value: 1
     }
-    [message] = notify._redis().lrange(category.value, 0, -1)
+    [message] = redis_client.client().lrange(category.value, 0, -1)
     assert json.loads(base64.b64decode(json.loads(message)["body"]))[0] == [2]
 
 
