@@ -1,5 +1,7 @@
 """The settings of a gallery, `[galleries.NAME]`."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -103,6 +105,14 @@ class GallerySettings:
             else:
                 shown[item.name] = value if isinstance(value, float | bool) else printable(value)
         return shown
+
+    def changes(self, before: Mapping[str, object] | None) -> list[str]:
+        """Return what differs from `before`, as `to_json` made it; None means that all does."""
+        return [
+            f"{name} = {json.dumps((before or {}).get(name))}, now {json.dumps(value)}"
+            for name, value in self.to_json().items()
+            if (before or {}).get(name) != value
+        ]
 
     @property
     def since(self) -> float:

@@ -11,8 +11,9 @@ def upgrade() -> None:
     op.add_column("galleries", sa.Column("settings", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("galleries", sa.Column("rules", sa.JSON(none_as_null=True), nullable=True))
     where = sa.text("gone_at IS NOT NULL")
-    columns = ["gallery", "fingerprint"]
-    op.create_index("ix_jobs_gone", "jobs", columns, sqlite_where=where, postgresql_where=where)
+    op.create_index(
+        "ix_jobs_gone", "jobs", ["fingerprint"], sqlite_where=where, postgresql_where=where
+    )
     op.execute("UPDATE jobs SET rank = 3 WHERE rank = 2")
 
 

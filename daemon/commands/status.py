@@ -1,5 +1,6 @@
 """The command `status`; it imports little, so that it starts fast."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -29,7 +30,7 @@ def status(
     """
     if not session.exists():
         return _not_started(check=check, json=json)
-    state = summary(session.engine(), has_left)
+    state = summary(session.engine(), partial(has_left, session.engine()))
     found = problems(session.engine(), state) if check else []
     if json:
         as_json(to_json(state) | ({"problems": found} if check else {}))

@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.console import session, targets
 from daemon.console.output import span
 from daemon.console.targets import Place
-from daemon.watching import ignore_rules
+from daemon.watching import arrivals, ignore_rules
 from storage import fingerprints
 from storage.database import conditions, holds, search, status
 from storage.database.records import Job
@@ -92,7 +92,8 @@ def _decide(place: Place, facts: list[str]) -> tuple[Rule, str]:
         facts.append(f"it is {reason}")
         return Rule.NO_PHOTO, "nothing"
     fingerprint = fingerprints.of(path.stat())
-    job = next((job for job in versions if job.fingerprint == fingerprint), None)
+    exact = (job for job in versions if job.fingerprint == fingerprint)
+    job = next(exact, None) or arrivals.known_as(versions, fingerprint)
     if job is not None:
         return Rule.JOB, _next_step(job, path)
     scanned = row is not None and row.scanned_at is not None

@@ -1,15 +1,13 @@
 """Print the state that the database holds, and find its problems, for `photomend status`."""
 
 import os
-import socket
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
 from daemon.console.output import section, span, when
-from storage.database import conditions, heartbeats, holds, status
-from storage.database.galleries import LEFT
+from storage.database import conditions, galleries, heartbeats, holds, status
 from storage.database.records import Gallery, Job, Pause, Worker
 from storage.database.status import Summary, Trouble
 from storage.enums import QUEUES, Decision, Status
@@ -34,14 +32,14 @@ NOTHING = {
 """The JSON object before photomend has run for the first time."""
 
 
-def has_left(gallery: Gallery) -> bool:
+def has_left(engine: sa.Engine, gallery: Gallery) -> bool:
     """Return whether a gallery of this machine is in its settings no more.
 
     One that `photomend up FOLDER` began never was in them; it has left once it is not watched.
     """
-    if gallery.host != socket.gethostname() or gallery.name in settings().galleries:
+    if gallery.name in settings().galleries or not galleries.is_here(engine, gallery):
         return False
-    return gallery.reason == LEFT or not os.path.isabs(gallery.name)  # noqa: PTH117
+    return gallery.reason == galleries.LEFT or not os.path.isabs(gallery.name)  # noqa: PTH117
 
 
 def is_alive(state: Summary, worker: Worker) -> bool:

@@ -22,6 +22,7 @@ from daemon.supervising.python_command import python_command
 from daemon.supervising.redis_server import OwnRedis
 from storage import database
 from storage.atomic_files import locked
+from storage.database import galleries
 from storage.enums import QUEUES, EngineChoice
 from storage.errors import AlreadyRunning, NoWorker, RedisMissing, SettingsError
 from storage.settings import PREFIX, Settings, make, settings
@@ -101,7 +102,8 @@ def _with_gallery(
     values = {"path": str(folder)} | _changed_values(gallery) | {"backlog": backlog or "all"}
     if output is not None:
         values["output"] = str(output.expanduser().resolve())
-    checked = make({"galleries": {name: values}}, "the command line")
+    named = {"galleries": {name: values}, "state_dir": config.state_dir}
+    checked = make(named, "the command line")
     return dataclasses.replace(config, galleries=checked.galleries)
 
 
@@ -147,6 +149,7 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
     watcher = _process("watcher", _photomend("watch"))
     processes = [*([redis] if redis else []), *workers, watcher]
     with Progress(engine) as progress:
+        _print_changes(engine, progress)
         try:
             if redis is not None:
                 redis.ensure_running()
@@ -171,6 +174,14 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
     with suppress(SQLAlchemyError):
         progress.print_summary()
     return ended
+
+
+def _print_changes(engine: sa.Engine, progress: Progress) -> None:
+    """Print a line for each gallery whose settings are not those that were applied last."""
+    for name, gallery in settings().galleries.items():
+        row = galleries.get(engine, name)
+        if row is not None and row.settings and (changes := gallery.changes(row.settings)):
+            progress.print(f"gallery {name} has other settings: {'; '.join(changes)}")
 
 
 def _ensure_running(

@@ -32,7 +32,7 @@ class Arrivals:
 
 
 def sort(
-    photos: Mapping[str, NewPhoto], versions: Mapping[str, Sequence[Job]], vanished: Iterable[Job]
+    photos: Mapping[str, NewPhoto], versions: Mapping[str, Sequence[Job]], vanished: Sequence[Job]
 ) -> Arrivals:
     """Decide what becomes of the photos of one folder.
 
@@ -40,18 +40,35 @@ def sort(
     no longer where they were.
     """
     found, moved = Arrivals(), _Vanished(vanished)
+    if not versions and not vanished:  # such as in a first scan, which finds a whole library
+        found.backlog = {name: p.fingerprint for name, p in photos.items() if p.old}
+        found.new = {name: p.fingerprint for name, p in photos.items() if not p.old}
+        return found
     for name, photo in photos.items():
         mine = versions.get(name, ())
-        job = _same(mine, photo) or _present(mine) or moved.take(name, photo)
+        job = known_as(mine, photo.fingerprint)
+        if job is not None:
+            found.known.append((job, name, photo.fingerprint))
+            continue
+        job = _present(mine) or moved.take(name, photo)
         if job is None:
             (found.backlog if photo.old else found.new)[name] = photo.fingerprint
-        elif is_left(job) or (job in mine and _same([job], photo)):
+        elif is_left(job):
             found.known.append((job, name, photo.fingerprint))
         elif job.status is Status.QUEUED and job.rank == BACKLOG:
             found.still_backlog[name] = photo.fingerprint
         else:
             found.new[name] = photo.fingerprint
     return found
+
+
+def known_as(versions: Sequence[Job], fingerprint: str) -> Job | None:
+    """Return the job that a photo keeps which is now like this; None if a scan queues it.
+
+    `versions` are the jobs of its path, newest first.
+    """
+    present = _present(versions)
+    return _same(versions, fingerprint) or (present if present and is_left(present) else None)
 
 
 def is_left(job: Job) -> bool:
@@ -76,14 +93,14 @@ class _Vanished:
         """Return the job of the vanished photo that this one is; None if there is none."""
         jobs = self._by_size.get(fingerprints.size(photo.fingerprint), [])
         jobs.sort(key=lambda job: job.name != Path(name))
-        job = _same(jobs, photo)
+        job = _same(jobs, photo.fingerprint)
         if job is not None:
             jobs.remove(job)
         return job
 
 
-def _same(jobs: Sequence[Job], photo: NewPhoto) -> Job | None:
-    same = (job for job in jobs if fingerprints.same_file(job.fingerprint, photo.fingerprint))
+def _same(jobs: Sequence[Job], fingerprint: str) -> Job | None:
+    same = (job for job in jobs if fingerprints.same_file(job.fingerprint, fingerprint))
     return next(same, None)
 
 

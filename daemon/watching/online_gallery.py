@@ -123,9 +123,9 @@ class OnlineGallery:
     # Record what scans find.
 
     def _record(self, scanned: Iterable[ScannedFolder]) -> None:
-        """Record vanished photos, if the gallery is still online, and then the others.
+        """Record what was found, if it was found in the gallery: another disk may be there now.
 
-        So a photo that was moved is known at its new place.
+        Vanished photos come first, so that a photo that was moved is known at its new place.
         """
         settled, vanished, missing = [], {}, set()
         for found in scanned:
@@ -144,11 +144,11 @@ class OnlineGallery:
         if missing:
             known = self._recorder.known_folders()
             self._record_missing({f for f in known if _is_inside(f, missing)})
-        if vanished and self._still_online():
+        if (vanished or settled) and self._still_online():
             for folder, photos in vanished.items():
                 self._recorder.gone(folder, photos)
-        for folder, new in settled:
-            self._add(folder, new)
+            for folder, new in settled:
+                self._add(folder, new)
 
     def _add(self, folder: Path, photos: dict[str, NewPhoto]) -> None:
         if added := self._recorder.add(folder, photos):

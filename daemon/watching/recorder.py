@@ -1,6 +1,5 @@
 """Write what is found of one gallery to the database, and read what is known of it."""
 
-import json
 import logging
 import socket
 from collections.abc import Collection, Mapping
@@ -64,29 +63,33 @@ class Recorder:
 
     def note_online(self, root: str, watching: str) -> None:
         """Write that the gallery is online at `root`, and how it is watched."""
-        kind = filesystems.mount_of(root).kind
-        note_gallery(
-            self._engine, self.name, filesystem=kind, watching=watching, online=True, reason=None,
-            **availability.recognisable(root),
-        )  # fmt: skip
+        columns = availability.recognisable(root) | {
+            "filesystem": filesystems.mount_of(root).kind, "watching": watching,
+        }  # fmt: skip
+        row = self.row()
+        if row is not None and row.identity != columns["identity"] and not self._knows_photos(row):
+            columns["scanned_at"] = None  # such as before a share was mounted for the first time
+        note_gallery(self._engine, self.name, online=True, reason=None, **columns)
+        kind = columns["filesystem"]
         log.info("gallery %s is online (%s, %s)", self.name, kind, watching)
+
+    def _knows_photos(self, row: Gallery) -> bool:
+        return row.identity is not None and bool(galleries.sample(self._engine, self.name, 1))
 
     def apply_settings(self, before: Mapping[str, Any] | None) -> None:
         """Queue or leave alone what the settings now ask for; log in one line what changed.
 
         `before` are the settings that were applied last, None if there are none.
         """
-        now = self.settings.to_json()
-        if before == now:
-            return
-        changes = settings_changes(before, now)
-        if before and before.get("backlog") != now["backlog"]:
+        changes = self.settings.changes(before)
+        if before and before["backlog"] != self.settings.backlog:
             queued = backlog.widen(self._engine, self.name, self.settings.since)
             left = backlog.narrow(self._engine, self.name, self.settings.since)
             changes.append(f"{queued} photos of the backlog are queued, {left} left alone")
-        if before:
+        if before and changes:
             log.warning("gallery %s has other settings: %s", self.name, "; ".join(changes))
-        self.note(settings=now)
+        if changes:
+            self.note(settings=self.settings.to_json())
 
     def stay_online(self) -> None:
         """Write that the gallery is online, if another watcher without it wrote that it is not."""
@@ -104,11 +107,11 @@ class Recorder:
     def add(self, folder: Path, photos: Mapping[str, NewPhoto]) -> list[int]:
         """Record the photos of a folder that are not known like this; return the queued jobs' ids."""
         versions = galleries.versions(self._engine, self.name, folder, photos)
-        sizes = {fingerprints.size(p.fingerprint) for n, p in photos.items() if n not in versions}
-        vanished = galleries.vanished(self._engine, self.name, sizes)
+        present = {name for name, known in versions.items() if known[0].gone_at is None}
+        elsewhere = (photo.fingerprint for name, photo in photos.items() if name not in present)
+        vanished = galleries.vanished(self._engine, elsewhere)
         found = arrivals.sort(photos, versions, vanished)
-        for job, name, fingerprint in found.known:
-            galleries.adopt(self._engine, job, folder, name, fingerprint)
+        galleries.adopt(self._engine, self.name, folder, found.known)
         wanted = found.still_backlog | self._wanted(folder, found.backlog)
         left = {name: f for name, f in found.backlog.items() if name not in wanted}
         added = galleries.add(self._engine, self.name, folder, found.new)
@@ -142,7 +145,14 @@ class Recorder:
 
     def _wanted(self, folder: Path, old: Mapping[str, str]) -> dict[str, str]:
         """Return the old photos that are queued: the settings ask for them, or they have a result."""
-        wanted = {n for n, f in old.items() if fingerprints.modified_at(f) >= self.settings.since}
+        match self.settings.backlog:
+            case "all":
+                return dict(old)
+            case "new":
+                wanted: set[str] = set()
+            case _:
+                since = self.settings.since
+                wanted = {n for n, f in old.items() if fingerprints.modified_at(f) >= since}
         wanted |= self._with_result(folder, old.keys() - wanted)
         return {name: old[name] for name in wanted}
 
@@ -173,7 +183,8 @@ def note_gallery(engine: sa.Engine, name: str, **columns: Any) -> None:
     row = galleries.get(engine, name)
     if row is None:
         columns = {"filesystem": "unknown", "watching": "not yet"} | columns
-    elif row.root != gallery.path:  # what another folder holds is as old as on the first day
+    elif row.root != gallery.path and galleries.is_here(engine, row):
+        # What another folder holds is as old as on the first day.
         columns = {"scanned_at": None} | columns
     galleries.note(
         engine,
@@ -183,13 +194,3 @@ def note_gallery(engine: sa.Engine, name: str, **columns: Any) -> None:
         output=gallery.output_root,
         **columns,
     )
-
-
-def settings_changes(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
-    """Return the settings of a gallery that differ, each as "name = old, now new"."""
-    before = before or now
-    return [
-        f"{name} = {json.dumps(before.get(name))}, now {json.dumps(value)}"
-        for name, value in now.items()
-        if before.get(name) != value
-    ]

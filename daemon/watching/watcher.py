@@ -3,7 +3,6 @@
 import logging
 import os
 import selectors
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from storage import database
 from storage.database import galleries
 from storage.enums import CLASSIFY
 from storage.settings import settings
-from storage.text import command
+from storage.text import command, printable
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,11 @@ Notify = Callable[[str, int], object]
 def watch(stop: Event, notify: Notify) -> None:
     """Watch the galleries of the settings until `stop` is set, and notify of each new photo."""
     engine = database.open_engine(settings().database)
-    galleries.leave(engine, socket.gethostname(), settings().galleries)
+    for name in galleries.leave(engine, settings().galleries):
+        log.warning(
+            "gallery %s is not in the settings any more, so its jobs wait; "
+            "`photomend forget NAME` removes its records", printable(name),
+        )  # fmt: skip
     children = [GalleryChild(name) for name in settings().galleries]
     with selectors.DefaultSelector() as selector:
         try:

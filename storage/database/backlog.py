@@ -17,26 +17,29 @@ c = table.c
 
 
 def leave(engine: sa.Engine, gallery: str, folder: Path, photos: Mapping[str, str]) -> int:
-    """Leave queued photos alone that are ignored now, name and rule; return their number."""
-    here = [*conditions.within(gallery, folder), c.status == Status.QUEUED]
+    """Leave photos alone that are ignored now, name and rule; return how many were queued."""
     with engine.begin() as connection:
         return sum(
-            len(
-                conditions.change(
-                    connection, [*here, c.name == Path(name)], IGNORED + rule,
-                    **_left_alone(IGNORED + rule),
-                )
-            )
+            _leave(connection, gallery, folder, rule, c.name == Path(name))
             for name, rule in photos.items()
-        )  # fmt: skip
+        )
 
 
 def leave_folder(engine: sa.Engine, gallery: str, folder: Path, rule: str) -> int:
-    """Leave all queued photos of a folder alone that is ignored now; return their number."""
-    here = [*conditions.within(gallery, folder), c.status == Status.QUEUED]
+    """Leave all photos of a folder alone that is ignored now; return how many were queued."""
     with engine.begin() as connection:
-        changed = conditions.change(connection, here, IGNORED + rule, **_left_alone(IGNORED + rule))
-    return len(changed)
+        return _leave(connection, gallery, folder, rule)
+
+
+def _leave(
+    connection: sa.Connection, gallery: str, folder: Path, rule: str,
+    *which: sa.ColumnElement[bool],
+) -> int:  # fmt: skip
+    here, reason = [*conditions.within(gallery, folder), *which], IGNORED + rule
+    old = (c.status == Status.DONE, c.reason == BACKLOG_REASON)
+    connection.execute(update(table).where(*here, *old).values(reason=reason))
+    queued = [*here, c.status == Status.QUEUED]
+    return len(conditions.change(connection, queued, reason, **_left_alone(reason)))
 
 
 def show(engine: sa.Engine, gallery: str, folder: Path, names: Collection[str]) -> None:

@@ -6,6 +6,7 @@ rules for retries.
 """
 
 import os
+import socket
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
+from storage import fingerprints
 from storage.database import conditions
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job
@@ -45,11 +47,25 @@ def note(engine: sa.Engine, name: str, **columns: Any) -> None:
             connection.execute(sa.insert(galleries).values(name=name, **columns))
 
 
-def leave(engine: sa.Engine, host: str, watched: Collection[str]) -> None:
-    """Record that of the galleries of a machine only these are watched: others are not claimed from."""
-    left = (galleries.c.host == host, galleries.c.name.not_in(list(watched)))
+def is_here(engine: sa.Engine, gallery: Gallery) -> bool:
+    """Return whether this machine watches a gallery: always in SQLite, whatever its name is now."""
+    return engine.dialect.name == "sqlite" or gallery.host == socket.gethostname()
+
+
+def leave(engine: sa.Engine, watched: Collection[str]) -> list[str]:
+    """Record that this machine watches these galleries only, and return which have left.
+
+    No job of the others is claimed.
+    """
+    left = [
+        galleries.c.name.not_in(list(watched)),
+        sa.func.coalesce(galleries.c.reason, "") != LEFT,
+    ]
+    if engine.dialect.name != "sqlite":
+        left.append(galleries.c.host == socket.gethostname())
+    step = update(galleries).where(*left).values(online=False, reason=LEFT)
     with engine.begin() as connection:
-        connection.execute(update(galleries).where(*left).values(online=False, reason=LEFT))
+        return list(connection.scalars(step.returning(galleries.c.name)))
 
 
 def forget(engine: sa.Engine, gallery: str) -> int | None:
@@ -122,10 +138,13 @@ def versions(
     return found
 
 
-def vanished(engine: sa.Engine, gallery: str, sizes: Iterable[str]) -> list[Job]:
-    """Return the jobs of vanished photos that have one of these sizes, newest first."""
+def vanished(engine: sa.Engine, photos: Iterable[str]) -> list[Job]:
+    """Return the jobs of vanished photos of all galleries that have the size of one of these.
+
+    `photos` are fingerprints.
+    """
     binary = c.fingerprint.collate({"sqlite": "BINARY", "postgresql": "C"}[engine.dialect.name])
-    gone = select(table).where(c.gallery == gallery, c.gone_at.is_not(None))
+    gone = select(table).where(c.gone_at.is_not(None))
     of_size = gone.where(
         binary >= sa.bindparam("low", type_=sa.String),
         binary < sa.bindparam("high", type_=sa.String),
@@ -134,23 +153,26 @@ def vanished(engine: sa.Engine, gallery: str, sizes: Iterable[str]) -> list[Job]
     with reading(engine) as connection:
         if connection.scalar(gone.with_only_columns(c.id).limit(1)) is None:
             return []
-        for size in sizes:
+        for size in set(map(fingerprints.size, photos)):
             limits = {"low": f"{size}-", "high": f"{size}."}  # the dot comes after the hyphen
             found += map(Job.of, connection.execute(of_size, limits))
     return found
 
 
-def adopt(engine: sa.Engine, job: Job, folder: Path, name: str, fingerprint: str) -> None:
-    """Record that a known photo is now at this path, with this fingerprint."""
+def adopt(
+    engine: sa.Engine, gallery: str, folder: Path, photos: Iterable[tuple[Job, str, str]]
+) -> None:
+    """Record that known photos are in this folder now: the job, name and fingerprint of each."""
     there = table.alias()
-    taken = select(there.c.id).where(
-        there.c.gallery == job.gallery, there.c.folder == folder, there.c.name == Path(name),
-        there.c.fingerprint == fingerprint, there.c.id != job.id,
-    )  # fmt: skip
-    step = update(table).where(c.id == job.id, ~taken.exists())
-    values = {"folder": folder, "name": Path(name), "fingerprint": fingerprint, "gone_at": None}
     with engine.begin() as connection:
-        connection.execute(step.values(values))
+        for job, name, fingerprint in photos:
+            taken = select(there.c.id).where(
+                there.c.gallery == gallery, there.c.folder == folder, there.c.name == Path(name),
+                there.c.fingerprint == fingerprint, there.c.id != job.id,
+            )  # fmt: skip
+            values = {"gallery": gallery, "folder": folder, "name": Path(name), "gone_at": None}
+            step = update(table).where(c.id == job.id, ~taken.exists())
+            connection.execute(step.values(values | {"fingerprint": fingerprint}))
 
 
 def add(

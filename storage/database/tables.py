@@ -136,7 +136,7 @@ jobs = sa.Table(
     sa.Index("ix_jobs_worker", "worker"),
     sa.Index("ix_jobs_content", "content_hash"),
     sa.Index("ix_jobs_finished", "finished_at"),
-    sa.Index("ix_jobs_gone", "gallery", "fingerprint"),
+    sa.Index("ix_jobs_gone", "fingerprint"),
     sa.Index("ix_jobs_counted", "status", "gallery", "decision", "error_kind", "oversized"),
 )
 

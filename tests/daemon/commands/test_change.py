@@ -78,7 +78,7 @@ def test_a_gallery_that_left_the_settings_leaves_the_status_and_can_be_forgotten
     assert [gallery["name"] for gallery in shown["galleries"]] == ["g", "/srv/photos"]
     assert shown["jobs"]["queued"] == 4
     assert "nas" not in run("status").stdout
-    galleries.leave(jobs.engine, socket.gethostname(), ["g"])
+    galleries.leave(jobs.engine, ["g"])
     assert [gallery["name"] for gallery in read("status")["galleries"]] == ["g"]
     assert "srv" not in run("status", "--check", code=1).stdout
     assert search.due(jobs.engine, CLASSIFY, 10) == [1, 2]

@@ -103,6 +103,36 @@ def test_a_folder_on_the_command_line_needs_no_settings(home, up, take_photo, mo
     assert (home / "gallery-mended/noisy.jpg").exists()
 
 
+def test_a_folder_is_mended_whole_also_after_its_old_photos_were_left_alone(
+    home, up, take_photo, monkeypatch
+):
+    monkeypatch.delenv("PHOTOMEND_GALLERIES")
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    first = up(str(home / "gallery"), "--backlog", "new", "--once")
+    assert first.process.wait(90) == 0
+    assert not (home / "gallery-mended").exists()
+    second = up(str(home / "gallery"), "--once")
+    assert second.process.wait(90) == 0
+    assert 'has other settings: backlog = "new", now "all"' in second.output()
+    assert (home / "gallery-mended/noisy.jpg").exists()
+
+
+def test_no_home_folder_is_needed_if_the_state_folder_is_set(home, take_photo, monkeypatch):
+    stranger = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
+    if subprocess.run([*stranger, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not allow user namespaces")
+    for name in ("HOME", "XDG_STATE_HOME", "PHOTOMEND_GALLERIES", "PHOTOMEND_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PHOTOMEND_PORT", "tcp://10.0.0.1:6379")
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    ended = subprocess.run(
+        [*stranger, BIN / "photomend", "up", str(home / "gallery"), "--once"], cwd=home,
+        check=False, timeout=90, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (home / "gallery-mended/noisy.jpg").exists()
+
+
 def test_a_second_up_is_refused_and_names_the_first(up, eventually):
     first = up()
     eventually(lambda: len(first.processes()) == 3)

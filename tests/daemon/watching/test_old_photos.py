@@ -208,6 +208,31 @@ def test_old_photos_stay_old_when_the_gallery_becomes_the_folder_above(
     assert {rows()[name].decision for name in PHOTOS} == {Decision.LEFT_ALONE}
 
 
+def test_old_photos_stay_old_if_their_disk_is_mounted_after_the_first_scan(
+    watching, scanned, rows, old, eventually
+):
+    old.rename(old.parent / "library")
+    old.mkdir()
+    watching(backlog="new", IO_TIMEOUT_SECONDS=4)
+    scanned()
+    old.rmdir()
+    (old.parent / "library").rename(old)
+    eventually(lambda: rows().keys() == PHOTOS.keys())
+    assert {job.decision for job in rows().values()} == {Decision.LEFT_ALONE}
+    put(old / "2023/new.jpg", b"new")
+    eventually(lambda: "2023/new.jpg" in rows())
+    assert rows()["2023/new.jpg"].status is Status.QUEUED
+
+
+def test_a_gallery_stays_online_while_another_watcher_does_not_have_it(
+    watching, scanned, jobs, gallery, eventually, capfd
+):
+    watching(IO_TIMEOUT_SECONDS=4)
+    scanned()
+    assert galleries.leave(jobs.engine, []) == ["g"]
+    eventually(lambda: galleries.get(jobs.engine, "g").online)
+
+
 def test_what_arrives_is_new_wherever_it_comes_from(watching, scanned, rows, old, eventually):
     watching(backlog="new")
     scanned()
@@ -303,6 +328,22 @@ def test_a_wider_backlog_queues_what_it_promises(watching, scanned, rows, old, e
             ("new", "since 2023-01-01", 1, 0), ("since 2023-01-01", "all", 3, 0), ("all", "new", 0, 4),
         )
     ]  # fmt: skip
+
+
+def test_a_wider_backlog_queues_no_photo_that_is_ignored(watching, scanned, rows, old, eventually):
+    watched = watching(backlog="new")
+    scanned()
+    watched.stop()
+    watched = watching(ignore=["summer/"])
+    summer = ("2023/summer/a.jpg", "2023/summer/b.jpg")
+    eventually(lambda: all(rows()[name].reason.startswith(IGNORED) for name in summer))
+    watched.stop()
+    watched = watching(backlog="all")
+    eventually(lambda: rows()["d.jpg"].status is Status.QUEUED)
+    watched.stop()
+    assert {rows()[name].status for name in summer} == {Status.DONE}
+    watching(ignore=[])
+    eventually(lambda: {rows()[name].status for name in summer} == {Status.QUEUED})
 
 
 def test_a_new_disk_queues_no_photo_that_has_a_result(

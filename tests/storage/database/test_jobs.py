@@ -303,6 +303,16 @@ def test_a_photo_that_is_gone_gives_its_name_back_unless_it_left_another_result(
     assert jobs.reserve(dataclasses.replace(second, name=Path("Img.jpg")), Path("2024/Img.jpg"))
 
 
+def test_a_photo_that_moves_to_another_gallery_takes_its_job_along(jobs):
+    galleries.note_backlog(jobs.engine, "g", FOLDER, {"a.jpg": "12-5-1", "b.jpg": "123-5-2"})
+    assert galleries.vanished(jobs.engine, ["12-6-7"]) == []
+    galleries.note_gone(jobs.engine, "g", FOLDER)
+    [gone] = galleries.vanished(jobs.engine, ["12-6-7", "1-5-1"])
+    galleries.adopt(jobs.engine, "other", Path(), [(gone, "c.jpg", "12-5-3")])
+    assert galleries.known(jobs.engine, "other", Path()) == {"c.jpg": ("12-5-3",)}
+    assert galleries.vanished(jobs.engine, ["12-6-7"]) == []
+
+
 def test_what_vanished_is_gone_and_may_come_back(jobs):
     galleries.add(jobs.engine, "g", FOLDER, {"a.jpg": "1", "b.jpg": "1"})
     assert galleries.note_gone(jobs.engine, "g", FOLDER, ["a.jpg"]) == 1
