@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from threading import Event, Thread
 
 from kombu.exceptions import OperationalError
@@ -9,7 +10,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import publishing
-from storage.database import search, status
+from storage.database import processes, search, status
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
 from storage.settings import settings
@@ -30,6 +31,7 @@ def run(jobs: Jobs, stop: Event) -> None:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()
             try:
+                processes.heartbeat(jobs.engine, processes.MAINTENANCE)
                 if clocks.run_evenly(status.clock(jobs.engine), present):
                     release(jobs)
                 renew_notifications(jobs)
@@ -42,6 +44,8 @@ def run(jobs: Jobs, stop: Event) -> None:
                 next_cleanup = present + CLEANUP_SECONDS
     finally:
         stop.set()  # the watcher must not run without maintenance
+        with suppress(SQLAlchemyError):
+            processes.remove(jobs.engine, [processes.MAINTENANCE])
 
 
 class Clocks:

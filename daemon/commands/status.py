@@ -8,7 +8,8 @@ import typer
 from daemon.console import session
 from daemon.console.exit_codes import Exit
 from daemon.console.output import as_json, section
-from daemon.reports.status import NOTHING, has_left, problems, show, to_json
+from daemon.reports.health import problems
+from daemon.reports.status import NOTHING, has_left, show, to_json
 from storage.database.status import summary
 from storage.text import printable
 

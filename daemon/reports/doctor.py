@@ -1,7 +1,6 @@
 """Check that everything photomend needs is available, and find what to do if it is not."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 
 from daemon.console import session, targets
 from daemon.console.output import span
+from daemon.reports import health, space
 from storage import atomic_files, availability, database, filesystems, installation
 from storage.database import galleries, status
 from storage.enums import QUEUES, EngineChoice, WatchMode
@@ -53,6 +53,7 @@ def run_checks() -> Iterator[Finding]:
     yield found
     if found.well:
         yield _clock()
+        yield _processes()
     yield _redis()
     yield _space("state folder", settings().state_dir)
     watched = _galleries(from_database=found.well)
@@ -92,6 +93,14 @@ def _clock() -> Finding:
     return Finding("clock", True, "it agrees with the database's clock")
 
 
+def _processes() -> Finding:
+    state = status.summary(session.engine())
+    if not (state.processes or state.workers):
+        return Finding("processes", True, "none runs")
+    found = health.of_processes(state)
+    return Finding("processes", not found, "; ".join(found) or "watcher and workers run")
+
+
 def _redis() -> Finding:
     from tasks.worker import redis_client
 
@@ -104,17 +113,13 @@ def _redis() -> Finding:
 
 
 def _space(subject: str, folder: Path) -> Finding:
-    existing = _nearest_existing(folder)
-    free = shutil.disk_usage(existing).free // 1_000_000
-    required = settings().min_free_megabytes
-    if free < required:
-        return Finding(
-            subject, False, f"{folder} has {free:,} MB free and needs {required:,}; make room"
-        )
+    existing = space.nearest_existing(folder)
+    if shortage := space.shortage(folder):
+        return Finding(subject, False, shortage)
     if not os.access(existing, os.W_OK):
         text = f"this user may not write to {existing}; change its owner or mode"
         return Finding(subject, False, text)
-    return Finding(subject, True, f"{folder} has {free:,} MB free")
+    return Finding(subject, True, f"{folder} has {space.free_megabytes(folder):,} MB free")
 
 
 def _galleries(*, from_database: bool) -> dict[str, GallerySettings]:
@@ -174,7 +179,7 @@ def _events(gallery: GallerySettings) -> Finding:
 def _output(gallery: GallerySettings) -> Finding:
     """Write, sync and rename a file as for a result."""
     root = gallery.output_root
-    subject, folder = f"output {root}", _nearest_existing(root)
+    subject, folder = f"output {root}", space.nearest_existing(root)
     if immich := next((p for p in (root, *root.parents) if (p / ".immich").exists()), None):
         text = f"it is in {immich}, where only immich may write; set another output"
         return Finding(subject, False, text)
@@ -189,13 +194,8 @@ def _output(gallery: GallerySettings) -> Finding:
     if (apart := abs(written_at - time.time())) > CLOCK_SECONDS:
         text = f"the clock of its server differs by {span(apart)}; synchronise it"
         return Finding(subject, False, text)
-    space = _space(subject, root)
-    return space if not space.well else Finding(subject, True, f"it is writable; {space.text}")
-
-
-def _nearest_existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())
+    room = _space(subject, root)
+    return room if not room.well else Finding(subject, True, f"it is writable; {room.text}")
 
 
 def _libraries() -> Finding:

@@ -1,4 +1,4 @@
-"""Print the state that the database holds, and find its problems, for `photomend status`."""
+"""Print the state that the database holds, for `photomend status`."""
 
 import os
 from dataclasses import asdict
@@ -7,17 +7,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from daemon.console.output import section, span, when
-from storage.database import conditions, galleries, heartbeats, holds, status
-from storage.database.records import Gallery, Job, Pause, Worker
+from daemon.reports.health import is_alive, waits
+from storage.database import conditions, galleries, heartbeats, holds
+from storage.database.records import Gallery, Job, Pause, Process, Worker
 from storage.database.status import Summary, Trouble
-from storage.enums import QUEUES, Decision, Status
+from storage.enums import Decision, Status
 from storage.settings import settings
 from storage.text import printable
 
 SCHEMA = 2
 """Version of the JSON object; it increases when a name changes its meaning or is removed."""
-OVERDUE_SECONDS = 120.0
-"""Seconds after which a job that could have been claimed counts as a problem."""
 INTERNAL = ("settings", "rules")
 """Columns of a gallery that are not for scripts."""
 
@@ -40,60 +39,6 @@ def has_left(engine: sa.Engine, gallery: Gallery) -> bool:
     if gallery.name in settings().galleries or not galleries.is_here(engine, gallery):
         return False
     return gallery.reason == galleries.LEFT or not os.path.isabs(gallery.name)  # noqa: PTH117
-
-
-def is_alive(state: Summary, worker: Worker) -> bool:
-    """Return whether the worker's last heartbeat is recent."""
-    return heartbeats.silence(worker, state.now) < settings().worker_timeout_seconds
-
-
-def problems(engine: sa.Engine, state: Summary) -> list[str]:
-    """Return the problems that need a person, each as a sentence."""
-    found = [f"gallery {g.name} is offline: {g.reason}" for g in state.galleries if not g.online]
-    found += [
-        f"the output of gallery {g.name} cannot be written to since {when(g.trouble_at)}: {g.trouble}"
-        for g in state.galleries
-        if _waits(state, g)
-    ]
-    found += [
-        f"the worker of {worker.queues} on {worker.host} (process {worker.process}) has "
-        f"sent no heartbeat for {span(heartbeats.silence(worker, state.now))}"
-        for worker in state.workers
-        if not is_alive(state, worker)
-    ]
-    found += [
-        f"{_troubled_device(worker)} of {worker.host} cannot be used since "
-        f"{when(worker.trouble_at)}: {worker.trouble}; {_consequence(worker)}"
-        for worker in state.workers
-        if is_alive(state, worker) and worker.trouble_at is not None
-    ]
-    held = {q for worker in state.workers for q in (worker.held_queues or "").split(",")}
-    served = {
-        q for worker in state.workers if is_alive(state, worker) for q in worker.queues.split(",")
-    }
-    found += [
-        f"no worker serves {queue}; start one: photomend work {queue}"
-        for queue in QUEUES
-        if queue not in served
-    ]
-    last = status.last_claim(engine, OVERDUE_SECONDS)
-    claims = bool(state.running) or (last is not None and last > state.now - OVERDUE_SECONDS)
-    found += [
-        f"due jobs of {queue} have waited for more than {span(OVERDUE_SECONDS)} and no "
-        "worker claims them; `photomend doctor` may find the cause"
-        for queue in status.overdue(engine, OVERDUE_SECONDS)
-        if (not claims or queue not in served) and queue not in held
-    ]
-    return found
-
-
-def _troubled_device(worker: Worker) -> str:
-    return worker.device if worker.held_queues else "the GPU"
-
-
-def _consequence(worker: Worker) -> str:
-    """Return what becomes of the jobs that need a device in trouble."""
-    return f"jobs of {worker.held_queues} wait" if worker.held_queues else "lite takes its steps"
 
 
 def to_json(state: Summary) -> dict[str, Any]:
@@ -124,6 +69,7 @@ def to_json(state: Summary) -> dict[str, Any]:
             asdict(w) | {"queues": w.queues.split(","), "alive": is_alive(state, w)}
             for w in state.workers
         ],
+        "processes": [asdict(p) | {"alive": is_alive(state, p)} for p in state.processes],
         "pauses": [asdict(pause) for pause in state.pauses],
     }  # fmt: skip
 
@@ -143,6 +89,7 @@ def show(state: Summary) -> None:
         section("oldest", [f"job {oldest.id}, {printable(oldest.source)}, waits for {age}"])
     section("galleries", [_gallery(state, gallery) for gallery in state.galleries])
     section("workers", [_worker(state, w) for w in state.workers] or ["none"])
+    section("processes", [_process(state, process) for process in state.processes])
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
     section("paused", [paused(pause) for pause in state.pauses])
@@ -177,7 +124,7 @@ def _gallery(state: Summary, gallery: Gallery) -> str:
     where = f"{gallery.name}: {printable(gallery.root)} ({gallery.filesystem})"
     if not gallery.online:
         return f"{where} is OFFLINE: {printable(gallery.reason)}"
-    if _waits(state, gallery):
+    if waits(state, gallery):
         tried = span(conditions.left(gallery.held_until, state.now, holds.MAX_PAUSE_SECONDS))
         return (
             f"{where} WAITS since {when(gallery.trouble_at)}: {printable(gallery.trouble)}; "
@@ -192,12 +139,6 @@ def _gallery(state: Summary, gallery: Gallery) -> str:
     )
 
 
-def _waits(state: Summary, gallery: Gallery) -> bool:
-    """Return whether photos of a gallery wait for its output."""
-    queued = state.counts.galleries.get(gallery.name, {}).get(Status.QUEUED, 0)
-    return gallery.trouble_at is not None and queued > 0
-
-
 def _worker(state: Summary, worker: Worker) -> str:
     line = f"{worker.queues} on {worker.host}, {worker.device}, process {worker.process}"
     if is_alive(state, worker) and worker.trouble_at is not None:
@@ -208,6 +149,13 @@ def _worker(state: Summary, worker: Worker) -> str:
     if is_alive(state, worker):
         return f"{line}, up for {span(state.now - worker.started_at)}"
     return f"{line} is MISSING: no heartbeat for {span(heartbeats.silence(worker, state.now))}"
+
+
+def _process(state: Summary, process: Process) -> str:
+    line = f"{process.name} on {process.host}, process {process.process}"
+    if is_alive(state, process):
+        return line
+    return f"{line} is MISSING: no heartbeat for {span(heartbeats.silence(process, state.now))}"
 
 
 def _trouble(state: Summary, trouble: Trouble) -> str:

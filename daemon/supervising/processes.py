@@ -25,6 +25,8 @@ FIRST_PAUSE_SECONDS = 0.5
 """Half the pause before the first restart; each restart doubles the pause."""
 MAX_PAUSE_SECONDS = 60.0
 """Longest pause before a restart."""
+LOOP_PAUSE_SECONDS = 3.0
+"""A process with a longer pause before its next start keeps ending: it ended three times or more."""
 STABLE_SECONDS = 60.0
 """A process that ran for longer is restarted after FIRST_PAUSE_SECONDS."""
 LAST_LINE_BYTES = 4000
@@ -83,6 +85,10 @@ class SupervisedProcess:
         )
         line = self.last_line()
         return f"{sentence}; last line of its log: {line}" if line else sentence
+
+    def keeps_ending(self) -> bool:
+        """Return whether it ended soon after its start again and again."""
+        return self.pause_seconds > LOOP_PAUSE_SECONDS
 
     def last_line(self) -> str:
         """Return the last line that the process wrote into its log, "" if it wrote none."""

@@ -23,6 +23,7 @@ from daemon.supervising.redis_server import OwnRedis
 from storage import database
 from storage.atomic_files import locked
 from storage.database import galleries
+from storage.database.processes import note_trouble
 from storage.enums import QUEUES, EngineChoice
 from storage.errors import AlreadyRunning, NoWorker, RedisMissing, SettingsError
 from storage.settings import PREFIX, Settings, make, settings
@@ -157,7 +158,7 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
             _wait_for_redis(redis, stop)
             while not stop.is_set():
                 try:
-                    _ensure_running(processes, process_file, progress)
+                    _ensure_running(engine, processes, process_file, progress)
                     if once and progress.all_done():
                         ended = Exit.WAITING if progress.waiting() else Exit.OK
                         break
@@ -185,11 +186,15 @@ def _print_changes(engine: sa.Engine, progress: Progress) -> None:
 
 
 def _ensure_running(
-    processes: list[SupervisedProcess], process_file: ProcessFile, progress: Progress
-) -> None:
+    engine: sa.Engine, processes: list[SupervisedProcess], process_file: ProcessFile,
+    progress: Progress,
+) -> None:  # fmt: skip
     for process in processes:
         if sentence := process.ensure_running():
             progress.print(sentence)
+            if process.keeps_ending():
+                with suppress(SQLAlchemyError):
+                    note_trouble(engine, process.name, sentence)
         # After each start, since this process may be killed; a full disk takes it later.
         with suppress(OSError):
             process_file.write(processes)

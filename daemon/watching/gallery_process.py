@@ -80,7 +80,11 @@ def main(name: str) -> int:
         process.run()
     except SQLAlchemyError as error:
         log.error("gallery %s: the database does not answer: %s", name, error)
+        Pipe().ends(f"the database does not answer: {error}".partition("\n")[0])
         return 1
+    except Exception as error:
+        Pipe().ends(f"{type(error).__name__}: {error}")
+        raise
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The lines that a gallery process writes to the watcher: heartbeats, and ids of new jobs."""
+"""The lines that a gallery process writes to the watcher: heartbeats, ids of new jobs, its end."""
 
 import os
 import sys
@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from storage.settings import settings
+from storage.text import printable
 
 _ALIVE = b"alive"
 _ADDED = b"added"
+_ENDS = b"ends "
 
 HEARTBEAT_SECONDS = 1.0
 """Shortest pause between two heartbeats of a gallery process."""
@@ -31,6 +33,10 @@ class Pipe:
         """Write the ids of new jobs."""
         self._write(b" ".join([_ADDED, *(b"%d" % job_id for job_id in job_ids)]))
 
+    def ends(self, reason: str) -> None:
+        """Write why this process ends."""
+        self._write(_ENDS + printable(reason).encode())
+
     def _write(self, line: bytes) -> None:
         self._written_at = time.monotonic()
         with suppress(BrokenPipeError):  # the watcher died; the end of stdin ends this process
@@ -41,3 +47,8 @@ def job_ids(line: bytes) -> list[int]:
     """Return the ids of new jobs in a line that was read; a heartbeat has none."""
     word, *numbers = line.split()
     return list(map(int, numbers)) if word == _ADDED else []
+
+
+def reason(line: bytes) -> str:
+    """Return why the process ends, "" if the line does not say that."""
+    return line.removeprefix(_ENDS).decode() if line.startswith(_ENDS) else ""

@@ -16,7 +16,7 @@ from daemon.supervising.python_command import python_command
 from daemon.watching import pipe
 from daemon.watching.recorder import note_gallery
 from storage import database
-from storage.database import galleries
+from storage.database import galleries, processes
 from storage.enums import CLASSIFY
 from storage.settings import settings
 from storage.text import command, printable
@@ -27,6 +27,9 @@ TICK_SECONDS = 0.5
 """Pause between two checks of the gallery processes."""
 LONGEST_PAUSE_SECONDS = 60.0
 """Longest pause before a process that hung or died is started again; it doubles up to this."""
+
+LOOP_PAUSE_SECONDS = 4.0
+"""A process that ends and would be started after a longer pause keeps ending."""
 
 Notify = Callable[[str, int], object]
 """Notify a queue of a job; return False if Redis is unreachable."""
@@ -41,11 +44,13 @@ def watch(stop: Event, notify: Notify) -> None:
             "`photomend forget NAME` removes its records", printable(name),
         )  # fmt: skip
     children = [GalleryChild(name) for name in settings().galleries]
+    heartbeats = Heartbeats(engine, children)
     with selectors.DefaultSelector() as selector:
         try:
             while not stop.is_set():
                 for child in children:
                     child.supervise(selector, engine)
+                heartbeats.send()
                 if not selector.get_map():
                     stop.wait(TICK_SECONDS)
                     continue
@@ -56,7 +61,42 @@ def watch(stop: Event, notify: Notify) -> None:
                 child.stop()
             for child in children:
                 child.wait(settings().stop_seconds)
+            heartbeats.end()
     engine.dispose()
+
+
+class Heartbeats:
+    """The heartbeats of this watcher, and of the gallery processes that it hears."""
+
+    def __init__(self, engine: sa.Engine, children: list["GalleryChild"]) -> None:
+        self._engine = engine
+        self._children = children
+        self._next = 0.0
+        with suppress(SQLAlchemyError):
+            processes.begin(engine, settings().worker_timeout_seconds)
+
+    def send(self) -> None:
+        """Send them, if the last ones are old enough."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + settings().heartbeat_seconds
+        heard = [child for child in self._children if child.is_heard()]
+        names = [processes.GALLERY + child.name for child in heard]
+        try:
+            processes.heartbeat(self._engine, processes.WATCHER, *names)
+            for child in self._children:
+                if child.trouble:
+                    name = processes.GALLERY + child.name
+                    processes.note_trouble(self._engine, name, child.trouble)
+                    child.trouble = ""
+        except SQLAlchemyError as error:
+            log.warning("the database does not answer: %s", error)
+
+    def end(self) -> None:
+        """Remove the rows: this watcher ends as it was asked to."""
+        names = [processes.GALLERY + child.name for child in self._children]
+        with suppress(SQLAlchemyError):
+            processes.remove(self._engine, [processes.WATCHER, *names])
 
 
 class GalleryChild:
@@ -69,6 +109,14 @@ class GalleryChild:
         self._pause = 1.0
         self._next_start = 0.0
         self._unfinished_line = b""
+        self._reason = ""
+        self.trouble = ""
+        """Why the process keeps ending, until that is recorded."""
+
+    def is_heard(self) -> bool:
+        """Return whether the process has written a line lately."""
+        silent_seconds = time.monotonic() - self._last_output
+        return self.process is not None and silent_seconds < settings().worker_timeout_seconds / 2
 
     def supervise(self, selector: selectors.BaseSelector, engine: sa.Engine) -> None:
         """Start the process if it is not running; abandon it if it hangs."""
@@ -86,7 +134,11 @@ class GalleryChild:
         output = os.read(self.process.stdout.fileno(), 1 << 16)
         if not output:
             code = self._abandon(selector)
-            log.error("gallery %s: its process ended with code %s", self.name, code)
+            reason = f"its process ended with code {code}"
+            reason += f": {self._reason}" if self._reason else ""
+            log.error("gallery %s: %s", self.name, reason)
+            if self._pause > LOOP_PAUSE_SECONDS:
+                self.trouble = reason
             return
         now = time.monotonic()
         if now - self._started > LONGEST_PAUSE_SECONDS:
@@ -94,6 +146,7 @@ class GalleryChild:
         self._last_output = now
         *lines, self._unfinished_line = (self._unfinished_line + output).split(b"\n")
         for line in lines:
+            self._reason = pipe.reason(line) or self._reason
             _notify_all(notify, pipe.job_ids(line))
 
     def stop(self) -> None:
@@ -123,7 +176,7 @@ class GalleryChild:
         assert self.process.stdout is not None
         selector.register(self.process.stdout, selectors.EVENT_READ, self)
         self._started = self._last_output = time.monotonic()
-        self._unfinished_line = b""
+        self._unfinished_line, self._reason = b"", ""
 
     def _note_hanging(self, engine: sa.Engine) -> None:
         path = settings().gallery(self.name).path

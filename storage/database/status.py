@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from storage.database import conditions, holds
 from storage.database.engine import reading
-from storage.database.records import Gallery, Job, Pause, Worker
-from storage.database.tables import galleries, now, pauses, workers
+from storage.database.records import Gallery, Job, Pause, Process, Worker
+from storage.database.tables import galleries, now, pauses, processes, workers
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Decision, ErrorKind, Outcome, Status
 
@@ -87,6 +87,8 @@ class Summary:
     galleries: list[Gallery]
     workers: list[Worker]
     """All workers; a dead one is listed until maintenance removes it."""
+    processes: list[Process]
+    """The watcher, maintenance and gallery processes, and those that keep ending."""
     pauses: list[Pause]
     """The pauses that last."""
 
@@ -118,6 +120,7 @@ def summary(engine: sa.Engine, has_left: Callable[[Gallery], bool] = lambda _: F
             examples={job.id: job for job in jobs},
             galleries=[gallery for gallery in known if gallery not in left],
             workers=[Worker.of(row) for row in connection.execute(select(workers))],
+            processes=[Process.of(row) for row in connection.execute(select(processes))],
             pauses=_pauses(connection),
         )  # fmt: skip
 
@@ -142,6 +145,22 @@ def overdue(engine: sa.Engine, seconds: float) -> list[str]:
             for queue in QUEUES
             if connection.scalar(conditions.due(queue).where(c.due_at < now() - seconds).limit(1))
         ]
+
+
+def last_decision(engine: sa.Engine) -> float | None:
+    """Return when a job was last done; None if none is."""
+    done = select(c.finished_at).where(c.finished_at.is_not(None), c.status == Status.DONE)
+    with reading(engine) as connection:
+        found: float | None = connection.scalar(done.order_by(c.finished_at.desc()).limit(1))
+        return found
+
+
+def due_in_unlikely_future(engine: sa.Engine) -> int:
+    """Return how many queued jobs got their time from a clock that was wrong."""
+    unlikely = c.due_at > now() + conditions.LONGEST_PAUSE_SECONDS
+    query = select(sa.func.count()).where(c.status == Status.QUEUED, unlikely)
+    with reading(engine) as connection:
+        return connection.scalar(query) or 0
 
 
 def last_claim(engine: sa.Engine, seconds: float) -> float | None:

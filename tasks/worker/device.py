@@ -54,12 +54,16 @@ def hold(kind: ErrorKind, trouble: str) -> Hold:
 
 
 def release(job: Job) -> None:
-    """End the hold if this step has used the device; a job may also be decided without it."""
+    """End the hold if this step has used the device; a job may also be decided without it.
+
+    A hold because children died ends with any step.
+    """
     engine = runtime.jobs().engine
+    hold = holds.of(engine, runtime.worker())
     used = needs_device(job.queue) and job.queue in runtime.loaded()
-    if used and holds.of(engine, runtime.worker()) is not None:
+    if hold is not None and (used or hold.kind is ErrorKind.CRASHED):
         holds.release(engine, runtime.worker())
-        log.warning("the GPU works again")
+        log.warning("%s again", "jobs end" if hold.kind is ErrorKind.CRASHED else "the GPU works")
 
 
 def must_free_memory(idle_seconds: float) -> bool:

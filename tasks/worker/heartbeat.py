@@ -15,17 +15,21 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.database import search, workers
+from storage.database import holds, search, workers
 from storage.database.jobs import Jobs
 from storage.database.records import Job
 from storage.enums import ErrorKind, Status
 from storage.errors import ClaimLost
 from storage.settings import settings
 from tasks.worker import runtime
+from tasks.worker.children import LIMIT, Children
 from tasks.worker.delivery import Delivery
 
 log = logging.getLogger(__name__)
 _now, _stopping, _hangup_ignored = Event(), Event(), Event()
+
+_crashed: list[int] = []
+"""Jobs with which a child died, since the last pause."""
 
 Stage = tuple[int, int, float | None]
 """A claim since its last progress: each begins the time to the deadline anew."""
@@ -70,7 +74,8 @@ def end_claims() -> None:
 
 
 def _run() -> None:
-    jobs, begun, stopped_at, delivery = runtime.jobs(), dict[Stage, float](), 0.0, Delivery()
+    jobs, begun, stopped_at = runtime.jobs(), dict[Stage, float](), 0.0
+    delivery, children = Delivery(), Children()
     while True:
         present = time.monotonic()
         stopped_at = stopped_at or (present if _stopping.is_set() else 0.0)
@@ -79,14 +84,14 @@ def _run() -> None:
             held = search.held(jobs.engine, runtime.worker())
             begun = {_stage(job): begun.get(_stage(job), present) for job in held}
             if not stopped_at and delivery.has_stopped(working=bool(held)):
-                log.error("Redis has notifications that this worker does not get: it ends")
-                end_claims()
-                os._exit(1)  # systemd, or `photomend up`, starts another one
+                _end("Redis has notifications that this worker does not get")
             for job in held:
                 if stopped_at and present - stopped_at > settings().stop_seconds:
                     _give_back(jobs, job)
                 else:
                     _check(jobs, job, seconds=present - begun[_stage(job)])
+            if children.keep_dying() and _crashed:
+                _back_off(children)
         except SQLAlchemyError as error:
             log.warning("the database does not answer: %s", error)
         if stopped_at and present - stopped_at > settings().stop_seconds + EXIT_SECONDS:
@@ -96,6 +101,37 @@ def _run() -> None:
             min(settings().heartbeat_seconds, 1.0) if stopped_at else settings().heartbeat_seconds
         )
         _now.clear()
+
+
+def _end(reason: str) -> None:
+    """End this worker; systemd, or `photomend up`, starts another one."""
+    log.error("this worker ends: %s", reason)
+    end_claims()
+    os._exit(1)
+
+
+def _back_off(children: Children) -> None:
+    """Claim nothing for a growing time; Celery ends a worker whose children cannot even start."""
+    often = f"its child process was started more than {LIMIT} times in a minute"
+    trouble = f"{often}; the last one died with job {_crashed[-1]}"
+    log.error("%s; jobs wait and are tried again one by one", trouble)
+    _hold_all(trouble)
+    _crashed.clear()
+    children.forget()
+
+
+def _hold_all(trouble: str) -> None:
+    pause = settings().retry_pause_seconds
+    engine, worker, queues = runtime.jobs().engine, runtime.worker(), runtime.queues()
+    holds.hold(engine, worker, queues, ErrorKind.CRASHED, trouble, least_seconds=pause)
+
+
+def _note_crash(job: Job) -> None:
+    """Note that a child died with a job; a trial after others had died ends a pause without success."""
+    _crashed.append(job.id)
+    hold = holds.of(runtime.jobs().engine, runtime.worker())
+    if hold is not None and hold.kind is ErrorKind.CRASHED:
+        _hold_all(f"the child process keeps dying; the last one died with job {job.id}")
 
 
 def _stage(job: Job) -> Stage:
@@ -114,6 +150,7 @@ def _check(jobs: Jobs, job: Job, seconds: float) -> None:
                 _wait(jobs, job)
             else:
                 jobs.end_with_error(job, ErrorKind.CRASHED, "the process that worked on it died")
+                _note_crash(job)
         elif job.deadline_seconds is not None and seconds > job.deadline_seconds:
             limit = f"it took longer than {job.deadline_seconds:.0f} s"
             jobs.end_with_error(job, ErrorKind.DEADLINE, limit)

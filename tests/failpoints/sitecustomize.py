@@ -1,7 +1,8 @@
 """Kill or stop a worker's child process once, at a named point, without code in the product.
 
 Python imports this module when it starts, if its folder is on PYTHONPATH. FAILPOINT is the point.
-FAILPOINT_HOW is kill (SIGKILL to the child) or freeze (SIGSTOP to the child and its parent). The
+FAILPOINT_HOW is kill (SIGKILL to the child), always (to each child, more than once) or freeze
+(SIGSTOP to the child and its parent). The
 file FAILPOINT_MARK is created with the ids of both processes when it happens.
 """
 
@@ -12,6 +13,8 @@ import sys
 
 
 def _fail_once() -> None:
+    if os.environ["FAILPOINT_HOW"] == "always":
+        os.kill(os.getpid(), signal.SIGKILL)
     try:
         mark = os.open(os.environ["FAILPOINT_MARK"], os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:

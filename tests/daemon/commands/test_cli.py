@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from daemon.commands.app import app
-from storage.database import galleries, holds, search, status
+from storage.database import galleries, holds, processes, search, status
 from storage.database import workers as worker_rows
 from storage.database.jobs import REJECTED, Jobs
 from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
@@ -150,14 +150,15 @@ def test_status_counts_copies_that_are_larger_than_the_rule_and_jobs_lists_them(
     assert [job["source"] for job in read("jobs", "--oversized")] == ["a.jpg"]
 
 
-def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim):
+def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_WORKER_TIMEOUT_SECONDS", "60")
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "gpu 1")
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1000")
     reason = "the GPU is lost: Xid 79"
     holds.hold(jobs.engine, "w", QUEUES, ErrorKind.GPU_LOST, reason, least_seconds=300)
-    [problem] = read("status", "--check", code=1)["problems"]
+    [problem] = [p for p in read("status", "--check", code=1)["problems"] if "gpu 1" in p]
     assert re.match(
         r"gpu 1 of host cannot be used since \d{4}-.*: the GPU is lost: Xid 79", problem
     )
@@ -171,7 +172,8 @@ def test_a_gpu_that_lite_stands_in_for_is_a_problem_and_holds_nothing(run, read,
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     reason = "its driver is too old"
     holds.hold(jobs.engine, "w", [], ErrorKind.GPU_LOST, reason, least_seconds=300)
-    [problem] = read("status", "--check", code=1)["problems"]
+    problems = read("status", "--check", code=1)["problems"]
+    [problem] = [problem for problem in problems if "GPU" in problem]
     assert re.fullmatch(
         r"the GPU of host cannot be used since .*: its driver is too old; lite takes its steps",
         problem,
@@ -180,7 +182,10 @@ def test_a_gpu_that_lite_stands_in_for_is_a_problem_and_holds_nothing(run, read,
     assert re.search(r"cpu.* in place of a GPU that .*too old; it is tried again in 5 min", screen)
 
 
-def test_the_check_lists_the_problems(run, read, jobs, claim):
+def test_the_check_lists_the_problems(run, read, jobs, claim, redis_server, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
+    monkeypatch.setenv("PHOTOMEND_WORKER_TIMEOUT_SECONDS", "60")
+    processes.heartbeat(jobs.engine, "watcher", "gallery g")
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     assert read("status", "--check")["problems"] == []
     with jobs.engine.begin() as connection:

@@ -1,0 +1,157 @@
+"""Find what a person must mend, for `photomend status --check` and `photomend doctor`."""
+
+import sqlalchemy as sa
+
+from daemon.console.output import span, when
+from daemon.reports import space
+from storage.database import heartbeats, processes, status
+from storage.database.records import Gallery, Process, Worker
+from storage.database.status import Summary
+from storage.enums import QUEUES, ErrorKind, Status
+from storage.settings import settings
+from storage.urls import without_password
+
+OVERDUE_SECONDS = 120.0
+"""Seconds after which a job that could have been claimed counts as a problem."""
+STALLED_SECONDS = 1800.0
+"""Seconds without a decision, though a photo was due all the time, that count as a problem."""
+
+
+def is_alive(state: Summary, sender: Worker | Process) -> bool:
+    """Return whether the last heartbeat is recent."""
+    return heartbeats.silence(sender, state.now) < settings().worker_timeout_seconds
+
+
+def problems(engine: sa.Engine, state: Summary) -> list[str]:
+    """Return all problems, each as a sentence."""
+    return [
+        *_galleries(state), *of_processes(state), *_devices(state), *_queues(engine, state), *_surroundings(),
+    ]  # fmt: skip
+
+
+def _galleries(state: Summary) -> list[str]:
+    found = [f"gallery {g.name} is offline: {g.reason}" for g in state.galleries if not g.online]
+    return found + [
+        f"the output of gallery {g.name} cannot be written to since {when(g.trouble_at)}: {g.trouble}"
+        for g in state.galleries
+        if waits(state, g)
+    ]
+
+
+def waits(state: Summary, gallery: Gallery) -> bool:
+    """Return whether photos of a gallery wait for its output."""
+    queued = state.counts.galleries.get(gallery.name, {}).get(Status.QUEUED, 0)
+    return gallery.trouble_at is not None and queued > 0
+
+
+def of_processes(state: Summary) -> list[str]:
+    """Return the problems of the watcher, the gallery processes, maintenance and the workers."""
+    alive = {process.name for process in state.processes if is_alive(state, process)}
+    found = [] if processes.WATCHER in alive else [_no_watcher()]
+    found += [
+        f"{each.name} on {each.host} (process {each.process}) has sent no heartbeat for "
+        f"{span(heartbeats.silence(each, state.now))}"
+        for each in state.processes
+        if each.trouble is None and not is_alive(state, each)
+    ]
+    found += [
+        f"{each.name} on {each.host} keeps ending: {each.trouble}"
+        for each in state.processes
+        if each.trouble_at is not None and state.now - each.trouble_at < processes.TROUBLE_SECONDS
+    ]
+    if processes.WATCHER in alive:
+        known = {process.name for process in state.processes}
+        found += [
+            f"gallery {name} of the settings is not watched; start the watcher again"
+            for name in settings().galleries
+            if processes.GALLERY + name not in known
+        ]
+    found += [
+        f"the worker of {worker.queues} on {worker.host} (process {worker.process}) has "
+        f"sent no heartbeat for {span(heartbeats.silence(worker, state.now))}"
+        for worker in state.workers
+        if not is_alive(state, worker)
+    ]
+    served = _served(state)
+    return found + [
+        f"no worker serves {queue}; start one: photomend work {queue}"
+        for queue in QUEUES
+        if queue not in served
+    ]
+
+
+def _no_watcher() -> str:
+    return "no watcher runs, so no new photo is found; start it: photomend up, or photomend watch"
+
+
+def _served(state: Summary) -> set[str]:
+    alive = [worker for worker in state.workers if is_alive(state, worker)]
+    return {queue for worker in alive for queue in worker.queues.split(",")}
+
+
+def _devices(state: Summary) -> list[str]:
+    return [
+        f"{_what(worker)} of {worker.host} cannot be used since {when(worker.trouble_at)}: "
+        f"{worker.trouble}; {_consequence(worker)}"
+        for worker in state.workers
+        if is_alive(state, worker) and worker.trouble_at is not None
+    ]
+
+
+def _what(worker: Worker) -> str:
+    if worker.trouble_kind is ErrorKind.CRASHED:
+        return f"the worker {worker.process}"
+    return worker.device if worker.held_queues else "the GPU"
+
+
+def _consequence(worker: Worker) -> str:
+    """Return what becomes of the jobs that need what is in trouble."""
+    return f"jobs of {worker.held_queues} wait" if worker.held_queues else "lite takes its steps"
+
+
+def _queues(engine: sa.Engine, state: Summary) -> list[str]:
+    """Return the problems of jobs that could go on and do not."""
+    held = {q for worker in state.workers for q in (worker.held_queues or "").split(",")}
+    last = status.last_claim(engine, OVERDUE_SECONDS)
+    claims = bool(state.running) or (last is not None and last > state.now - OVERDUE_SECONDS)
+    served = _served(state)
+    found = [
+        f"due jobs of {queue} have waited for more than {span(OVERDUE_SECONDS)} and no "
+        "worker claims them; `photomend doctor` may find the cause"
+        for queue in status.overdue(engine, OVERDUE_SECONDS)
+        if (not claims or queue not in served) and queue not in held
+    ]
+    found += _stalled(engine, state, held)
+    if count := status.due_in_unlikely_future(engine):
+        found.append(
+            f"{count:,} photos were due in an unlikely future, set by a wrong clock; "
+            "they are tried now"
+        )
+    return found
+
+
+def _stalled(engine: sa.Engine, state: Summary, held: set[str]) -> list[str]:
+    """Return whether nothing was decided for long, as when each photo ends its worker."""
+    if not set(status.overdue(engine, STALLED_SECONDS)) - held:
+        return []
+    works = any(state.now - (j.claimed_at or state.now) > OVERDUE_SECONDS for j in state.running)
+    since = state.now - (status.last_decision(engine) or 0.0)
+    if works or since < STALLED_SECONDS:
+        return []
+    for_long = f"for {span(since)}" if since < state.now / 2 else "yet"
+    latest = [state.examples[trouble.latest] for trouble in state.counts.troubles]
+    why = f"; the latest error: {latest[0].error}" if latest else ""
+    return [f"no photo has been finished {for_long}, though photos wait{why}"]
+
+
+def _surroundings() -> list[str]:
+    """Return the problems of Redis and of the state folder's disk."""
+    from tasks.worker import redis_client
+
+    found = []
+    if reason := redis_client.trouble():
+        where = without_password(settings().redis_url) or settings().redis_socket
+        found.append(f"Redis cannot be used at {where}: {reason}")
+    if shortage := space.shortage(settings().state_dir):
+        found.append(f"the state folder {shortage}")
+    return found
