@@ -1,15 +1,19 @@
 """How a claim ends with an error: what is recorded, and what if the database is away."""
 
 import errno
+import os
 import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from storage import filesystems, photos
 from storage.database import galleries, search
 from storage.enums import Decision, ErrorKind, Status
-from storage.errors import ClaimLost, OutputTaken, TooLarge
+from storage.errors import ClaimLost, OutputTaken, TooLarge, UnreadablePhoto
+from storage.formats.safe_open import Limits
+from storage.settings import settings
 from tasks import progress
 from tasks.steps import run_step as steps
 from tasks.steps.run_step import RECORD_TRIES, run_step
@@ -67,6 +71,39 @@ def test_a_photo_whose_output_is_taken_is_left_alone(fail):
     job = fail(OutputTaken("cat.jpg is not ours; it stays"))
     assert (job.decision, job.reason) == (Decision.LEFT_ALONE, "cat.jpg is not ours; it stays")
     assert job.status is Status.DONE
+
+
+def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, home, eventually):
+    photo = home / "gallery/cat.jpg"
+    photo.write_bytes(b"\xff\xd8 half of a photo")
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    run_step(1)
+    assert search.get(jobs.engine, 1).error_kind is ErrorKind.ARRIVING
+    os.utime(photo, (0, 0))
+    eventually(lambda: search.due(jobs.engine, "classify", 1))
+    run_step(1)
+    assert search.get(jobs.engine, 1).status is Status.FAILED
+    with pytest.raises(UnreadablePhoto):
+        photos.read(photo, Limits.of(settings()))
+
+
+def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, home, take_photo):
+    take_photo("here.jpg")
+    gallery = home / "gallery"
+    galleries.note(jobs.engine, "g", host="here", root=gallery, output=home / "output", filesystem="ext4", watching="events",
+        online=True, identity=filesystems.identity(str(gallery)),
+    )  # fmt: skip
+    galleries.add(jobs.engine, "g", Path(), {"gone.jpg": "1"})
+    run_step(1)
+    gone = search.get(jobs.engine, 1)
+    assert (gone.status, gone.error) == (Status.CANCELLED, "its source is gone")
+    (home / "gallery/here.jpg").unlink()
+    galleries.add(jobs.engine, "g", Path(), {"other.jpg": "1"})
+    run_step(2)
+    assert (search.get(jobs.engine, 2).status, search.get(jobs.engine, 2).attempts) == (
+        Status.QUEUED,
+        0,
+    )
 
 
 def test_a_file_that_is_missing_while_the_photo_is_there_is_an_error_of_the_machine(fail):

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import filesystems, photos, publishing
+from storage import photos, publishing
 from storage.database import galleries, search
 from storage.enums import CLASSIFY, Category, Decision, Degradation, EngineName, ErrorKind, Status
-from storage.errors import GpuBusy, GpuLost, TooLarge, UnreadablePhoto, WeightsMissing, WeightsWrong
+from storage.errors import GpuBusy, GpuLost, TooLarge, WeightsMissing, WeightsWrong
 from storage.formats.containers import jpeg
-from storage.formats.safe_open import Limits
 from storage.settings import settings
 from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
@@ -106,39 +104,6 @@ def test_a_movement_that_lite_cannot_mend_goes_to_the_paper_engine_if_it_is_ther
             Decision.UNSURE,
             "moved; the paper's engine could try",
         )
-
-
-def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, home, eventually):
-    photo = home / "gallery/cat.jpg"
-    photo.write_bytes(b"\xff\xd8 half of a photo")
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
-    run_step(1)
-    assert search.get(jobs.engine, 1).error_kind is ErrorKind.ARRIVING
-    os.utime(photo, (0, 0))
-    eventually(lambda: search.due(jobs.engine, "classify", 1))
-    run_step(1)
-    assert search.get(jobs.engine, 1).status is Status.FAILED
-    with pytest.raises(UnreadablePhoto):
-        photos.read(photo, Limits.of(settings()))
-
-
-def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, home, take_photo):
-    take_photo("here.jpg")
-    gallery = home / "gallery"
-    galleries.note(jobs.engine, "g", host="here", root=gallery, output=home / "output", filesystem="ext4", watching="events",
-        online=True, identity=filesystems.identity(str(gallery)),
-    )  # fmt: skip
-    galleries.add(jobs.engine, "g", Path(), {"gone.jpg": "1"})
-    run_step(1)
-    gone = search.get(jobs.engine, 1)
-    assert (gone.status, gone.error) == (Status.CANCELLED, "its source is gone")
-    (home / "gallery/here.jpg").unlink()
-    galleries.add(jobs.engine, "g", Path(), {"other.jpg": "1"})
-    run_step(2)
-    assert (search.get(jobs.engine, 2).status, search.get(jobs.engine, 2).attempts) == (
-        Status.QUEUED,
-        0,
-    )
 
 
 def test_a_worker_frozen_between_the_strokes_has_nothing_left_to_rename(home, jobs, noisy):
