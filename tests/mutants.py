@@ -32,7 +32,7 @@ TESTS = {
         "tests/tasks/steps/test_restore.py",
         SETTINGS,
     ],
-    "tasks/steps/reuse.py": ["tests/tasks/steps/test_reuse_rules.py", SETTINGS],
+    "tasks/steps/reuse.py": ["tests/tasks/steps/test_reuse*.py", SETTINGS],
     "tasks/steps/run_step.py": [
         "tests/tasks/steps/test_failed_steps.py",
         "tests/tasks/steps/test_device.py",
