@@ -35,6 +35,14 @@ def copy_sidecar(source: Path, output: Path, turn: Turn) -> None:
                 _copy(theirs, copy, turn, seen)
 
 
+def are_copied(source: Path, output: Path) -> bool:
+    """Return whether each sidecar of a photo has a copy, or a file of the owner in its place."""
+    return not any(
+        theirs.is_file() and not os.path.lexists(copy)
+        for theirs, copy in zip(_names(source), _names(output), strict=True)
+    )
+
+
 def faults(source: Path, *, turned: bool) -> Iterator[str]:
     """Yield why a sidecar of a photo, which is `turned` or not, cannot lie beside its copy.
 

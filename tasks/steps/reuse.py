@@ -95,6 +95,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         earlier.source == job.source
         and earlier.receipt
         and source_sha256 == earlier.receipt.get(SOURCE_SHA256)
+        and sidecar.are_copied(paths.source(job), result)
     ):
         jobs.finish(
             job, Decision.RESTORED, "its result is there, and the photo has not changed",

@@ -168,7 +168,10 @@ def test_a_gpu_that_is_lost_is_a_problem_with_its_time(run, read, jobs, claim, m
     assert "WAITS" not in run("status").stdout
 
 
-def test_a_gpu_that_lite_stands_in_for_is_a_problem_and_holds_nothing(run, read, jobs, claim):
+def test_a_gpu_that_lite_stands_in_for_is_a_problem_and_holds_nothing(
+    run, read, jobs, claim, monkeypatch
+):
+    monkeypatch.setenv("PHOTOMEND_WORKER_TIMEOUT_SECONDS", "60")
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     reason = "its driver is too old"
     holds.hold(jobs.engine, "w", [], ErrorKind.GPU_LOST, reason, least_seconds=300)
