@@ -259,10 +259,11 @@ def forget(
 
     if name in settings().galleries:
         raise typer.BadParameter(f"{name} is in the settings; take it out of them first")
+    engine = session.engine()
     with locked(settings().state_dir / "up.lock", wait=False) as lock:
         if lock is None and os.path.isabs(name):  # noqa: PTH117
             raise typer.BadParameter("photomend up is running; stop it first")
-        count = galleries.forget(session.engine(), name)
+        count = galleries.forget(engine, name)
     if count is None:
         raise Unknown(f"there is no gallery {printable(name)}; `photomend status` lists all")
     typer.echo(f"{printable(name)} is forgotten, with {count} jobs; its photos and results stay")

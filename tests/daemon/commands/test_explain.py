@@ -110,6 +110,12 @@ def test_a_photo_of_the_backlog_is_mended_when_it_is_added(explanation, jobs, ta
     assert "photomend add" in explanation("gallery/a.jpg")[2]
 
 
+def test_a_photo_of_the_backlog_that_was_tagged_stays_backlog(explanation, jobs, take_photo):
+    take_photo("a.jpg")
+    galleries.note_backlog(jobs.engine, "g", Path(), {"a.jpg": "1-1-1"})
+    assert "photomend add" in explanation("gallery/a.jpg")[2]
+
+
 def test_a_result_names_the_job_that_made_it(explanation, jobs, home):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     jobs.record(
