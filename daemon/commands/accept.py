@@ -3,7 +3,7 @@
 import os
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,8 +26,8 @@ def accept(
 ) -> None:
     """Take the folder, the disk and the output that a gallery has now for the right ones.
 
-    It prints what was known and what is there. Photos that are not there count as gone; results
-    stay where they are. Records that `photomend up FOLDER` made of the same folder get the name
+    It prints what was known and what is there. Photos that are not there count as gone; unknown ones
+    on another disk are backlog; results stay where they are. Records that `photomend up FOLDER` made of the same folder get the name
     that it has in the settings.
 
     Example: photomend accept family
@@ -47,8 +47,10 @@ def accept(
     _take_output(name, recorded, gallery)
     if known is not None:
         empty = all(map(is_ignored, os.listdir(root)))  # noqa: PTH208
-        columns = {"root": gallery.path, "output": gallery.output_root}
+        columns: dict[str, Any] = {"root": gallery.path, "output": gallery.output_root}
         columns |= availability.recognisable(root)
+        if not empty and columns["identity"] != known.identity:
+            columns["scanned_at"] = None  # what the next full scan finds on another disk is old
         gone = takeover.take(session.engine(), name, columns, empty=empty)
         if gone:
             typer.echo(f"{gone} photos are recorded as gone")

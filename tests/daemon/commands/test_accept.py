@@ -68,6 +68,20 @@ def test_another_disk_is_accepted_after_it_was_shown(home, jobs, known):
     assert why_offline(jobs) is None
 
 
+def test_what_is_on_an_accepted_disk_is_backlog_and_what_arrives_later_is_new(
+    home, jobs, known, watching, eventually
+):
+    known()
+    (home / "gallery/old.jpg").write_bytes(b"photo")
+    assert accept().returncode == 0
+    watching(backlog="new")
+    eventually(lambda: galleries.get(jobs.engine, "g").scanned_at is not None)
+    (home / "gallery/new.jpg").write_bytes(b"photo")
+    eventually(lambda: search.versions(jobs.engine, "g", Path("new.jpg")))
+    found = [search.versions(jobs.engine, "g", Path(name))[0] for name in ("old.jpg", "new.jpg")]
+    assert [job.decision for job in found] == [Decision.LEFT_ALONE, None]
+
+
 def test_a_gallery_that_was_emptied_is_accepted(home, jobs, known):
     known()
     assert "is empty" in why_offline(jobs)

@@ -18,7 +18,7 @@ from daemon.console.exit_codes import Exit
 from daemon.supervising.processes import SupervisedProcess
 from daemon.supervising.redis_server import executable
 from daemon.supervising.up import GIVE_UP_PAUSE_SECONDS, _check_workers
-from storage.database import status
+from storage.database import search, status
 from storage.enums import QUEUES, Decision, Degradation, Status
 from storage.errors import NoWorker
 from storage.settings import settings
@@ -239,6 +239,19 @@ def test_an_expired_pause_stops_nothing(home, jobs, up, take_photo):
     assert one.process.wait(90) == Exit.OK
     assert (home / "output/noisy.jpg").exists() and "paused" not in one.output()
     assert not jobs.resume("all")
+
+
+def test_once_ends_while_the_output_has_no_room_and_computes_nothing(
+    home, jobs, up, take_photo, monkeypatch
+):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    monkeypatch.setenv("PHOTOMEND_MIN_FREE_MEGABYTES", "1000000000")
+    monkeypatch.setenv("PHOTOMEND_RETRY_PAUSE_SECONDS", "30")
+    one = up("--once")
+    assert one.process.wait(90) == Exit.WAITING
+    assert "1 photos still wait; one of them: less than min_free_megabytes" in one.output()
+    job = search.get(jobs.engine, 1)
+    assert (job.receipt, job.attempts, job.claims) == (None, 0, 2)
 
 
 def test_once_does_not_wait_for_what_waits_for_the_machine(home, jobs, up, monkeypatch):
