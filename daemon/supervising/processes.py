@@ -6,6 +6,7 @@ killed one left running.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -32,7 +33,7 @@ STABLE_SECONDS = 60.0
 LAST_LINE_BYTES = 4000
 """Number of bytes at the end of a log in which its last line is searched."""
 MAX_LOG_BYTES = 5_000_000
-"""A longer log is renamed to `.old` at the next start."""
+"""A longer log is moved to `.old`, also while its process runs."""
 
 Start = Callable[[IO[bytes]], subprocess.Popen[bytes]]
 
@@ -56,6 +57,7 @@ class SupervisedProcess:
         now = time.monotonic()
         if self.process is not None and not self.is_running():
             return self._schedule_restart(self.process.returncode, now)
+        self._bound_log()
         if self.process is None and now >= self.next_start:
             with self._open_log() as log:
                 self.log_start = log.tell()
@@ -64,14 +66,20 @@ class SupervisedProcess:
         return None
 
     def _open_log(self) -> IO[bytes]:
-        """Open the log, a new one if it is long; without a log if its disk is full."""
+        """Open the log; without one if its disk is full."""
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
-                self.log.replace(self.log.with_suffix(".old"))
             return self.log.open("ab")
         except OSError:
             return Path(os.devnull).open("ab")
+
+    def _bound_log(self) -> None:
+        """Copy a log that is too long to `.old` and empty it; its process appends to it."""
+        if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
+            with suppress(OSError):  # on a full disk the lines are lost
+                shutil.copyfile(self.log, self.log.with_suffix(".old"))
+            os.truncate(self.log, 0)
+            self.log_start = 0
 
     def _schedule_restart(self, code: int, now: float) -> str:
         self.process = None
