@@ -16,8 +16,15 @@ import sqlalchemy as sa
 from daemon.console import session, targets
 from daemon.console.output import span
 from daemon.reports import health, space
-from storage import atomic_files, availability, database, filesystems, installation
-from storage.database import galleries, status
+from storage import (
+    atomic_files,
+    availability,
+    database,
+    filesystems,
+    installation,
+    output_folder,
+)
+from storage.database import galleries, search, status
 from storage.enums import QUEUES, EngineChoice, WatchMode
 from storage.errors import PhotomendError
 from storage.settings import settings
@@ -63,7 +70,7 @@ def run_checks() -> Iterator[Finding]:
         for subject, check in (
             (f"gallery {name}", lambda g=gallery, n=name: _gallery(n, g, recorded=found.well)),
             (f"events in {name}", lambda g=gallery: _events(g)),
-            (f"output of {name}", lambda g=gallery: _output(g)),
+            (f"output of {name}", lambda g=gallery, n=name: _output(n, g, recorded=found.well)),
         ):
             yield _within_time(subject, check)
     yield _libraries()
@@ -176,10 +183,13 @@ def _events(gallery: GallerySettings) -> Finding:
     return Finding(subject, True, f"{count:,} folders; up to {budget:,} can be watched")
 
 
-def _output(gallery: GallerySettings) -> Finding:
-    """Write, sync and rename a file as for a result."""
+def _output(name: str, gallery: GallerySettings, *, recorded: bool) -> Finding:
+    """Check that the output is the right one; write, sync and rename a file as for a result."""
     root = gallery.output_root
     subject, folder = f"output {root}", space.nearest_existing(root)
+    used = recorded and search.has_outputs(session.engine(), name)
+    if reason := output_folder.why_not_ours(name, gallery, used=used):
+        return Finding(subject, False, reason)
     if immich := next((p for p in (root, *root.parents) if (p / ".immich").exists()), None):
         text = f"it is in {immich}, where only immich may write; set another output"
         return Finding(subject, False, text)

@@ -150,11 +150,14 @@ def test_the_doctor_finds_no_problem_in_a_working_installation(doctor, redis_ser
 
 def test_the_doctor_says_what_to_do(doctor, home):
     (home / "gallery").rmdir()
+    (home / "output").mkdir()
+    (home / "output" / publishing.MARKER).write_text('{"gallery": "another"}')
     findings = doctor(PHOTOMEND_MIN_FREE_MEGABYTES="1000000000")
     bad = {subject: f["text"] for subject, f in findings.items() if not f["well"]}
     assert "photomend up" in bad["Redis"]
     assert "make room" in bad["state folder"]
     assert any("is not there" in text for text in bad.values())
+    assert any("belongs to the gallery 'another'" in text for text in bad.values())
 
 
 def test_the_doctor_finds_an_opencv_that_cannot_be_imported(doctor, without_opencv):
