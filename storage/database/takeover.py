@@ -23,16 +23,19 @@ def others(engine: sa.Engine, name: str, host: str) -> list[Gallery]:
 def take(engine: sa.Engine, name: str, columns: Mapping[str, Any], *, empty: bool) -> int:
     """Write what is known of a gallery from now on, and end its hold; return how many photos are gone.
 
-    That is all of them if its folder is `empty`; otherwise the next full scan finds out.
+    Its jobs that wait after an error are due now. That is all of them if its folder is `empty`; otherwise the next full scan finds out.
     """
     free = dict.fromkeys(("trouble", "trouble_kind", "trouble_at", "held_until"))
     with engine.begin() as connection:
         mine = update(galleries).where(galleries.c.name == name)
         connection.execute(mine.values({**free, **columns}))
+        here, waits = jobs.c.gallery == name, jobs.c.error_kind.is_not(None)
+        queued = jobs.c.status == Status.QUEUED
+        connection.execute(update(jobs).where(here, queued, waits).values(due_at=now()))
         if not empty:
             return 0
-        here = (jobs.c.gallery == name, conditions.here)
-        return connection.execute(update(jobs).where(*here).values(gone_at=now())).rowcount
+        known = update(jobs).where(here, conditions.here)
+        return connection.execute(known.values(gone_at=now())).rowcount
 
 
 def rename(engine: sa.Engine, old: str, new: str) -> str | None:

@@ -97,6 +97,8 @@ def test_an_output_that_was_moved_away_or_emptied_is_accepted(home, jobs, known,
         output.mkdir()
     if change == "garbage":
         (output / publishing.MARKER).write_text("garbage")
+    claim = jobs.claim("w", ["classify"], child=1, seconds=60, seconds_per_megapixel=0)
+    jobs.end_with_error(claim, ErrorKind.OFFLINE, "away", pause_seconds=3000)
     gallery = settings().gallery("g")
     assert "photomend accept g" in output_folder.why_not_ours("g", gallery, used=True)
     galleries.note(
@@ -112,7 +114,7 @@ def test_an_output_that_was_moved_away_or_emptied_is_accepted(home, jobs, known,
     assert "0 of 1 results looked for" in ended.stdout
     assert output_folder.why_not_ours("g", gallery, used=True) is None
     assert galleries.get(jobs.engine, "g").trouble is None
-    assert search.due(jobs.engine, "classify", 9)
+    assert claim.id in search.due(jobs.engine, "classify", 9)
 
 
 def test_a_name_in_the_settings_takes_what_up_folder_recorded(home, jobs, known):
