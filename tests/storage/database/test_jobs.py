@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 
 from storage import database
-from storage.database import galleries, holds, search, status
+from storage.database import galleries, holds, search, status, takeover
 from storage.database import workers as worker_rows
 from storage.database.galleries import BACKLOG_REASON
 from storage.database.jobs import Jobs, open_jobs
@@ -463,3 +463,34 @@ def test_a_heartbeat_of_this_boot_is_told_by_the_time_since_boot_and_others_by_t
     assert lost_after("- 30") == {"here", "there"}
     assert lost_after("+ 200") == {"here"}
     assert lost_after("- 1000") == {"here"}
+
+
+def test_a_gallery_is_held_tried_again_accepted_and_renamed(jobs):
+    engine = jobs.engine
+    galleries.note(
+        engine, "old", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
+        watching="events", online=True, scanned_at=1.0,
+    )  # fmt: skip
+    galleries.add(engine, "old", FOLDER, {"a.jpg": "1", "b.jpg": "1"})
+    full = ErrorKind.DISK_FULL
+    assert holds.hold_gallery(engine, "old", full, "no room", least_seconds=60).is_new
+    assert not holds.hold_gallery(engine, "old", full, "no room", least_seconds=60).is_new
+    assert search.due(engine, "classify", 9) == []
+    assert not status.under_way(engine, ["old"], since=1.0)
+    jobs.retry([1])  # it does not wait after an error
+    assert search.due(engine, "classify", 9) == []
+    with engine.begin() as connection:
+        holds.try_now(connection, {"old"})
+    assert search.due(engine, "classify", 9) == [1, 2]
+    assert holds.release_gallery(engine, "old") and not holds.release_gallery(engine, "old")
+
+    claim = jobs.claim("w", ["classify"], child=1, **DEADLINE)
+    assert "stop photomend" in takeover.rename(engine, "old", "new")
+    jobs.end_with_error(claim, full, "no room", pause_seconds=600)
+    assert takeover.rename(engine, "old", "new") is None
+    assert [gallery.name for gallery in takeover.others(engine, "another", "h")] == ["new"]
+    assert takeover.take(engine, "new", {"identity": "disk"}, empty=False) == 0
+    assert search.due(engine, "classify", 9) == [1, 2]
+    assert takeover.take(engine, "new", {}, empty=True) == 2
+    galleries.add(engine, "old", FOLDER, {"a.jpg": "1"})
+    assert "both names" in takeover.rename(engine, "old", "new")
