@@ -54,6 +54,8 @@ class OnlineGallery:
         self._next_check = time.monotonic() + _check_seconds()
         self._next_full_scan = 0.0
         self._full_scan_pause = recorder.settings.rescan_seconds
+        self._touched: set[str] = set()
+        """The folders of events since the last check."""
         self._first_scan = False
         """The gallery was never scanned to the end: what the full scan finds is old."""
         self._rules_noted: dict[str, Any] | None = None
@@ -108,8 +110,16 @@ class OnlineGallery:
         self._recorder.stay_online()
         if self._watch and not self._watch.is_alive():
             self._restart_watch("its watch ended")
+        if self._touched:
+            self._queue_filled(self._touched)
+            self._touched = set()
         self._next_check = time.monotonic() + _check_seconds()
         return True
+
+    def _queue_filled(self, folders: set[str] | None = None) -> None:
+        """Queue photos that got their content after they were found to be unreadable."""
+        if filled := self._recorder.queue_filled(self._root, folders):
+            self._pipe.added(filled[: settings().max_pending_notifications])
 
     def _still_online(self) -> bool:
         root = os.path.realpath(
@@ -189,6 +199,7 @@ class OnlineGallery:
             self._record_ignored(unvisited)
             self._note_rules(full_scan)
             self._note_full_scan(full_scan)
+            self._queue_filled()
             self._check_watch(full_scan)
         self._note_old_recorded()
 
@@ -219,8 +230,10 @@ class OnlineGallery:
 
     def _check_watch(self, full_scan: FullScan) -> None:
         """Restart the watch, and scan all more often, if events did not report what was found."""
-        if self._watch is None or full_scan.expected:
-            return
+        if self._watch is None:
+            return self._try_events()
+        if full_scan.expected:
+            return None
         longest = self._recorder.settings.rescan_seconds
         if full_scan.unnoticed:
             pause = max(self._full_scan_pause / 2, SHORTEST_FULL_SCAN_PAUSE_SECONDS)
@@ -230,6 +243,14 @@ class OnlineGallery:
             self._restart_watch("not all folders are watched")
         else:
             self._full_scan_pause = min(2 * self._full_scan_pause, longest)
+        return None
+
+    def _try_events(self) -> None:
+        """Watch a polled gallery by events if that works by now."""
+        self._recorder.note(watching=self._open_watch())
+        if self._watch is not None:
+            log.info("gallery %s is watched by events from now on", self._recorder.name)
+            self._begin_full_scan(expected=True)
 
     # Events.
 
@@ -243,6 +264,7 @@ class OnlineGallery:
         gather = min(max(GATHER_SECONDS, took), 1.0) if seconds else 0.0
         for folder, recursive in self._changed.take(seconds, gather).items():
             self._scanner.mark(folder, recursive=recursive)
+            self._touched.add(folder or ".")
         if self._changed.rules_changed:
             self._changed.rules_changed = False
             self._next_full_scan = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from daemon.watching import arrivals
+from daemon.watching import arrivals, placeholders
 from daemon.watching.scanner import NewPhoto
 from storage import availability, filesystems, fingerprints, gallery_layout, publishing
 from storage.database import backlog, galleries, takeover
@@ -133,6 +133,10 @@ class Recorder:
         """Record that photos are no longer ignored: they are backlog."""
         backlog.show(self._engine, self.name, folder, names)
         backlog.widen(self._engine, self.name, self.settings.since)
+
+    def queue_filled(self, root: str, folders: Collection[str] | None = None) -> list[int]:
+        """Queue photos that had no content before, of these folders or of all; return their ids."""
+        return placeholders.queue_filled(self._engine, self.name, Path(root), folders)
 
     def gone(self, folder: Path, names: Collection[str] | None = None) -> None:
         """Record that these photos of a folder, or all of them, have vanished."""

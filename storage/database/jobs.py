@@ -132,6 +132,15 @@ class Jobs:
             connection.execute(delete(pauses).where(sa.not_(conditions.pause_lasts())))
             return bool(connection.execute(step).rowcount)
 
+    # For the watcher.
+
+    def queue_filled(self, job_ids: Collection[int]) -> None:
+        """Queue jobs that failed because their photo had no content yet, with their rank."""
+        here = [c.id.in_(list(job_ids)), c.status == Status.FAILED]
+        again = conditions.afresh() | {"rank": c.rank}
+        with self.engine.begin() as connection:
+            conditions.change(connection, here, "its file was filled", **again)
+
     # For the child process of a worker.
 
     def claim(
