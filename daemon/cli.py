@@ -11,7 +11,9 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from daemon.commands.status import status
 from daemon.console import exit_codes
 from daemon.console.exit_codes import Exit
+from daemon.reports import space
 from storage.errors import PhotomendError
+from storage.settings import settings
 from storage.text import printable
 
 
@@ -33,7 +35,9 @@ def main() -> None:
     except DatabaseError as error:
         if type(error) not in (DatabaseError, OperationalError):  # subclasses are bugs
             raise
-        _exit_with(f"the database cannot be used: {error.orig}", Exit.DATABASE)
+        shortage = space.shortage(settings().state_dir)
+        why = f"{error.orig}; {shortage}" if shortage else f"{error.orig}"
+        _exit_with(f"the database cannot be used: {why}", Exit.DATABASE)
     except ImportError as error:
         from storage import installation
 

@@ -2,17 +2,22 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.console.exit_codes import Exit
 from daemon.supervising import listeners
+from daemon.supervising.python_command import SUPERVISED
 from storage import database, logs
+from storage.database import processes
 from storage.enums import QUEUES
-from storage.errors import SettingsError
+from storage.errors import PhotomendError, SettingsError
 from storage.settings import settings
 from storage.text import printable
 
@@ -66,12 +71,18 @@ def watch() -> None:
 
     Example: photomend --config /etc/photomend/config.toml watch
     """
+    logs.to_stderr()
+    listeners.may_leave()
+    with _trouble_noted(processes.WATCHER):
+        code = _watch()
+    raise typer.Exit(code)
+
+
+def _watch() -> Exit:
     from daemon import maintenance
     from daemon.watching.watcher import watch as watch_galleries
     from tasks.worker import notify, runtime
 
-    logs.to_stderr()
-    listeners.may_leave()
     if not settings().galleries:
         raise SettingsError(
             "there is no gallery in the settings; add one, such as [galleries.family]"
@@ -91,7 +102,21 @@ def watch() -> None:
     finally:
         stop.set()
     upkeep.join(settings().stop_seconds)
-    raise typer.Exit(Exit.OK if stop_requested.is_set() else Exit.PROBLEM)
+    return Exit.OK if stop_requested.is_set() else Exit.PROBLEM
+
+
+@contextmanager
+def _trouble_noted(name: str) -> Iterator[None]:
+    """Note in the database why this process ends; `up` notes it for the processes that it starts."""
+    try:
+        yield
+    except Exception as error:
+        if SUPERVISED not in os.environ:
+            with suppress(PhotomendError, SQLAlchemyError):
+                processes.note_trouble(
+                    database.open_checked(settings().database), name, str(error) or repr(error)
+                )
+        raise
 
 
 def _queues(names: list[str]) -> list[str]:
@@ -118,10 +143,11 @@ def work(
     if gpu is not None:
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # numbers as nvidia-smi shows them
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)  # before CUDA is imported
-    from tasks.worker.process import serve
-
     listeners.may_leave()
-    code = serve(queues)
+    with _trouble_noted(f"worker of {','.join(queues)}"):
+        from tasks.worker.process import serve
+
+        code = serve(queues)
     sys.stdout.flush()
     raise typer.Exit(code)
 

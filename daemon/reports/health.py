@@ -52,7 +52,7 @@ def of_processes(state: Summary) -> list[str]:
         f"{each.name} on {each.host} (process {each.process}) has sent no heartbeat for "
         f"{span(heartbeats.silence(each, state.now))}"
         for each in state.processes
-        if each.trouble is None and not is_alive(state, each)
+        if processes.sends_heartbeats(each.name) and not is_alive(state, each)
     ]
     found += [
         f"{each.name} on {each.host} keeps ending: {each.trouble}"

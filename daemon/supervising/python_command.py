@@ -2,6 +2,9 @@
 
 import sys
 
+SUPERVISED = "_PHOTOMEND_SUPERVISED"
+"""Environment variable of the processes that `photomend up` starts."""
+
 
 def python_command(module: str, *words: str) -> list[str]:
     """Return the command line that runs a module of photomend with these arguments.

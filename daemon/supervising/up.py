@@ -18,7 +18,7 @@ from daemon.console.exit_codes import Exit
 from daemon.supervising import listeners, redis_server
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
-from daemon.supervising.python_command import python_command
+from daemon.supervising.python_command import SUPERVISED, python_command
 from daemon.supervising.redis_server import OwnRedis
 from storage import database
 from storage.atomic_files import locked
@@ -277,7 +277,7 @@ def _photomend(*words: str) -> Start:
     def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             python_command("daemon.cli", *words), stdin=subprocess.DEVNULL,
-            stdout=log, stderr=log, start_new_session=True,
+            stdout=log, stderr=log, start_new_session=True, env=os.environ | {SUPERVISED: "1"},
         )  # fmt: skip
 
     return start

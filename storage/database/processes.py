@@ -27,6 +27,11 @@ def heartbeat(engine: sa.Engine, *names: str) -> None:
         _write(engine, name, **heartbeats.beat(), process=os.getpid())
 
 
+def sends_heartbeats(name: str) -> bool:
+    """Return whether the row of this name is one of a process that sends heartbeats."""
+    return name in (WATCHER, MAINTENANCE) or name.startswith(GALLERY)
+
+
 def note_trouble(engine: sa.Engine, name: str, trouble: str) -> None:
     """Record why a process of this machine has ended, though nobody asked it to."""
     _write(engine, name, trouble=trouble, trouble_at=now())

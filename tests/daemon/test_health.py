@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.console.exit_codes import Exit
 from storage.database import galleries, processes, status
 from storage.database import workers as worker_rows
 from storage.enums import QUEUES, Degradation, ErrorKind
@@ -108,6 +110,24 @@ def test_a_full_disk_of_the_state_folder(problems, healthy, monkeypatch):
     assert found.startswith("the state folder") and "make room" in found
 
 
+@pytest.mark.slow
+def test_a_full_disk_of_the_database_is_named_although_nothing_can_be_read(home):
+    small, photomend = home / "small", BIN / "photomend"
+    small.mkdir()
+    script = (
+        f"mount -t tmpfs -o size=4m tmpfs {small} && {photomend} migrate; "
+        f"dd if=/dev/zero of={small}/fill bs=64k 2>/dev/null; {photomend} status --check"
+    )
+    if subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        pytest.skip("user namespaces are not allowed here")
+    ended = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], check=False, capture_output=True, text=True,
+        env=os.environ | {"PHOTOMEND_STATE_DIR": str(small / "state")},
+    )  # fmt: skip
+    assert ended.returncode == Exit.DATABASE
+    assert ended.stderr.strip().endswith("has 0 MB free and needs 1; make room"), ended.stderr
+
+
 def test_photos_that_a_wrong_clock_made_due_in_a_year(problems, jobs, healthy):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     change(jobs, "UPDATE jobs SET due_at = due_at + 31536000")
@@ -156,6 +176,16 @@ def test_a_crash_loop_under_up_is_a_problem_with_the_last_line_of_its_log(
     finally:
         one.terminate()
         one.wait(60)
+
+
+def test_a_worker_that_cannot_start_under_systemd_is_a_problem_with_its_reason(
+    problems, jobs, healthy, photomend, without_opencv
+):
+    assert photomend("work", *QUEUES).wait(60) == 1
+    [found] = problems()
+    assert re.match(r"worker of classify,\S+ on \S+ keeps ending: libGL", found)
+    change(jobs, "UPDATE processes SET trouble_at = trouble_at - 301")
+    assert problems() == []
 
 
 @pytest.mark.slow
