@@ -166,14 +166,11 @@ def _unturned(data: bytes) -> bytes:
     """Return a TIFF that states no turn in its tags or XMP, because decoders would turn the image."""
     file = Tiff(io.BytesIO(data))
     first = file.directory(file.first)
-    packet = first.entries.get(tiff.XMP)
-    if packet is None and tiff.ORIENTATION not in first.entries:
+    if not {tiff.XMP, tiff.ORIENTATION} & first.entries.keys():
         return data
     made = bytearray(data)
     tiff.set_upright(made, file, first)
-    if packet is not None:
-        text = slice(packet.offset, packet.offset + packet.length)
-        made[text] = b" " * len(made[text])
+    tiff.blank(made, file, first, tiff.XMP)
     return bytes(made)
 
 

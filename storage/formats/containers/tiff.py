@@ -31,7 +31,7 @@ CODED = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, ROWS, PLANAR, P
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-ASCII, SHORT, LONG, UNDEFINED = 2, 3, 4, 7
+BYTE, ASCII, SHORT, LONG, UNDEFINED = 1, 2, 3, 4, 7
 MOST_ENTRIES = 4096
 MOST_DIRECTORIES = 1000
 VALUE_BYTES = 64 << 20
@@ -173,10 +173,26 @@ def set_number(made: bytearray, file: Tiff, position: int, value: int) -> None:
 
 def set_upright(made: bytearray, file: Tiff, directory: Directory) -> None:
     """Set each orientation to 1, whatever its type and count, also where there are several."""
+    for position in _positions(made, file, directory, ORIENTATION):
+        set_number(made, file, position, 1)
+
+
+def blank(made: bytearray, file: Tiff, directory: Directory, tag: int) -> None:
+    """Set a tag to one blank in its entry; what lies where its value was stays.
+
+    A damaged tag may name the place of the pixels.
+    """
+    form, size = (file.order + "HQ8s", 18) if file.big else (file.order + "HI4s", 10)
+    for position in _positions(made, file, directory, tag):
+        made[position + 2 : position + 2 + size] = struct.pack(form, BYTE, 1, b" ")
+
+
+def _positions(made: bytearray, file: Tiff, directory: Directory, tag: int) -> Iterator[int]:
+    """Yield the positions of all entries of a tag."""
     counted, size = (8, 20) if file.big else (2, 12)
     for position in range(directory.position + counted, directory.following_position, size):
-        if struct.unpack_from(file.order + "H", made, position)[0] == ORIENTATION:
-            set_number(made, file, position, 1)
+        if struct.unpack_from(file.order + "H", made, position)[0] == tag:
+            yield position
 
 
 @dataclass

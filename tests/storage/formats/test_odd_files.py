@@ -1,5 +1,6 @@
 """Files that others open are opened; what no decoder here opens is left alone with its reason."""
 
+import io
 import shutil
 import struct
 import subprocess
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from storage import eligibility, inspection, photos
-from storage.formats.containers import jpeg, png
+from storage.formats.containers import jpeg, png, tiff
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
 
@@ -50,6 +51,23 @@ def test_bytes_between_the_segments_of_a_jpeg_are_skipped(
     assert content_hash(path, limits) == before
     photos.write(photo, tmp_path / "output.jpg", origin, limits)
     assert left_alone(path, limits) is None
+
+
+@pytest.mark.parametrize("place", ("the pixels", "the whole file"))
+def test_a_tag_of_a_tiff_that_names_the_place_of_the_pixels_changes_none(
+    place: str, tmp_path: Path, make: Make, packet: bytes, limits: Limits
+) -> None:
+    path = make(tmp_path / "photo.tif", xmp=packet)
+    expected = photos.read(path, limits).image
+    data = bytearray(path.read_bytes())
+    entries = tiff.Tiff(io.BytesIO(data)).directory(8).entries
+    damaged, strip = entries[tiff.XMP].position, entries[tiff.STRIPS]
+    if place == "the pixels":
+        data[damaged + 8 : damaged + 12] = data[strip.position + 8 : strip.position + 12]
+    else:
+        data[damaged + 4 : damaged + 12] = struct.pack("<II", 1 << 28, 8)
+    path.write_bytes(data)
+    assert np.array_equal(photos.read(path, limits).image, expected)
 
 
 def test_the_file_with_zero_bytes_between_segments_is_opened(limits: Limits) -> None:
