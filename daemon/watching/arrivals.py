@@ -7,9 +7,8 @@ is queued, and its content decides. All that the first scan finds is old, and so
 the settings shows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from daemon.watching.scanner import NewPhoto
 from storage import fingerprints
@@ -32,14 +31,16 @@ class Arrivals:
 
 
 def sort(
-    photos: Mapping[str, NewPhoto], versions: Mapping[str, Sequence[Job]], vanished: Sequence[Job]
+    photos: Mapping[str, NewPhoto],
+    versions: Mapping[str, Sequence[Job]],
+    vanished: Mapping[str, Sequence[Job]],
 ) -> Arrivals:
     """Decide what becomes of the photos of one folder.
 
-    `versions` are the jobs of each path, newest first, and `vanished` the jobs of photos that are
-    no longer where they were.
+    `versions` are the jobs of each path, newest first, and `vanished` the jobs of photos that each
+    may have been elsewhere.
     """
-    found, moved = Arrivals(), _Vanished(vanished)
+    found, taken = Arrivals(), set[int]()
     if not versions and not vanished:  # such as in a first scan, which finds a whole library
         found.backlog = {name: p.fingerprint for name, p in photos.items() if p.old}
         found.new = {name: p.fingerprint for name, p in photos.items() if not p.old}
@@ -50,7 +51,7 @@ def sort(
         if job is not None:
             found.known.append((job, name, photo.fingerprint))
             continue
-        job = _present(mine) or moved.take(name, photo)
+        job = _present(mine) or _moved(vanished.get(name, ()), photo.fingerprint, taken)
         if job is None:
             (found.backlog if photo.old else found.new)[name] = photo.fingerprint
         elif is_left(job):
@@ -81,22 +82,12 @@ def is_left(job: Job) -> bool:
     )
 
 
-class _Vanished:
-    """Photos that are no longer where they were; each is found once."""
-
-    def __init__(self, jobs: Iterable[Job]) -> None:
-        self._by_size: dict[str, list[Job]] = {}
-        for job in jobs:
-            self._by_size.setdefault(fingerprints.size(job.fingerprint), []).append(job)
-
-    def take(self, name: str, photo: NewPhoto) -> Job | None:
-        """Return the job of the vanished photo that this one is; None if there is none."""
-        jobs = self._by_size.get(fingerprints.size(photo.fingerprint), [])
-        jobs.sort(key=lambda job: job.name != Path(name))
-        job = _same(jobs, photo.fingerprint)
-        if job is not None:
-            jobs.remove(job)
-        return job
+def _moved(candidates: Sequence[Job], fingerprint: str, taken: set[int]) -> Job | None:
+    """Return the vanished photo that this one is; each is found once."""
+    job = _same([job for job in candidates if job.id not in taken], fingerprint)
+    if job is not None:
+        taken.add(job.id)
+    return job
 
 
 def _same(jobs: Sequence[Job], fingerprint: str) -> Job | None:

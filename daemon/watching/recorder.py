@@ -108,7 +108,7 @@ class Recorder:
         """Record the photos of a folder that are not known like this; return the queued jobs' ids."""
         versions = galleries.versions(self._engine, self.name, folder, photos)
         present = {name for name, known in versions.items() if known[0].gone_at is None}
-        elsewhere = (photo.fingerprint for name, photo in photos.items() if name not in present)
+        elsewhere = {name: photos[name].fingerprint for name in photos.keys() - present}
         vanished = galleries.vanished(self._engine, elsewhere)
         found = arrivals.sort(photos, versions, vanished)
         galleries.adopt(self._engine, self.name, folder, found.known)

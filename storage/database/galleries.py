@@ -18,13 +18,15 @@ from storage import fingerprints
 from storage.database import conditions
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job
-from storage.database.tables import galleries, history, now, outputs, pauses
+from storage.database.tables import PathBytes, galleries, history, now, outputs, pauses
 from storage.database.tables import jobs as table
 from storage.enums import NEW_PHOTO, Decision, Status
 
 BACKLOG_REASON = "it was here before photomend; `photomend add` mends it"
 IGNORED = "it is ignored: "
 """Begins the reason of a photo that the rules ignore since it was recorded."""
+MOST_VANISHED = 50
+"""Maximum number of vanished photos with which one photo is compared."""
 CANCELLED_BY_OWNER = "taken back by the owner"
 LEFT = "it is not in the settings any more"
 """The reason of a gallery that no watcher of its machine watches."""
@@ -138,24 +140,30 @@ def versions(
     return found
 
 
-def vanished(engine: sa.Engine, photos: Iterable[str]) -> list[Job]:
-    """Return the jobs of vanished photos of all galleries that have the size of one of these.
+def vanished(engine: sa.Engine, photos: Mapping[str, str]) -> dict[str, list[Job]]:
+    """Return by name which vanished photos of all galleries these may be, name and fingerprint.
 
-    `photos` are fingerprints.
+    They have the same size and mtime or, if there are none, the same size. Those of the same name
+    come first, then the newest; at most MOST_VANISHED are returned for each.
     """
     binary = c.fingerprint.collate({"sqlite": "BINARY", "postgresql": "C"}[engine.dialect.name])
     gone = select(table).where(c.gone_at.is_not(None))
-    of_size = gone.where(
+    first = sa.case((c.name == sa.bindparam("a_name", type_=PathBytes), 0), else_=1)
+    alike = gone.where(
         binary >= sa.bindparam("low", type_=sa.String),
         binary < sa.bindparam("high", type_=sa.String),
-    ).order_by(c.id.desc())
-    found: list[Job] = []
+    ).order_by(first, c.id.desc()).limit(MOST_VANISHED)  # fmt: skip
+    found: dict[str, list[Job]] = {}
     with reading(engine) as connection:
         if connection.scalar(gone.with_only_columns(c.id).limit(1)) is None:
-            return []
-        for size in set(map(fingerprints.size, photos)):
-            limits = {"low": f"{size}-", "high": f"{size}."}  # the dot comes after the hyphen
-            found += map(Job.of, connection.execute(of_size, limits))
+            return {}
+        for name, fingerprint in photos.items():
+            for start in (fingerprint.rpartition("-")[0], fingerprints.size(fingerprint)):
+                limits = {"low": f"{start}-", "high": f"{start}."}  # the dot is after the hyphen
+                rows = connection.execute(alike, limits | {"a_name": Path(name)}).all()
+                if rows:
+                    found[name] = list(map(Job.of, rows))
+                    break
     return found
 
 
@@ -163,16 +171,25 @@ def adopt(
     engine: sa.Engine, gallery: str, folder: Path, photos: Iterable[tuple[Job, str, str]]
 ) -> None:
     """Record that known photos are in this folder now: the job, name and fingerprint of each."""
+    rows = [
+        {"a_job": job.id, "a_name": Path(name), "a_fingerprint": fingerprint}
+        for job, name, fingerprint in photos
+    ]
     there = table.alias()
-    with engine.begin() as connection:
-        for job, name, fingerprint in photos:
-            taken = select(there.c.id).where(
-                there.c.gallery == gallery, there.c.folder == folder, there.c.name == Path(name),
-                there.c.fingerprint == fingerprint, there.c.id != job.id,
-            )  # fmt: skip
-            values = {"gallery": gallery, "folder": folder, "name": Path(name), "gone_at": None}
-            step = update(table).where(c.id == job.id, ~taken.exists())
-            connection.execute(step.values(values | {"fingerprint": fingerprint}))
+    to = {
+        "name": sa.bindparam("a_name", type_=PathBytes),
+        "fingerprint": sa.bindparam("a_fingerprint", type_=sa.String),
+    }
+    taken = select(there.c.id).where(
+        there.c.gallery == gallery, there.c.folder == folder, there.c.name == to["name"],
+        there.c.fingerprint == to["fingerprint"], there.c.id != c.id,
+    )  # fmt: skip
+    step = update(table).where(c.id == sa.bindparam("a_job"), ~taken.exists())
+    if rows:
+        with engine.begin() as connection:
+            connection.execute(
+                step.values(gallery=gallery, folder=folder, gone_at=None, **to), rows
+            )
 
 
 def add(

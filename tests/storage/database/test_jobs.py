@@ -305,12 +305,15 @@ def test_a_photo_that_is_gone_gives_its_name_back_unless_it_left_another_result(
 
 def test_a_photo_that_moves_to_another_gallery_takes_its_job_along(jobs):
     galleries.note_backlog(jobs.engine, "g", FOLDER, {"a.jpg": "12-5-1", "b.jpg": "123-5-2"})
-    assert galleries.vanished(jobs.engine, ["12-6-7"]) == []
+    assert galleries.vanished(jobs.engine, {"c.jpg": "12-5-3"}) == {}
     galleries.note_gone(jobs.engine, "g", FOLDER)
-    [gone] = galleries.vanished(jobs.engine, ["12-6-7", "1-5-1"])
-    galleries.adopt(jobs.engine, "other", Path(), [(gone, "c.jpg", "12-5-3")])
-    assert galleries.known(jobs.engine, "other", Path()) == {"c.jpg": ("12-5-3",)}
-    assert galleries.vanished(jobs.engine, ["12-6-7"]) == []
+    found = galleries.vanished(jobs.engine, {"c.jpg": "12-6-3", "b.jpg": "123-5-3", "d": "1-5-1"})
+    assert {name: [str(job.name) for job in jobs] for name, jobs in found.items()} == {
+        "c.jpg": ["a.jpg"], "b.jpg": ["b.jpg"],
+    }  # fmt: skip
+    galleries.adopt(jobs.engine, "other", Path(), [(found["c.jpg"][0], "c.jpg", "12-6-3")])
+    assert galleries.known(jobs.engine, "other", Path()) == {"c.jpg": ("12-6-3",)}
+    assert galleries.vanished(jobs.engine, {"c.jpg": "12-6-3"}) == {}
 
 
 def test_what_vanished_is_gone_and_may_come_back(jobs):
