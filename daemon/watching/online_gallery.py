@@ -95,8 +95,7 @@ class OnlineGallery:
         """Note that the gallery is online, apply its settings, and start the first full scan."""
         before = self._recorder.row()
         self._recorder.note_online(self._root, self._open_watch())
-        row = self._recorder.row()
-        self._first_scan = row is None or row.scanned_at is None
+        self._first_scan = self._recorder.is_first_scan(self._root)
         if before is not None and before.rules is not None:
             self._rules_noted = before.rules
             self._scanner.rules_before = ignore_rules.from_record(self._root, before.rules)
@@ -211,8 +210,9 @@ class OnlineGallery:
         self._recorder.note(**columns)
 
     def _note_rules(self, full_scan: FullScan) -> None:
-        """Compare later scans with the ignore rules of this one."""
+        """Compare later scans with the folder and the ignore rules of this one."""
         self._rules_seen = ignore_rules.recorded(self._recorder.settings, full_scan.ignore_files)
+        self._rules_seen["identity"] = filesystems.identity(self._root)
         self._scanner.rules_before = ignore_rules.from_record(self._root, self._rules_seen)
 
     def _note_old_recorded(self) -> None:

@@ -1,6 +1,7 @@
 """Write what is found of one gallery to the database, and read what is known of it."""
 
 import logging
+import os
 import socket
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -63,18 +64,28 @@ class Recorder:
 
     def note_online(self, root: str, watching: str) -> None:
         """Write that the gallery is online at `root`, and how it is watched."""
-        columns = availability.recognisable(root) | {
-            "filesystem": filesystems.mount_of(root).kind, "watching": watching,
-        }  # fmt: skip
-        row = self.row()
-        if row is not None and row.identity != columns["identity"] and not self._knows_photos(row):
-            columns["scanned_at"] = None  # such as before a share was mounted for the first time
-        note_gallery(self._engine, self.name, online=True, reason=None, **columns)
-        kind = columns["filesystem"]
+        kind = filesystems.mount_of(root).kind
+        note_gallery(
+            self._engine, self.name, filesystem=kind, watching=watching, online=True, reason=None,
+            **availability.recognisable(root),
+        )  # fmt: skip
         log.info("gallery %s is online (%s, %s)", self.name, kind, watching)
 
-    def _knows_photos(self, row: Gallery) -> bool:
-        return row.identity is not None and bool(galleries.sample(self._engine, self.name, 1))
+    def is_first_scan(self, root: str) -> bool:
+        """Return whether the folder at `root` was never scanned to the end.
+
+        So it is if the last full scan was of another one, and most of what is known is not here:
+        the share was mounted after the first day, or its owner accepted another disk.
+        """
+        row = self.row()
+        if row is None or row.scanned_at is None:
+            return True
+        scanned = (row.rules or {}).get("identity")
+        if scanned in (None, filesystems.identity(root)):
+            return False
+        known = galleries.sample(self._engine, self.name, availability.SAMPLE)
+        found = sum(os.path.lexists(f"{root}/{photo}") for photo in known)
+        return 2 * found < len(known) or not known
 
     def apply_settings(self, before: Mapping[str, Any] | None) -> None:
         """Queue or leave alone what the settings now ask for; log in one line what changed.

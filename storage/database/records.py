@@ -157,7 +157,8 @@ class Gallery(_Row):
     settings: dict[str, Any] | None
     """Its settings as they were last applied; None before it was first online."""
     rules: dict[str, Any] | None
-    """What the last full scan ignored, as `ignore_rules.recorded` gives it."""
+    """What the last full scan ignored, as `ignore_rules.recorded` gives it, and the identity of its
+    folder."""
     updated_at: float
     trouble: str | None
     """Why its output cannot be written to; None if it can, as far as is known."""

@@ -185,7 +185,7 @@ galleries = sa.Table(
     sa.Column("scanned_at", sa.Double),
     sa.Column("scan_seconds", sa.Double),
     sa.Column("photos", sa.Integer),
-    # The settings that were applied last, and the ignore rules of the last full scan.
+    # The settings that were applied last, and what the last full scan saw and ignored.
     sa.Column("settings", sa.JSON(none_as_null=True)),
     sa.Column("rules", sa.JSON(none_as_null=True)),
     sa.Column("updated_at", sa.Double, nullable=False, default=now(), onupdate=now()),

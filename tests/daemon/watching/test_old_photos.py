@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import filesystems
 from storage.database import galleries, search, status
 from storage.database.galleries import BACKLOG_REASON, CANCELLED_BY_OWNER, IGNORED
 from storage.enums import BACKLOG, NEW_PHOTO, Category, Decision, Status
@@ -222,6 +223,23 @@ def test_old_photos_stay_old_if_their_disk_is_mounted_after_the_first_scan(
     put(old / "2023/new.jpg", b"new")
     eventually(lambda: "2023/new.jpg" in rows())
     assert rows()["2023/new.jpg"].status is Status.QUEUED
+
+
+def test_what_is_on_another_disk_that_its_owner_accepts_is_old(
+    watching, scanned, rows, jobs, old, eventually
+):
+    watched = watching(backlog="new")
+    scanned()
+    watched.stop()
+    old.rename(old.parent / "replaced")
+    put(old / "other/x.jpg", b"another library")
+    galleries.note(jobs.engine, "g", identity=filesystems.identity(str(old)))
+    watching()
+    eventually(lambda: "other/x.jpg" in rows())
+    put(old / "other/new.jpg", b"new")
+    eventually(lambda: "other/new.jpg" in rows())
+    assert rows()["other/x.jpg"].decision is Decision.LEFT_ALONE
+    assert rows()["other/new.jpg"].status is Status.QUEUED
 
 
 def test_a_gallery_stays_online_while_another_watcher_does_not_have_it(
