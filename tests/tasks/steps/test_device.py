@@ -46,6 +46,7 @@ def gpu(jobs, monkeypatch):
     monkeypatch.setattr(steps, "classify", lambda job: jobs.finish(job, Decision.CLEAN))
     monkeypatch.setattr(device, "needs_device", lambda queue: queue != CLASSIFY)
     monkeypatch.setattr(runtime, "_loaded", {})
+    runtime.classifier.cache_clear()
     galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(4)})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql(
