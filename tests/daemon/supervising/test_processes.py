@@ -15,15 +15,17 @@ def test_the_log_of_a_process_that_runs_for_years_stays_short(tmp_path, monkeypa
         lambda log: subprocess.Popen([sys.executable, "-c", program], stdout=log),
         tmp_path / "one.log",
     )
-    last = -1
-    for _ in range(2):
-        one.ensure_running()
-        eventually(lambda: one.log.stat().st_size > 10_000)
-        number = int(one.last_line())
-        assert number > last
-        last = number
-        one.ensure_running()
-        assert one.log.stat().st_size < 10_000
-        assert (tmp_path / "one.old").stat().st_size > 10_000
-    assert one.is_running()
-    one.stop(5)
+    try:
+        last = -1
+        for _ in range(2):
+            one.ensure_running()
+            eventually(lambda: one.log.stat().st_size > 10_000)
+            number = int(one.last_line())
+            assert number > last
+            last = number
+            one.ensure_running()
+            assert one.log.stat().st_size < 10_000
+            assert (tmp_path / "one.old").stat().st_size > 10_000
+        assert one.is_running()
+    finally:
+        one.stop(5)
