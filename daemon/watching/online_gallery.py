@@ -58,6 +58,10 @@ class OnlineGallery:
         """The folders of events since the last check."""
         self._first_scan = False
         """The gallery was never scanned to the end: what the full scan finds is old."""
+        self._some_ignored = False
+        """Known photos were ignored since the last full scan ended."""
+        self._last_rules: dict[str, Any] | None = None
+        """The rules of the last full scan that ended."""
         self._rules_noted: dict[str, Any] | None = None
         """The rules in the database."""
         self._rules_seen: dict[str, Any] | None = None
@@ -146,9 +150,8 @@ class OnlineGallery:
             if found.missing:
                 missing.add(found.folder)
             if found.ignored:
+                self._some_ignored = True
                 self._recorder.leave(folder, found.ignored)
-            if found.shown:
-                self._recorder.show(folder, found.shown)
             self._pipe.heartbeat()
         if missing:
             known = self._recorder.known_folders()
@@ -177,6 +180,7 @@ class OnlineGallery:
         for folder in folders:
             rule = self._scanner.rules.of(folder)
             if isinstance(rule, str) and not (before and isinstance(before.of(folder), str)):
+                self._some_ignored = True
                 self._recorder.leave_folder(Path(folder), rule)
 
     # Full scans.
@@ -211,9 +215,12 @@ class OnlineGallery:
 
     def _note_rules(self, full_scan: FullScan) -> None:
         """Compare later scans with the folder and the ignore rules of this one."""
-        self._rules_seen = ignore_rules.recorded(self._recorder.settings, full_scan.ignore_files)
-        self._rules_seen["identity"] = filesystems.identity(self._root)
-        self._scanner.rules_before = ignore_rules.from_record(self._root, self._rules_seen)
+        rules = ignore_rules.recorded(self._recorder.settings, full_scan.ignore_files)
+        rules["identity"] = filesystems.identity(self._root)
+        if self._some_ignored or rules != self._last_rules:
+            self._recorder.show(self._scanner.rules)
+        self._some_ignored, self._last_rules, self._rules_seen = False, rules, rules
+        self._scanner.rules_before = ignore_rules.from_record(self._root, rules)
 
     def _note_old_recorded(self) -> None:
         """Record that a full scan is done, and its rules, once all old photos have settled."""

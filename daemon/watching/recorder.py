@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from daemon.watching import arrivals, placeholders
+from daemon.watching.ignore_rules import FolderRules
 from daemon.watching.scanner import NewPhoto
 from storage import availability, filesystems, fingerprints, gallery_layout, publishing
 from storage.database import backlog, galleries, takeover
@@ -140,10 +141,16 @@ class Recorder:
         """Leave all queued photos of a folder alone that is ignored now."""
         self._log_left(folder, backlog.leave_folder(self._engine, self.name, folder, rule))
 
-    def show(self, folder: Path, names: Collection[str]) -> None:
-        """Record that photos are no longer ignored: they are backlog."""
-        backlog.show(self._engine, self.name, folder, names)
-        backlog.widen(self._engine, self.name, self.settings.since)
+    def show(self, rules: FolderRules) -> None:
+        """Record which photos are no longer ignored: they are backlog."""
+        some = False
+        for folder, names in backlog.ignored(self._engine, self.name).items():
+            place = "" if folder == Path() else str(folder)
+            shown = [name for name in names if rules.why_ignored(place, name) is None]
+            backlog.show(self._engine, self.name, folder, shown)
+            some = some or bool(shown)
+        if some:
+            backlog.widen(self._engine, self.name, self.settings.since)
 
     def queue_filled(self, root: str, folders: Collection[str] | None = None) -> list[int]:
         """Queue photos that had no content before, of these folders or of all; return their ids."""

@@ -53,8 +53,6 @@ class ScannedFolder:
     """The folder itself is no longer there, or is now a symbolic link."""
     ignored: Mapping[str, str] = field(default_factory=dict)
     """Known photos that a change of the rules ignores, each with the rule."""
-    shown: frozenset[str] = frozenset()
-    """Known photos that the rules of the last full scan ignored, and these rules do not."""
 
 
 @dataclass
@@ -179,13 +177,11 @@ class Scanner:
         if vanished:
             vanished -= ignored.keys()
         hidden: dict[str, str] = {}
-        shown: frozenset[str] = frozenset()
         if self.rules_before is None or was_hidden is not _nothing:
             names = {name for name in ignored.keys() & known.keys() if ignored[name]}
             hidden = {name: ignored[name] for name in names if not was_hidden(name)}
-            shown = frozenset(filter(was_hidden, known.keys() & photos.keys()))
-        if settled or vanished or hidden or shown:
-            return ScannedFolder(folder, settled, frozenset(vanished), False, hidden, shown)
+        if settled or vanished or hidden:
+            return ScannedFolder(folder, settled, frozenset(vanished), ignored=hidden)
         return None
 
     def _hidden_before(self, folder: str, rules: Rules) -> Callable[[str], object]:

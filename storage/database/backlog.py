@@ -9,11 +9,16 @@ from sqlalchemy import select, update
 
 from storage import fingerprints
 from storage.database import conditions
+from storage.database.engine import reading
 from storage.database.galleries import BACKLOG_REASON, IGNORED
 from storage.database.tables import jobs as table
 from storage.enums import BACKLOG, Decision, Status
 
 c = table.c
+_IGNORED = (
+    c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
+    c.reason.startswith(IGNORED, autoescape=True),
+)  # fmt: skip
 
 
 def leave(engine: sa.Engine, gallery: str, folder: Path, photos: Mapping[str, str]) -> int:
@@ -42,12 +47,22 @@ def _leave(
     return len(conditions.change(connection, queued, reason, **_left_alone(reason)))
 
 
+def ignored(engine: sa.Engine, gallery: str) -> dict[Path, list[str]]:
+    """Return the names of the photos that are left alone because they were ignored, by folder."""
+    query = select(c.folder, c.name).where(c.gallery == gallery, *_IGNORED)
+    found: dict[Path, list[str]] = {}
+    with reading(engine) as connection:
+        for folder, name in connection.execute(query):
+            found.setdefault(folder, []).append(str(name))
+    return found
+
+
 def show(engine: sa.Engine, gallery: str, folder: Path, names: Collection[str]) -> None:
     """Record that photos that were ignored are backlog now."""
-    here = (*conditions.within(gallery, folder), c.reason.startswith(IGNORED, autoescape=True))
+    here = (*conditions.within(gallery, folder), *_IGNORED)
     with engine.begin() as connection:
         for some in conditions.chunks(list(map(Path, names))):
-            step = update(table).where(*here, c.status == Status.DONE, c.name.in_(some))
+            step = update(table).where(*here, c.name.in_(some))
             connection.execute(step.values(reason=BACKLOG_REASON))
 
 
