@@ -117,7 +117,8 @@ def test_an_attempt_that_failed_while_the_clock_was_ahead_is_not_due_in_a_year(
     eventually(lambda: search.get(jobs.engine, 1).status is Status.DONE)
 
 
-def test_status_tells_a_suspend_from_silence(jobs, clock):
+def test_status_tells_a_suspend_from_silence(jobs, clock, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_WORKER_TIMEOUT_SECONDS", "60")  # for a busy machine
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
     for offset in HOURS.values():
