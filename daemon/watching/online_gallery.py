@@ -218,7 +218,7 @@ class OnlineGallery:
         rules = ignore_rules.recorded(self._recorder.settings, full_scan.ignore_files)
         rules["identity"] = filesystems.identity(self._root)
         if self._some_ignored or rules != self._last_rules:
-            self._recorder.show(self._scanner.rules)
+            self._recorder.show_again(self._scanner.rules)
         self._some_ignored, self._last_rules, self._rules_seen = False, rules, rules
         self._scanner.rules_before = ignore_rules.from_record(self._root, rules)
 

@@ -124,6 +124,8 @@ class Recorder:
         vanished = galleries.vanished(self._engine, elsewhere)
         found = arrivals.sort(photos, versions, vanished)
         galleries.adopt(self._engine, self.name, folder, found.known)
+        if came := [name for job, name, _ in found.known if name not in present]:
+            self.show(folder, came)  # the rules and the backlog of their former place are not these
         wanted = found.still_backlog | self._wanted(folder, found.backlog)
         left = {name: f for name, f in found.backlog.items() if name not in wanted}
         added = galleries.add(self._engine, self.name, folder, found.new)
@@ -141,16 +143,17 @@ class Recorder:
         """Leave all queued photos of a folder alone that is ignored now."""
         self._log_left(folder, backlog.leave_folder(self._engine, self.name, folder, rule))
 
-    def show(self, rules: FolderRules) -> None:
-        """Record which photos are no longer ignored: they are backlog."""
-        some = False
+    def show_again(self, rules: FolderRules) -> None:
+        """Treat photos that were ignored, and are not by these rules, as backlog."""
         for folder, names in backlog.ignored(self._engine, self.name).items():
             place = "" if folder == Path() else str(folder)
-            shown = [name for name in names if rules.why_ignored(place, name) is None]
-            backlog.show(self._engine, self.name, folder, shown)
-            some = some or bool(shown)
-        if some:
-            backlog.widen(self._engine, self.name, self.settings.since)
+            if shown := [name for name in names if rules.why_ignored(place, name) is None]:
+                self.show(folder, shown)
+
+    def show(self, folder: Path, names: Collection[str]) -> None:
+        """Treat photos that the rules of this gallery do not ignore as its backlog."""
+        backlog.show(self._engine, self.name, folder, names)
+        backlog.widen(self._engine, self.name, self.settings.since, folder)
 
     def queue_filled(self, root: str, folders: Collection[str] | None = None) -> list[int]:
         """Queue photos that had no content before, of these folders or of all; return their ids."""

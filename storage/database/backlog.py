@@ -66,10 +66,14 @@ def show(engine: sa.Engine, gallery: str, folder: Path, names: Collection[str]) 
             connection.execute(step.values(reason=BACKLOG_REASON))
 
 
-def widen(engine: sa.Engine, gallery: str, since: float) -> int:
-    """Queue the backlog that was left alone, if modified at `since` or later; return its number."""
+def widen(engine: sa.Engine, gallery: str, since: float, folder: Path | None = None) -> int:
+    """Queue the backlog that was left alone, of `folder` or of all folders; return its number.
+
+    Only photos that were modified at `since` or later are queued.
+    """
+    place = (c.gallery == gallery,) if folder is None else conditions.within(gallery, folder)
     here = (
-        c.gallery == gallery, c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
+        *place, c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
         c.reason == BACKLOG_REASON, conditions.here,
     )  # fmt: skip
     return _change_backlog(

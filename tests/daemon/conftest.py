@@ -38,17 +38,17 @@ class Watching:
 
 @pytest.fixture
 def watching(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watching]]:
-    """Start to watch the gallery "g"; keywords change its settings, capital ones global settings."""
+    """Start to watch the gallery "g" and `others`; keywords change its settings, capital ones global settings."""
     running = []
 
-    def start(**changes: Any) -> Watching:
+    def start(others: dict[str, Any] | None = None, **changes: Any) -> Watching:
         gallery = json.loads(os.environ["PHOTOMEND_GALLERIES"])["g"]
         for name, value in changes.items():
             if name.isupper():
                 monkeypatch.setenv(f"PHOTOMEND_{name}", str(value))
             else:
                 gallery[name] = value
-        monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps({"g": gallery}))
+        monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps({"g": gallery, **(others or {})}))
         settings.cache_clear()
         running.append(Watching())
         return running[-1]

@@ -288,6 +288,24 @@ def test_a_cancelled_photo_stays_cancelled_when(
     assert {job.error for name, job in rows().items() if name in found} == {CANCELLED_BY_OWNER}
 
 
+def test_an_old_photo_that_moves_is_what_the_rules_of_its_new_place_say(
+    watching, scanned, rows, old, eventually, monkeypatch
+):
+    whole = put(old.parent / "whole/x.jpg").parent
+    monkeypatch.setenv("PHOTOMEND_SETTLE_SECONDS", "1.5")
+    others = {"whole": {"path": str(whole), "backlog": "all"}}
+    watched = watching(others, backlog="new")
+    scanned()
+    put(old / ".photomendignore", b"/2023/summer/a.jpg")
+    eventually(lambda: rows()["2023/summer/a.jpg"].reason.startswith(IGNORED))
+    (old / "2023/summer/a.jpg").rename(old / "a.jpg")
+    (old / "d.jpg").rename(whole / "d.jpg")
+    eventually(lambda: rows()["d.jpg"].gallery == "whole" and "a.jpg" in rows())
+    watched.stop()
+    assert rows()["a.jpg"].reason == BACKLOG_REASON
+    assert (rows()["d.jpg"].status, rows()["d.jpg"].rank) == (Status.QUEUED, BACKLOG)
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["watched", "not watched"])
 @pytest.mark.parametrize("line", ["c.jpg", "2023/"])
 def test_a_photo_that_is_ignored_while_it_waits_is_left_alone(
