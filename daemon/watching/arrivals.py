@@ -1,7 +1,7 @@
 """The rule for what has arrived: which photos that a scan finds are new, old, or known already.
 
-A photo is new if it arrived. It did not if it is known: by its path, or because a photo with its
-size and mtime has vanished elsewhere. What is known and was decided without reading it (the
+A photo is new if it arrived. It did not if it is known: by its path, by its path and size if it had
+vanished, or because a photo with its size and mtime has vanished elsewhere. What is known and was decided without reading it (the
 backlog, what its owner cancelled, what was ignored) stays as it is, whatever changed. What was read
 is queued, and its content decides. All that the first scan finds is old, and so is what a change of
 the settings shows.
@@ -68,8 +68,13 @@ def known_as(versions: Sequence[Job], fingerprint: str) -> Job | None:
 
     `versions` are the jobs of its path, newest first.
     """
-    present = _present(versions)
-    return _same(versions, fingerprint) or (present if present and is_left(present) else None)
+    if same := _same(versions, fingerprint):
+        return same
+    newest = versions[0] if versions and is_left(versions[0]) else None
+    if newest is None or newest.gone_at is None:
+        return newest
+    restored = fingerprints.size(newest.fingerprint) == fingerprints.size(fingerprint)
+    return newest if restored else None
 
 
 def is_left(job: Job) -> bool:

@@ -158,6 +158,19 @@ def test_old_photos_stay_old_when_they_leave_and_come_back(
     assert {job.status for job in rows().values()} == {Status.DONE}
 
 
+def test_an_old_photo_that_is_restored_from_a_backup_without_its_mtime_stays_old(
+    watching, scanned, rows, old, eventually
+):
+    watching(backlog="new")
+    scanned()
+    data = (old / "2023/c.jpg").read_bytes()
+    (old / "2023/c.jpg").unlink()
+    eventually(lambda: rows()["2023/c.jpg"].gone_at)
+    put(old / "2023/c.jpg", data)
+    eventually(lambda: rows()["2023/c.jpg"].gone_at is None)
+    assert rows()["2023/c.jpg"].decision is Decision.LEFT_ALONE
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["watched", "not watched"])
 @pytest.mark.parametrize("place", ["d.jpg", "2023/"])
 def test_old_photos_stay_old_when_a_line_of_an_ignore_file_is_taken_out(
