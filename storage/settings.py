@@ -252,7 +252,7 @@ def _file() -> Path | None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8-sig"))  # Windows editors write a BOM
     except OSError as error:
         raise SettingsError(
             f"the settings file {file} cannot be read: {error.strerror or error}"

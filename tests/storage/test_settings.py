@@ -175,6 +175,12 @@ def test_two_galleries_are_two_folders(write):
     assert "the galleries a and b have the same path" in refused()
 
 
+def test_a_file_may_come_from_an_editor_of_windows(write):
+    file = write("workers = 3\r\nmax_attempts = 4\r\n")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert (settings().workers, settings().max_attempts) == (3, 4)
+
+
 def test_a_file_that_cannot_be_read_is_one_sentence(write, monkeypatch):
     file = write("settle_seconds = [")
     assert refused().startswith(f"the settings file {file} is not TOML: ")
