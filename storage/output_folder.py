@@ -182,6 +182,12 @@ def _sentences(root: Path) -> Iterator[None]:
                 ) from error
             case number if number in (None, errno.ENOENT, *REFUSED_NAMES):
                 raise
+            case errno.ENOTDIR | errno.EEXIST | errno.EISDIR | errno.ELOOP:
+                look = command("ls", "-ld", root, root / MARKER)
+                raise GalleryOffline(
+                    f"the output folder {root} is not a folder, or its {MARKER} is not a file; "
+                    f"look: {look}"
+                ) from error
             case _:
                 look = command("findmnt", "-T", root)
                 raise GalleryOffline(

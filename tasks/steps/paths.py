@@ -83,7 +83,9 @@ def reserve(jobs: Jobs, job: Job) -> Path:
 
 
 def _require_outside(jobs: Jobs, job: Job) -> None:
-    """Check that the output lies in no gallery, by what the folders are.
+    """Check that the folder of the result lies in no gallery, by what the folders are.
+
+    A folder in the output may be a symbolic link, too.
 
     Raises:
         GalleryOffline: it does.
@@ -96,7 +98,7 @@ def _require_outside(jobs: Jobs, job: Job) -> None:
         if row.name in settings().galleries
         and not (row.name == job.gallery and config.name in BESIDE)
     ]
-    where = filesystems.location(config.output_root)
+    where = filesystems.location(config.output_root / job.folder)
     if reason := gallery_layout.entangled_output(where, watched):
         raise GalleryOffline(reason)
 

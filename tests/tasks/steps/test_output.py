@@ -11,7 +11,7 @@ from storage import availability, output_folder, publishing
 from storage.database import galleries, holds, search, status
 from storage.database.jobs import MAX_HISTORY_LINES
 from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
-from storage.errors import OutputFull, OutputTaken
+from storage.errors import GalleryOffline, OutputFull, OutputTaken
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
 from tasks.steps import paths
@@ -161,13 +161,19 @@ def test_a_name_that_is_too_long_for_the_output_ends_the_job(
     assert not chains
 
 
-def test_nothing_is_written_into_a_gallery_by_a_symbolic_link(home, jobs, waiting, chains):
+@pytest.mark.parametrize("link", ["output", "output/2024"])
+def test_nothing_is_written_into_a_gallery_by_a_symbolic_link(home, jobs, waiting, chains, link):
     galleries.note(
         jobs.engine, "g", host=socket.gethostname(),
         **availability.recognisable(str(home / "gallery")),
     )  # fmt: skip
     (home / "gallery/inside").mkdir()
-    (home / "output").symlink_to(home / "gallery/inside", target_is_directory=True)
+    (home / "gallery/2024").mkdir()
+    (home / "gallery/cat.jpg").rename(home / "gallery/2024/cat.jpg")
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET folder = ? WHERE id = 1", (b"2024",))
+    (home / link).parent.mkdir(exist_ok=True)
+    (home / link).symlink_to(home / "gallery/inside", target_is_directory=True)
     run_step(1)
     row = galleries.get(jobs.engine, "g")
     assert row.trouble_kind is ErrorKind.OFFLINE and "lies inside the gallery g" in row.trouble
@@ -206,6 +212,13 @@ def test_what_is_in_the_way_ends_the_job_and_stays(tmp_path, in_the_way, why):
     with pytest.raises(OutputTaken, match=why):
         output_folder.make_place(gallery, gallery.output / "2024/cat.jpg")
     assert (gallery.output / in_the_way).exists()
+
+
+def test_what_is_no_folder_is_named(tmp_path):
+    (tmp_path / "output").touch()
+    gallery = GallerySettings(tmp_path / "gallery", output=tmp_path / "output")
+    with pytest.raises(GalleryOffline, match=r"is not a folder.*look: ls -ld"):
+        output_folder.prepare("g", gallery, used=False)
 
 
 def test_room_is_asked_for_the_result_as_well(tmp_path):
