@@ -120,7 +120,8 @@ def _sentences(waiting: Waiting) -> list[str]:
     offline = [f"{name} is offline: {reason}" for name, reason in waiting.offline]
     pauses = [f"paused: {paused(pause)}" for pause in waiting.pauses]
     counted = [
-        f"{count} photos still wait" + (f"; one of them: {error}" if error else "")
+        ("1 photo still waits" if count == 1 else f"{count} photos still wait")
+        + (f"; one of them: {error}" if error else "")
         for count, error in waiting.errors
     ]
     return offline + pauses + counted

@@ -228,7 +228,7 @@ def test_once_ends_while_all_that_waits_is_paused_and_says_until_when(jobs, up, 
     jobs.pause(*scope, seconds=7200)
     one = up("--once")
     assert one.process.wait(60) == Exit.WAITING
-    assert "paused: " in one.output() and "1 photos still wait" in one.output()
+    assert "paused: " in one.output() and "1 photo still waits" in one.output()
     assert status.summary(jobs.engine).counts.jobs[Status.QUEUED] == 1
 
 
@@ -249,7 +249,7 @@ def test_once_ends_while_the_output_has_no_room_and_computes_nothing(
     monkeypatch.setenv("PHOTOMEND_RETRY_PAUSE_SECONDS", "30")
     one = up("--once")
     assert one.process.wait(90) == Exit.WAITING
-    assert "1 photos still wait; one of them: less than min_free_megabytes" in one.output()
+    assert "1 photo still waits; one of them: less than min_free_megabytes" in one.output()
     job = search.get(jobs.engine, 1)
     assert (job.receipt, job.attempts, job.claims) == (None, 0, 2)
 
