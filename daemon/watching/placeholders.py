@@ -9,11 +9,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from storage.database import search
-from storage.database.jobs import Jobs
+from storage.database import galleries, search
 from storage.database.search import Filter
 from storage.enums import ErrorKind, Status
-from storage.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +32,7 @@ def queue_filled(
         and _changed_at(root / job.source) > (job.claimed_at or 0.0)
     ]
     if filled:
-        config = settings()
-        jobs = Jobs(
-            engine, pause_seconds=config.retry_pause_seconds, max_attempts=config.max_attempts
-        )
-        jobs.queue_filled(filled)
+        galleries.queue_filled(engine, filled)
         log.info("gallery %s: %d photos have their content now", gallery, len(filled))
     return filled
 

@@ -40,8 +40,8 @@ def watch(stop: Event, notify: Notify) -> None:
     engine = database.open_engine(settings().database)
     for name in galleries.leave(engine, settings().galleries):
         log.warning(
-            "gallery %s is not in the settings any more, so its jobs wait; "
-            "`photomend forget NAME` removes its records", printable(name),
+            "gallery %s is not in the settings any more, so its jobs wait; `%s` removes its records",
+            printable(name), command("photomend", "forget", name),
         )  # fmt: skip
     children = [GalleryChild(name) for name in settings().galleries]
     heartbeats = Heartbeats(engine, children)

@@ -1,8 +1,8 @@
 """What the watcher reads and writes: the photos of a gallery, and whether it is online.
 
 These are functions and not methods of `Jobs`, because a gallery's process claims no job: it inserts
-the first row of each version of a photo, cancels older versions that are unfinished, and needs no
-rules for retries.
+the first row of each version of a photo, cancels older versions that are unfinished, queues photos
+whose content came later, and needs no rules for retries.
 """
 
 import os
@@ -215,6 +215,15 @@ def add(
                 status=Status.CANCELLED, error="a newer version of the photo came",
             )  # fmt: skip
     return added
+
+
+def queue_filled(engine: sa.Engine, job_ids: Collection[int]) -> None:
+    """Queue jobs that failed because their photo had no content yet, with their rank."""
+    again = conditions.afresh() | {"rank": c.rank}
+    with engine.begin() as connection:
+        for some in conditions.chunks(list(job_ids)):
+            here = [c.id.in_(some), c.status == Status.FAILED]
+            conditions.change(connection, here, "its file was filled", **again)
 
 
 def note_backlog(engine: sa.Engine, gallery: str, folder: Path, photos: Mapping[str, str]) -> None:

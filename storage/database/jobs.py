@@ -12,12 +12,11 @@ from typing import Any, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import database
 from storage.database import conditions, galleries, heartbeats, holds
 from storage.database.records import Job
-from storage.database.tables import history, now, outputs, pauses, workers
+from storage.database.tables import history, now, pauses, workers
 from storage.database.tables import jobs as table
 from storage.enums import ASKED_FOR, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost
@@ -50,10 +49,6 @@ class Jobs:
         self.engine = engine
         self._pause_seconds = pause_seconds
         self._max_attempts = max_attempts
-        dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
-        self._insert = dialects[
-            engine.dialect.name
-        ].insert  # ON CONFLICT is not in SQLAlchemy's common part
 
     # For the commands of the owner.
 
@@ -132,15 +127,6 @@ class Jobs:
             connection.execute(delete(pauses).where(sa.not_(conditions.pause_lasts())))
             return bool(connection.execute(step).rowcount)
 
-    # For the watcher.
-
-    def queue_filled(self, job_ids: Collection[int]) -> None:
-        """Queue jobs that failed because their photo had no content yet, with their rank."""
-        here = [c.id.in_(list(job_ids)), c.status == Status.FAILED]
-        again = conditions.afresh() | {"rank": c.rank}
-        with self.engine.begin() as connection:
-            conditions.change(connection, here, "its file was filled", **again)
-
     # For the child process of a worker.
 
     def claim(
@@ -181,33 +167,6 @@ class Jobs:
             queue=category.value, scores=dict(scores), due_at=now(), error=None, error_kind=None,
             **values,
         )  # fmt: skip
-
-    def reserve(self, claim: Job, output: Path) -> bool:
-        """Reserve a name in the output tree for this photo; return False if another photo has it.
-
-        A photo that is gone gives its name back, unless it left a result of other content.
-        """
-        key = conditions.output_key(output)
-        row = {"gallery": claim.gallery, "key": key, "folder": claim.folder, "name": claim.name}
-        here = (outputs.c.gallery == claim.gallery, outputs.c.key == key)
-        owner = select(outputs.c.folder, outputs.c.name).where(*here)
-        with self.engine.begin() as connection:
-            connection.execute(self._insert(outputs).values(row).on_conflict_do_nothing())
-            folder, name = connection.execute(owner).one()
-            if (folder, name) == (claim.folder, claim.name):
-                return True
-            other_result = sa.and_(
-                c.output.is_not(None),
-                sa.func.coalesce(c.content_hash, "") != (claim.content_hash or ""),
-            )
-            mine = (*conditions.within(claim.gallery, folder), c.name == name)
-            needed = select(c.id).where(*mine, sa.or_(conditions.here, other_result))
-            if connection.scalar(select(needed.exists())):
-                return False
-            connection.execute(
-                update(outputs).where(*here).values(folder=claim.folder, name=claim.name)
-            )
-            return True
 
     def record(self, claim: Job, output: Path, sha256: str, receipt: Mapping[str, Any]) -> None:
         """Record the result before it is published; the claim goes on."""

@@ -15,7 +15,7 @@ from storage import (
     photos,
     publishing,
 )
-from storage.database import galleries, holds, search, takeover
+from storage.database import galleries, holds, output_names, search, takeover
 from storage.database.jobs import Jobs
 from storage.database.records import Job
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
@@ -74,7 +74,7 @@ def reserve(jobs: Jobs, job: Job) -> Path:
     output_folder.prepare(job.gallery, config, used=used)
     output_folder.require_room(config.output_root, photo.stat().st_size, limits().min_free_bytes)
     for relative in publishing.candidates(job.source, config.template, photos.output_suffix(photo)):
-        if jobs.reserve(job, relative):
+        if output_names.reserve(jobs.engine, job, relative):
             output_folder.make_place(config, config.output_root / relative)
             return relative
     raise OutputTaken(

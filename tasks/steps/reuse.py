@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import file_attributes, photos, publishing
-from storage.database import conditions, search
+from storage.database import conditions, output_names, search
 from storage.database.records import Job
 from storage.enums import ASKED, Category, Decision, LeastChange
 from storage.errors import OutputTaken
@@ -162,7 +162,7 @@ def _use_existing_result(job: Job) -> bool:
                 f"its result {printable(relative)} was changed by its owner and stays"
             )
         sha256 = publishing.sha256(output)
-        if sha256 is None or not runtime.jobs().reserve(job, relative):
+        if sha256 is None or not output_names.reserve(runtime.jobs().engine, job, relative):
             continue
         runtime.jobs().finish(
             job, Decision.RESTORED, "its result was there already", output=relative,

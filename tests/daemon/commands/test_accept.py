@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage import availability, output_folder, publishing
-from storage.database import galleries, search, status
+from storage.database import galleries, output_names, search, status
 from storage.enums import Decision, ErrorKind
 from storage.settings import settings
 
@@ -121,7 +121,7 @@ def test_a_name_in_the_settings_takes_what_up_folder_recorded(home, jobs, known)
     folder = str(home / "gallery")
     known(folder)
     jobs.pause("gallery", folder)
-    jobs.reserve(search.get(jobs.engine, 1), Path("0.jpg"))
+    output_names.reserve(jobs.engine, search.get(jobs.engine, 1), Path("0.jpg"))
     for number in range(5):
         (home / f"gallery/{number}.jpg").touch()
     (home / "output").mkdir()
@@ -135,7 +135,7 @@ def test_a_name_in_the_settings_takes_what_up_folder_recorded(home, jobs, known)
     assert [pause.name for pause in state.pauses] == ["g"]
     assert output_folder.marked_for(home / "output") == "g"
     assert search.versions(jobs.engine, "g", Path("0.jpg"))[0].decision is Decision.RESTORED
-    assert jobs.reserve(search.get(jobs.engine, 1), Path("0.jpg"))
+    assert output_names.reserve(jobs.engine, search.get(jobs.engine, 1), Path("0.jpg"))
 
 
 def test_the_output_of_another_gallery_is_not_taken(home, jobs, known, monkeypatch):

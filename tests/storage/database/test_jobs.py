@@ -6,7 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +17,7 @@ from alembic import command
 from alembic.config import Config
 
 from storage import database
-from storage.database import galleries, holds, search, status, takeover
+from storage.database import galleries, holds, output_names, search, status, takeover
 from storage.database import workers as worker_rows
 from storage.database.galleries import BACKLOG_REASON
 from storage.database.jobs import Jobs, open_jobs
@@ -285,22 +288,52 @@ def test_nothing_is_claimed_while_it_is_paused_or_its_gallery_offline(jobs):
 def test_one_name_in_the_output_belongs_to_one_photo(jobs, claim):
     galleries.add(jobs.engine, "g", FOLDER, {"IMG.jpg": "1", "IMG.heic": "1"})
     first, second = claim("a"), claim("b")
-    assert jobs.reserve(first, Path("2024/IMG.jpg"))
-    assert jobs.reserve(first, Path("2024/IMG.jpg"))
-    assert not jobs.reserve(second, Path("2024/img.JPG"))
+    assert output_names.reserve(jobs.engine, first, Path("2024/IMG.jpg"))
+    assert output_names.reserve(jobs.engine, first, Path("2024/IMG.jpg"))
+    assert not output_names.reserve(jobs.engine, second, Path("2024/img.JPG"))
+
+
+def test_two_workers_do_not_take_the_same_name_of_a_photo_that_is_gone(jobs, claim):
+    names = {"IMG.jpg": "1", "img.jpg": "1", "Img.jpg": "1"}
+    galleries.add(jobs.engine, "g", FOLDER, names)
+    gone, *others = (claim(worker) for worker in "abc")
+    assert output_names.reserve(jobs.engine, gone, Path("2024/IMG.jpg"))
+    galleries.note_gone(jobs.engine, "g", FOLDER, [str(gone.name)])
+    together = Barrier(2)
+    sa.event.listen(
+        jobs.engine, "before_cursor_execute",
+        lambda *event: event[2].startswith("UPDATE outputs") and wait_briefly(together),
+    )  # fmt: skip
+    with ThreadPoolExecutor(2) as pool:
+        taken = list(
+            pool.map(
+                lambda job: output_names.reserve(jobs.engine, job, Path("2024/img.jpg")), others
+            )
+        )
+    assert sorted(taken) == [False, True]
+
+
+def wait_briefly(together: Barrier) -> None:
+    """Wait for the other thread, unless the database lets only one of them come here."""
+    with suppress(BrokenBarrierError):
+        together.wait(1)
 
 
 def test_a_photo_that_is_gone_gives_its_name_back_unless_it_left_another_result(jobs, claim):
     galleries.add(jobs.engine, "g", FOLDER, {"IMG.jpg": "1", "img.jpg": "1"})
     first, second = claim("a"), claim("b")
-    assert jobs.reserve(first, Path("2024/IMG.jpg"))
+    assert output_names.reserve(jobs.engine, first, Path("2024/IMG.jpg"))
     jobs.record(first, Path("2024/IMG.jpg"), "sha", {})
     jobs.finish(first, Decision.RESTORED, content_hash="first")
     galleries.note_gone(jobs.engine, "g", FOLDER, ["IMG.jpg"])
-    assert not jobs.reserve(second, Path("2024/img.jpg"))
-    assert jobs.reserve(dataclasses.replace(second, content_hash="first"), Path("2024/img.jpg"))
+    assert not output_names.reserve(jobs.engine, second, Path("2024/img.jpg"))
+    assert output_names.reserve(
+        jobs.engine, dataclasses.replace(second, content_hash="first"), Path("2024/img.jpg")
+    )
     galleries.note_gone(jobs.engine, "g", FOLDER, ["img.jpg"])
-    assert jobs.reserve(dataclasses.replace(second, name=Path("Img.jpg")), Path("2024/Img.jpg"))
+    assert output_names.reserve(
+        jobs.engine, dataclasses.replace(second, name=Path("Img.jpg")), Path("2024/Img.jpg")
+    )
 
 
 def test_a_photo_that_moves_to_another_gallery_takes_its_job_along(jobs):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import filesystems, publishing
-from storage.database import galleries
+from storage.database import galleries, output_names
 from storage.errors import GalleryOffline, OutputTaken
 from storage.formats.safe_open import MEGA, Limits
 from storage.publishing import MARKER
@@ -57,8 +57,8 @@ def test_a_folder_that_belongs_to_another_gallery_is_not_used(home, jobs, job):
 
 def test_a_photo_whose_names_others_have_gets_none(jobs, job):
     first, second = publishing.candidates(job.source, "{stem}{ext}", ".jpg")
-    assert jobs.reserve(replace(job, name=Path("a.jpg")), first)
-    assert jobs.reserve(replace(job, name=Path("b.jpg")), second)
+    assert output_names.reserve(jobs.engine, replace(job, name=Path("a.jpg")), first)
+    assert output_names.reserve(jobs.engine, replace(job, name=Path("b.jpg")), second)
     with pytest.raises(OutputTaken) as error:
         paths.reserve(jobs, job)
     assert str(error.value) == (
@@ -68,7 +68,7 @@ def test_a_photo_whose_names_others_have_gets_none(jobs, job):
 
 def test_a_photo_whose_name_another_has_gets_its_second_one(jobs, job):
     first, second = publishing.candidates(job.source, "{stem}{ext}", ".jpg")
-    assert jobs.reserve(replace(job, name=Path("a.jpg")), first)
+    assert output_names.reserve(jobs.engine, replace(job, name=Path("a.jpg")), first)
     assert paths.reserve(jobs, job) == second
 
 
