@@ -27,8 +27,8 @@ def accept(
     """Take the folder, the disk and the output that a gallery has now for the right ones.
 
     It prints what was known and what is there. Photos that are not there count as gone; unknown ones
-    on another disk are backlog; results stay where they are. Records that `photomend up FOLDER` made of the same folder get the name
-    that it has in the settings.
+    on another disk are backlog; results stay where they are. Records that `photomend up FOLDER` made
+    of the same folder get the name that it has in the settings.
 
     Example: photomend accept family
     """

@@ -23,7 +23,8 @@ def others(engine: sa.Engine, name: str, host: str) -> list[Gallery]:
 def take(engine: sa.Engine, name: str, columns: Mapping[str, Any], *, empty: bool) -> int:
     """Write what is known of a gallery from now on, and end its hold; return how many photos are gone.
 
-    Its jobs that wait after an error are due now. That is all of them if its folder is `empty`; otherwise the next full scan finds out.
+    All of them are gone if its folder is `empty`; otherwise the next full scan finds out. Its jobs
+    that wait after an error are due now.
     """
     free = dict.fromkeys(("trouble", "trouble_kind", "trouble_at", "held_until"))
     with engine.begin() as connection:

@@ -59,7 +59,7 @@ def limits() -> Limits:
 def reserve(jobs: Jobs, job: Job) -> Path:
     """Reserve a name for the result, make its folder and return it, relative to the output root.
 
-    It is checked that a result as large as the photo can be written there.
+    Check before that a result as large as the photo can be written there.
 
     Raises:
         GalleryOffline: the output root is not the one we know, or lies in a gallery.
