@@ -33,10 +33,11 @@ NETS := noise compression softness motion classifier reflection
 STEPS ?= 10000
 MODULE ?= $(addprefix tasks/,engines.py mend.py guard.py $(addprefix steps/,classify.py restore.py) \
   $(addprefix paper/,engine.py motion_blur.py reflection.py super_resolution.py))
+MINUTES ?= 120
 SAMPLE ?= 60
 SEED ?= 0
 
-.PHONY: help try test test-fast lint format types check map paper bench bench-networks chaos \
+.PHONY: help try test test-fast lint format types check map paper bench bench-networks chaos soak \
   mutants train evaluate clean
 .NOTPARALLEL:
 
@@ -90,8 +91,11 @@ bench: .venv/ready ## Measure what photomend costs beside the mending.
 bench-networks: .venv/networks ## Measure the networks of the paper engine.
 	$(BIN)/python tests/bench_networks.py
 
-chaos: .venv/ready ## Kill processes at random while photos pass; count what was lost.
+chaos: .venv/ready ## Kill and disturb processes while photos pass; count what was lost.
 	$(BIN)/python tests/chaos.py
+
+soak: .venv/ready ## Keep it busy for MINUTES=120; draw memory, files and sizes to out/soak.svg.
+	$(BIN)/python tests/soak.py $(MINUTES) --out out
 
 # Of each file, SAMPLE mutants are drawn by SEED; SAMPLE=0 takes all. See docs/mutants.md.
 mutants: .venv/mutmut ## Change modules in single places; count what tests notice (MODULE=FILE).

@@ -1,7 +1,7 @@
-"""Kill processes of `photomend up` at random while it mends photos: `make chaos`.
+"""Kill and disturb processes of `photomend up` at random while it mends photos: `make chaos`.
 
-Prints the seed, with which a run can be repeated; the number of kills by process and by step; and
-the numbers of lost, duplicate and damaged files, which must all be 0.
+Prints the seed, with which a run can be repeated; the number of kills by process and by step, and of
+other disturbances; and the numbers of lost, duplicate and damaged files, which must all be 0.
 """
 
 import argparse
@@ -26,17 +26,26 @@ from PIL import Image
 from skimage import data
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.supervising import redis_server
 from storage import database, publishing
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
-from storage.enums import Degradation, Status
+from storage.enums import Decision, Degradation, Status
 from storage.errors import DatabaseOlder
 from tasks.imaging.degrade import degrade
+
+sys.path.insert(0, str(Path(__file__).parent))
+from disturbances import Disturbances
+from wall_clock import FAKETIME, MISSING, Clock
 
 BIN = Path(sys.executable).parent
 SIDE = 256
 KINDS = [*Degradation, None]
+INSIDE = "INSIDE_NAMESPACE" in os.environ
+"""Whether disks may be mounted, which nothing outside this process and its children sees."""
+DISTURBED = 0.4
+"""Probability of a disturbance beside a kill."""
 CLAIM_SECONDS = 20.0
 """Longest wait for a running claim, before a kill that should hit one."""
 SETTLE_SECONDS = 600.0
@@ -58,9 +67,11 @@ class Result:
 
     kills: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
+    disturbances: Counter[str] = field(default_factory=Counter)
     running_claims_hit: int = 0
     photos: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
+    left_alone: int = 0
     lost: int = 0
     duplicates: int = 0
     incomplete: int = 0
@@ -73,6 +84,7 @@ class Result:
         """The sum of all numbers that must be 0."""
         return (
             self.lost
+            + self.left_alone
             + self.duplicates
             + self.incomplete
             + self.changed_originals
@@ -100,7 +112,10 @@ def run(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Result:
     rng, result, started = random.Random(seed), Result(), time.monotonic()
     gallery = folder / "gallery"
     gallery.mkdir()
-    up = Up(folder)
+    clock = Clock(folder / "clock") if FAKETIME else None
+    disturbances = Disturbances(folder / "output", clock, mount=INSIDE)
+    result.disturbances = disturbances.counted
+    up = Up(folder, clock)
     originals: dict[Path, str | None] = {}
     next_photo = 0
     while (
@@ -113,11 +128,15 @@ def run(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Result:
             add_photo(gallery, next_photo, rng)
             next_photo += 1
         originals = {path: publishing.sha256(path) for path in gallery.rglob("*.jpg")}
+        if rng.random() < DISTURBED:
+            disturbances.one(rng, up.processes())
         up.kill_one(rng, result)
+    disturbances.end()
     up.wait_until_done(len(originals))
     _check(result, up, originals)
     up.stop()
     result.temporary_files = len(list(publishing.temporaries(folder / "output")))
+    disturbances.unmount()
     result.seconds = time.monotonic() - started
     return result
 
@@ -125,7 +144,7 @@ def run(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Result:
 class Up:
     """A `photomend up` that is started again after a kill."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None) -> None:
         self.folder = folder
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("PHOTOMEND_")
@@ -136,9 +155,18 @@ class Up:
             "PHOTOMEND_WORKERS": "2",
             "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
             **{f"PHOTOMEND_{name}_SECONDS": str(value) for name, value in SETTINGS.items()},
+            **(clock.environment | {"PATH": self._path_of_redis()} if clock else {}),
         }
         self.engine: sa.Engine | None = None
         self.start()
+
+    def _path_of_redis(self) -> str:
+        """Return a PATH in which Redis has the real clock: libfaketime blocks its allocator."""
+        wrapper = self.folder / "bin/redis-server"
+        wrapper.parent.mkdir()
+        wrapper.write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec {redis_server.executable()} "$@"\n')
+        wrapper.chmod(0o755)
+        return f"{wrapper.parent}:{os.environ['PATH']}"
 
     def start(self) -> None:
         """Start `photomend up`."""
@@ -209,6 +237,10 @@ class Up:
             time.sleep(0.05)
         return []
 
+    def processes(self) -> list[psutil.Process]:
+        """Return `up` and all processes that it started."""
+        return [process for _, process in self._processes()]
+
     def _processes(self):
         """Yield the kind and the process of `up` and of all that it started."""
         yield "up", psutil.Process(self.process.pid)
@@ -260,6 +292,7 @@ def _check(result: Result, up: Up, originals: dict[Path, str | None]) -> None:
     result.photos = len(originals)
     result.decisions = Counter(str(job.decision or job.error) for job in rows)
     done = [job for job in rows if job.status is Status.DONE]
+    result.left_alone = sum(job.decision is Decision.LEFT_ALONE for job in done)
     result.lost = len(originals) - len({job.source for job in done})
     restored = [job for job in done if job.decision == "restored"]
     output = up.folder / "output"
@@ -281,6 +314,8 @@ def main() -> None:
     parser.add_argument("--hits", type=int, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
+    if not INSIDE:
+        _enter_namespace()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         result = run(Path(folder), options.photos, options.kills, options.hits, options.seed)
@@ -291,15 +326,32 @@ def main() -> None:
     sys.exit(bool(result.damage))
 
 
+def _enter_namespace() -> None:
+    """Start this program again where it may mount disks; return if that is not allowed."""
+    if FAKETIME is None:
+        print(f"the clock is not stepped: {MISSING}")
+    if subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        print("the disk of the output is not disturbed: user namespaces are not allowed here")
+        return
+    sys.stdout.flush()
+    environment = os.environ | {"INSIDE_NAMESPACE": "1"}
+    os.execvpe("unshare", ["unshare", "-rm", sys.executable, *sys.argv], environment)
+
+
 def show(result: Result) -> None:
     """Print the table."""
-    for title, counted in (("kills of", result.kills), ("hit in", result.steps)):
+    for title, counted in (
+        ("kills of", result.kills),
+        ("hit in", result.steps),
+        ("disturbed", result.disturbances),
+    ):
         for name, number in sorted(counted.items()):
             print(f"{title:<10} {name:<20} {number:>6}")
     print(f"kills that hit a running claim {result.running_claims_hit:>7}")
     for name in (
         "photos",
         "lost",
+        "left_alone",
         "duplicates",
         "incomplete",
         "changed_originals",

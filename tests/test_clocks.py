@@ -1,4 +1,4 @@
-"""The wall clock steps while real processes run: libfaketime reads the step from a file.
+"""The wall clock steps while real processes run.
 
 A suspend looks the same to a process: the wall clock jumps, and the time since boot does not.
 """
@@ -17,35 +17,19 @@ from storage.database import workers as worker_rows
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES, Degradation, Status
 
+sys.path.insert(0, str(Path(__file__).parent))
+from wall_clock import FAKETIME, MISSING, Clock
+
 pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
-FAKETIME = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None)
 HOURS = {"forward": "+7200", "back": "-7200"}
-
-
-class Clock:
-    """The wall clock of the processes that have its environment."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.environment = {
-            "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }  # fmt: skip
-        self.set("+0")
-
-    def set(self, offset: str) -> None:
-        """Set it to the real time and this offset in seconds."""
-        new = self._file.with_suffix(".new")
-        new.write_text(offset + "\n")
-        new.replace(self._file)  # no process reads a half-written file
 
 
 @pytest.fixture
 def clock(tmp_path: Path) -> Clock:
     if FAKETIME is None:
-        pytest.skip("libfaketime is not installed (apt install faketime)")
+        pytest.skip(MISSING)
     return Clock(tmp_path / "clock")
 
 
