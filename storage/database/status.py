@@ -279,7 +279,7 @@ def _counts(connection: sa.Connection, left: Collection[str]) -> Counts:
             waiting += connection.scalars(of_group.order_by(c.id))
         if kind is not None and status in (Status.FAILED, Status.QUEUED):
             so_far = troubles.get((status, kind), Trouble(status, kind, 0, 0))
-            newest = max(so_far.latest, *connection.scalars(of_group.order_by(c.id.desc())))
+            newest = max([so_far.latest, *connection.scalars(of_group.order_by(c.id.desc()))])
             troubles[status, kind] = Trouble(status, kind, so_far.count + count, newest)
     commonest = sorted(troubles.values(), key=lambda trouble: -trouble.count)
     return Counts(jobs, decisions, galleries, commonest, oversized, min(waiting, default=None))
