@@ -128,10 +128,10 @@ def _size(path: Path) -> int:
 
 
 def growth(rows: Sequence[Row], curve: str) -> float:
-    """Return the mean of the last quarter of a curve, times that of its second quarter."""
+    """Return the median of the last quarter of a curve, times that of its second quarter."""
     quarter = len(rows) // 4
-    second = statistics.mean(row[curve] for row in rows[quarter : 2 * quarter])
-    return statistics.mean(row[curve] for row in rows[-quarter:]) / max(second, 1e-9)
+    second = statistics.median(row[curve] for row in rows[quarter : 2 * quarter])
+    return statistics.median(row[curve] for row in rows[-quarter:]) / max(second, 1e-9)
 
 
 def chart(rows: Sequence[Row]) -> str:

@@ -171,7 +171,7 @@ def ids(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[int
         return list(itertools.islice(found, limit))
 
 
-def _raw(path: sa.ColumnElement[Path]) -> sa.ColumnElement[bytes]:
+def _raw(path: sa.ColumnElement[Path]) -> sa.ColumnElement[Any]:
     """Return a path as bytes: to make a million paths takes longer than to compare them."""
     return sa.type_coerce(path, sa.LargeBinary())
 
