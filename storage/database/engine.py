@@ -14,6 +14,17 @@ from storage.errors import DatabaseNewer, DatabaseOlder, SettingsError
 from storage.urls import QUOTE, without_password
 
 BUSY_MILLISECONDS = 30_000
+"""Longest wait for a transaction of another process. PostgreSQL ends one that is idle for as long:
+its process is stopped, or on a machine that has lost its power or its network."""
+ALIVE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": BUSY_MILLISECONDS,
+}
+"""Options of libpq by which a query to a server that is gone ends after some 30 seconds, not hours.
+Those of the database's URL take precedence."""
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -32,7 +43,11 @@ def open_engine(url: str) -> sa.Engine:
             sa.event.listen(engine, "begin", _begin_sqlite)
             return engine
         case "postgresql":
-            return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            alive = {name: value for name, value in ALIVE.items() if name not in parsed.query}
+            psycopg = parsed.set(drivername="postgresql+psycopg")
+            engine = sa.create_engine(psycopg, pool_pre_ping=True, connect_args=alive)
+            sa.event.listen(engine, "connect", _prepare_postgresql)
+            return engine
         case other:
             raise SettingsError(f"database_url: {other} is not SQLite or PostgreSQL")
 
@@ -162,6 +177,11 @@ def _refuse_share(file: Path) -> None:
             f"the database {file} lies on a network share ({mount.kind}), where SQLite breaks; "
             "set state_dir to a folder on a local disk, or database_url to a PostgreSQL"
         )
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    connection.execute(f"SET idle_in_transaction_session_timeout = {BUSY_MILLISECONDS}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
