@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-FAKETIME = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None)
+FAKETIME = next(Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1"), None)
 MISSING = "libfaketime is not installed (apt install faketime)"
 
 
