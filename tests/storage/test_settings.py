@@ -239,7 +239,9 @@ def test_a_state_folder_may_have_any_name(monkeypatch, tmp_path, name):
     database.open_checked(settings().database).dispose()
     assert [path.name for path in state.iterdir()] == ["jobs.db"]
     assert "?" not in settings().broker
-    assert unquote(settings().broker, errors="surrogateescape").endswith(str(settings().redis_socket))
+    assert unquote(settings().broker, errors="surrogateescape").endswith(
+        str(settings().redis_socket)
+    )
 
 
 def test_a_table_in_the_environment_is_json(monkeypatch):
