@@ -8,15 +8,14 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from daemon.watching import ignore_rules
 from daemon.watching.inotify import ChangedFolders, EventsUnavailable, InotifyWatch, open_watch
 from daemon.watching.pipe import Pipe
 from daemon.watching.recorder import Recorder
+from daemon.watching.scanned_rules import ScannedRules
 from daemon.watching.scanner import FullScan, NewPhoto, ScannedFolder, Scanner
 from storage import filesystems
-from storage.database.tables import now as database_now
 from storage.settings import settings
 
 log = logging.getLogger(__name__)
@@ -46,6 +45,7 @@ class OnlineGallery:
             self._root, ignore_rules.gallery_rules(recorder.settings), recorder.known,
             settings().settle_seconds,
         )  # fmt: skip
+        self._scanned = ScannedRules(recorder, self._scanner)
         self._changed = ChangedFolders(self._root)
         self._watch: InotifyWatch | None = None
         """None if the gallery is polled."""
@@ -56,16 +56,6 @@ class OnlineGallery:
         self._full_scan_pause = recorder.settings.rescan_seconds
         self._touched: set[str] = set()
         """The folders of events since the last check."""
-        self._first_scan = False
-        """The gallery was never scanned to the end: what the full scan finds is old."""
-        self._some_ignored = False
-        """Known photos were ignored since the last full scan ended."""
-        self._last_rules: dict[str, Any] | None = None
-        """The rules of the last full scan that ended."""
-        self._rules_noted: dict[str, Any] | None = None
-        """The rules in the database."""
-        self._rules_seen: dict[str, Any] | None = None
-        """The rules of a full scan that ended, until all old photos that it found are recorded."""
 
     def wake(self) -> None:
         """Notice now that `stop` is set."""
@@ -99,10 +89,7 @@ class OnlineGallery:
         """Note that the gallery is online, apply its settings, and start the first full scan."""
         before = self._recorder.row()
         self._recorder.note_online(self._root, self._open_watch())
-        self._first_scan = self._recorder.is_first_scan(self._root)
-        if before is not None and before.rules is not None:
-            self._rules_noted = before.rules
-            self._scanner.rules_before = ignore_rules.from_record(self._root, before.rules)
+        self._scanned.begin(before)
         self._recorder.apply_settings(before.settings if before else None)
         self._begin_full_scan(expected=True)
 
@@ -125,9 +112,7 @@ class OnlineGallery:
             self._pipe.added(filled[: settings().max_pending_notifications])
 
     def _still_online(self) -> bool:
-        root = os.path.realpath(
-            self._recorder.settings.path
-        )  # a symbolic link may have been turned
+        root = os.path.realpath(self._recorder.settings.path)  # a link may have been turned
         online = self._recorder.why_offline() is None and _mount_identity(root) == self._mount
         if not online:
             self._next_check = 0.0
@@ -150,8 +135,7 @@ class OnlineGallery:
             if found.missing:
                 missing.add(found.folder)
             if found.ignored:
-                self._some_ignored = True
-                self._recorder.leave(folder, found.ignored)
+                self._scanned.leave(folder, found.ignored)
             self._pipe.heartbeat()
         if missing:
             known = self._recorder.known_folders()
@@ -174,20 +158,11 @@ class OnlineGallery:
             for folder in missing:
                 self._recorder.gone(Path(folder))
 
-    def _record_ignored(self, folders: set[str]) -> None:
-        """Leave alone what is queued in those known folders that the rules ignore now."""
-        before = self._scanner.rules_before
-        for folder in folders:
-            rule = self._scanner.rules.of(folder)
-            if isinstance(rule, str) and not (before and isinstance(before.of(folder), str)):
-                self._some_ignored = True
-                self._recorder.leave_folder(Path(folder), rule)
-
     # Full scans.
 
     def _begin_full_scan(self, *, expected: bool = False) -> None:
         """Start a full scan. Set `expected` if it may find photos that raised no event."""
-        first = self._first_scan and self._rules_seen is None
+        first = self._scanned.next_is_first
         self._scanner.full_scan = FullScan(expected=expected or self._events_lost, first=first)
         self._events_lost = False
         self._next_full_scan = time.monotonic() + self._full_scan_pause * random.uniform(0.75, 1.25)
@@ -199,41 +174,10 @@ class OnlineGallery:
             self._scanner.full_scan = None
             unvisited = self._recorder.known_folders() - full_scan.visited
             self._record_missing(unvisited)
-            self._record_ignored(unvisited)
-            self._note_rules(full_scan)
-            self._note_full_scan(full_scan)
+            self._scanned.end(full_scan, unvisited)
             self._queue_filled()
             self._check_watch(full_scan)
-        self._note_old_recorded()
-
-    def _note_full_scan(self, full_scan: FullScan) -> None:
-        columns: dict[str, Any] = {"photos": full_scan.photos}
-        columns["scan_seconds"] = time.monotonic() - full_scan.began
-        if not self._first_scan:
-            columns["scanned_at"] = database_now()
-        self._recorder.note(**columns)
-
-    def _note_rules(self, full_scan: FullScan) -> None:
-        """Compare later scans with the folder and the ignore rules of this one."""
-        rules = ignore_rules.recorded(self._recorder.settings, full_scan.ignore_files)
-        rules["identity"] = filesystems.identity(self._root)
-        if self._some_ignored or rules != self._last_rules:
-            self._recorder.show_again(self._scanner.rules)
-        self._some_ignored, self._last_rules, self._rules_seen = False, rules, rules
-        self._scanner.rules_before = ignore_rules.from_record(self._root, rules)
-
-    def _note_old_recorded(self) -> None:
-        """Record that a full scan is done, and its rules, once all old photos have settled."""
-        if self._rules_seen is None or any(photo.old for photo in self._scanner.unsettled()):
-            return
-        if self._first_scan:
-            self._first_scan = False
-            self._recorder.note(scanned_at=database_now())
-            log.info("gallery %s: the first full scan has ended", self._recorder.name)
-        if self._rules_seen != self._rules_noted:
-            self._rules_noted = self._rules_seen
-            self._recorder.note(rules=self._rules_seen)
-        self._rules_seen = None
+        self._scanned.note_recorded()
 
     def _check_watch(self, full_scan: FullScan) -> None:
         """Restart the watch, and scan all more often, if events did not report what was found."""
