@@ -42,6 +42,8 @@ class Photo:
     metadata: Metadata
     source_bytes: int
     """Size of the file."""
+    source_sha256: str
+    """SHA-256 of the whole file, metadata included."""
     source_size: tuple[int, int]
     """Width and height of the upright source."""
     alpha: Pixels | None = None
@@ -108,13 +110,14 @@ def decoded(seen: Inspection) -> Photo:
             raise Malformed(seen.header.unusual)
         found, size, orientation = seen.metadata, seen.size, seen.orientation
         pixels, coding = decode.decode(seen.data, seen.format, seen.header)
+        sha256 = hashlib.sha256(seen.data).hexdigest()
         if pixels.shape[0] * pixels.shape[1] > seen.limits.max_pixels:
             raise Malformed("it has other pixels than its header says")
     seen.close()  # the image is many times as large: it gets the room of the file's bytes
     pixels = arrays.upright(pixels, seen.decoded_orientation)
     alpha = pixels[..., -1:].copy() if pixels.shape[2] in (2, 4) else None
     image = arrays.to_image(pixels, coding.top)
-    return Photo(image, coding, found, seen.source_bytes, size, alpha, orientation)
+    return Photo(image, coding, found, seen.source_bytes, sha256, size, alpha, orientation)
 
 
 def output_suffix(path: Path) -> str:

@@ -105,9 +105,7 @@ def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) ->
         with paths.writing(job, relative):
             written = photos.write(photo, temporary, mark, paths.limits())
         file_attributes.keep(paths.source(job), temporary)
-        receipt = with_copy(receipt, written) | {
-            reuse.SOURCE_SHA256: publishing.sha256(paths.source(job))
-        }
+        receipt = with_copy(receipt, written) | {reuse.SOURCE_SHA256: photo.source_sha256}
         runtime.jobs().record(job, relative, written.sha256, receipt)
         paths.publish(job, temporary, relative)
     finally:

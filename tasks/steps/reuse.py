@@ -91,12 +91,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
             )
         return False
     source_sha256 = publishing.sha256(paths.source(job))
-    if (
-        earlier.source == job.source
-        and earlier.receipt
-        and source_sha256 == earlier.receipt.get(SOURCE_SHA256)
-        and sidecar.are_copied(paths.source(job), result)
-    ):
+    if earlier.source == job.source and _is_up_to_date(job, earlier, result, source_sha256):
         jobs.finish(
             job, Decision.RESTORED, "its result is there, and the photo has not changed",
             category=earlier.category, scores=earlier.scores, receipt=earlier.receipt,
@@ -133,6 +128,16 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         jobs.forget_output(earlier)
     log.info("job %d reuses the result of job %d, the same photo", job.id, earlier.id)
     return True
+
+
+def _is_up_to_date(job: Job, earlier: Job, result: Path, source_sha256: str | None) -> bool:
+    """Return whether a result has all that the photo and its sidecars hold now."""
+    made_of = (earlier.receipt or {}).get(SOURCE_SHA256)
+    return (
+        made_of is not None
+        and made_of == source_sha256
+        and sidecar.are_copied(paths.source(job), result)
+    )
 
 
 def _moved_along(job: Job, earlier: Job) -> Path | None:

@@ -41,6 +41,7 @@ def _arm() -> None:
 
     class Photo:
         jpeg_quality = None
+        source_sha256 = ""
 
         def __init__(self):
             self.image = image

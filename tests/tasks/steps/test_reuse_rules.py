@@ -61,6 +61,33 @@ def left_over(home):
     return [path.name for path in (home / "output").rglob("*.tmp")]
 
 
+def test_a_photo_with_another_mtime_keeps_its_result_untouched(home, jobs, restored):
+    before = (home / "output/cat.jpg").stat()
+    os.utime(home / "gallery/cat.jpg", (1e9, 1e9))
+    job = arrived(jobs, "cat.jpg")
+    assert job.reason == "its result is there, and the photo has not changed"
+    assert (job.output, job.sha256) == (restored.output, restored.sha256)
+    now = (home / "output/cat.jpg").stat()
+    assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_photo_that_is_tagged_while_it_is_mended_is_not_taken_for_unchanged(
+    home, jobs, claimed, smoothing, use
+):
+    class Tagging(smoothing):
+        def __call__(self, image, verdict, receipt):
+            path = home / "gallery/cat.jpg"
+            data = path.read_bytes()
+            path.write_bytes(data[:2] + b"\xff\xfe\0\7a tag" + data[2:])
+            return super().__call__(image, verdict, receipt)
+
+    use(Tagging())
+    restore(claimed(Category.SUPER_RESOLUTION))
+    job = arrived(jobs, "cat.jpg")
+    assert job.reason == "the result of cat.jpg, the same photo"
+    assert b"a tag" in (home / "output/cat.jpg").read_bytes()
+
+
 def test_a_photo_that_was_tagged_gets_its_result_again_with_its_present_metadata(
     home, jobs, restored, chain
 ):
