@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.reports.status import paused
-from storage.database import status
+from storage.database import remaining, status
 from storage.database.records import Job
-from storage.database.status import Waiting
+from storage.database.remaining import Waiting
 from storage.enums import Decision, Status
 from storage.settings import settings
 from storage.text import printable
@@ -69,13 +69,13 @@ class Progress:
 
     def all_done(self) -> bool:
         """Return whether all galleries were scanned and no job has been under way for a while."""
-        if status.under_way(self._engine, list(settings().galleries), since=self._begun_at):
+        if remaining.under_way(self._engine, list(settings().galleries), since=self._begun_at):
             self._last_active = time.monotonic()
         return time.monotonic() - self._last_active > settings().settle_seconds + 2
 
     def waiting(self) -> Waiting:
         """Return what keeps photos waiting."""
-        return status.left_waiting(self._engine, list(settings().galleries))
+        return remaining.left_waiting(self._engine, list(settings().galleries))
 
     def print_summary(self) -> None:
         """Print the number of photos by decision, and what still waits."""

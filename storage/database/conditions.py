@@ -20,6 +20,8 @@ skip rows that others have locked, as many workers can claim from one queue at t
 
 LONGEST_PAUSE_SECONDS = 3600.0
 """Longest time until a job is tried again. One that is due later got its time from a wrong clock."""
+MAX_HISTORY_LINES = 100
+"""Number of lines, the newest, that the history of a job which waits again and again keeps."""
 CLOCK_SECONDS = 60.0
 """A pause that began this far in the future began by a wrong clock, and is over."""
 
@@ -197,6 +199,16 @@ def change(
         lines = [{"job_id": j.id, "claim": j.claims, "event": event} for j in changed]
         connection.execute(sa.insert(history), lines)
     return changed
+
+
+def shorten_history(connection: sa.Connection, claim: Job, *, without_claim: bool) -> None:
+    """Remove the oldest lines of a job's history, and those of its claim, which say nothing new."""
+    mine = history.c.job_id == claim.id
+    newest = select(history.c.id).where(mine).order_by(history.c.id.desc())
+    last = newest.offset(MAX_HISTORY_LINES).limit(1).scalar_subquery()
+    if without_claim:
+        connection.execute(delete(history).where(mine, history.c.claim == claim.claims))
+    connection.execute(delete(history).where(mine, history.c.id <= last))
 
 
 def same_claim(claim: Job) -> tuple[sa.ColumnElement[bool], ...]:

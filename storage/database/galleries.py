@@ -210,7 +210,10 @@ def add(
             )  # fmt: skip
             conditions.change(
                 connection,
-                [*conditions.within(gallery, folder), c.id < min(added), conditions.unfinished(), older.exists()],
+                [
+                    *conditions.within(gallery, folder), c.id < min(added),
+                    conditions.unfinished(), older.exists(),
+                ],
                 "cancelled: a newer version of the photo came",
                 status=Status.CANCELLED, error="a newer version of the photo came",
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Hold what cannot be used, a worker's device or a gallery's output, so that one job at a time tries it.
+"""Hold a device or an output that cannot be used, so that one job at a time tries it.
 
 The hold is in the row of the worker or of the gallery: the process that finds the trouble may end,
 and other workers would find it again with each photo.
@@ -19,7 +19,8 @@ from storage.text import printable
 
 MAX_PAUSE_SECONDS = 600.0
 """Longest time between two tries of what is held."""
-_NONE = dict.fromkeys(("trouble", "trouble_kind", "trouble_at", "held_until"))
+FREE = dict.fromkeys(("trouble", "trouble_kind", "trouble_at", "held_until"))
+"""The columns of a row that is not held."""
 
 c = workers.c
 
@@ -70,7 +71,7 @@ def release(engine: sa.Engine, worker: str) -> None:
     """Record that the device of a worker works again."""
     with engine.begin() as connection:
         step = update(workers).where(c.id == worker)
-        connection.execute(step.values(_NONE | {"held_queues": None}))
+        connection.execute(step.values(FREE | {"held_queues": None}))
 
 
 def release_gallery(engine: sa.Engine, gallery: str) -> bool:
@@ -80,7 +81,7 @@ def release_gallery(engine: sa.Engine, gallery: str) -> bool:
         if not connection.scalar(select(select(galleries.c.name).where(*held).exists())):
             return False
     with engine.begin() as connection:
-        return bool(connection.execute(update(galleries).where(*held).values(_NONE)).rowcount)
+        return bool(connection.execute(update(galleries).where(*held).values(FREE)).rowcount)
 
 
 def try_now(connection: sa.Connection, names: Collection[str]) -> None:
@@ -98,7 +99,7 @@ def is_wanted(engine: sa.Engine, worker: str) -> bool:
 
 
 def may_get_room(engine: sa.Engine, worker: str, seconds: float) -> bool:
-    """Return whether another worker may free memory of this one's device within `seconds` of trouble."""
+    """Return whether another worker may free memory of this device within `seconds` of trouble."""
     others = select(c.id).where(c.id != worker, _on_device_of(worker)).exists()
     waited = sa.func.coalesce(now() - c.trouble_at, 0.0)
     with reading(engine) as connection:

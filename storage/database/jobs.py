@@ -24,8 +24,6 @@ from storage.settings import settings
 from storage.text import printable
 
 REJECTED = "rejected by the owner"
-MAX_HISTORY_LINES = 100
-"""Number of lines, the newest, that the history of a job which waits again and again keeps."""
 
 c = table.c
 
@@ -229,13 +227,8 @@ class Jobs:
         wait = conditions.waiting(kind, error, pause if pause_seconds is None else pause_seconds)
         again = (claim.error_kind, claim.error) == (kind, printable(error))
         self._end(claim, None if again else f"waits: {error}", **wait)
-        mine = history.c.job_id == claim.id
-        newest = select(history.c.id).where(mine).order_by(history.c.id.desc())
-        last = newest.offset(MAX_HISTORY_LINES).limit(1).scalar_subquery()
         with self.engine.begin() as connection:
-            if again:
-                connection.execute(delete(history).where(mine, history.c.claim == claim.claims))
-            connection.execute(delete(history).where(mine, history.c.id <= last))
+            conditions.shorten_history(connection, claim, without_claim=again)
 
     def drop(self, claim: Job, reason: str) -> None:
         """End the claim and cancel the job: its photo is gone."""

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
-from storage.database import conditions
+from storage.database import conditions, holds
 from storage.database.engine import reading
 from storage.database.records import Gallery
 from storage.database.tables import galleries, jobs, now, outputs, pauses
@@ -26,10 +26,9 @@ def take(engine: sa.Engine, name: str, columns: Mapping[str, Any], *, empty: boo
     All of them are gone if its folder is `empty`; otherwise the next full scan finds out. Its jobs
     that wait after an error are due now.
     """
-    free = dict.fromkeys(("trouble", "trouble_kind", "trouble_at", "held_until"))
     with engine.begin() as connection:
         mine = update(galleries).where(galleries.c.name == name)
-        connection.execute(mine.values({**free, **columns}))
+        connection.execute(mine.values({**holds.FREE, **columns}))
         here, waits = jobs.c.gallery == name, jobs.c.error_kind.is_not(None)
         queued = jobs.c.status == Status.QUEUED
         connection.execute(update(jobs).where(here, queued, waits).values(due_at=now()))

@@ -17,7 +17,7 @@ from alembic import command
 from alembic.config import Config
 
 from storage import database
-from storage.database import galleries, holds, output_names, search, status, takeover
+from storage.database import galleries, holds, output_names, remaining, search, status, takeover
 from storage.database import workers as worker_rows
 from storage.database.galleries import BACKLOG_REASON
 from storage.database.jobs import Jobs, open_jobs
@@ -512,7 +512,7 @@ def test_a_gallery_is_held_tried_again_accepted_and_renamed(jobs):
     assert holds.hold_gallery(engine, "old", full, "no room", least_seconds=60).is_new
     assert not holds.hold_gallery(engine, "old", full, "no room", least_seconds=60).is_new
     assert search.due(engine, "classify", 9) == []
-    assert not status.under_way(engine, ["old"], since=1.0)
+    assert not remaining.under_way(engine, ["old"], since=1.0)
     jobs.retry([1])  # it does not wait after an error
     assert search.due(engine, "classify", 9) == []
     with engine.begin() as connection:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from storage.database import galleries, search, status
+from storage.database import galleries, remaining, search, status
 from storage.database import workers as worker_rows
 from storage.database.search import Filter
 from storage.database.status import Pace
@@ -151,27 +151,27 @@ def test_the_history_of_a_job_is_in_order(jobs, claim):
 
 def test_up_once_waits_for_the_scan_and_for_jobs_that_can_go_on_by_themselves(jobs, claim):
     engine, begun = jobs.engine, status.clock(jobs.engine)
-    assert status.under_way(engine, ["g"], since=begun)
+    assert remaining.under_way(engine, ["g"], since=begun)
     galleries.note(
         engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
         watching="events", online=True, scanned_at=begun,
     )  # fmt: skip
-    assert not status.under_way(engine, ["g"], since=begun)
+    assert not remaining.under_way(engine, ["g"], since=begun)
     galleries.add(engine, "g", Path(), {"a.jpg": "1"})
-    assert status.under_way(engine, ["g"], since=begun)
+    assert remaining.under_way(engine, ["g"], since=begun)
     for scope in (("all", ""), ("gallery", "g"), ("category", "classify")):
         jobs.pause(*scope)
-        assert not status.under_way(engine, ["g"], since=begun)
+        assert not remaining.under_way(engine, ["g"], since=begun)
         jobs.pause(*scope, seconds=0)  # it has expired
-        assert status.under_way(engine, ["g"], since=begun)
+        assert remaining.under_way(engine, ["g"], since=begun)
     assert not jobs.resume("all")
     galleries.note(engine, "g", online=False)
-    assert not status.under_way(engine, ["g"], since=begun)
+    assert not remaining.under_way(engine, ["g"], since=begun)
     galleries.note(engine, "g", online=True)
     jobs.end_with_error(claim(), ErrorKind.DISK_FULL, "no room", pause_seconds=3600)
-    assert not status.under_way(engine, ["g"], since=begun)
+    assert not remaining.under_way(engine, ["g"], since=begun)
     jobs.retry([1])
-    assert status.under_way(engine, ["g"], since=begun)
+    assert remaining.under_way(engine, ["g"], since=begun)
 
 
 def test_up_names_what_still_waits_and_why(jobs, claim):
@@ -183,10 +183,10 @@ def test_up_names_what_still_waits_and_why(jobs, claim):
         jobs.engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="nfs4",
         watching="polling", online=False, reason="not mounted",
     )  # fmt: skip
-    waiting = status.left_waiting(jobs.engine, ["g"])
+    waiting = remaining.left_waiting(jobs.engine, ["g"])
     assert waiting.offline == [("g", "not mounted")]
     assert sorted(waiting.errors) == [(1, None), (2, "no room")]
-    assert waiting and not status.left_waiting(jobs.engine, ["none"])
+    assert waiting and not remaining.left_waiting(jobs.engine, ["none"])
 
 
 def test_up_reads_the_jobs_that_ended_and_those_that_run(jobs, claim):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import galleries, holds, search, status, workers
+from storage.database import galleries, holds, remaining, search, workers
 from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
 from storage.errors import GpuBusy, GpuLost
 from storage.settings import settings
@@ -151,9 +151,9 @@ def test_up_once_does_not_wait_for_a_gpu_that_stays_lost(jobs, gpu):
         jobs.engine, "g", host="here", root=Path("/g"), output=Path("/o"), filesystem="ext4",
         watching="events", online=True, scanned_at=1.0,
     )  # fmt: skip
-    assert not status.under_way(jobs.engine, ["g"], since=0)
+    assert not remaining.under_way(jobs.engine, ["g"], since=0)
     holds.release(jobs.engine, runtime.worker())
-    assert status.under_way(jobs.engine, ["g"], since=0)
+    assert remaining.under_way(jobs.engine, ["g"], since=0)
 
 
 def test_a_child_that_began_without_the_gpu_ends_when_its_parent_has_it_again(

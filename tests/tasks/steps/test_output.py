@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from storage import availability, output_folder, publishing
-from storage.database import galleries, holds, search, status
-from storage.database.jobs import MAX_HISTORY_LINES
+from storage.database import galleries, holds, remaining, search, status
+from storage.database.conditions import MAX_HISTORY_LINES
 from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
 from storage.errors import GalleryOffline, OutputFull, OutputTaken
 from storage.settings import settings
@@ -71,7 +71,7 @@ def test_a_full_output_holds_its_gallery_before_anything_is_computed(
     row = galleries.get(jobs.engine, "g")
     assert row.trouble_kind is ErrorKind.DISK_FULL and "min_free_megabytes" in row.trouble
     assert runtime.claim() is None  # neither of the two
-    assert not status.under_way(jobs.engine, ["g"], since=1.0)
+    assert not remaining.under_way(jobs.engine, ["g"], since=1.0)
     first = search.get(jobs.engine, 1)
     assert (first.status, first.attempts, first.error_kind) == (Status.QUEUED, 0, "disk full")
 

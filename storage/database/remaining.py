@@ -1,0 +1,87 @@
+"""Whether jobs can go on by themselves, and what keeps the others waiting, for `photomend up`."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import select
+
+from storage.database import conditions, holds
+from storage.database.engine import reading
+from storage.database.records import Pause
+from storage.database.status import lasting_pauses
+from storage.database.tables import galleries
+from storage.database.tables import jobs as table
+from storage.enums import QUEUES, ErrorKind, Outcome, Status
+
+OUTSIDE = tuple(
+    kind for kind in ErrorKind if kind.outcome is Outcome.WAIT and kind is not ErrorKind.STOPPED
+)
+"""Kinds of errors whose cause lies outside the photo and may last: `up --once` ends without them."""
+
+CLOCK_TICK_SECONDS = 0.001
+"""Two times of one UPDATE differ by less."""
+
+c = table.c
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why jobs of some galleries wait."""
+
+    offline: list[tuple[str, str | None]]
+    """Name and reason of each gallery that is offline."""
+    pauses: list[Pause]
+    errors: list[tuple[int, str | None]]
+    """For each kind of error, the number of queued jobs and the error of one of them."""
+
+    def __bool__(self) -> bool:
+        """Return whether a job waits, or a gallery whose photos are not known."""
+        return bool(self.offline or self.errors)
+
+
+def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> bool:
+    """Return whether a gallery of `names` was not scanned since then, or a job can go on by itself.
+
+    A job can if it runs, if it may be claimed now, or if only the pause after an attempt stops it.
+    One that was tried since then and waits for something outside is not waited for, unless a person
+    retries it: then it was due when its row was changed.
+    """
+    stuck = sa.and_(
+        c.error_kind.in_(OUTSIDE), c.updated_at >= since, c.due_at > c.updated_at + CLOCK_TICK_SECONDS
+    )  # fmt: skip
+    soon = sa.or_(
+        conditions.passed(c.due_at, conditions.LONGEST_PAUSE_SECONDS), c.error_kind.not_in(OUTSIDE)
+    )
+    mine = c.gallery.in_(names)
+    moving = [select(c.id).where(c.status == Status.RUNNING, mine)] + [
+        conditions.claimable(queue).where(
+            mine, soon, sa.func.coalesce(sa.not_(stuck), True), sa.not_(holds.held(c.queue))
+        )
+        for queue in QUEUES
+    ]
+    scanned = select(galleries.c.name).where(
+        galleries.c.updated_at >= since,
+        sa.or_(galleries.c.scanned_at >= since, sa.not_(galleries.c.online)),
+    )
+    with reading(engine) as connection:
+        if set(names) - set(connection.scalars(scanned)):
+            return True
+        return any(connection.scalar(select(jobs.exists())) for jobs in moving)
+
+
+def left_waiting(engine: sa.Engine, names: Collection[str]) -> Waiting:
+    """Return what keeps jobs of these galleries waiting."""
+    g = galleries.c
+    offline = select(g.name, g.reason).where(g.name.in_(names), sa.not_(g.online))
+    waiting = (
+        select(sa.func.count(), sa.func.min(c.error))
+        .where(c.status == Status.QUEUED, c.gallery.in_(names))
+        .group_by(c.error_kind)
+    )
+    with reading(engine) as connection:
+        return Waiting(
+            [(name, reason) for name, reason in connection.execute(offline)],
+            lasting_pauses(connection),
+            [(count, error) for count, error in connection.execute(waiting)],
+        )
