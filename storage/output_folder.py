@@ -41,7 +41,8 @@ def why_not_ours(name: str, gallery: GallerySettings, *, used: bool) -> str | No
             return (
                 f"the output folder {root} is not the one that has this gallery's results "
                 f"({MARKER} is missing); is its disk or share mounted? Look: "
-                f"{command('findmnt', '-T', root)}. If it was moved, emptied or replaced on purpose: {accept}"
+                f"{command('findmnt', '-T', root)}. If it was moved, emptied or replaced on "
+                f"purpose: {accept}"
             )
         case None:
             return None
@@ -56,7 +57,7 @@ def why_not_ours(name: str, gallery: GallerySettings, *, used: bool) -> str | No
 
 
 def marked_for(root: Path) -> str | None:
-    """Return the gallery that the marker of an output root names; "" if it names none, None without one.
+    """Return the gallery that the marker of an output root names; "" if none, None without a marker.
 
     Raises:
         OSError: the disk or the share does not give it.

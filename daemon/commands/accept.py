@@ -58,7 +58,7 @@ def accept(
 
 
 def _named(name: str) -> tuple[str, GallerySettings]:
-    """Return the gallery of this name or with this folder; one that `up FOLDER` runs has none in the settings.
+    """Return the gallery of this name or with this folder, also one that only `up FOLDER` runs.
 
     Raises:
         Unknown: there is none.
@@ -145,7 +145,8 @@ def _take_output(name: str, recorded: str, gallery: GallerySettings) -> None:
     known = {found.gallery for found in targets.roots()} - {name, recorded}
     if marked in known:
         raise Unknown(
-            f"the output {printable(root)} belongs to the gallery {printable(marked)}; set another output"
+            f"the output {printable(root)} belongs to the gallery {printable(marked)}; "
+            "set another output"
         )
     if not root.parent.is_dir():
         look = command("findmnt", "-T", root)

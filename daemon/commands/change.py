@@ -77,9 +77,7 @@ def retry(
     return None
 
 
-def _to_retry(
-    names: list[str], wanted: Filter, *, filtered: bool
-) -> tuple[list[int], list[int]]:  # fmt: skip
+def _to_retry(names: list[str], wanted: Filter, *, filtered: bool) -> tuple[list[int], list[int]]:
     """Return the newest jobs of the named photos, and those of all others, that are wanted."""
     engine = session.engine()
     named, others = targets.job_ids(names)
@@ -261,6 +259,7 @@ def forget(
         raise typer.BadParameter(f"{name} is in the settings; take it out of them first")
     engine = session.engine()
     with locked(settings().state_dir / "up.lock", wait=False) as lock:
+        # The name of a gallery that only `up FOLDER` runs is that folder.
         if lock is None and os.path.isabs(name):  # noqa: PTH117
             raise typer.BadParameter("photomend up is running; stop it first")
         count = galleries.forget(engine, name)

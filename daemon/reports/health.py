@@ -25,7 +25,8 @@ def is_alive(state: Summary, sender: Worker | Process) -> bool:
 def problems(engine: sa.Engine, state: Summary) -> list[str]:
     """Return all problems, each as a sentence."""
     return [
-        *_galleries(state), *of_processes(state), *_devices(state), *_queues(engine, state), *_surroundings(),
+        *_galleries(state), *of_processes(state), *_devices(state), *_queues(engine, state),
+        *_surroundings(),
     ]  # fmt: skip
 
 

@@ -1,10 +1,10 @@
 """The rule for what has arrived: which photos that a scan finds are new, old, or known already.
 
 A photo is new if it arrived. It did not if it is known: by its path, by its path and size if it had
-vanished, or because a photo with its size and mtime has vanished elsewhere. What is known and was decided without reading it (the
-backlog, what its owner cancelled, what was ignored) stays as it is, whatever changed. What was read
-is queued, and its content decides. All that the first scan finds is old, and so is what a change of
-the settings shows.
+vanished, or because a photo with its size and mtime has vanished elsewhere. What is known and was
+decided without reading it (the backlog, what its owner cancelled, what was ignored) stays as it is,
+whatever changed. What was read is queued, and its content decides. All that the first scan finds is
+old, and so is what a change of the settings shows.
 """
 
 from collections.abc import Mapping, Sequence
