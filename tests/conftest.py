@@ -359,3 +359,21 @@ def in_namespace(
         return ended.stdout.splitlines()
 
     return run
+
+
+@pytest.fixture
+def run_inside(tmp_path: Path) -> Callable[[str, str, str, str], None]:
+    """Run one test of a file in namespaces of its own; it finds the environment variable `mark`."""
+
+    def run(unshared: str, file: str, chosen: str, mark: str) -> None:
+        inner = [file, "-k", chosen, "--basetemp", str(tmp_path / "in")]
+        keep = ["-o", "tmp_path_retention_policy=all"]  # mounted folders cannot be removed
+        ran = subprocess.run(
+            ["unshare", unshared, sys.executable, "-m", "pytest", "-q", *keep, *inner],
+            env=os.environ | {mark: "1"}, check=False, cwd=Path(__file__).parent.parent,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stdout[-12000:] + ran.stderr[-2000:]
+        assert "1 passed" in ran.stdout
+
+    return run

@@ -5,7 +5,6 @@ The tests run in a user namespace of their own, where mounting needs no privileg
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,21 +37,10 @@ def all_jobs(jobs) -> list[Job]:
 
 @pytest.mark.skipif(INSIDE, reason="starts the other tests, outside the namespace")
 @pytest.mark.parametrize("case", CASES)
-def test_in_a_namespace(case, tmp_path):
+def test_in_a_namespace(case, run_inside):
     if subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
         pytest.skip("user namespaces are not allowed here")
-    inner = [__file__, "-k", f"when_{case}", "--basetemp", str(tmp_path / "in")]
-    keep = ["-o", "tmp_path_retention_policy=all"]  # mounted folders cannot be removed
-    ran = subprocess.run(
-        ["unshare", "-rm", sys.executable, "-m", "pytest", "-q", *keep, *inner],
-        env=os.environ | {"INSIDE_NAMESPACE": "1"},
-        check=False,
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
-    assert "1 passed" in ran.stdout
+    run_inside("-rm", __file__, f"when_{case}", "INSIDE_NAMESPACE")
 
 
 @pytest.fixture

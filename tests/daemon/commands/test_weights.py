@@ -46,17 +46,11 @@ def environment(tmp_path, file_server):
 
 
 @pytest.fixture
-def run(environment):
-    """Run `photomend weights …` to its end; it must end with `code`, never with a traceback."""
+def run(environment, end):
+    """Run `photomend weights …` on a fresh machine."""
 
     def command(*words: object, code: int = 0, **changed: str):
-        done = subprocess.run(  # noqa: PLW1510  the code is compared below
-            [PHOTOMEND, "weights", *map(str, words)], env=environment | changed,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
+        return end("weights", *words, code=code, env=environment | changed)
 
     return command
 
