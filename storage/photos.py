@@ -185,6 +185,17 @@ def refreshed(
             return _put(seen.data, seen.format, found, turn, temporary, origin, limits)
 
 
+def turn_of(source: Path, result: Path, limits: Limits) -> Turn:
+    """Return the turn that a result which was published before made of its photo.
+
+    Raises what `read` raises, of either of the two.
+    """
+    with inspection.opened(result, limits) as seen:
+        made = (seen.header.width, seen.header.height)
+    with inspection.opened(source, limits) as seen:
+        return Turn(seen.orientation, seen.size, made)
+
+
 def _turned(photo: Photo, before: int, now: int) -> Photo:
     """Turn a result from the source's old orientation to its new one."""
     image = np.ascontiguousarray(arrays.turned(photo.image, before, now))

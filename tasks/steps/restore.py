@@ -17,7 +17,7 @@ from storage.database import search
 from storage.database.records import Job
 from storage.enums import Category, Decision
 from storage.errors import TooLarge
-from storage.metadata import sidecar
+from storage.formats.turn import Turn
 from storage.photos import Photo, Written
 from storage.settings import settings
 from storage.text import printable
@@ -37,7 +37,7 @@ def restore(job: Job) -> None:
     output = paths.output(job, relative)
     publishing.remove_temporaries(output)
     if _published(job, output):
-        return jobs.finish(job, Decision.RESTORED, "published before its worker died")
+        return _finish(job, relative, reason="published before its claim ended")
     photo = photos.read(paths.source(job), paths.limits())
     mended = _mend(job, photo)
     if mended.decision is not Decision.RESTORED:
@@ -49,15 +49,24 @@ def restore(job: Job) -> None:
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
         receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))
     written = _publish(job, photo.with_image(mended.image), relative, receipt)
-    sidecar.copy_sidecar(paths.source(job), output, written.turn)
-    jobs.finish(job, Decision.RESTORED)
+    _finish(job, relative, written.turn)
+    log.info("job %d restored as %s -> %s", job.id, job.category, printable(relative))
+    return None
+
+
+def _finish(job: Job, relative: Path, turn: Turn | None = None, reason: str | None = None) -> None:
+    """End the claim of a job whose result is published: its sidecar comes first, older results go.
+
+    `turn` is what the result made of the photo; None if an earlier claim published it.
+    """
+    jobs = runtime.jobs()
+    reuse.copy_sidecar(job, relative, turn)
+    jobs.finish(job, Decision.RESTORED, reason)
     for old in search.older(jobs.engine, job):
         if old.output is not None:
             same = old.output == relative
             if same or publishing.remove(paths.output(old, old.output), old.sha256):
                 jobs.forget_output(old)
-    log.info("job %d restored as %s -> %s", job.id, job.category, printable(relative))
-    return None
 
 
 def _published(job: Job, output: Path) -> bool:

@@ -13,6 +13,7 @@ from storage.database import conditions, output_names, search
 from storage.database.records import Job
 from storage.enums import ASKED, Category, Decision, LeastChange
 from storage.errors import OutputTaken
+from storage.formats.turn import Turn
 from storage.metadata import sidecar
 from storage.settings import settings
 from storage.text import printable
@@ -84,7 +85,8 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     moved = earlier.source != job.source and paths.source_gone(jobs, earlier)
     if moved and not result.exists():
         result = _moved_along(job, earlier) or result
-    if publishing.sha256(result) != earlier.sha256:
+    # This job's own, if an earlier claim published it in place and then ended.
+    if publishing.sha256(result) not in {earlier.sha256, job.sha256} - {None}:
         if earlier.source == job.source and result.exists():
             raise OutputTaken(
                 f"its result {printable(earlier.output)} was changed by its owner and stays"
@@ -117,7 +119,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         paths.publish(job, temporary, relative)
     finally:
         publishing.remove_temporary(temporary)
-    sidecar.copy_sidecar(paths.source(job), output, written.turn)
+    copy_sidecar(job, relative, written.turn)
     jobs.finish(
         job, Decision.RESTORED, f"the result of {printable(earlier.source)}, the same photo",
         category=earlier.category, scores=earlier.scores,
@@ -151,6 +153,17 @@ def _moved_along(job: Job, earlier: Job) -> Path | None:
     return None
 
 
+def copy_sidecar(job: Job, relative: Path, turn: Turn | None = None) -> None:
+    """Copy the sidecars of a photo beside its published result, before its claim ends.
+
+    `turn` is what the result made of the photo; None if that was published before this claim.
+    """
+    source, result = paths.source(job), paths.output(job, relative)
+    if turn is None:
+        turn = photos.turn_of(source, result, paths.limits())
+    sidecar.copy_sidecar(source, result, turn)
+
+
 def _use_existing_result(job: Job) -> bool:
     """Use a result that is there already: it was made before the database was lost."""
     gallery = paths.gallery(job)
@@ -169,6 +182,7 @@ def _use_existing_result(job: Job) -> bool:
         sha256 = publishing.sha256(output)
         if sha256 is None or not output_names.reserve(runtime.jobs().engine, job, relative):
             continue
+        copy_sidecar(job, relative)
         runtime.jobs().finish(
             job, Decision.RESTORED, "its result was there already", output=relative,
             sha256=sha256, category=Category(mark.category),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import photos
+from storage import photos, publishing
 from storage.database import galleries, search
-from storage.enums import Category, Decision
+from storage.enums import Category, Decision, ErrorKind
 from storage.errors import OutputTaken
 from storage.formats.containers import jpeg
 from tasks.steps import paths
@@ -133,10 +133,37 @@ def test_a_result_that_was_published_before_its_worker_died_is_not_made_again(
         connection.exec_driver_sql("UPDATE jobs SET status = 'queued', decision = NULL")
     restore(runtime.claim())
     job = search.get(jobs.engine, 1)
-    assert (job.decision, job.reason) == (Decision.RESTORED, "published before its worker died")
+    assert (job.decision, job.reason) == (Decision.RESTORED, "published before its claim ended")
     assert not chain.given
     (home / "output/cat.jpg").unlink()
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET status = 'queued', decision = NULL")
     restore(runtime.claim())
     assert chain.given and (home / "output/cat.jpg").exists()
+
+
+def test_a_result_whose_claim_ended_before_its_sidecar_was_copied_gets_it(
+    home, jobs, claimed, chain, configure
+):
+    restore(claimed(Category.MOTION_BLUR))
+    configure(gallery={"name": "{stem}-new{ext}"})
+    file = home / "gallery/cat.jpg"
+    with Image.open(file) as picture:
+        picture.rotate(90).save(file, quality=95)
+    (home / "gallery/cat.jpg.xmp").write_bytes(XMP)
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "2"})
+    classify(runtime.claim())
+    in_the_way = publishing.temporary(home / "output/cat-new.jpg.xmp", 0, 0)
+    in_the_way.mkdir()
+    job = runtime.claim()
+    with pytest.raises(IsADirectoryError):
+        restore(job)
+    assert (home / "output/cat-new.jpg").exists()
+    jobs.end_with_error(job, ErrorKind.DISK_FULL, "no room", pause_seconds=0)
+    chain.given.clear()
+    in_the_way.rmdir()
+    restore(runtime.claim())
+    assert search.get(jobs.engine, 2).reason == "published before its claim ended"
+    assert (home / "output/cat-new.jpg.xmp").read_bytes() == XMP
+    assert not (home / "output/cat.jpg").exists(), "the result of the older version"
+    assert not chain.given

@@ -10,7 +10,7 @@ from PIL import Image
 
 from storage import photos, publishing
 from storage.database import galleries, search
-from storage.enums import Category, Decision, Status
+from storage.enums import Category, Decision, ErrorKind, Status
 from storage.errors import ClaimLost, OutputTaken
 from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
@@ -109,6 +109,27 @@ def test_a_photo_that_was_tagged_gets_its_result_again_with_its_present_metadata
     assert (mark.job_id, mark.category) == (job.id, "super-resolution")
     assert search.get(jobs.engine, 1).output is None  # the file is the newer job's now
     assert not chain.given and not left_over(home)
+
+
+def test_a_refreshed_result_whose_claim_ended_before_its_sidecar_was_copied_gets_it(
+    home, jobs, restored, chain
+):
+    os.utime(home / "gallery/cat.jpg", (1e9, 1e9))
+    (home / "gallery/cat.jpg.xmp").write_bytes(XMP)
+    in_the_way = publishing.temporary(home / "output/cat.jpg.xmp", 0, 0)
+    in_the_way.mkdir()
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "2"})
+    job = runtime.claim()
+    with pytest.raises(IsADirectoryError):
+        classify(job)
+    jobs.end_with_error(job, ErrorKind.DISK_FULL, "no room", pause_seconds=0)
+    in_the_way.rmdir()
+    classify(runtime.claim())
+    again = search.get(jobs.engine, job.id)
+    assert again.reason == "the result of cat.jpg, the same photo"
+    assert publishing.sha256(home / "output/cat.jpg") == again.sha256
+    assert (home / "output/cat.jpg.xmp").read_bytes() == XMP
+    assert not chain.given
 
 
 @pytest.mark.parametrize(
@@ -215,6 +236,14 @@ def test_a_result_that_is_there_already_is_used(home, jobs, without_database, ch
     assert (job.category, job.pixels) == (Category.SUPER_RESOLUTION, 160_000)
     assert job.content_hash == without_database.content_hash
     assert not chain.given
+
+
+def test_a_result_that_is_there_already_gets_the_sidecar_that_it_lacks(
+    home, jobs, without_database
+):
+    (home / "gallery/cat.jpg.xmp").write_bytes(XMP)
+    assert arrived(jobs, "cat.jpg").reason == "its result was there already"
+    assert (home / "output/cat.jpg.xmp").read_bytes() == XMP
 
 
 def marked(home, **values):
