@@ -3,7 +3,8 @@
 A photo is new if it arrived. It did not if it is known: by its path, by its path and size if it had
 vanished, or because a photo with its size and mtime has vanished elsewhere. What is known and was
 decided without reading it (the backlog, what its owner cancelled, what was ignored) stays as it is,
-whatever changed. What was read is queued, and its content decides. All that the first scan finds is
+whatever changed. What waits as backlog does so by the rule of the gallery where it is now. What was
+read is queued, and its content decides. All that the first scan finds is
 old, and so is what a change of the settings shows.
 """
 
@@ -23,9 +24,7 @@ class Arrivals:
 
     new: dict[str, str] = field(default_factory=dict)
     backlog: dict[str, str] = field(default_factory=dict)
-    """Old photos."""
-    still_backlog: dict[str, str] = field(default_factory=dict)
-    """Photos that changed while they waited as backlog."""
+    """Old photos, and those that changed or moved while they waited as backlog."""
     known: list[tuple[Job, str, str]] = field(default_factory=list)
     """The job that takes this name and fingerprint."""
 
@@ -57,7 +56,7 @@ def sort(
         elif is_left(job):
             found.known.append((job, name, photo.fingerprint))
         elif job.status is Status.QUEUED and job.rank == BACKLOG:
-            found.still_backlog[name] = photo.fingerprint
+            found.backlog[name] = photo.fingerprint
         else:
             found.new[name] = photo.fingerprint
     return found

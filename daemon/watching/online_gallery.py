@@ -175,6 +175,8 @@ class OnlineGallery:
             unvisited = self._recorder.known_folders() - full_scan.visited
             self._record_missing(unvisited)
             self._scanned.end(full_scan, unvisited)
+            for folder in unvisited:  # it is ignored: its photos may have vanished all the same
+                self._scanner.mark(folder)
             self._queue_filled()
             self._check_watch(full_scan)
         self._scanned.note_recorded()

@@ -126,7 +126,7 @@ class Recorder:
         galleries.adopt(self._engine, self.name, folder, found.known)
         if came := [name for job, name, _ in found.known if name not in present]:
             self.show(folder, came)  # the rules and the backlog of their former place are not these
-        wanted = found.still_backlog | self._wanted(folder, found.backlog)
+        wanted = self._wanted(folder, found.backlog)
         left = {name: f for name, f in found.backlog.items() if name not in wanted}
         added = galleries.add(self._engine, self.name, folder, found.new)
         added += galleries.add(self._engine, self.name, folder, wanted, rank=BACKLOG)

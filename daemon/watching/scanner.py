@@ -155,9 +155,8 @@ class Scanner:
         self._due.pop(folder, None)
         before = self._unsettled.pop(folder, {})
         rules = self.rules.of(folder)
-        if isinstance(rules, str):  # the photos of an ignored folder are still there
-            is_link = os.path.islink(f"{self.root}/{folder}")  # noqa: PTH114
-            return ScannedFolder(folder, {}, frozenset(), missing=True) if is_link else None
+        if isinstance(rules, str):
+            return self._scan_ignored(folder)
         try:
             below, photos, ignored = self._entries(folder, rules)
         except (FileNotFoundError, NotADirectoryError):
@@ -183,6 +182,18 @@ class Scanner:
         if settled or vanished or hidden:
             return ScannedFolder(folder, settled, frozenset(vanished), ignored=hidden)
         return None
+
+    def _scan_ignored(self, folder: str) -> ScannedFolder | None:
+        """Scan a folder that is ignored: only what is known in it and has vanished is of interest."""
+        known = self._known(Path(folder))
+        try:
+            with _opened(f"{self.root}/{folder}") as entries:
+                vanished = known.keys() - {entry.name for entry in entries} if known else None
+        except (FileNotFoundError, NotADirectoryError):  # the latter is a symbolic link, too
+            return ScannedFolder(folder, {}, frozenset(), missing=True)
+        except OSError:
+            return None
+        return ScannedFolder(folder, {}, frozenset(vanished)) if vanished else None
 
     def _hidden_before(self, folder: str, rules: Rules) -> Callable[[str], object]:
         """Return a function of names in `folder`: whether the last full scan ignored such a file."""

@@ -319,6 +319,44 @@ def test_an_old_photo_that_moves_is_what_the_rules_of_its_new_place_say(
     assert (rows()["d.jpg"].status, rows()["d.jpg"].rank) == (Status.QUEUED, BACKLOG)
 
 
+def test_a_photo_that_moves_while_it_waits_as_backlog_waits_by_the_rule_of_its_new_gallery(
+    watching, scanned, rows, old, eventually, monkeypatch
+):
+    fresh = put(old.parent / "fresh/x.jpg").parent
+    monkeypatch.setenv("PHOTOMEND_SETTLE_SECONDS", "1.5")
+    watching({"fresh": {"path": str(fresh), "backlog": "new"}}, backlog="all")
+    scanned()
+    eventually(lambda: "x.jpg" in rows())
+    assert (rows()["d.jpg"].status, rows()["d.jpg"].rank) == (Status.QUEUED, BACKLOG)
+    (old / "d.jpg").rename(fresh / "d.jpg")
+    (old / "2023/c.jpg").rename(old / "c.jpg")
+    eventually(lambda: rows()["d.jpg"].gallery == "fresh" and "c.jpg" in rows())
+    assert (rows()["d.jpg"].status, rows()["d.jpg"].reason) == (Status.DONE, BACKLOG_REASON)
+    assert (rows()["c.jpg"].status, rows()["c.jpg"].rank) == (Status.QUEUED, BACKLOG)
+
+
+@pytest.mark.parametrize("how", ["watched", "polled", "not watched"])
+def test_old_photos_stay_old_when_they_leave_a_folder_that_was_ignored_meanwhile(
+    watching, scanned, rows, jobs, old, eventually, how
+):
+    settings = {"backlog": "new", "SETTLE_SECONDS": 1.5}
+    if how == "polled":
+        settings |= {"watch": "polling", "rescan_seconds": 0.5}
+    watched = watching(**settings)
+    scanned()
+    put(old / ".photomendignore", b"summer/")
+    eventually(lambda: rows()["2023/summer/a.jpg"].reason.startswith(IGNORED))
+    if how == "not watched":
+        watched.stop()
+    (old / "2023/summer/a.jpg").rename(old / "a.jpg")
+    (old / "2023/summer/b.jpg").unlink()
+    if how == "not watched":
+        watched = watching()
+    eventually(lambda: "a.jpg" in rows() and rows()["2023/summer/b.jpg"].gone_at)
+    assert "2023/summer/a.jpg" not in rows()
+    assert rows()["a.jpg"].reason == BACKLOG_REASON
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["watched", "not watched"])
 @pytest.mark.parametrize("line", ["c.jpg", "2023/"])
 def test_a_photo_that_is_ignored_while_it_waits_is_left_alone(
