@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 from urllib.parse import quote, urlsplit
 
-from storage import redis_address
+from storage import memory, redis_address
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
@@ -46,6 +46,8 @@ FOREIGN = re.compile(
 )
 """Rest of the names of variables that Kubernetes and links of Docker make for a service whose name
 begins with photomend (their documentation)."""
+MOST_MEGAPIXELS = 200
+"""Limit of a photo's size in megapixels if the settings name none, however large the memory."""
 HEARTBEATS_PER_TIMEOUT = 2
 """Least number of heartbeats in the time after which a worker counts as lost."""
 
@@ -140,8 +142,11 @@ class Settings:
 
     max_megabytes: PositiveInt = 500
     """A larger file is not read."""
-    max_megapixels: PositiveInt = 200
-    """A photo with more pixels is not decoded."""
+    max_megapixels: int = 0
+    """A photo with more pixels is not decoded. 0 means 200, or fewer if they do not fit into the
+    memory that a worker may take."""
+    max_memory_megabytes: int = 0
+    """Memory that a worker's child may take, unless it uses a GPU. 0 means seven eighths of the memory."""
     min_free_megabytes: int = 500
     """No result is written while its disk has less free space."""
 
@@ -150,6 +155,17 @@ class Settings:
         """The URL of the jobs database."""
         file = str(self.state_dir / "jobs.db").replace("%", "%25").replace("?", "%3F")
         return self.database_url or f"sqlite:///{file}"
+
+    @property
+    def memory_megabytes(self) -> int:
+        """The megabytes of private memory that a worker's child may take."""
+        return self.max_memory_megabytes or memory.share_megabytes()
+
+    @property
+    def megapixels(self) -> int:
+        """The megapixels of the largest photo that is decoded."""
+        fitting = memory.megapixels(self.memory_megabytes)
+        return self.max_megapixels or min(fitting, MOST_MEGAPIXELS)
 
     @property
     def redis_socket(self) -> Path:

@@ -13,6 +13,7 @@ from storage.telemetry import VARIABLES
 UNITS = Path(__file__).parent.parent / "systemd"
 WORKER = "photomend-worker@.service"
 WATCHER = "photomend-watch.service"
+REDIS = "photomend-redis.service"
 PROGRAM = re.compile(r"(/opt/photomend/\.venv/bin/photomend|/usr/bin/redis-server)(?= )")
 
 
@@ -89,3 +90,11 @@ def test_the_libraries_of_a_unit_send_no_telemetry(name: str) -> None:
 @pytest.mark.parametrize("name", [WATCHER, WORKER])
 def test_no_unit_imports_modules_from_the_current_folder(name: str) -> None:
     assert "Environment=PYTHONSAFEPATH=1" in lines(name)
+
+
+@pytest.mark.parametrize("name", [WATCHER, WORKER, REDIS])
+def test_each_unit_has_a_ceiling_and_the_worker_is_the_first_to_be_ended(name: str) -> None:
+    values = dict(line.split("=", 1) for line in lines(name) if "=" in line)
+
+    assert {"MemoryHigh", "MemoryMax", "TasksMax"} <= values.keys()
+    assert int(values["OOMScoreAdjust"]) == (500 if name == WORKER else 100)

@@ -36,7 +36,7 @@ class Limits:
         """Return the limits that the settings set."""
         return cls(
             settings.max_megabytes * MEGA,
-            settings.max_megapixels * MEGA,
+            settings.megapixels * MEGA,
             settings.min_free_megabytes * MEGA,
         )
 

@@ -12,7 +12,7 @@ from celery.signals import setup_logging, task_failure, worker_process_init, wor
 
 from storage import logs, redis_address
 from storage.settings import settings
-from tasks.worker import fallback, heartbeat, idle, redis_client
+from tasks.worker import fallback, heartbeat, idle, redis_client, runtime
 
 
 def configuration() -> dict[str, Any]:
@@ -65,4 +65,5 @@ setup_logging.connect(log_to_stderr)
 worker_ready.connect(heartbeat.start)
 worker_ready.connect(fallback.start)
 worker_process_init.connect(idle.start)
+worker_process_init.connect(runtime.limit_memory)
 task_failure.connect(heartbeat.check_now)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from storage import memory
 from storage.database import holds
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
@@ -79,6 +80,15 @@ def queues() -> list[str]:
 def device() -> str:
     """Return the device that this worker computes on."""
     return os.environ[_DEVICE]
+
+
+def limit_memory(**_: object) -> None:
+    """Limit the memory of this child; Celery calls this when it starts.
+
+    Not on a GPU, whose driver maps memory of its own that nobody here can foresee.
+    """
+    if device() == "cpu":
+        memory.limit(settings().memory_megabytes)
 
 
 def claim(serving: Sequence[str] | None = None) -> Job | None:
