@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from storage.errors import WeightsMissing, WeightsWrong
-from tasks.paper import torchscript
+from tasks.paper import archives, torchscript
 
 WRAPPER_KEYS = (
     "model_state_dict",
@@ -22,7 +22,8 @@ WRAPPER_KEYS = (
 )
 """Keys under which checkpoints store their state dict, in spandrel's order of preference."""
 _DAMAGE_ERRORS = (
-    AttributeError, BadZipFile, EOFError, IndexError, KeyError, RuntimeError, TypeError, ValueError,
+    AttributeError, BadZipFile, EOFError, IndexError, KeyError, MemoryError, RuntimeError, TypeError,
+    ValueError,
 )  # fmt: skip
 """Errors that unpicklers raise for damaged files."""
 PREFIXES = ("module.", "_orig_mod.")
@@ -57,6 +58,7 @@ def _read_safetensors(file: Path) -> Any:
     from safetensors.torch import load_file
 
     try:
+        archives.check(file)
         return load_file(file)
     except FileNotFoundError as error:
         raise WeightsMissing(f"{file} is not there") from error
@@ -66,6 +68,7 @@ def _read_safetensors(file: Path) -> Any:
 
 def _read_torch(file: Path) -> Any:
     try:
+        archives.check(file)
         if torchscript.is_archive(file):
             return torchscript.read_tensors(file)
         return torch.load(file, map_location="cpu", weights_only=True)
@@ -93,8 +96,21 @@ def _checked(file: Path, found: Any) -> dict[str, Tensor]:
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise WeightsWrong(f"{file} holds more than tensors: {key!r}, {type(value).__name__}")
+        if not _is_stored(value):
+            raise WeightsWrong(f"{file} is refused: it states a tensor {key!r} without its values")
     tensors: dict[str, Tensor] = found
     for prefix in PREFIXES:
         if all(key.startswith(prefix) for key in tensors):
             tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
     return tensors
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Return whether a tensor is no larger than what is stored of it.
+
+    A tensor on the device meta, a sparse one, or one that repeats its values has any size. Nets are
+    built by the sizes of their tensors.
+    """
+    if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+        return False
+    return tensor.nbytes <= tensor.untyped_storage().nbytes()

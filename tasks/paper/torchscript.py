@@ -2,6 +2,7 @@
 
 torch.jit.load runs code of the archive, and torch.load(weights_only=True) refuses the archive.
 So the pickle of its modules is read here. Modules become placeholders; other classes are refused.
+The file is checked by `tasks.paper.archives` before.
 """
 
 import pickle
@@ -9,6 +10,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,10 @@ STORAGES = {
     "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32",
     "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
 }  # fmt: skip
+
+
+MAX_PARTS = 100_000
+"""Most attributes of modules, counted wherever a module stands; LaMa has some thousand."""
 
 
 def is_archive(file: Path) -> bool:
@@ -38,10 +44,15 @@ def read_tensors(file: Path) -> "dict[str, Tensor]":
         ValueError, KeyError, RuntimeError, zipfile.BadZipFile: the file is damaged.
 
     """
+    import torch
+
     with zipfile.ZipFile(file) as archive:
-        [name] = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        [name] = [one for one in archive.namelist() if one.partition("/")[2] == "data.pkl"]
         reader = _Reader(archive, name.removesuffix("data.pkl"))
-        return dict(_below(reader.load(), ""))
+        parts = list(islice(_parts(reader.load(), ""), MAX_PARTS + 1))
+    if len(parts) > MAX_PARTS:
+        raise ValueError(f"it has more than {MAX_PARTS:,} parts")
+    return {name: part for name, part in parts if isinstance(part, torch.Tensor)}
 
 
 class _Module:
@@ -54,8 +65,11 @@ class _Module:
         self.parts = dict(state)
 
 
-class _Reader(pickle.Unpickler):
-    """Builds tensors and placeholders, and refuses every other name in the pickle."""
+class _Reader(pickle._Unpickler):
+    """Builds tensors and placeholders, and refuses every other name in the pickle.
+
+    That in C would make a list as long as the largest number that a pickle gives to an object.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(BytesIO(archive.read(root + "data.pkl")))
@@ -106,11 +120,9 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
-def _below(module: _Module, prefix: str) -> "Iterator[tuple[str, Tensor]]":
-    import torch
-
+def _parts(module: _Module, prefix: str) -> Iterator[tuple[str, object]]:
+    """Yield the attributes of a module and of the modules in it, by their names in a state dict."""
     for name, part in module.parts.items():
-        if isinstance(part, torch.Tensor):
-            yield prefix + name, part
-        elif isinstance(part, _Module):
-            yield from _below(part, f"{prefix}{name}.")
+        yield prefix + name, part
+        if isinstance(part, _Module):
+            yield from _parts(part, f"{prefix}{name}.")

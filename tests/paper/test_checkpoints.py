@@ -1,5 +1,6 @@
 """Checkpoints are read, and no code in them is run."""
 
+import copy
 import pickle
 import random
 import warnings
@@ -100,12 +101,106 @@ def test_tensors_of_torchscript_are_read_without_running_it(traced):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+def rewrite(file, made, content):
+    """Copy an archive with another pickle of its modules."""
+    with zipfile.ZipFile(file) as good, zipfile.ZipFile(made, "w") as bad:
+        for name in good.namelist():
+            bad.writestr(name, content if name.endswith("/data.pkl") else good.read(name))
+
+
 def test_torchscript_with_a_foreign_name_is_refused(traced, tmp_path):
     file, _ = traced
-    evil = pickle.dumps(Runs(tmp_path / "ran"), protocol=2)
-    with zipfile.ZipFile(file) as good, zipfile.ZipFile(tmp_path / "evil.pt", "w") as bad:
-        for name in good.namelist():
-            bad.writestr(name, evil if name.endswith("/data.pkl") else good.read(name))
+    rewrite(file, tmp_path / "evil.pt", pickle.dumps(Runs(tmp_path / "ran"), protocol=2))
     with pytest.raises(WeightsWrong, match="is refused: it holds more than tensors"):
         read_tensors(tmp_path / "evil.pt")
     assert not (tmp_path / "ran").exists()
+
+
+def unfolding(file, how):
+    """Make an archive of torch that unfolds to more than it has, in one of the ways there are."""
+    torch.save({"a": torch.zeros(1_000_000)}, file)
+    whole = file.read_bytes()
+    with zipfile.ZipFile(file) as archive:
+        entries = {info.filename: archive.read(info) for info in archive.infolist()}
+        [data] = [info for info in archive.infolist() if info.filename.endswith("/data/0")]
+        start = archive.start_dir
+    if how == "comment":
+        return file.write_bytes(whole[:-2] + (4).to_bytes(2, "little") + b"PK\5\6")
+    if how == "two directories":
+        directory = whole[start : whole.index(b"PK\6\6", start)]
+        return file.write_bytes(whole[:start] + directory + whole[start:])
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries.items():
+            deflated = how == "deflated" and name == data.filename
+            archive.writestr(name, content, zipfile.ZIP_DEFLATED if deflated else None)
+        if how == "overlap":  # each further entry names the bytes of the first one
+            [shared] = [info for info in archive.infolist() if info.filename == data.filename]
+            for number in range(1, 50):
+                archive.filelist.append(copied := copy.copy(shared))
+                copied.filename = f"{data.filename}{number}"
+        if how == "directory":
+            for number in range(60_000):
+                archive.filelist.append(copied := copy.copy(archive.filelist[0]))
+                copied.filename = f"{number:0200}"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("deflated", "is compressed"),
+        ("overlap", "to 200,"),
+        ("directory", "directory has"),
+        ("comment", "not where it says"),
+        ("two directories", "not where it says"),
+    ],
+)
+def test_an_archive_that_unfolds_to_more_than_its_file_is_refused(tmp_path, how, reason):
+    unfolding(tmp_path / "net.pth", how)
+    with pytest.raises(WeightsWrong, match=reason):
+        read_tensors(tmp_path / "net.pth")
+
+
+def test_a_safetensors_file_with_an_endless_header_is_refused(tmp_path):
+    header = b'{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    header += b"".join(
+        b',"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % number
+        for number in range(200_000)
+    )
+    header += b"}"
+    (tmp_path / "net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(WeightsWrong, match="its header has"):
+        read_tensors(tmp_path / "net.safetensors")
+
+
+def test_a_tensor_without_its_values_is_refused(tmp_path):
+    tensors = (
+        torch.zeros(1).expand(1 << 40), torch.empty(1 << 40, device="meta"),
+        torch.zeros(1, 1).to_sparse(),
+    )  # fmt: skip
+    for tensor in tensors:
+        torch.save({"a": tensor}, tmp_path / "net.pth")
+        with pytest.raises(WeightsWrong, match="'a' without its values"):
+            read_tensors(tmp_path / "net.pth")
+
+
+def test_torchscript_whose_parts_multiply_is_refused(traced, tmp_path):
+    file, _ = traced
+    part = b"c__torch__\nM\n)\x81}"  # a module, whose attributes follow
+    many = (
+        b"\x80\2"
+        + part
+        + b"b"
+        + b"".join(b"q\1c__torch__\nM\n)\x81}(X\1\0\0\0ah\1X\1\0\0\0bh\1ub" for _ in range(40))
+        + b"."
+    )
+    rewrite(file, tmp_path / "many.pt", many)
+    with pytest.raises(WeightsWrong, match="more than 100,000 parts"):
+        read_tensors(tmp_path / "many.pt")
+
+
+def test_torchscript_that_numbers_its_objects_far_away_is_read_in_little_memory(traced, tmp_path):
+    file, _ = traced
+    rewrite(file, tmp_path / "far.pt", b"\x80\2c__torch__\nM\n)\x81}br\xff\xff\xff\xff.")
+    with pytest.raises(WeightsWrong, match="no state dict"):
+        read_tensors(tmp_path / "far.pt")
