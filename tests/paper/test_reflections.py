@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -352,6 +353,40 @@ def test_no_code_in_the_file_of_a_yolo_is_run(ultralytics, tmp_path):
     with pytest.raises(WeightsWrong, match=r"evil\.pt"):
         yolo.load(tmp_path / "evil.pt", ("reflection",), CPU)
     assert not (tmp_path / "ran").exists()
+
+
+IMPORTED_BEFORE = """
+import sys
+from pathlib import Path
+import torch, ultralytics
+from storage.errors import WeightsWrong
+from tasks.paper.detectors import yolo
+for _ in range(2):
+    try:
+        yolo.load(Path(sys.argv[1]), ("reflection",), torch.device("cpu"))
+    except WeightsWrong as error:
+        print(error)
+"""
+
+
+def test_no_yolo_is_opened_where_ultralytics_was_imported_without_its_safe_mode(
+    sure_yolo, tmp_path
+):
+    environment = {name: value for name, value in os.environ.items() if "ULTRALYTICS" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED_BEFORE, str(sure_yolo)],
+        env=environment | {"YOLO_CONFIG_DIR": str(tmp_path), "PHOTOMEND_STATE_DIR": str(tmp_path)},
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.count("no YOLO is opened") == 2
+
+
+def test_a_yolo_that_unfolds_to_more_than_its_file_is_refused(sure_yolo, tmp_path):
+    with zipfile.ZipFile(sure_yolo) as good, zipfile.ZipFile(tmp_path / "bomb.pt", "w") as bad:
+        for name in good.namelist():
+            bad.writestr(name, good.read(name), zipfile.ZIP_DEFLATED)
+    with pytest.raises(WeightsWrong, match="is compressed"):
+        yolo.load(tmp_path / "bomb.pt", ("reflection",), CPU)
 
 
 ALONE = """

@@ -24,6 +24,7 @@ from storage.photos import Image
 from storage.settings import settings
 from tasks.imaging.masks import BoolMask
 from tasks.imaging.tiles import shrunk
+from tasks.paper import archives
 
 """(H, W), true on what was found."""
 
@@ -65,6 +66,7 @@ def load(
         raise WeightsMissing(f"{file} is not there; it is named in the settings")
     if file.suffix != ".pt":
         raise WeightsWrong(f"{file} is not opened: a YOLO comes as .pt")
+    archives.check(file)
     try:
         net = library().YOLO(str(file.absolute()))
     except TypeError as error:
@@ -89,7 +91,12 @@ def load(
 
 @cache
 def library() -> Any:  # ultralytics is typed only in parts
-    """Import ultralytics so that it uses no network and writes to the state folder only."""
+    """Import ultralytics so that it uses no network and writes to the state folder only.
+
+    Raises:
+        WeightsWrong: it would run code of the files that it opens.
+
+    """
     os.environ |= {
         "YOLO_CONFIG_DIR": str(settings().state_dir / "ultralytics"), "YOLO_VERBOSE": "false",
         "ULTRALYTICS_SAFE_LOAD": "true",
@@ -98,11 +105,17 @@ def library() -> Any:  # ultralytics is typed only in parts
         import ultralytics
         from ultralytics.data import utils
         from ultralytics.engine import trainer
+        from ultralytics.nn.tasks import _SafeLoad
 
         ultralytics.settings.update(dict.fromkeys(("sync", *TRACKERS), False))
         # Both download a file from GitHub, even offline: a font for plots, and a net to test half
         # precision on this GPU.
         utils.check_font = trainer.check_amp = lambda _: True
+    if not _SafeLoad.restricted():  # its name for: only tensors and known layers are read
+        raise WeightsWrong(
+            "no YOLO is opened: ultralytics would run code of its file, because something imported it "
+            "before photomend; start with ULTRALYTICS_SAFE_LOAD=true in the environment"
+        )
     return ultralytics
 
 
