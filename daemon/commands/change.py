@@ -60,12 +60,17 @@ def retry(
             "name jobs, photos or folders, or use --failed, --category, --kind or --all"
         )
     wanted = Filter(status=_retry_statuses(failed, kind), category=category, kind=kind)
-    named, others = _to_retry(names or [], wanted, filtered=bool(failed or category or kind))
+    asked, others = targets.job_ids(names or [])
+    asked = search.newest(session.engine(), asked)
+    named, others = _to_retry(
+        asked, others, wanted, everywhere=not names, filtered=bool(failed or category or kind)
+    )
     table = session.jobs()
     retried = table.retry(named, from_scratch=from_scratch)
     rank = ASKED_FOR if (failed or kind) and not names else RETRIED
     retried += table.retry(others, from_scratch=from_scratch, rank=rank)
     _notify(retried)
+    _report_unchanged(asked, retried)
     if json:
         return as_json([job.to_json() for job in retried])
     due = [job for job in retried if job.error_kind is not None]
@@ -77,12 +82,12 @@ def retry(
     return None
 
 
-def _to_retry(names: list[str], wanted: Filter, *, filtered: bool) -> tuple[list[int], list[int]]:
-    """Return the newest jobs of the named photos, and those of all others, that are wanted."""
+def _to_retry(
+    named: list[int], others: list[int], wanted: Filter, *, everywhere: bool, filtered: bool
+) -> tuple[list[int], list[int]]:
+    """Return the named jobs and the others that are wanted; the latter may be of all galleries."""
     engine = session.engine()
-    named, others = targets.job_ids(names)
-    named = search.newest(engine, named)
-    if not names:
+    if everywhere:
         others = search.ids(engine, wanted)
     elif filtered:
         matching = set(search.ids(engine, wanted))
@@ -133,11 +138,12 @@ def _remove(job: Job) -> bool:
 
 
 def _result(name: str) -> Job:
-    for job in targets.jobs(name):
+    jobs = targets.jobs(name)
+    for job in jobs:
         if job.status is Status.DONE and job.output is not None:
             return job
     raise Unknown(
-        f"{printable(name)} has no result to reject; see `{command('photomend', 'show', name)}`"
+        f"{printable(name)} has no result to reject: job {jobs[0].id} is {jobs[0].status}; see `{command('photomend', 'show', name)}`"
     )
 
 
@@ -157,11 +163,10 @@ def cancel(
     if not (names or everything):
         raise typer.BadParameter("name jobs, photos or folders, or use --all")
     wanted = Filter(status=(Status.QUEUED, Status.RUNNING))
-    ids = search.ids(session.engine(), wanted)
-    if names:
-        named, others = targets.job_ids(names)
-        ids = [*named, *others]
-    _report(session.jobs().cancel(ids), "cancelled", json=json)
+    named, others = targets.job_ids(names) if names else ([], search.ids(session.engine(), wanted))
+    cancelled = session.jobs().cancel([*named, *others])
+    _report_unchanged(named, cancelled)
+    _report(cancelled, "cancelled", json=json)
 
 
 CategoryScope = Annotated[str | None, typer.Option(help="Only this queue, such as motion-blur.")]
@@ -285,6 +290,15 @@ def _notify_all(jobs: list[Job]) -> None:
     for job in jobs[: settings().max_pending_notifications]:
         if not notify.send(job.queue, job.id):
             return
+
+
+def _report_unchanged(named: list[int], changed: list[Job]) -> None:
+    """Print the status of each named job that was not changed, which is why it was not."""
+    ids = {job.id for job in changed}
+    for job_id in named:
+        if job_id not in ids and (job := search.get(session.engine(), job_id)):
+            why = f"job {job.id} is {job.status}, so it stays as it is: {printable(job.source)}"
+            typer.echo(f"photomend: {why}", err=True)
 
 
 def _report(jobs: list[Job], done: str, *, json: bool) -> None:

@@ -10,13 +10,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from daemon.console.output import when
 from daemon.reports.status import paused
 from storage.database import remaining, status
 from storage.database.records import Job
-from storage.database.remaining import Waiting
+from storage.database.remaining import Waiting, WaitingJobs
 from storage.enums import Decision, Status
 from storage.settings import settings
-from storage.text import printable
+from storage.text import command, printable
 
 PANEL_LINES = 12
 """Number of lines that the panel shows: the newest."""
@@ -119,12 +120,19 @@ def _sentences(waiting: Waiting) -> list[str]:
     """Return a sentence for each reason why photos still wait."""
     offline = [f"{name} is offline: {reason}" for name, reason in waiting.offline]
     pauses = [f"paused: {paused(pause)}" for pause in waiting.pauses]
-    counted = [
-        ("1 photo still waits" if count == 1 else f"{count} photos still wait")
-        + (f"; one of them: {error}" if error else "")
-        for count, error in waiting.errors
-    ]
-    return offline + pauses + counted
+    return offline + pauses + list(map(_sentence, waiting.jobs))
+
+
+def _sentence(jobs: WaitingJobs) -> str:
+    """Return how many photos wait, why, until when, and how to try them before."""
+    told = "1 photo still waits" if jobs.count == 1 else f"{jobs.count} photos still wait"
+    if jobs.error:
+        told += f"; one of them: {jobs.error}"
+    if jobs.until is not None:
+        told += f"; run this again after {when(jobs.until)}"
+        if jobs.kind is not None:
+            told += f", or at once after `{command('photomend', 'retry', '--kind', jobs.kind)}`"
+    return told
 
 
 def _word(job: Job) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from storage.database import conditions, holds
 from storage.database.engine import reading
 from storage.database.records import Pause
 from storage.database.status import lasting_pauses
-from storage.database.tables import galleries
+from storage.database.tables import galleries, now
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, ErrorKind, Outcome, Status
 
@@ -26,18 +27,30 @@ c = table.c
 
 
 @dataclass(frozen=True)
+class WaitingJobs:
+    """The queued jobs with one kind of error."""
+
+    kind: ErrorKind | None
+    """None for jobs without an error."""
+    count: int
+    error: str | None
+    """The error of one of them."""
+    until: float | None
+    """When the first of them may be claimed; None if its time has come."""
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Why jobs of some galleries wait."""
 
     offline: list[tuple[str, str | None]]
     """Name and reason of each gallery that is offline."""
     pauses: list[Pause]
-    errors: list[tuple[int, str | None]]
-    """For each kind of error, the number of queued jobs and the error of one of them."""
+    jobs: list[WaitingJobs]
 
     def __bool__(self) -> bool:
         """Return whether a job waits, or a gallery whose photos are not known."""
-        return bool(self.offline or self.errors)
+        return bool(self.offline or self.jobs)
 
 
 def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> bool:
@@ -74,14 +87,22 @@ def left_waiting(engine: sa.Engine, names: Collection[str]) -> Waiting:
     """Return what keeps jobs of these galleries waiting."""
     g = galleries.c
     offline = select(g.name, g.reason).where(g.name.in_(names), sa.not_(g.online))
-    waiting = (
-        select(sa.func.count(), sa.func.min(c.error))
+    held_until = sa.func.coalesce(g.held_until, 0.0)
+    ready = sa.func.min(sa.case((held_until > c.due_at, held_until), else_=c.due_at))
+    groups = (
+        select(c.error_kind, sa.func.count(), sa.func.min(c.error), ready)
+        .outerjoin_from(table, galleries, g.name == c.gallery)
         .where(c.status == Status.QUEUED, c.gallery.in_(names))
         .group_by(c.error_kind)
     )
     with reading(engine) as connection:
+        clock = connection.scalar(select(now())) or 0.0
+        waits = partial(conditions.left, clock=clock, longest=conditions.LONGEST_PAUSE_SECONDS)
         return Waiting(
             [(name, reason) for name, reason in connection.execute(offline)],
             lasting_pauses(connection),
-            [(count, error) for count, error in connection.execute(waiting)],
+            [
+                WaitingJobs(kind, count, error, at if waits(at) else None)
+                for kind, count, error, at in connection.execute(groups)
+            ],
         )

@@ -62,6 +62,22 @@ def test_a_reject_that_removes_nothing_is_an_error_but_the_others_are_rejected(
     assert search.get(jobs.engine, 1).decision is Decision.KEPT_ORIGINAL
 
 
+def test_a_named_job_that_is_not_changed_is_told_with_its_status(run, jobs, claim):
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1", "b.jpg": "1", "c.jpg": "1"})
+    jobs.finish(claim(), Decision.CLEAN)
+    claim()
+    stays = "photomend: job {} is {}, so it stays as it is: {}\n".format
+    retried = run("retry", 2, 3)
+    assert retried.stderr == stays(2, "running", "b.jpg") + stays(3, "queued", "c.jpg")
+    assert retried.stdout == "0 jobs are queued again\n"
+    cancelled = run("cancel", 1, 3)
+    assert cancelled.stderr == stays(1, "done", "a.jpg")
+    assert cancelled.stdout == "job 3 is cancelled: c.jpg\n"
+    assert run("cancel", 3).stderr == stays(3, "cancelled", "c.jpg")
+    rejected = run("reject", 2, code=1).stderr
+    assert "2 has no result to reject: job 2 is running; see `photomend show 2`" in rejected
+
+
 def note(jobs, name: str, root: Path, **columns: object) -> None:
     where = {"host": socket.gethostname(), "root": root, "output": root.with_name("output")}
     state = {"filesystem": "ext4", "watching": "events", "online": True}
