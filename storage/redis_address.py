@@ -28,6 +28,8 @@ class RedisAddress:
     password: str | None
     master: str
     """The name under which sentinels know the Redis; "" without sentinels."""
+    sentinel_login: tuple[tuple[str, str], ...]
+    """Username and password of the sentinels themselves, as far as they have them."""
     query: tuple[tuple[str, str], ...]
     """Further options, such as ssl_ca_certs."""
 
@@ -72,13 +74,17 @@ def parse(url: str) -> RedisAddress:
     master = query.pop("master_name", "")
     if bool(master) != (parts.scheme == "sentinel"):
         raise ValueError("sentinels, and only they, need master_name")
+    own = {word: query.pop(f"sentinel_{word}", "") for word in ("username", "password")}
+    if any(own.values()) and not master:
+        raise ValueError("only sentinels have sentinel_password")
     database = query.pop("virtual_host", "") or query.pop("db", "")
     return RedisAddress(
         scheme="redis+socket" if by_socket else parts.scheme,
         hosts=hosts, socket=unquote(parts.path) if by_socket else "",
         database=int(database or ("0" if by_socket else parts.path.strip("/") or "0")),
         username=unquote(username) or None, password=unquote(password) if colon else None,
-        master=master, query=tuple(query.items()),
+        master=master, sentinel_login=tuple((k, v) for k, v in own.items() if v),
+        query=tuple(query.items()),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from celery.loaders.app import AppLoader
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_ready
 
 from storage import logs, redis_address
+from storage.redis_address import RedisAddress
 from storage.settings import settings
 from tasks.worker import fallback, heartbeat, idle, redis_client, runtime
 
@@ -25,7 +26,7 @@ def configuration() -> dict[str, Any]:
         "broker_transport_options": {
             "socket_timeout": redis_client.SOCKET_SECONDS,
             "socket_keepalive": True,
-            **({"master_name": address.master} if address.master else {}),
+            **(_of_sentinels(address) if address.master else {}),
         },
         # The database counts attempts and knows what waits, so a notification may be lost: Celery
         # neither retries nor delivers again.
@@ -44,6 +45,11 @@ def configuration() -> dict[str, Any]:
         "worker_enable_remote_control": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }
+
+
+def _of_sentinels(address: RedisAddress) -> dict[str, Any]:
+    own = {**dict(address.sentinel_login), "socket_timeout": redis_client.SOCKET_SECONDS}
+    return {"master_name": address.master, "sentinel_kwargs": own}
 
 
 def log_to_stderr(**_: object) -> None:

@@ -31,7 +31,8 @@ def client(seconds: float = SOCKET_SECONDS) -> Redis:
         "socket_connect_timeout": min(seconds, TRIAL_SECONDS),
     }
     if address.master:
-        sentinels = Sentinel(address.hosts, sentinel_kwargs=waits)  # type: ignore[no-untyped-call]
+        own = {**dict(address.sentinel_login), **waits}
+        sentinels = Sentinel(address.hosts, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
         master: Redis = sentinels.master_for(address.master, **login, **waits)  # type: ignore[no-untyped-call]
         return master
     if address.socket:

@@ -267,6 +267,7 @@ def test_without_a_home_folder_the_state_folder_must_be_set(monkeypatch):
         "redis_url = 'redis://nas/0?password=sesam'",
         "redis_url = 'redis+socket://:sesam@nas/run/redis.sock'",
         "redis_url = 'redis://:sesam@nas/0?master_name=main'",
+        "redis_url = 'redis://nas/0?sentinel_password=sesam'",
         "redis_url = 'sentinel://:sesam@nas/0'",
         "redis_url = 'redis://:sesam@nas,other/0'",
         "redis_url = 'redis+socket:///run/redis.sock?password=sesam'",
@@ -295,6 +296,7 @@ def test_a_setting_that_is_not_allowed_does_not_show_its_password(write, text):
         "redis+socket:///run/a@b/redis.sock?virtual_host=1", "redis://",
         "redis+socket://me:p%40w@/run/redis.sock?virtual_host=2", "unix://:pw@/run/redis.sock?db=2",
         "sentinel://:pw@nas:26379,other/1?master_name=main",
+        "sentinel://:pw@nas/1?master_name=main&sentinel_password=their%40own",
     ],
 )  # fmt: skip
 def test_a_redis_may_be_named_in_these_ways(write, url):

@@ -87,15 +87,21 @@ def url(request, serve, tmp_path, unused_port) -> tuple[str, redis.Redis]:
                 ssl_ca_certs=str(tmp_path / "cert"), **login,
             )  # fmt: skip
             return f"rediss://:{PW}@localhost:{port}/2?ssl_ca_certs={tmp_path / 'cert'}", found
-        case "sentinel":
+        case "sentinel" | "sentinel with a password":
             found = serve("--port", port, "--requirepass", PASSWORD, port=port, **login)
             conf = tmp_path / "sentinel.conf"
             conf.write_text(
                 f"port {second}\nsentinel monitor main 127.0.0.1 {port} 1\n"
                 f'sentinel auth-pass main "{PASSWORD}"\n'
             )
-            serve(conf, mode="--sentinel", port=second)
-            return f"sentinel://:{PW}@127.0.0.1:1,127.0.0.1:{second}/2?master_name=main", found
+            address = f"sentinel://:{PW}@127.0.0.1:1,127.0.0.1:{second}/2?master_name=main"
+            if request.param == "sentinel":
+                serve(conf, mode="--sentinel", port=second)
+                return address, found
+            with conf.open("a") as file:
+                file.write(f'requirepass "own-{PASSWORD}"\n')
+            serve(conf, mode="--sentinel", port=second, password=f"own-{PASSWORD}")
+            return f"{address}&sentinel_password=own-{PW}", found
         case _:
             found = serve("--port", port, "--requirepass", PASSWORD, port=port, **login)
             return f"redis://:{PW}@127.0.0.1:{port}/2", found
@@ -108,7 +114,7 @@ def _make_certificate(folder: Path) -> None:
     subprocess.run(["openssl", "req", *words, *files, *name], check=True, capture_output=True)
 
 
-KINDS = ["network", "socket", "tls", "sentinel"]
+KINDS = ["network", "socket", "tls", "sentinel", "sentinel with a password"]
 
 
 @pytest.mark.slow
