@@ -13,6 +13,7 @@ from storage import publishing
 from storage.database import processes, search, status
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
+from storage.errors import DatabaseGone
 from storage.settings import settings
 from storage.text import printable
 from tasks.worker import notify
@@ -37,6 +38,8 @@ def run(jobs: Jobs, stop: Event) -> None:
                 renew_notifications(jobs)
             except (SQLAlchemyError, OperationalError, RedisError) as error:
                 log.warning("maintenance failed and is retried: %s", error)
+            except DatabaseGone as error:  # the watcher ends, too
+                return log.error("maintenance: %s", error)
             if present >= next_cleanup and not cleanup.is_alive():
                 # In a thread, which the process can abandon if a share hangs.
                 cleanup = Thread(target=clean_up, args=(jobs,), name="cleanup", daemon=True)
@@ -44,7 +47,7 @@ def run(jobs: Jobs, stop: Event) -> None:
                 next_cleanup = present + CLEANUP_SECONDS
     finally:
         stop.set()  # the watcher must not run without maintenance
-        with suppress(SQLAlchemyError):
+        with suppress(SQLAlchemyError, DatabaseGone):
             processes.remove(jobs.engine, [processes.MAINTENANCE])
 
 
@@ -99,6 +102,6 @@ def clean_up(jobs: Jobs) -> None:
             for path, claim in listed:
                 if claim not in claims:
                     path.unlink(missing_ok=True)
-        except (OSError, SQLAlchemyError) as error:
+        except (OSError, SQLAlchemyError, DatabaseGone) as error:
             folder = printable(gallery.output_root)
             log.warning("temporary files in %s cannot be removed: %s", folder, error)

@@ -53,6 +53,10 @@ class DatabaseNewer(PhotomendError):
     """A newer photomend migrated the database: install that version, or use another database."""
 
 
+class DatabaseGone(PhotomendError):
+    """The file of the database was deleted or replaced: this process ends, and the next one begins anew."""
+
+
 class DatabaseOlder(PhotomendError):
     """The database lacks migrations: run `photomend migrate` or `photomend up`."""
 

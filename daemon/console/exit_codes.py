@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from storage.errors import (
     AlreadyRunning,
+    DatabaseGone,
     DatabaseNewer,
     DatabaseOlder,
     PhotomendError,
@@ -24,7 +25,7 @@ class Exit(IntEnum):
     SETTINGS = 3
     """A setting is unknown or has a wrong value."""
     DATABASE = 4
-    """The database is older or newer than the program, or does not answer."""
+    """The database is older or newer than the program, was deleted, or does not answer."""
     REDIS = 5
     """No Redis answers, and none can be started."""
     RUNNING = 6
@@ -39,6 +40,7 @@ class Unknown(PhotomendError):
 
 _CODES: dict[type[PhotomendError], Exit] = {
     SettingsError: Exit.SETTINGS,
+    DatabaseGone: Exit.DATABASE,
     DatabaseOlder: Exit.DATABASE,
     DatabaseNewer: Exit.DATABASE,
     RedisMissing: Exit.REDIS,

@@ -25,7 +25,7 @@ from storage.atomic_files import locked
 from storage.database import galleries
 from storage.database.processes import note_trouble
 from storage.enums import QUEUES, EngineChoice
-from storage.errors import AlreadyRunning, NoWorker, RedisMissing, SettingsError
+from storage.errors import AlreadyRunning, DatabaseGone, NoWorker, RedisMissing, SettingsError
 from storage.settings import PREFIX, Settings, make, settings
 from storage.settings_gallery import GallerySettings
 from storage.text import printable
@@ -164,6 +164,10 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
                         break
                     if once:
                         _check_workers(workers)
+                except DatabaseGone as error:
+                    progress.print(str(error))
+                    engine.dispose()
+                    database.migrate(settings().database)
                 except (OSError, SQLAlchemyError) as error:  # such as a full disk
                     progress.print_problem(f"{error}".partition("\n")[0])
                 stop.wait(CHECK_SECONDS)

@@ -18,6 +18,7 @@ from daemon.watching.online_gallery import OnlineGallery
 from daemon.watching.pipe import Pipe
 from daemon.watching.recorder import Recorder
 from storage import database, logs
+from storage.errors import DatabaseGone
 from storage.settings import settings
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,10 @@ def main(name: str) -> int:
     Thread(target=_end_with_stdin, args=(process,), daemon=True).start()
     try:
         process.run()
+    except DatabaseGone as error:
+        log.error("gallery %s: %s", name, error)
+        Pipe().ends(str(error))
+        return 1
     except SQLAlchemyError as error:
         log.error("gallery %s: the database does not answer: %s", name, error)
         Pipe().ends(f"the database does not answer: {error}".partition("\n")[0])

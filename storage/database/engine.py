@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage import filesystems
-from storage.errors import DatabaseNewer, DatabaseOlder, SettingsError
+from storage.errors import DatabaseGone, DatabaseNewer, DatabaseOlder, SettingsError
 from storage.urls import QUOTE, without_password
 
 BUSY_MILLISECONDS = 30_000
@@ -30,6 +30,9 @@ Those of the database's URL take precedence."""
 def open_engine(url: str) -> sa.Engine:
     """Open the database at `url`, without checking its schema.
 
+    If the file of a SQLite database is deleted or replaced later, each use of the engine raises
+    DatabaseGone, until it is disposed of.
+
     Raises:
         SettingsError: the URL is wrong, or names a SQLite file on a network filesystem.
 
@@ -41,6 +44,7 @@ def open_engine(url: str) -> sa.Engine:
             engine = sa.create_engine(parsed)
             sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
+            _SameFile(engine).watch()
             return engine
         case "postgresql":
             alive = {name: value for name, value in ALIVE.items() if name not in parsed.query}
@@ -189,6 +193,43 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+class _SameFile:
+    """The file of a SQLite database, as it was when an engine first opened it.
+
+    A process would go on for ever with a deleted file, which nobody else reads or writes.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._opened: tuple[int, int] | None = None
+
+    def watch(self) -> None:
+        """Check the file whenever the engine opens a connection, or takes one from its pool."""
+        sa.event.listen(self._engine, "do_connect", self._check)
+        sa.event.listen(self._engine, "connect", self._note)
+        sa.event.listen(self._engine, "checkout", self._check)
+        sa.event.listen(self._engine, "engine_disposed", self._forget)
+
+    def _check(self, *_: object) -> None:
+        if self._opened is not None and self._identity() != self._opened:
+            raise DatabaseGone(
+                f"{named(self._engine)} was deleted or replaced while this process used it, so it ends; "
+                "photomend begins again with the one that is there now"
+            )
+
+    def _note(self, *_: object) -> None:
+        self._opened = self._opened or self._identity()
+
+    def _forget(self, *_: object) -> None:
+        self._opened = None
+
+    def _identity(self) -> tuple[int, int] | None:
+        with suppress(OSError):
+            found = Path(str(self._engine.url.database)).stat()
+            return found.st_dev, found.st_ino
+        return None
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -19,7 +19,7 @@ from storage.database import holds, search, workers
 from storage.database.jobs import Jobs
 from storage.database.records import Job
 from storage.enums import ErrorKind, Status
-from storage.errors import ClaimLost
+from storage.errors import ClaimLost, DatabaseGone
 from storage.settings import settings
 from tasks.worker import runtime
 from tasks.worker.children import LIMIT, Children
@@ -67,7 +67,7 @@ def check_now(**_: object) -> None:
 def end_claims() -> None:
     """Queue the jobs that a stopped worker still holds, without counting an attempt."""
     _stopping.set()
-    with suppress(SQLAlchemyError):  # maintenance does it later
+    with suppress(SQLAlchemyError, DatabaseGone):  # maintenance does it later
         for job in search.held(runtime.jobs().engine, runtime.worker()):
             _check(runtime.jobs(), job, seconds=0.0)
         workers.remove(runtime.jobs().engine, runtime.worker())
@@ -92,6 +92,8 @@ def _run() -> None:
                     _check(jobs, job, seconds=present - begun[_stage(job)])
             if children.keep_dying() and _crashed:
                 _back_off(children)
+        except DatabaseGone as error:
+            _end(str(error))
         except SQLAlchemyError as error:
             log.warning("the database does not answer: %s", error)
         if stopped_at and present - stopped_at > settings().stop_seconds + EXIT_SECONDS:

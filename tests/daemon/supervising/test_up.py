@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import datetime
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from daemon.console.exit_codes import Exit
 from daemon.supervising.processes import SupervisedProcess
 from daemon.supervising.redis_server import executable
 from daemon.supervising.up import GIVE_UP_PAUSE_SECONDS, _check_workers
-from storage.database import search, status
+from storage.database import galleries, search, status
+from storage.database.galleries import BACKLOG_REASON
 from storage.enums import QUEUES, Decision, Degradation, Status
 from storage.errors import NoWorker
 from storage.settings import settings
@@ -252,6 +255,15 @@ def test_once_ends_while_the_output_has_no_room_and_computes_nothing(
     assert "1 photo still waits; one of them: less than min_free_megabytes" in one.output()
     job = search.get(jobs.engine, 1)
     assert (job.receipt, job.attempts, job.claims) == (None, 0, 2)
+    again = up("--once")
+    assert again.process.wait(60) == Exit.WAITING
+    due = datetime.fromtimestamp(job.due_at).strftime("%Y-%m-%d %H:%M:%S")
+    advice = "or at once after `photomend retry --kind 'disk full'`"
+    assert f"run this again after {due}, {advice}" in again.output()
+    assert search.get(jobs.engine, 1).claims == 2
+    jobs.retry([1])
+    assert up("--once").process.wait(90) == Exit.WAITING
+    assert search.get(jobs.engine, 1).claims == 3
 
 
 def test_once_does_not_wait_for_what_waits_for_the_machine(home, jobs, up, monkeypatch):
@@ -261,6 +273,42 @@ def test_once_does_not_wait_for_what_waits_for_the_machine(home, jobs, up, monke
     one = up("--once")
     assert one.process.wait(90) == Exit.WAITING
     assert "40 photos still wait; one of them: " in one.output()
+
+
+def test_a_deleted_database_is_made_again_and_results_are_recognised(
+    home, jobs, up, take_photo, eventually, monkeypatch
+):
+    gallery = {"path": str(home / "gallery"), "output": str(home / "output"), "backlog": "new"}
+    monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps({"g": gallery}))
+    take_photo("old.jpg", kind=Degradation.NOISE)
+    running = up()
+    eventually(lambda: (row := galleries.get(jobs.engine, "g")) and row.scanned_at)
+    take_photo("new.jpg", kind=Degradation.NOISE)
+    eventually((home / "output/new.jpg").exists)
+    before = {process.pid for process in running.processes()}
+    jobs.engine.dispose()
+    for file in (home / "state").glob("jobs.db*"):
+        file.unlink()
+    eventually((home / "state/jobs.db").exists)
+    eventually(lambda: len(before & {process.pid for process in running.processes()}) == 1)
+    eventually(lambda: "its result was there already" in reasons(home).values())
+    assert reasons(home) == {"new.jpg": "its result was there already", "old.jpg": BACKLOG_REASON}
+    take_photo("third.jpg", kind=Degradation.NOISE)
+    eventually((home / "output/third.jpg").exists)
+    assert running.process.poll() is None
+    for log in ("watcher", "worker-1"):
+        assert "deleted or replaced" in (home / f"state/logs/{log}.log").read_text()
+    assert "jobs.db was deleted or replaced while this process used it" in running.output()
+
+
+def reasons(home) -> dict[str, str | None]:
+    """Return the reason of each photo, from a database that may still be being made."""
+    with closing(sqlite3.connect(home / "state/jobs.db")) as connection:
+        try:
+            rows = connection.execute("SELECT name, reason FROM jobs").fetchall()
+        except sqlite3.OperationalError:
+            return {}
+    return {name.decode(): reason for name, reason in rows}
 
 
 def test_a_redis_that_does_not_answer_is_reported_in_one_sentence(home, up, monkeypatch):
