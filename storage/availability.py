@@ -69,7 +69,7 @@ def _why_strange(path: Path, root: str, *, empty: bool, known: Sequence[Path]) -
         return (
             f"the folder {path} is empty, but photos are known in it; is its disk or share "
             f"mounted? Look: {command('findmnt', '-T', path)}. If it was emptied on purpose, it goes "
-            f"on with the first file, or after `{command('photomend', 'accept', path)}`"
+            f"on with the first file, or after `{command('photomend', 'accept', of=path)}`"
         )
     found = sum(os.path.lexists(f"{root}/{photo}") for photo in known)
     if 2 * found >= len(known):
@@ -79,7 +79,7 @@ def _why_strange(path: Path, root: str, *, empty: bool, known: Sequence[Path]) -
         f"the folder {path} is now on {mount.source} ({mount.kind}) and holds {found} of "
         f"{len(known)} photos looked for, such as {printable(known[0])}; is the right disk or "
         f"share mounted? Look: {command('findmnt', '-T', path)}. If it is the right one: "
-        f"`{command('photomend', 'accept', path)}`"
+        f"`{command('photomend', 'accept', of=path)}`"
     )
 
 

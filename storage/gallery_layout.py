@@ -66,14 +66,14 @@ def entangled_gallery(
         if other.name not in active and inside and around:
             return (
                 f"its folder {here.path} is recorded as the gallery {other.name}; to give these "
-                f"records the name {name}: `{command('photomend', 'accept', name)}`; to begin "
-                f"anew: `{command('photomend', 'forget', other.name)}`"
+                f"records the name {name}: `{command('photomend', 'accept', of=name)}`; to begin "
+                f"anew: `{command('photomend', 'forget', of=other.name)}`"
             )
         if other.name not in active and (inside or around):
             return (
                 f"its folder {here.path} and that of the gallery {other.name} ({there.path}) lie in "
                 f"each other, so photos would be recorded twice; if {other.name} is not used any "
-                f"more: `{command('photomend', 'forget', other.name)}`"
+                f"more: `{command('photomend', 'forget', of=other.name)}`"
             )
     return None
 

@@ -35,7 +35,7 @@ def why_not_ours(name: str, gallery: GallerySettings, *, used: bool) -> str | No
     root = gallery.output_root
     if gallery.name in BESIDE:
         return None
-    accept = f"`{command('photomend', 'accept', name)}`"
+    accept = f"`{command('photomend', 'accept', of=name)}`"
     match marked_for(root):
         case None if used:
             return (

@@ -16,11 +16,14 @@ def printable(value: object) -> str:
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(value))
 
 
-def command(*words: object) -> str:
+def command(*words: object, of: object = None) -> str:
     r"""Return a command line that can be copied into a shell, on one line that any terminal can show.
 
+    `of` is the name or path that the command is about; it may begin with a hyphen like an option.
     A word with characters that `printable` escapes is written as bash, zsh and ksh read it: $'caf\xe9'.
     """
+    if of is not None:
+        words += ("--", of) if str(of).startswith("-") else (of,)
     return " ".join(_quoted(str(word)) for word in words)
 
 

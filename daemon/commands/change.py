@@ -143,7 +143,8 @@ def _result(name: str) -> Job:
         if job.status is Status.DONE and job.output is not None:
             return job
     raise Unknown(
-        f"{printable(name)} has no result to reject: job {jobs[0].id} is {jobs[0].status}; see `{command('photomend', 'show', name)}`"
+        f"{printable(name)} has no result to reject: job {jobs[0].id} is {jobs[0].status}; "
+        f"see `{command('photomend', 'show', of=name)}`"
     )
 
 

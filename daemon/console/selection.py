@@ -25,7 +25,7 @@ def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
         place = targets.place(path)
         if place is None:
             raise Unknown(
-                f"{printable(path)} is in no gallery; see `{command('photomend', 'explain', path)}`"
+                f"{printable(path)} is in no gallery; see `{command('photomend', 'explain', of=path)}`"
             )
         gallery = targets.gallery(place.gallery)
         found = Path(os.path.realpath(gallery.path)) / place.source

@@ -88,7 +88,7 @@ def jobs(name: str) -> list[Job]:
         if found:
             return found
     raise Unknown(
-        f"there is no job of {printable(name)}; `{command('photomend', 'explain', name)}` shows why"
+        f"there is no job of {printable(name)}; `{command('photomend', 'explain', of=name)}` shows why"
     )
 
 

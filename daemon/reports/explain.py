@@ -118,7 +118,7 @@ def _next_step(job: Job, path: Path) -> str:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
             reason = _left_alone(path)
-            again = f"`{command('photomend', 'add', path)}` queues it"
+            again = f"`{command('photomend', 'add', of=path)}` queues it"
             return f"nothing: {_sentence(reason)}" if reason else f"nothing; {again}"
         case Status.DONE:
             return (
@@ -171,7 +171,7 @@ def _next_step_of_new(
     if not scanned and changed_at < gallery.since:
         return (
             f'the first full scan leaves it alone as backlog (backlog = "{gallery.backlog}"); '
-            f"`{command('photomend', 'add', path)}` queues it"
+            f"`{command('photomend', 'add', of=path)}` queues it"
         )
     return "the next scan queues it, if the watcher is running; see `photomend status`"
 

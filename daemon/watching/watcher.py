@@ -41,7 +41,7 @@ def watch(stop: Event, notify: Notify) -> None:
     for name in galleries.leave(engine, settings().galleries):
         log.warning(
             "gallery %s is not in the settings any more, so its jobs wait; `%s` removes its records",
-            printable(name), command("photomend", "forget", name),
+            printable(name), command("photomend", "forget", of=name),
         )  # fmt: skip
     children = [GalleryChild(name) for name in settings().galleries]
     heartbeats = Heartbeats(engine, children)

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def test_nothing_else_escapes_what_people_read():
         if re.search(r"backslashreplace|(?<![\w.])ascii\(|%a\b|!a\}", path.read_text())
     }
     assert users == {"daemon/cli.py", "daemon/reports/contact_sheet.py"}
+
+
+@pytest.mark.parametrize("name", ["-x", "--version", "g", "/a b"])
+def test_a_name_that_begins_with_a_hyphen_is_no_option_of_the_printed_command(home, name):
+    line = command(Path(sys.executable).with_name("photomend"), "forget", of=name)
+    ended = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (ended.returncode, "--" in line.split()) == (1 if name != "g" else 2, name[0] == "-")
+    assert name in ended.stderr
 
 
 @pytest.mark.parametrize(
