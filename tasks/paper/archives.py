@@ -43,6 +43,17 @@ def check(file: Path) -> None:
         raise WeightsWrong(f"{file} is refused: {reason}")
 
 
+def check_folder(folder: Path) -> None:
+    """Check all .safetensors below a folder.
+
+    Raises:
+        WeightsWrong: the header of one is too large.
+
+    """
+    for file in sorted(folder.rglob("*.safetensors")):
+        check(file)
+
+
 def _refusal(opened: BinaryIO, size: int) -> str | None:
     """Return why an archive is refused; None if it is not."""
     directory = _directory_bytes(opened, size)

@@ -2,8 +2,12 @@
 
 import json
 import math
+import os
 import shutil
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -300,6 +304,65 @@ def test_a_net_that_lacks_weights_is_not_loaded(qwen, tmp_path):
     del weights[lost]
     safetensors.save_file(weights, copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(ClassifierUnavailable, match="lacks 1 weights"):
+        load(copy, CPU)
+
+
+FOREIGN = {
+    "config.json": {"AutoConfig": "own.Own", "AutoModelForImageTextToText": "own.Own"},
+    "processor_config.json": {
+        "AutoProcessor": "own.Own", "AutoImageProcessor": "own.Own", "AutoVideoProcessor": "own.Own",
+    },
+    "preprocessor_config.json": {"AutoProcessor": "own.Own", "AutoImageProcessor": "own.Own"},
+    "tokenizer_config.json": {"AutoProcessor": "own.Own", "AutoTokenizer": ["own.Own", "own.Own"]},
+}  # fmt: skip
+"""Files of a net's folder, and the classes that they may name in Python files beside them."""
+OWN_KIND = {
+    "model_type": "own", "processor_class": "Own", "tokenizer_class": "Own",
+    "image_processor_type": "Own",
+}  # fmt: skip
+LOADS = """
+import sys
+from pathlib import Path
+import torch
+from tasks.paper.classifier.qwen import ClassifierUnavailable, load
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        print(folder.name, load(folder, torch.device("cpu")).name)
+    except ClassifierUnavailable as error:
+        print(folder.name, error)
+"""
+
+
+def test_python_files_beside_the_weights_are_not_run_and_nobody_is_asked(qwen, tmp_path):
+    for name, classes in FOREIGN.items():
+        for kind, said in (("known", {}), ("own", OWN_KIND)):
+            copy = shutil.copytree(qwen, tmp_path / "nets" / f"{name}-{kind}")
+            file = copy / name
+            found = json.loads(file.read_text()) if file.is_file() else {}
+            file.write_text(json.dumps(found | {"auto_map": classes} | said))
+            (copy / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: ...\n")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS, str(tmp_path / "nets")], input="y\n" * 100,
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
+        env=os.environ | {
+            "HF_MODULES_CACHE": str(tmp_path / "modules"), "PYTHONPATH": str(Path(__file__).parent / "site"),
+        },
+    )  # fmt: skip
+    assert not (tmp_path / "ran").exists()
+    assert "[y/N]" not in done.stdout + done.stderr
+    answers = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert answers["config.json-known"] == "config.json-known (CPU)"
+    assert "photomend runs none" in answers["config.json-own"]
+    assert len(answers) == 2 * len(FOREIGN)
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ ''.__class__.__mro__ }}", "{% for", "{{ none.name.first }}", "{{ 1 / 0 }}"]
+)
+def test_a_chat_template_that_cannot_be_used_is_an_error_in_one_sentence(qwen, tmp_path, template):
+    copy = _without(qwen, tmp_path)
+    (copy / "chat_template.jinja").write_text(template)
+    with pytest.raises(ClassifierUnavailable, match="chat template"):
         load(copy, CPU)
 
 

@@ -17,9 +17,9 @@ from safetensors import SafetensorError  # type: ignore[import-not-found,unused-
 
 from storage import installation
 from storage.enums import Category
-from storage.errors import GpuBusy
+from storage.errors import GpuBusy, WeightsWrong
 from storage.photos import Image
-from tasks.paper import gpu
+from tasks.paper import archives, gpu
 from tasks.paper.classifier.answers import (
     MIN_SCORES,
     Answer,
@@ -38,6 +38,11 @@ FOUR_BIT_SHARE = 0.45
 """Size of the weights in 4 bits over their size in 16 bits; vision, embeddings and head keep 16."""
 VISION_PART = "visual"
 """The vision encoder, which is never quantised: that would hide fine degradations."""
+AS_DATA = {"local_files_only": True, "trust_remote_code": False}
+"""Arguments of `from_pretrained`: nothing is downloaded, and no Python file beside the weights is run.
+
+Without the latter, transformers asks on the terminal.
+"""
 MAX_TOKEN_LENGTH = 4
 """Most characters, as written in the vocabulary, of a token that can be a letter."""
 
@@ -118,12 +123,18 @@ def load(
             f"the net in {folder} cannot be loaded, a library cannot be used ({error}); "
             f"{installation.advice(error)}"
         ) from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, WeightsWrong) as error:
+        if "trust_remote_code" in str(error):
+            raise ClassifierUnavailable(
+                f"the net in {folder} cannot be loaded: it needs Python files that lie beside its "
+                "weights, and photomend runs none; take a net that transformers itself has"
+            ) from error
         raise ClassifierUnavailable(f"the net in {folder} cannot be loaded: {error}") from error
     if missing:  # transformers would use random ones
         raise ClassifierUnavailable(
             f"the net in {folder} lacks {len(missing)} weights, {min(missing)} among them"
         )
+    _check_template(processor, folder)
     name = f"{folder.name} ({placement}{', as in the paper' if faithful else ''})"
     return Qwen(net, processor, letter_ids(processor.tokenizer), name, faithful)
 
@@ -134,14 +145,26 @@ def _load_parts(folder: Path, arguments: Mapping[str, Any]) -> tuple[Any, Any, s
 
     auto: Any = transformers
     auto.utils.logging.disable_progress_bar()
-    processor = auto.AutoProcessor.from_pretrained(folder, local_files_only=True)
+    archives.check_folder(folder)
+    processor = auto.AutoProcessor.from_pretrained(folder, **AS_DATA)
     # In pixels, despite the names; the arguments min_pixels and max_pixels are deprecated.
     size = {"shortest_edge": MIN_PIXELS, "longest_edge": WHOLE_PIXELS}
     processor.image_processor.size = size
     net, report = auto.AutoModelForImageTextToText.from_pretrained(
-        folder, local_files_only=True, dtype="auto", output_loading_info=True, **arguments
+        folder, dtype="auto", use_safetensors=True, output_loading_info=True, **AS_DATA, **arguments
     )
     return processor, net.eval(), set(report["missing_keys"])
+
+
+def _check_template(processor: Any, folder: Path) -> None:
+    """Render the chat template once; transformers does so in jinja's sandbox."""
+    asked = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": ""}]}
+    try:
+        processor.apply_chat_template([asked], add_generation_prompt=True, tokenize=False)
+    except Exception as error:  # whatever a template raises
+        raise ClassifierUnavailable(
+            f"the chat template of the net in {folder} cannot be used: {error}"
+        ) from error
 
 
 def letter_ids(tokenizer: Any) -> dict[Category, list[int]]:

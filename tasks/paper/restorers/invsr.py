@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from storage.photos import Image
 from tasks import progress
-from tasks.paper import gpu, room
+from tasks.paper import archives, gpu, room
 from tasks.paper.nets import noise_predictor
 from tasks.paper.nets.noise_predictor import NoisePredictor
 from tasks.paper.restorers import patches
@@ -224,6 +224,7 @@ def load(
 
 def _frozen(kind: Any, folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     """Load a net of diffusers from a folder, in evaluation mode; nothing is downloaded."""
+    archives.check_folder(folder)
     net = kind.from_pretrained(
         folder,
         torch_dtype=dtype,
@@ -254,11 +255,15 @@ def embed_prompt(base: Path, text: str = PROMPT) -> Tensor:
     """
     from transformers import CLIPTextModel, CLIPTokenizer  # needed once on a machine
 
-    tokenizer = CLIPTokenizer.from_pretrained(base / "tokenizer", local_files_only=True)
+    archives.check_folder(base)
+    tokenizer = CLIPTokenizer.from_pretrained(
+        base / "tokenizer", local_files_only=True, trust_remote_code=False
+    )
     encoder = CLIPTextModel.from_pretrained(
         base / "text_encoder",
         variant=_variant(base / "text_encoder"),
         local_files_only=True,
+        trust_remote_code=False,
         use_safetensors=True,
     )
     ids = tokenizer(text, padding="max_length", truncation=True, return_tensors="pt").input_ids
