@@ -50,6 +50,14 @@ def test_units_are_hardened(units: Path, name: str, maximum: float) -> None:
     assert float(exposure[1]) <= maximum
 
 
+@pytest.mark.parametrize("name", [WATCHER, WORKER, "photomend-redis.service"])
+def test_a_unit_reaches_nothing_beyond_this_machine(units: Path, name: str) -> None:
+    judged = analyze("security", "--offline=true", "--no-pager", units / name)
+
+    [row] = [line for line in judged.stdout.splitlines() if "IPAddressDeny=" in line]
+    assert re.search(r"only localhost entries|blocks all IP address ranges", row), row
+
+
 def lines(name: str) -> list[str]:
     text = (UNITS / name).read_text()
     return [line for line in text.splitlines() if line and not line.startswith("#")]
