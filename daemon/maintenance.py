@@ -5,7 +5,6 @@ import time
 from contextlib import suppress
 from threading import Event, Thread
 
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -36,7 +35,7 @@ def run(jobs: Jobs, stop: Event) -> None:
                 if clocks.run_evenly(status.clock(jobs.engine), present):
                     release(jobs)
                 renew_notifications(jobs)
-            except (SQLAlchemyError, OperationalError, RedisError) as error:
+            except (SQLAlchemyError, RedisError) as error:
                 log.warning("maintenance failed and is retried: %s", error)
             except DatabaseGone as error:  # the watcher ends, too
                 return log.error("maintenance: %s", error)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+KEY_PREFIX = "photomend."
+"""The start of the names of all our keys: other programs may use the same Redis."""
 DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379}
 SOCKETS = ("redis+socket", "unix")
 """Schemes of a unix socket: Celery's word and that of redis-py."""

@@ -31,9 +31,10 @@ from storage import database, publishing
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
-from storage.enums import Decision, Degradation, Status
+from storage.enums import QUEUES, Decision, Degradation, Status
 from storage.errors import DatabaseOlder
 from tasks.imaging.degrade import degrade
+from tasks.worker.redis_client import key
 
 sys.path.insert(0, str(Path(__file__).parent))
 from disturbances import Disturbances
@@ -208,7 +209,8 @@ class Up:
         process = rng.choice([process for found, process in targets if found == kind])
         if kind == "redis" and rng.random() < 0.5:
             with suppress(redis.RedisError):
-                redis.Redis(unix_socket_path=str(self.folder / "state/redis.sock")).flushall()
+                client = redis.Redis(unix_socket_path=str(self.folder / "state/redis.sock"))
+                client.delete(*map(key, QUEUES))
                 result.kills["redis emptied"] += 1
             return
         hit = next((job for job in self._running() if _runs(process, job)), None)

@@ -13,8 +13,13 @@ from typing import IO
 
 from daemon.supervising.processes import SupervisedProcess
 from storage.errors import RedisMissing
+from storage.redis_address import KEY_PREFIX
 from storage.settings import settings
 
+COMMANDS = "ping select hello brpop lpush llen set type del"
+"""All that photomend asks a Redis to do: no scripts, no settings, no other keys than ours."""
+USER = f"default on nopass resetchannels ~{KEY_PREFIX}* -@all +{COMMANDS.replace(' ', ' +')}"
+"""The rule for whoever connects to a Redis of our own; only this user can open its socket."""
 LISTEN_SECONDS = 2.0
 """Longest wait for a connection to a socket."""
 
@@ -62,9 +67,10 @@ def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
     options = {
         "port": "0", "unixsocket": str(path), "unixsocketperm": "700", "dir": str(folder),
         "appendonly": "yes", "appendfsync": "everysec", "save": "", "daemonize": "no",
-        "maxmemory-policy": "noeviction",
+        "maxmemory-policy": "noeviction", "proto-max-bulk-len": "1mb",
     }  # fmt: skip
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    words += ["--user", *USER.split()]
     return subprocess.Popen(
         [executable(), *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         start_new_session=True,

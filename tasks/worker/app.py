@@ -13,11 +13,12 @@ from celery.signals import setup_logging, task_failure, worker_process_init, wor
 from storage import logs, redis_address
 from storage.redis_address import RedisAddress
 from storage.settings import settings
-from tasks.worker import fallback, heartbeat, idle, redis_client, runtime
+from tasks.worker import fallback, heartbeat, idle, redis_client, runtime, transport
 
 
 def configuration() -> dict[str, Any]:
     """Return Celery's configuration; Celery calls this when it first needs a value."""
+    transport.use()
     address = redis_address.parse(settings().broker)
     return {
         "broker_url": address.broker,
@@ -26,16 +27,14 @@ def configuration() -> dict[str, Any]:
         "broker_transport_options": {
             "socket_timeout": redis_client.SOCKET_SECONDS,
             "socket_keepalive": True,
+            "priority_steps": [0],
             **(_of_sentinels(address) if address.master else {}),
         },
-        # The database counts attempts and knows what waits, so a notification may be lost: Celery
-        # neither retries nor delivers again.
+        # The database counts attempts and knows what waits, so a notification may be lost.
         "task_acks_late": False,
-        "task_publish_retry": False,
         "task_ignore_result": True,
         "task_serializer": "json",
         "accept_content": ["json"],
-        "task_default_queue": "classify",
         "worker_prefetch_multiplier": 1,
         "worker_concurrency": 1,
         "worker_pool": "prefork",

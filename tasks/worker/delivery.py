@@ -9,7 +9,7 @@ import time
 from redis.exceptions import RedisError
 
 from storage.settings import settings
-from tasks.worker import redis_client, runtime
+from tasks.worker import redis_client, runtime, transport
 
 SHORTEST_SECONDS = 30.0
 """Least time in which a worker must take a notification: its child may be starting, on a slow disk."""
@@ -23,8 +23,9 @@ class Delivery:
         """When the first of the notifications that wait now was seen."""
 
     def has_stopped(self, *, working: bool) -> bool:
-        """Return whether notifications have waited for long while this worker had no job."""
-        if working or not self._waiting():
+        """Return whether notifications have waited for long while this worker took none."""
+        took = self._since is not None and transport.took_since(self._since)
+        if working or took or not self._waiting():
             self._since = None
         elif self._since is None:
             self._since = time.monotonic()
@@ -34,7 +35,7 @@ class Delivery:
     def _waiting(self) -> bool:
         try:
             counts = [
-                redis_client.client(redis_client.TRIAL_SECONDS).llen(queue)
+                redis_client.client(redis_client.TRIAL_SECONDS).llen(redis_client.key(queue))
                 for queue in runtime.queues()
             ]
         except (RedisError, OSError):

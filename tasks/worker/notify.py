@@ -1,14 +1,14 @@
-"""Send and count notifications: messages that a queue has work, which may be lost, late or doubled."""
+"""Send and count notifications: messages that a queue has work, which may be lost, late or doubled.
+
+A notification is the id of a job. Whoever may write to Redis can send one, and no harm is done by it.
+"""
 
 import logging
 
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from storage.enums import CLASSIFY
 from storage.settings import settings
 from tasks.worker import redis_client
-from tasks.worker.app import app
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +20,8 @@ def send(queue: str, job_id: int) -> bool:
     """
     try:
         if waiting(queue) < settings().max_pending_notifications:
-            name = "classify" if queue == CLASSIFY else "restore"
-            app.send_task(name, [job_id], queue=queue)
-    except (OperationalError, RedisError) as error:
+            redis_client.client().lpush(redis_client.key(queue), job_id)
+    except (RedisError, OSError) as error:
         log.warning("job %d is queued, but %s cannot be notified: %s", job_id, queue, error)
         return False
     return True
@@ -30,4 +29,4 @@ def send(queue: str, job_id: int) -> bool:
 
 def waiting(queue: str) -> int:
     """Return the number of notifications that wait in Redis for a worker of `queue`."""
-    return int(redis_client.client().llen(queue))
+    return int(redis_client.client().llen(redis_client.key(queue)))

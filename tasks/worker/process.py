@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from tasks.worker import heartbeat, runtime
+from tasks.worker import heartbeat, redis_client, runtime
 from tasks.worker.app import app
 
 
@@ -12,7 +12,7 @@ def serve(queues: Sequence[str]) -> int:
     heartbeat.note_nohup()
     runtime.become_worker(queues)
     worker = app.Worker(
-        hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=list(queues),
+        hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=list(map(redis_client.key, queues)),
         quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True,
     )  # fmt: skip
     heartbeat.record()

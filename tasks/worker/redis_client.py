@@ -14,7 +14,6 @@ SOCKET_SECONDS = 30.0
 """Longest wait for an answer of Redis."""
 TRIAL_SECONDS = 5.0
 """Longest wait for the answer to a trial."""
-TRIAL_KEY = "photomend-trial"
 
 
 @cache
@@ -40,13 +39,18 @@ def client(seconds: float = SOCKET_SECONDS) -> Redis:
     return Redis.from_url(address.broker, **waits)
 
 
+def key(name: str) -> str:
+    """Return the key in Redis of a queue, or of something else of ours."""
+    return redis_address.KEY_PREFIX + name
+
+
 def trouble() -> str | None:
     """Return why no notification can be sent, None if one can: a trial writes a key for a minute.
 
     A Redis whose memory or disk is full answers all questions, and refuses what is written.
     """
     try:
-        client(TRIAL_SECONDS).set(TRIAL_KEY, "1", ex=60)
+        client(TRIAL_SECONDS).set(key("trial"), "1", ex=60)
     except (RedisError, OSError) as error:
         return str(error) or type(error).__name__
     return None

@@ -10,6 +10,7 @@ from storage import publishing
 from storage.database import galleries, search
 from storage.database import workers as worker_rows
 from storage.enums import CLASSIFY, QUEUES, Status
+from tasks.worker.redis_client import key
 
 RENEW = """
 from daemon import maintenance
@@ -54,5 +55,5 @@ def test_each_due_job_gets_one_notification_up_to_the_maximum(home, jobs, redis_
     jobs.cancel([3, 4, 5])
     for expected in (2, 3):
         subprocess.run([sys.executable, "-P", "-c", RENEW], env=environment, cwd=home, check=True)
-        assert redis_server.client.llen(CLASSIFY) == expected
+        assert redis_server.client.llen(key(CLASSIFY)) == expected
         jobs.retry([3, 4, 5])

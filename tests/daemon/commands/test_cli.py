@@ -15,6 +15,7 @@ from storage.database import galleries, holds, processes, search, status
 from storage.database import workers as worker_rows
 from storage.database.jobs import REJECTED, Jobs
 from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
+from tasks.worker.redis_client import key
 
 PHOTOMEND = Path(sys.executable).with_name("photomend")
 HEAVY = {
@@ -317,7 +318,7 @@ def test_a_retry_notifies_if_redis_answers_and_prints_nothing_if_not(
     assert run("retry", 1).stderr == ""
     run("cancel", 1)
     run("retry", 1, PHOTOMEND_REDIS_URL=redis_server.url)
-    assert redis_server.client.llen("motion-blur") == 1
+    assert redis_server.client.llen(key("motion-blur")) == 1
 
 
 def test_a_rejected_result_is_removed_and_recorded(run, jobs, home, mended):

@@ -14,7 +14,6 @@ from tasks.guarding.limits import Limit
 from tasks.steps.classify import classify
 from tasks.verdict import Verdict
 from tasks.worker import idle, redis_client, runtime
-from tasks.worker.app import app
 
 
 class Smoothing:
@@ -52,8 +51,6 @@ def worker(home, redis_server, monkeypatch):
     settings.cache_clear()
     runtime.jobs.cache_clear()
     redis_client.client.cache_clear()
-    monkeypatch.setattr(app.conf, "broker_url", redis_server.url)
-    app._after_fork()  # it opens new connections, which are not those to the Redis of another test
     runtime.become_worker(QUEUES)
     yield
     idle._ending.clear()

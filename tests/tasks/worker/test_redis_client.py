@@ -126,7 +126,7 @@ def test_notifications_are_sent_and_counted_in_the_same_database(home, url):
         cwd=home, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "2\n", done.stderr
-    assert client.llen("classify") == 2
+    assert client.lrange(redis_client.key("classify"), 0, -1) == [b"2", b"1"]
 
 
 @pytest.mark.slow
