@@ -8,6 +8,12 @@ from storage.errors import DatabaseGone
 from storage.settings import settings
 
 
+@pytest.fixture
+def url(home):
+    """The database of a file; a server notices by itself what is deleted."""
+    return settings().database
+
+
 def remove(home, suffixes=("", "-wal", "-shm")):
     for suffix in suffixes:
         (home / f"state/jobs.db{suffix}").unlink(missing_ok=True)

