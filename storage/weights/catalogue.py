@@ -1,6 +1,8 @@
 """All weights of the paper engine: their files, addresses, sizes, hashes and licences.
 
 A size or hash that is not published is None. Such a hash is recorded when the file is first seen.
+An address names a commit or the tag of a release. `UNPINNED` names the repositories of which no
+commit is known: their files have a published hash, or a sentence beside them says why not.
 """
 
 from dataclasses import dataclass
@@ -70,8 +72,10 @@ class Weights:
         return sum(file.likely_bytes for file in self.files)
 
 
+UNPINNED = "main"
+"""The branch of a repository of which no commit is known."""
 REAL_ESRGAN = "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.1.0/{}"
-X4PLUS = HUB.format("schwgHao/RealESRGAN_x4plus", "main", "{}")
+X4PLUS = HUB.format("schwgHao/RealESRGAN_x4plus", UNPINNED, "{}")
 """A copy of Real-ESRGAN."""
 CODEFORMER = "https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/{}"
 GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download/v1.3.4/{}"
@@ -87,7 +91,7 @@ RRW = (
 )
 BIG_LAMA = (
     "https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
-    HUB.format("marcojoao/signature-models", "main", "big-lama.pt"),
+    HUB.format("marcojoao/signature-models", UNPINNED, "big-lama.pt"),
 )
 OPENCV_ZOO = (
     "https://github.com/opencv/opencv_zoo/raw/47534e27c9851bb1128ccc0102f1145e27f23f98/models/{}"
@@ -106,8 +110,11 @@ def _folder(name: str, repository: Repository) -> tuple[File, ...]:
 
 
 def _nafnet(name: str, size: int, sha256: str) -> tuple[File, ...]:
-    mirrors = ("nyanko7/nafnet-models", "tog/nafnet-models")
-    origins = tuple(HUB.format(mirror, "main", f"{name}.pth") for mirror in mirrors)
+    mirrors = (
+        ("nyanko7/nafnet-models", "08e8c701eb662688cccda3bf3074e90e902bcd3b"),
+        ("tog/nafnet-models", UNPINNED),
+    )
+    origins = tuple(HUB.format(*mirror, f"{name}.pth") for mirror in mirrors)
     return (File(f"{name}.pth", origins, size, sha256),)
 
 
@@ -136,9 +143,10 @@ TABLE = (
     Weights(
         "InvSR", "noise predictor, version 5",
         (
+            # Neither a commit nor a hash is known: later files must be that which was seen first.
             File(
                 "noise_predictor_sd_turbo_v5.pth",
-                (HUB.format("OAOA/InvSR", "main", "noise_predictor_sd_turbo_v5.pth"),),
+                (HUB.format("OAOA/InvSR", UNPINNED, "noise_predictor_sd_turbo_v5.pth"),),
                 about_bytes=135 * MB,
             ),
         ),
@@ -241,7 +249,10 @@ TABLE = (
             File(
                 _YUNET,
                 (
-                    HUB.format("opencv/face_detection_yunet", "main", _YUNET),
+                    HUB.format(
+                        "opencv/face_detection_yunet", "3cc26e7f1014a5ee5d74a42acee58bafc9d0a310",
+                        _YUNET,
+                    ),
                     OPENCV_ZOO.format(f"face_detection_yunet/{_YUNET}"),
                 ),
                 232_589, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
