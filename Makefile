@@ -9,6 +9,8 @@ UV := PYTHONPATH=.boot $(PYTHON) -m uv
 # If another wheel of OpenCV is removed from .venv, files of the headless one go with it.
 SYNC := $(UV) sync --frozen --compile-bytecode --reinstall-package opencv-python-headless \
   --python $(PYTHON)
+# Where the tools for development are, they stay.
+NO_TOOLS = $(if $(wildcard .venv/ready),,--no-dev)
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest $(if $(COVERAGE),--cov --cov-report=)
 GALLERY ?=
@@ -37,8 +39,8 @@ MINUTES ?= 120
 SAMPLE ?= 60
 SEED ?= 0
 
-.PHONY: help try test test-fast lint format types check map paper bench bench-networks chaos soak \
-  mutants train evaluate clean
+.PHONY: help try test test-fast lint format types check map service paper bench bench-networks \
+  chaos soak mutants train evaluate release clean
 .NOTPARALLEL:
 
 help: ## Show these targets.
@@ -78,10 +80,13 @@ check: .venv/ready ## Check that the migrations make the tables that the code na
 map: .venv/ready ## Write the source map in ARCHITECTURE.md from the docstrings.
 	$(BIN)/python tests/source_map.py --write
 
+service: .boot/bin/uv ## Install what photomend needs to run, without tools for development.
+	$(SYNC) $(NO_TOOLS)
+
 # Some gigabytes, as torch comes with CUDA. TORCH is one of uv's names: auto asks the driver, cu126 is
 # CUDA 12.6.
-paper: .venv/ready ## Install the libraries of the paper engine; TORCH=auto for an older driver.
-	$(SYNC) --extra paper
+paper: .boot/bin/uv ## Install that and the libraries of the paper engine; TORCH=auto for an older driver.
+	$(SYNC) $(NO_TOOLS) --extra paper
 	$(if $(TORCH),$(UV) pip install --python $(BIN)/python --reinstall-package torch \
 	  --reinstall-package torchvision --torch-backend $(TORCH) torch torchvision)
 
@@ -134,10 +139,21 @@ evaluate: .venv/networks ## Measure the lite engine on photos that it was not fi
 	touch $@
 
 # uv makes .venv itself: Debian's python may lack the venv module.
-.venv/ready: pyproject.toml uv.lock
-	$(PYTHON) -m pip install --quiet --upgrade --target .boot uv
+.venv/ready: .boot/bin/uv pyproject.toml uv.lock
 	$(SYNC)
 	touch $@
 
+.boot/bin/uv: bootstrap.txt
+	$(PYTHON) -m pip install --quiet --upgrade --target .boot --only-binary :all: --require-hashes -r $<
+	touch $@
+
+# The SBOM names all packages that the lock allows, with their hashes.
+release: .boot/bin/uv ## Build the packages, their SBOM (CycloneDX) and their hashes into dist/.
+	rm -rf dist
+	$(UV) build --quiet --out-dir dist
+	$(UV) export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 \
+	  --output-file dist/photomend.cdx.json >/dev/null
+	cd dist && sha256sum photomend* > SHA256SUMS
+
 clean: ## Remove all that the targets made.
-	rm -rf .venv .boot try out bench.json chaos.json .coverage .coverage.*
+	rm -rf .venv .boot dist try out bench.json chaos.json .coverage .coverage.*

@@ -61,7 +61,8 @@ def mend() -> str:
     """Return how to reinstall all libraries."""
     if installer() is Installer.MAKE:
         root = shlex.quote(str(ROOT))
-        command = f"rm -r {root}/.venv && make -C {root} .venv/ready"
+        target = ".venv/ready" if (Path(sys.prefix) / "ready").exists() else "service"
+        command = f"rm -r {root}/.venv && make -C {root} {target}"
     else:
         command = f"{_pip('install')} --force-reinstall {shlex.quote(_requirement())}"
     return f"`{command}` installs the libraries anew"

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import shutil
 import sys
 import tomllib
 from dataclasses import fields
@@ -109,6 +110,32 @@ def test_make_starts_no_python_that_imports_from_the_current_folder():
 
 
 def test_make_alone_shows_every_target():
+def shown_by_make(folder: Path, *words: str) -> str:
+    """Return the commands that make would run in a folder that holds the Makefile only."""
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("bootstrap.txt", "pyproject.toml", "uv.lock"):
+        (folder / name).touch()
+    return subprocess.run(
+        ["make", "-n", "-C", folder, *words], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_uv_is_installed_by_its_version_and_hashes(tmp_path):
+    assert "--require-hashes -r bootstrap.txt" in shown_by_make(tmp_path, ".venv/ready")
+    pinned = (ROOT / "bootstrap.txt").read_text()
+    assert re.search(r"(?m)^uv==[0-9.]+ ", pinned)
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", pinned)) > 10
+
+
+@pytest.mark.parametrize("target", ["service", "paper"])
+def test_a_service_gets_no_tools_for_development_unless_they_are_there(tmp_path, target):
+    assert " --no-dev" in shown_by_make(tmp_path, target)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/ready").touch()
+    assert " --no-dev" not in shown_by_make(tmp_path, target)
+    assert f"sudo make {target}" in (ROOT / "README.md").read_text()
+
+
     shown = subprocess.run(["make", "-s", "-C", ROOT], capture_output=True, text=True, check=True)
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     targets = re.findall(r"(?m)^\.PHONY: (.*)", makefile)[0].split()

@@ -29,6 +29,13 @@ def test_a_checkout_is_mended_by_make(monkeypatch):
     assert f"make -C {installation.ROOT} .venv/ready" in installation.mend_opencv()
 
 
+def test_a_service_is_mended_without_tools_for_development(tmp_path, monkeypatch):
+    (tmp_path / ".venv").mkdir()
+    monkeypatch.setattr(installation, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    assert f"make -C {tmp_path} service" in installation.mend()
+
+
 @pytest.mark.parametrize(
     ("file", "command"),
     [
