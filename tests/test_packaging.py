@@ -1,9 +1,10 @@
 """The installed packages are complete, and the README describes all commands and settings."""
 
+import itertools
 import os
 import re
-import subprocess
 import shutil
+import subprocess
 import sys
 import tomllib
 from dataclasses import fields
@@ -109,7 +110,6 @@ def test_make_starts_no_python_that_imports_from_the_current_folder():
     assert shown.stdout.splitlines()[-1:] == ["1"]
 
 
-def test_make_alone_shows_every_target():
 def shown_by_make(folder: Path, *words: str) -> str:
     """Return the commands that make would run in a folder that holds the Makefile only."""
     shutil.copy(ROOT / "Makefile", folder)
@@ -136,7 +136,52 @@ def test_a_service_gets_no_tools_for_development_unless_they_are_there(tmp_path,
     assert f"sudo make {target}" in (ROOT / "README.md").read_text()
 
 
+def test_make_alone_shows_every_target():
     shown = subprocess.run(["make", "-s", "-C", ROOT], capture_output=True, text=True, check=True)
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     targets = re.findall(r"(?m)^\.PHONY: (.*)", makefile)[0].split()
     assert [line.split()[1] for line in shown.stdout.splitlines() if line[:5] == "make "] == targets
+
+
+def dependencies() -> set[str]:
+    """Return the names of the locked packages that photomend or one of its extras asks for."""
+    locked = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    packages = {package["name"]: package for package in locked}
+    root = packages["photomend"]
+    waiting = [*root["dependencies"], *itertools.chain(*root["optional-dependencies"].values())]
+    found: set[str] = set()
+    while waiting:
+        asked = waiting.pop()
+        package = packages[asked["name"]]
+        if asked["name"] not in found:
+            waiting += package.get("dependencies", [])
+        for extra in asked.get("extra", []):
+            waiting += package.get("optional-dependencies", {}).get(extra, [])
+        found.add(asked["name"])
+    return found
+
+
+def test_the_licences_name_each_direct_dependency():
+    text = (ROOT / "docs/licences.md").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = itertools.chain(*project["optional-dependencies"].values())
+    names = [re.match(r"[\w-]+", one)[0] for one in (*project["dependencies"], *extras)]
+    assert not [name for name in names if f"`{name}`" not in text]
+
+
+def test_the_licences_name_each_library_in_a_wheel_and_all_that_is_copyleft():
+    text = (ROOT / "docs/licences.md").read_text()
+    unnamed, locked = set(), dependencies()
+    for found in distributions():
+        name = re.sub(r"[-_.]+", "-", found.name).lower()
+        if name not in locked:
+            continue
+        keys = ("License-Expression", "License", "Classifier")
+        said = " ".join(line[:80] for key in keys for line in found.metadata.get_all(key, ()))
+        if re.search(r"GPL|MPL", said) and f"`{name}`" not in text:
+            unnamed.add(name)
+        for file in found.files or ():
+            if file.parts[0].endswith(".libs") and file.name.startswith("lib"):
+                library = re.match(r"[\w+]+", file.name)[0]
+                unnamed |= set() if re.search(rf"\b{library}\b", text) else {library}
+    assert not unnamed
