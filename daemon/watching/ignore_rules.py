@@ -1,6 +1,7 @@
-"""Rules for what in a gallery is ignored: names, the owner's patterns, links, output trees.
+"""Rules for what in a gallery is ignored: names, patterns of the settings and of files, links.
 
-The scanner asks them for each entry; `photomend explain` and `add` ask them for one path.
+The scanner asks them for each entry; `photomend explain` and `add` ask them for one path. Whoever may
+write into the gallery can add to what the settings ignore, and undo none of it.
 """
 
 import logging
@@ -8,15 +9,15 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pathspec import GitIgnoreSpec
-
+from daemon.watching import patterns
+from daemon.watching.patterns import Pattern
 from storage.formats.detect import is_photo_name
 from storage.ignored_names import is_ignored
-from storage.publishing import MARKER
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import printable
 
@@ -26,6 +27,13 @@ IGNORE_FILE = ".photomendignore"
 """Name of the files with gitignore patterns for their folder and all folders below it."""
 IGNORE_FILE_BYTES = 64 * 1024
 """Maximum number of bytes that are read of an ignore file."""
+MAX_PATTERNS = 1000
+"""Maximum number of patterns of ignore files that hold in one folder: each name is compared with all."""
+MAX_WARNINGS = 100
+"""Maximum number of warnings about ignore files; each is logged once."""
+SHOWN_LETTERS = 100
+"""Number of letters of a line that are logged."""
+_warned: set[str] = set()
 
 
 class Patterns(NamedTuple):
@@ -37,14 +45,16 @@ class Patterns(NamedTuple):
     """The place to name to the owner: "the settings", or the path of an ignore file."""
     text: str
     """Its lines."""
-    spec: GitIgnoreSpec
+    spec: tuple[Pattern, ...]
 
 
 @dataclass(frozen=True)
 class Rules:
     """The rules for the entries of one folder."""
 
-    patterns: tuple[Patterns, ...] = ()
+    settings: Patterns | None = None
+    """They are asked first, and what they ignore is ignored."""
+    files: tuple[Patterns, ...] = ()
     """Those of the folder's own ignore file are the last."""
     result_names: re.Pattern[str] | None = None
     """Names of our own results, where they lie beside the originals."""
@@ -55,7 +65,7 @@ class Rules:
             why = "has a name that is always ignored: hidden, unfinished or another program's"
         elif not is_folder and self.result_names and self.result_names.fullmatch(name):
             why = "is named like a result of photomend"
-        elif self.patterns and (pattern := self._pattern(folder, name, is_folder=is_folder)):
+        elif pattern := self._pattern(folder, name, is_folder=is_folder):
             why = f"is ignored by {pattern}"
         else:
             return None
@@ -66,12 +76,12 @@ class Rules:
         if not text:
             return self
         origin = str(Path(folder, IGNORE_FILE))
-        added = Patterns(folder, origin, text, _spec(text.splitlines()))
-        return Rules((*self.patterns, added), self.result_names)
+        spec = _spec(text, origin, MAX_PATTERNS - sum(len(each.spec) for each in self.files))
+        return replace(self, files=(*self.files, Patterns(folder, origin, text, spec)))
 
     def file_of(self, folder: str) -> str:
         """Return the text of the ignore file of `folder`, whose rules these are; "" if none."""
-        last = self.patterns[-1] if self.patterns else None
+        last = self.files[-1] if self.files else None
         own = last is not None and last.origin == str(Path(folder, IGNORE_FILE))
         return last.text if last and own else ""
 
@@ -79,17 +89,24 @@ class Rules:
         """Return whether these rules were read from the same texts as others."""
         if isinstance(other, str) or self.result_names != other.result_names:
             return False
-        return [p[:3] for p in self.patterns] == [p[:3] for p in other.patterns]
+        if (self.settings and self.settings.text) != (other.settings and other.settings.text):
+            return False
+        return [p[:3] for p in self.files] == [p[:3] for p in other.files]
 
     def _pattern(self, folder: str, name: str, *, is_folder: bool) -> str | None:
-        """Return the pattern that ignores an entry and its origin; the innermost match decides."""
+        """Return the pattern that ignores an entry and its origin.
+
+        If the settings do not ignore it, the innermost match of the ignore files decides.
+        """
         path = f"{folder}/{name}" if folder else name
-        for outer, origin, _, spec in reversed(self.patterns):
+        if self.settings is not None:
+            found = patterns.last_match(self.settings.spec, path, is_folder=is_folder)
+            if found is not None and not found.includes:
+                return f'"{found.text}" in {self.settings.origin}'
+        for outer, origin, _, spec in reversed(self.files):
             below = path[len(outer) + 1 :] if outer else path
-            found = spec.check_file(below + "/" if is_folder else below)
-            if found.include is not None and found.index is not None:
-                text = getattr(spec.patterns[found.index], "pattern", "")
-                return f'"{text}" in {origin}' if found.include else None
+            if (found := patterns.last_match(spec, below, is_folder=is_folder)) is not None:
+                return None if found.includes else f'"{found.text}" in {origin}'
         return None
 
 
@@ -135,8 +152,6 @@ class FolderRules:
         path = f"{self._root}/{folder}"
         if self._files is None and os.path.islink(path):  # noqa: PTH114
             return f"the folder {name} is a symbolic link, which is not followed"
-        if self._files is None and os.path.lexists(f"{path}/{MARKER}"):
-            return f"the folder {name} holds results of photomend"
         return rules.with_file_of(folder, self._text(folder))
 
 
@@ -164,13 +179,14 @@ def from_record(root: str, record: Mapping[str, Any]) -> FolderRules:
 def _rules(ignore: Iterable[str], beside: str | None) -> Rules:
     """Return the rules of patterns, and of results with the template `beside` in the gallery."""
     text = "\n".join(ignore)
-    patterns = (Patterns("", "the settings", text, _spec(ignore)),) if text else ()
+    spec = _spec(text, "the settings", len(text))
+    settings = Patterns("", "the settings", text, spec) if text else None
     if beside is None:
-        return Rules(patterns)
+        return Rules(settings)
     names = re.escape(beside)
     for field in ("{stem}", "{ext}"):
         names = names.replace(re.escape(field), ".+")
-    return Rules(patterns, re.compile(names, re.DOTALL))
+    return Rules(settings, result_names=re.compile(names, re.DOTALL))
 
 
 def _as_latin(text: str) -> str:
@@ -202,16 +218,22 @@ def why_no_photo(path: Path) -> str | None:
     return None if is_photo_name(path.name) else "not named like a photo"
 
 
-def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    """Parse gitignore patterns; log and leave out lines that are not patterns."""
-    good = []
-    for line in lines:
+@lru_cache(maxsize=128)
+def _spec(text: str, origin: str, most: int) -> tuple[Pattern, ...]:
+    """Parse gitignore patterns, at most `most`; log and leave out what is not used."""
+    good: list[Pattern] = []
+    for line in text.splitlines():
         try:
-            GitIgnoreSpec.from_lines([line])
-            good.append(line)
+            if (pattern := patterns.read(line)) is None:
+                continue
         except ValueError as error:
-            log.warning("%s is no pattern and is not used: %s", printable(line), error)
-    return GitIgnoreSpec.from_lines(good)
+            _warn(f"{line[:SHOWN_LETTERS]} in {origin} is no pattern and is not used: {error}")
+            continue
+        if len(good) >= most:
+            _warn(f"patterns of {origin} are not used: more than {MAX_PATTERNS:,} would hold there")
+            break
+        good.append(pattern)
+    return tuple(good)
 
 
 def _read(path: str) -> str:
@@ -223,9 +245,20 @@ def _read(path: str) -> str:
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             return ""
-        return os.fsdecode(os.read(file, IGNORE_FILE_BYTES))
+        found = os.read(file, IGNORE_FILE_BYTES + 1)
     except OSError as error:
-        log.warning("%s cannot be read: %s", printable(path), error.strerror)
+        _warn(f"{path} cannot be read: {error.strerror}")
         return ""
     finally:
         os.close(file)
+    if len(found) > IGNORE_FILE_BYTES:
+        _warn(f"{path} has more than {IGNORE_FILE_BYTES:,} bytes; what follows them is not used")
+        found = found[:IGNORE_FILE_BYTES].rpartition(b"\n")[0]
+    return os.fsdecode(found)
+
+
+def _warn(text: str) -> None:
+    """Log a text about an ignore file, once: the files are read with each scan."""
+    if text not in _warned and len(_warned) < MAX_WARNINGS:
+        _warned.add(text)
+        log.warning("%s", printable(text))

@@ -16,6 +16,7 @@ from daemon.watching.recorder import Recorder
 from daemon.watching.scanned_rules import ScannedRules
 from daemon.watching.scanner import FullScan, NewPhoto, ScannedFolder, Scanner
 from storage import filesystems
+from storage.database.conditions import chunks
 from storage.settings import settings
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ LOST_EVENTS_PAUSE_SECONDS = 1.0
 """Seconds before the full scan after lost events, since a burst often loses events repeatedly."""
 
 
+PHOTOS_AT_ONCE = 10_000
+"""Number of photos of one folder that are recorded in one transaction, about a second."""
+
+
 class OnlineGallery:
     """A gallery from the moment it goes online until it goes offline."""
 
@@ -43,7 +48,7 @@ class OnlineGallery:
         self._mount = _mount_identity(self._root)
         self._scanner = Scanner(
             self._root, ignore_rules.gallery_rules(recorder.settings), recorder.known,
-            settings().settle_seconds,
+            settings().settle_seconds, pipe.heartbeat,
         )  # fmt: skip
         self._scanned = ScannedRules(recorder, self._scanner)
         self._changed = ChangedFolders(self._root)
@@ -147,9 +152,10 @@ class OnlineGallery:
                 self._add(folder, new)
 
     def _add(self, folder: Path, photos: dict[str, NewPhoto]) -> None:
-        if added := self._recorder.add(folder, photos):
-            self._pipe.added(added[: settings().max_pending_notifications])
-        self._pipe.heartbeat()
+        for some in chunks(list(photos), PHOTOS_AT_ONCE):
+            if added := self._recorder.add(folder, {name: photos[name] for name in some}):
+                self._pipe.added(added[: settings().max_pending_notifications])
+            self._pipe.heartbeat()
 
     def _record_missing(self, folders: set[str]) -> None:
         """Record that the photos of those folders that are missing have vanished."""

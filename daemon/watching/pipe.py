@@ -21,12 +21,11 @@ class Pipe:
     """The pipe from this gallery process to the watcher: its stdout."""
 
     def __init__(self) -> None:
-        self._written_at = 0.0
+        self._next_heartbeat = 0.0
 
     def heartbeat(self) -> None:
-        """Write that this process is alive, if the last line is old enough."""
-        pause = min(HEARTBEAT_SECONDS, settings().io_timeout_seconds / 4)
-        if time.monotonic() >= self._written_at + pause:
+        """Write that this process gets on, if the last line is old enough; it costs next to nothing."""
+        if time.monotonic() >= self._next_heartbeat:
             self._write(_ALIVE)
 
     def added(self, job_ids: Iterable[int]) -> None:
@@ -38,7 +37,8 @@ class Pipe:
         self._write(_ENDS + printable(reason).encode())
 
     def _write(self, line: bytes) -> None:
-        self._written_at = time.monotonic()
+        pause = min(HEARTBEAT_SECONDS, settings().io_timeout_seconds / 4)
+        self._next_heartbeat = time.monotonic() + pause
         with suppress(BrokenPipeError):  # the watcher died; the end of stdin ends this process
             os.write(sys.stdout.fileno(), line + b"\n")
 

@@ -27,6 +27,9 @@ UNNOTICED_SECONDS = 10.0
 MAX_WARNINGS = 100
 """Maximum number of entries that are logged as unreadable."""
 
+MAX_IGNORE_LETTERS = 4_000_000
+"""Maximum length of the texts of all ignore files that a full scan records."""
+
 Known = Callable[[Path], dict[str, tuple[str, ...]]]
 """Returns the names and fingerprints that the database knows in a folder."""
 
@@ -70,6 +73,7 @@ class FullScan:
     """The gallery was never scanned before: all that this scan finds is old."""
     ignore_files: dict[str, str] = field(default_factory=dict)
     """The texts of ignore files, by folder, when their folders were visited."""
+    _ignore_letters: int = 0
     _found: set[str] = field(default_factory=lambda: {""})
     began: float = field(default_factory=time.monotonic)
 
@@ -78,6 +82,12 @@ class FullScan:
         self.to_visit.append(folder)
         if self.first:
             self._found.add(folder)
+
+    def note_ignore_file(self, folder: str, text: str) -> None:
+        """Note the text of an ignore file, unless there are too many for a row of the database."""
+        self._ignore_letters += len(text)
+        if self._ignore_letters <= MAX_IGNORE_LETTERS:
+            self.ignore_files[folder] = text
 
     def finds(self, folder: str) -> bool:
         """Return whether `folder` is new to this scan; False if it was visited, or made meanwhile."""
@@ -92,8 +102,13 @@ class Scanner:
     All paths but `root` are relative to it, with surrogate escapes for bytes that are not UTF-8.
     """
 
-    def __init__(self, root: str, rules: Rules, known: Known, settle_seconds: float) -> None:
+    def __init__(
+        self, root: str, rules: Rules, known: Known, settle_seconds: float,
+        progress: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
+        """Call `progress` with each entry: a long folder is not a share that hangs."""
         self.root = root
+        self._progress = progress
         self.full_scan: FullScan | None = None
         self.rules = FolderRules(root, rules)
         self.rules_before: FolderRules | None = None
@@ -168,7 +183,7 @@ class Scanner:
             for name in below:
                 visit(f"{folder}/{name}" if folder else name)
         if full_scan and (text := rules.file_of(folder)):
-            full_scan.ignore_files[folder] = text
+            full_scan.note_ignore_file(folder, text)
         known = self._known(Path(folder))
         was_hidden = self._hidden_before(folder, rules)
         settled = self._settle(folder, photos, known, before, now, full_scan, was_hidden)
@@ -245,6 +260,7 @@ class Scanner:
         ignored: dict[str, str] = {}
         with _opened(f"{self.root}/{folder}") as entries:
             for entry in entries:
+                self._progress()
                 name = entry.name
                 try:
                     if entry.is_file(follow_symlinks=False):

@@ -227,7 +227,7 @@ def test_what_a_change_of_the_rules_shows_is_old(root):
     assert sorted(old.values()) == [False, True, True]
 
 
-def test_a_folder_replaced_by_a_link_is_missing_and_one_that_holds_results_is_not(root, tmp_path):
+def test_a_folder_replaced_by_a_link_is_missing_and_one_with_a_forged_marker_is_not(root, tmp_path):
     for folder in ("2023", "2024"):
         put(root / folder / "cat.jpg")
     scans = Scans(root)
@@ -240,28 +240,58 @@ def test_a_folder_replaced_by_a_link_is_missing_and_one_that_holds_results_is_no
     assert list(scans.scanner.scan(10)) == [ScannedFolder("2023", {}, frozenset(), missing=True)]
 
 
-def test_results_beside_originals_and_in_output_trees_are_ignored(root):
-    for name in ("cat.jpg", "cat~edit.jpg", "2023-mended/.photomend-output", "2023-mended/old.jpg"):
+def test_results_beside_originals_are_ignored(root):
+    for name in ("cat.jpg", "cat~edit.jpg"):
         put(root / name)
     assert Scans(root, name="immich-stack").settled() == ["cat.jpg"]
 
 
-def test_an_event_below_the_top_of_an_output_tree_marks_nothing(root):
-    put(root / "2023-mended/.photomend-output")
-    put(root / "2023-mended/summer/cat.jpg")
-    scans = Scans(root)
-    scans.scanner.mark("2023-mended/summer")
-    assert (scans.due(0), scans.due(SETTLE)) == ([], [])
+def test_the_marker_of_an_output_hides_nothing_in_a_gallery(root):
+    put(root / ".photomend-output", b'{"gallery": "g"}')
+    put(root / "2023/.photomend-output", b'{"gallery": "g"}')
+    put(root / "2023/cat.jpg")
+    assert Scans(root).settled() == ["2023/cat.jpg"]
+
+
+def test_ignore_files_only_add_to_what_the_settings_ignore(root):
+    for name in (
+        "private/a.jpg",
+        "b_small.jpg",
+        "2024/c_small.jpg",
+        "2024/d.jpg",
+        "kept_small.jpg",
+    ):
+        put(root / name)
+    for folder in (".", "2024", "private"):
+        put(root / folder / ".photomendignore", b"!private/\n!*.jpg\n!*\n!**\nd.jpg\nkept*")
+    wishes = ("private", "*_small.jpg", "!kept_small.jpg")
+    assert Scans(root, ignore=wishes).settled() == []
+
+
+def test_what_is_too_long_of_an_ignore_file_is_not_used_and_logged_once(root, caplog, monkeypatch):
+    monkeypatch.setattr(ignore_rules, "_warned", set())
+    put(root / "long/.photomendignore", b"#\n" * 40_000 + b"*.jpg\n")
+    put(root / "cut/.photomendignore", b"#" + b"x" * 65_530 + b"\n*not.jpg")
+    put(root / "many/.photomendignore", b"x\n" * 990)
+    put(root / "many/in/.photomendignore", b"y\n" * 20 + b"*.jpg")
+    put(root / "wide/.photomendignore", b"*" * 1001 + b"\n" + b"/a" * 40 + b"\n*.jpg")
+    photos = ["cut/a.jpg", "long/a.jpg", "many/a.jpg", "many/in/a.jpg"]
+    for name in (*photos, "wide/a.jpg"):
+        put(root / name)
+    assert Scans(root).settled() == photos
+    logged = sorted(record.message for record in caplog.records)
+    assert len(logged) == 5 and sum("65,536 bytes" in line for line in logged) == 2
+    assert sum("is no pattern and" in line for line in logged) == 2
+    assert sum("more than 1,000 would hold" in line for line in logged) == 1
 
 
 def test_the_scanner_takes_exactly_the_photos_that_no_rule_ignores(root):
     for name in (
         "cat.jpg", "~$cat.jpg", ".cat.jpg", "notes.txt", "a_small.jpg", "raw/a.jpg", "@eaDir/a.jpg",
-        "2024/a.jpg", "2024/b.jpg", "2024/in/b.jpg", "mended/a.jpg", "mended/in/a.jpg",
+        "2024/a.jpg", "2024/b.jpg", "2024/in/b.jpg", "2024/a_small.jpg",
     ):  # fmt: skip
         put(root / name)
-    put(root / "mended/.photomend-output")
-    put(root / "2024/.photomendignore", b"/b.jpg")
+    put(root / "2024/.photomendignore", b"/b.jpg\n!a_small.jpg")
     (root / "link").symlink_to("2024", target_is_directory=True)
     (root / "link.jpg").symlink_to("cat.jpg")
     wishes = {"ignore": ("raw/", "*_small.jpg")}

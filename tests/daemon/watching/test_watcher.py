@@ -323,3 +323,27 @@ stop.set(); thread.join()
     row = galleries.get(jobs.engine, "g")
     assert row.photos == 40
     assert row.watching.startswith("polling (its folders are more than 30")
+
+
+SLOW_NAMES = """
+import time
+from daemon.watching import scanner
+is_photo_name = scanner.is_photo_name
+def slow(name):
+    time.sleep(0.1)
+    return is_photo_name(name)
+scanner.is_photo_name = slow
+"""
+
+
+@pytest.mark.slow
+def test_a_long_scan_of_one_folder_is_not_a_share_that_hangs(
+    home, rows, gallery, photomend, eventually
+):
+    for number in range(60):
+        put(gallery / f"{number}.jpg")
+    (home / "slow").mkdir()
+    (home / "slow/sitecustomize.py").write_text(SLOW_NAMES)
+    photomend("watch", PYTHONPATH=str(home / "slow"), PHOTOMEND_IO_TIMEOUT_SECONDS="3")
+    eventually(lambda: len(rows()) == 60)
+    assert "does not answer" not in (home / "log").read_text()
