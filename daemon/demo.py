@@ -18,7 +18,7 @@ from skimage import data
 
 from daemon.reports import contact_sheet
 from daemon.supervising import up
-from storage import database, photos
+from storage import database, jail, photos
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
@@ -52,10 +52,11 @@ def run(gallery: Path | None, folder: Path) -> int:
         del os.environ[variable]
     os.environ[PREFIX + "CONFIG"] = os.devnull
     folder = folder.resolve()
-    if gallery is None:
-        return _run_on_samples(folder)
-    gallery = gallery.expanduser().resolve()
-    return _run_on_gallery(gallery, folder / "own" / gallery.name)
+    with jail.used():
+        if gallery is None:
+            return _run_on_samples(folder)
+        gallery = gallery.expanduser().resolve()
+        return _run_on_gallery(gallery, folder / "own" / gallery.name)
 
 
 def _run_on_samples(folder: Path) -> int:

@@ -5,11 +5,12 @@ cannot be read; the photo of a film; screenshots, chat pictures, others' edits a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from storage import uncarried
+from storage import jail, uncarried
 from storage.formats import headers
 from storage.formats.containers import exif, png, webp
 from storage.formats.detect import OTHERS, RAW, Format
@@ -47,6 +48,16 @@ _SCREENSHOT_NAMES = re.compile(
 _CHAT_NAMES = re.compile(r"^whatsapp|^(img|vid)-\d{8}-wa\d{4,}", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What lies beside a photo."""
+
+    film: bool
+    """Whether a film has its name."""
+    sidecars: Mapping[str, bytes]
+    """Its sidecars, by name."""
+
+
 def left_alone(seen: Inspection) -> str | None:
     """Return why a photo is left alone, in a few words; None if it may be mended.
 
@@ -61,8 +72,14 @@ def left_alone(seen: Inspection) -> str | None:
         return named
     if seen.source_bytes > seen.limits.max_bytes:
         return None
+    beside = Beside(_has_film(seen.path), sidecar.beside(seen.path))
+    return jail.run(by_content, seen, beside)
+
+
+def by_content(seen: Inspection, beside: Beside) -> str | None:
+    """Return why a photo is left alone because of its content or what lies beside it."""
     with seen.reading() as file:
-        return next(_reasons(seen, file), None)
+        return next(_reasons(seen, beside, file), None)
 
 
 def by_name(path: Path) -> str | None:
@@ -81,7 +98,7 @@ def by_name(path: Path) -> str | None:
     return None
 
 
-def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
+def _reasons(seen: Inspection, beside: Beside, file: BinaryIO) -> Iterator[str]:
     """Yield the reasons that the content gives; the last check reads the whole file."""
     kind = seen.sniffed
     if isinstance(kind, str) and not isinstance(kind, Format):
@@ -93,8 +110,9 @@ def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
     if provenance.of(packet) is not None:
         yield "photomend made it"
     yield from uncarried.reasons(seen, file, kind)
-    yield from _unturnable(seen, packet)
-    if seen.metadata.facts.content_identifier or _has_film_beside(seen.path, kind):
+    yield from _unturnable(seen, packet, beside.sidecars)
+    has_film = beside.film and kind in (Format.JPEG, Format.HEIC)
+    if seen.metadata.facts.content_identifier or has_film:
         yield FILM
     if seen.header.unusual:
         yield seen.header.unusual
@@ -104,12 +122,12 @@ def _reasons(seen: Inspection, file: BinaryIO) -> Iterator[str]:
     yield from uncarried.behind(file, kind)
 
 
-def _unturnable(seen: Inspection, packet: Packet) -> Iterator[str]:
+def _unturnable(seen: Inspection, packet: Packet, sidecars: Mapping[str, bytes]) -> Iterator[str]:
     """Yield what of the packet and the sidecars would be wrong beside an upright copy."""
     turned = seen.orientation != 1
     if turned and (kept := unturnable(packet)) is not None:
         yield f"it carries {kept}"
-    yield from sidecar.faults(seen.path, turned=turned)
+    yield from sidecar.faults(sidecars, turned=turned)
 
 
 def _animated(file: BinaryIO, kind: Format) -> Iterator[str]:
@@ -120,10 +138,8 @@ def _animated(file: BinaryIO, kind: Format) -> Iterator[str]:
             yield "an animated WebP"
 
 
-def _has_film_beside(path: Path, kind: Format) -> bool:
+def _has_film(path: Path) -> bool:
     """Return whether a film has the photo's name, as Live photos and their exports have."""
-    if kind not in (Format.JPEG, Format.HEIC):
-        return False
     googles = [path.with_suffix("")] if path.stem.lower().endswith(".mp") else []
     return any(film.exists() for film in (*map(path.with_suffix, _FILMS), *googles))
 

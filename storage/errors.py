@@ -17,6 +17,14 @@ class TooLarge(PhotomendError):
     """The photo has more bytes or pixels than the settings allow; trying again does not help."""
 
 
+class DecoderDied(PhotomendError):
+    """The process that decodes photos died with this one, which may have caused it."""
+
+
+class DecodingFailed(PhotomendError):
+    """Reading or coding a photo met an error that no photo should cause; it has the traceback."""
+
+
 class OutputTaken(PhotomendError):
     """What photomend did not write, or its owner changed, has the name of an output or its folder."""
 

@@ -1,18 +1,22 @@
 """Open a photo once and return what decides about it: format, size, metadata, content hash.
 
 Each fact is found when it is first asked for, and then kept. No byte is read twice, and only what
-needs the coded image reads the whole file.
+needs the coded image reads the whole file. A jail inspects the same open file, by its descriptor.
 """
 
 import io
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from storage import fingerprints, jail
 from storage.errors import TooLarge
 from storage.formats import arrays, content_hash, headers
 from storage.formats.containers import Malformed
@@ -26,12 +30,31 @@ from storage.formats.safe_open import (
     unreadable_if_broken,
 )
 from storage.formats.turn import swapped
+from storage.jail.values import Packed
 from storage.metadata import blocks
 from storage.metadata.blocks import Metadata
 from storage.text import printable
 
 
-class Inspection:
+@dataclass(frozen=True)
+class Opening:
+    """What a jail needs for the inspection of a file that its parent has opened."""
+
+    number: int
+    """Names the inspection in later operations."""
+    path: Path
+    """For messages."""
+    limits: Limits
+    source_bytes: int
+    file: BinaryIO
+
+
+_numbers = count()
+_of_parent: "dict[int, Inspection]" = {}
+"""In a jail: the inspections that its parent has not closed."""
+
+
+class Inspection(Packed):
     """One opening of a photo.
 
     Whatever is asked for may raise UnreadablePhoto, where there is no photo or a broken one;
@@ -42,26 +65,62 @@ class Inspection:
         """Open nothing yet: the name may decide."""
         self.path, self.limits = path, limits
         self._closing = ExitStack()
+        self._number: int | None = None
 
     def close(self) -> None:
         """Close the file and free its bytes; the facts found so far stay."""
         self._closing.close()
         for name in ("_parts", "_file", "data"):
             self.__dict__.pop(name, None)
+        if self._number is not None:
+            jail.release(forget, self._number)
+            self._number = None
+
+    def packed(self) -> Opening:
+        """Open the file, and return what a jail needs of it."""
+        if self._number is None:
+            self._number = next(_numbers)
+        return Opening(self._number, self.path, self.limits, self.source_bytes, self._opened)
+
+    @classmethod
+    def unpacked(cls, value: Opening) -> "Inspection":
+        """Return the inspection of the jail, a new one if it is the first operation on the file."""
+        if (known := _of_parent.get(value.number)) is not None:
+            value.file.close()
+            return known
+        made = _of_parent[value.number] = cls(value.path, value.limits)
+        made._opened = made._closing.enter_context(value.file)
+        made.source_bytes = value.source_bytes
+        return made
 
     @cached_property
     def _opened(self) -> BinaryIO:
-        return self._closing.enter_context(open_regular(self.path))
+        file = self._closing.enter_context(open_regular(self.path))
+        self._before = os.fstat(file.fileno())
+        return file
 
     @cached_property
     def source_bytes(self) -> int:
-        """Size of the file."""
-        return os.fstat(self._opened.fileno()).st_size
+        """Size of the file when it was opened."""
+        _ = self._opened
+        return self._before.st_size
 
     @cached_property
     def _parts(self) -> ReadOnce:
         self._check_bytes()
-        return ReadOnce(self._opened.fileno())
+        return ReadOnce(self._opened.fileno(), self.source_bytes)
+
+    @cached_property
+    def is_of_one_version(self) -> bool:
+        """True once the whole file was read and had not changed since it was opened.
+
+        Only the process that opened the file may ask the system for its times.
+        """
+        now = fingerprints.of(os.fstat(self._opened.fileno()))
+        with unreadable_if_broken(self.path):
+            if now != fingerprints.of(self._before):
+                raise Malformed("it was changed while it was read")
+        return True
 
     @cached_property
     def _file(self) -> BinaryIO:
@@ -127,16 +186,24 @@ class Inspection:
         """The orientation that is left to apply to decoded pixels; libheif turns a HEIC itself."""
         return 1 if self.format is Format.HEIC else self.orientation
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height of the upright photo."""
-        self.check()
-        return swapped(self.decoded_orientation, (self.header.width, self.header.height))
+        width, height = jail.run(_size, self)
+        with unreadable_if_broken(self.path):
+            if not 0 < width * height <= self.limits.max_pixels:
+                raise Malformed("it has an impossible size")
+        return width, height
 
     @cached_property
     def content_hash(self) -> str:
         """The SHA-256, in hexadecimal digits, of the coded image without its metadata."""
-        return content_hash.of_file(io.BytesIO(self.data))
+        found = jail.run(_content_hash, self)
+        with unreadable_if_broken(self.path):
+            if not re.fullmatch("[0-9a-f]{64}", found):
+                raise Malformed("it has an impossible content hash")
+        _ = self.is_of_one_version
+        return found
 
     def check(self) -> None:
         """Hold the header against the limits, before anything is decoded.
@@ -165,6 +232,21 @@ class Inspection:
             most = self.limits.max_bytes // MEGA
             shown = printable(self.path)
             raise TooLarge(f"{shown} has {size}, more than max_megabytes = {most}")
+
+
+def _size(seen: Inspection) -> tuple[int, int]:
+    seen.check()
+    return swapped(seen.decoded_orientation, (seen.header.width, seen.header.height))
+
+
+def _content_hash(seen: Inspection) -> str:
+    return content_hash.of_file(io.BytesIO(seen.data))
+
+
+def forget(number: int) -> None:
+    """Close an inspection in a jail."""
+    if (seen := _of_parent.pop(number, None)) is not None:
+        seen.close()
 
 
 @contextmanager

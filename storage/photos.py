@@ -1,12 +1,12 @@
 """Read photos as images, write images as photos, and refresh the metadata of results.
 
 Everywhere else an image is float32 RGB in [0, 1], shape (H, W, 3). The original is opened
-read-only; nothing here writes but into the temporary file it is given.
+read-only; nothing here writes but into the temporary file it is given. Bytes of photos are read in
+`storage/coded_photos.py` only, which runs in a jail where the process uses one.
 """
 
 import errno
 import hashlib
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import atomic_files, inspection, output_folder
+from storage import atomic_files, coded_photos, inspection, jail, output_folder
+from storage.coded_photos import Copy, Decoded
 from storage.errors import UnreadablePhoto
-from storage.formats import arrays, content_hash, decode, encode, headers
+from storage.formats import arrays, decode, encode
 from storage.formats.containers import Malformed
 from storage.formats.decode import Coding, Pixels
 from storage.formats.detect import FORMATS, Format
-from storage.formats.safe_open import Limits, kind_of, opened, unreadable_if_broken
+from storage.formats.safe_open import Limits, opened, unreadable_if_broken
 from storage.formats.turn import Turn
 from storage.inspection import Inspection
-from storage.metadata import blocks, provenance, xmp
 from storage.metadata.blocks import Metadata
 from storage.metadata.provenance import Provenance
 
@@ -50,6 +50,8 @@ class Photo:
     """(H, W, 1), upright; it is not restored."""
     orientation: int = 1
     """EXIF orientation by which the stored pixels were turned, 1 to 8."""
+    wraps: bool = False
+    """Whether its left and right edges show the same place: a panorama of 360 degrees."""
 
     @property
     def jpeg_quality(self) -> int | None:
@@ -60,11 +62,6 @@ class Photo:
     def format(self) -> Format:
         """Format of the file and of its copy."""
         return self.coding.kind
-
-    @property
-    def wraps(self) -> bool:
-        """Whether its left and right edges show the same place: a panorama of 360 degrees."""
-        return self.metadata.is_full_panorama
 
     def with_image(self, image: Image) -> "Photo":
         """Return this photo with other pixels and the same metadata."""
@@ -92,6 +89,7 @@ def read(path: Path, limits: Limits) -> Photo:
     Raises:
         UnreadablePhoto: the file is truncated, broken, or of a kind that photomend leaves alone.
         TooLarge: it has more bytes or pixels than the limits allow.
+        DecoderDied: the process that decodes photos died with it.
         OSError: the disk or the share does not give it; waiting may help.
 
     """
@@ -104,20 +102,28 @@ def decoded(seen: Inspection) -> Photo:
 
     Raises what `read` raises.
     """
-    seen.check()
-    with seen.reading():
-        if seen.header.unusual:
-            raise Malformed(seen.header.unusual)
-        found, size, orientation = seen.metadata, seen.size, seen.orientation
-        pixels, coding = decode.decode(seen.data, seen.format, seen.header)
-        sha256 = hashlib.sha256(seen.data).hexdigest()
-        if pixels.shape[0] * pixels.shape[1] > seen.limits.max_pixels:
-            raise Malformed("it has other pixels than its header says")
+    found = jail.run(coded_photos.decoded, seen)
+    _ = seen.is_of_one_version
+    with unreadable_if_broken(seen.path):
+        _check(found, seen.limits)
     seen.close()  # the image is many times as large: it gets the room of the file's bytes
-    pixels = arrays.upright(pixels, seen.decoded_orientation)
+    pixels = arrays.upright(found.pixels, found.turn_left)
     alpha = pixels[..., -1:].copy() if pixels.shape[2] in (2, 4) else None
-    image = arrays.to_image(pixels, coding.top)
-    return Photo(image, coding, found, seen.source_bytes, sha256, size, alpha, orientation)
+    image = arrays.to_image(pixels, found.coding.top)
+    return Photo(
+        image, found.coding, found.metadata, seen.source_bytes, found.sha256, found.size, alpha,
+        found.orientation, found.wraps,
+    )  # fmt: skip
+
+
+def _check(found: Decoded, limits: Limits) -> None:
+    """Check what a jail says: a decoder that a photo took over may say anything."""
+    height, width, channels = found.pixels.shape
+    if height * width > limits.max_pixels:
+        raise Malformed("it has other pixels than its header says")
+    bits = {np.dtype(np.uint8): (8,), np.dtype(np.uint16): range(8, 17)}
+    if channels > 4 or found.coding.bits not in bits[found.pixels.dtype]:
+        raise Malformed("its pixels are of no kind that is handled")
 
 
 def output_suffix(path: Path) -> str:
@@ -130,29 +136,19 @@ def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> 
 
     Raises:
         UnreadablePhoto: what it says about its orientation cannot be changed.
+        DecoderDied: the process that codes photos died with it.
         OSError: the disk does not take it or has less than the limits ask to be free (ENOSPC), or
             what it gives back is not what was written.
 
     """
     pixels = arrays.to_pixels(photo.image, photo.alpha, photo.coding)
     height, width = pixels.shape[:2]
-    coded = encode.encode(pixels, photo.coding, photo.metadata.icc, photo.source_bytes)
-    del pixels
     turn = Turn(photo.orientation, photo.source_size, (width, height))
-    kind = photo.coding.kind
-    written = _put(coded.data, kind, photo.metadata, turn, temporary, origin, limits)
-    return replace(written, receipt=_receipt(temporary, coded.decibels, photo))
-
-
-def _receipt(written: Path, decibels: float, photo: Photo) -> dict[str, float | str]:
-    made, lossy = written.stat().st_size, math.isfinite(decibels)
-    growth = made / photo.source_bytes
-    receipt: dict[str, float | str] = {"bytes": made, "growth": round(growth, 3)}
-    if lossy:
-        receipt["decibels"] = round(decibels, 1)
-    if growth > encode.MOST_GROWTH:
-        receipt["larger_than_the_rule"] = "its quality asks for it" if lossy else "it is lossless"
-    return receipt
+    copy = jail.run(
+        coded_photos.coded, pixels, photo.coding, photo.metadata, photo.source_bytes, turn, origin
+    )
+    del pixels
+    return _put(copy, temporary, limits)
 
 
 def refreshed(
@@ -166,23 +162,12 @@ def refreshed(
     Raises:
         UnreadablePhoto: one of the two is broken.
         TooLarge: one of the two exceeds the limits.
-        OSError: as for `write`.
+        DecoderDied, OSError: as for `write`.
 
     """
-    with inspection.opened(source, limits) as seen:
-        seen.check()
-        found, now, size = seen.metadata, seen.orientation, seen.size
-    with inspection.opened(old_output, limits) as seen:
-        mark = _provenance(seen.metadata)
-        before = now if mark is None else mark.orientation
-        if before != now:
-            photo = _turned(decoded(seen), before, now)
-            photo = replace(photo, metadata=found, source_size=size)
-            return write(photo, temporary, origin, limits)
-        seen.check()
-        turn = Turn(now, size, (seen.header.width, seen.header.height))
-        with unreadable_if_broken(old_output):
-            return _put(seen.data, seen.format, found, turn, temporary, origin, limits)
+    with inspection.opened(source, limits) as seen, inspection.opened(old_output, limits) as old:
+        copy = jail.run(coded_photos.refreshed, seen, old, origin)
+    return _put(copy, temporary, limits)
 
 
 def turn_of(source: Path, result: Path, limits: Limits) -> Turn:
@@ -190,49 +175,34 @@ def turn_of(source: Path, result: Path, limits: Limits) -> Turn:
 
     Raises what `read` raises, of either of the two.
     """
-    with inspection.opened(result, limits) as seen:
-        made = (seen.header.width, seen.header.height)
-    with inspection.opened(source, limits) as seen:
-        return Turn(seen.orientation, seen.size, made)
+    with inspection.opened(source, limits) as seen, inspection.opened(result, limits) as made:
+        return jail.run(coded_photos.turn_of, seen, made)
 
 
-def _turned(photo: Photo, before: int, now: int) -> Photo:
-    """Turn a result from the source's old orientation to its new one."""
-    image = np.ascontiguousarray(arrays.turned(photo.image, before, now))
-    alpha = None if photo.alpha is None else arrays.turned(photo.alpha, before, now)
-    return replace(photo, image=image, alpha=alpha, orientation=now)
-
-
-def _put(
-    coded: bytes, kind: Format, found: Metadata, turn: Turn,
-    temporary: Path, origin: Provenance, limits: Limits,
-) -> Written:  # fmt: skip
-    """Add metadata to a coded image, write the file and check it."""
-    image_hash = content_hash.of_file(io.BytesIO(coded))
-    origin = replace(origin, image_hash=image_hash, orientation=turn.orientation)
-    described = found.mended(turn, origin)
-    whole = blocks.splice(coded, kind, described)
-    output_folder.require_room(temporary.parent, len(whole), limits.min_free_bytes)
-    temporary.write_bytes(whole)
+def _put(copy: Copy, temporary: Path, limits: Limits) -> Written:
+    """Write the file and check it."""
+    output_folder.require_room(temporary.parent, len(copy.data), limits.min_free_bytes)
+    temporary.write_bytes(copy.data)
     atomic_files.sync(temporary)
-    sha256 = hashlib.sha256(whole).hexdigest()
-    del whole, coded
-    _verify(temporary, kind, turn.size, sha256)
-    return Written(sha256, turn, found.dropped)
-
-
-def _verify(temporary: Path, kind: Format, shape: tuple[int, int], sha256: str) -> None:
-    """Check that the file holds the written bytes, decodes to the right size and is upright."""
+    sha256 = hashlib.sha256(copy.data).hexdigest()
     data = temporary.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise OSError(errno.EIO, "the disk gives back other bytes than were written", temporary)
-    header = headers.read(io.BytesIO(data), kind)
-    pixels, _ = decode.decode(data, kind, header)
-    if (pixels.shape[1], pixels.shape[0]) != shape:
-        raise OSError(errno.EIO, f"it decodes to other than {shape} pixels", temporary)
-    told = blocks.extract(io.BytesIO(data), kind).orientations
-    if any(stated != 1 for stated in told):
-        raise UnreadablePhoto(f"its copy would still say the orientations {told}")
+    jail.run(coded_photos.verify, data, copy.kind, copy.turn.size)
+    return Written(sha256, copy.turn, copy.dropped, _receipt(copy))
+
+
+def _receipt(copy: Copy) -> dict[str, float | str]:
+    if copy.decibels is None:
+        return {}
+    made, lossy = len(copy.data), math.isfinite(copy.decibels)
+    growth = made / copy.source_bytes
+    receipt: dict[str, float | str] = {"bytes": made, "growth": round(growth, 3)}
+    if lossy:
+        receipt["decibels"] = round(copy.decibels, 1)
+    if growth > encode.MOST_GROWTH:
+        receipt["larger_than_the_rule"] = "its quality asks for it" if lossy else "it is lossless"
+    return receipt
 
 
 def ours(path: Path) -> Provenance | None:
@@ -244,7 +214,7 @@ def ours(path: Path) -> Provenance | None:
     """
     try:
         with opened(path) as file:
-            return _provenance(blocks.extract(file, kind_of(file)))
+            return jail.run(coded_photos.provenance_of, file)
     except UnreadablePhoto:
         return None
 
@@ -258,11 +228,6 @@ def untouched(path: Path) -> bool:
     """
     try:
         with opened(path) as file:
-            mark = _provenance(blocks.extract(file, kind_of(file)))
-            return mark is not None and mark.image_hash == content_hash.of_file(file)
+            return jail.run(coded_photos.is_untouched, file)
     except UnreadablePhoto:
         return False
-
-
-def _provenance(found: Metadata) -> Provenance | None:
-    return provenance.of(xmp.parse_or_empty(found.xmp))

@@ -32,16 +32,18 @@ def compare(
     if sheet.suffix.lower() not in SHEET_SUFFIXES:
         raise typer.BadParameter(f"--sheet must be a file such as compare.jpg, not {sheet}")
     from daemon.reports import comparison
+    from storage import jail
 
     compared, failed = [], False
     engines = engine or comparison.engines()
-    for path in photos:
-        try:
-            compared.append(comparison.compare(path, engines))
-        except (PhotomendError, OSError) as error:
-            failed = True
-            reason = getattr(error, "strerror", None) or str(error)
-            typer.echo(f"{printable(str(path))}: skipped: {printable(reason)}", err=True)
+    with jail.used():
+        for path in photos:
+            try:
+                compared.append(comparison.compare(path, engines))
+            except (PhotomendError, OSError) as error:
+                failed = True
+                reason = getattr(error, "strerror", None) or str(error)
+                typer.echo(f"{printable(str(path))}: skipped: {printable(reason)}", err=True)
     if compared:
         comparison.draw(compared, sheet)
     if json:

@@ -42,6 +42,7 @@ def evaluate(
     Example: photomend evaluate photos.csv --sheet report --rows photos-found.csv --baseline nlm
     """
     from daemon.reports import evaluation, evaluation_sheets
+    from storage import jail
     from tasks.evaluation import rows as csv_rows
 
     if rows is not None:  # fails before the photos are mended, not after
@@ -49,7 +50,8 @@ def evaluate(
         rows.open("a").close()
     with tempfile.TemporaryDirectory(prefix="photomend-") as folder:
         cells = None if sheet is None else Path(folder)
-        report = evaluation.run(manifest, engine, limit, baseline, cells)
+        with jail.used():
+            report = evaluation.run(manifest, engine, limit, baseline, cells)
         if json:
             as_json(report.figures)
         else:

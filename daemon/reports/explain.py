@@ -14,7 +14,7 @@ from storage import fingerprints
 from storage.database import conditions, holds, search, status
 from storage.database.records import Job
 from storage.enums import Decision, Status
-from storage.errors import TooLarge, UnreadablePhoto
+from storage.errors import DecoderDied, DecodingFailed, TooLarge, UnreadablePhoto
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
 from storage.text import command
@@ -147,13 +147,13 @@ def _waits(job: Job) -> str:
 
 def _left_alone(path: Path) -> str | None:
     """Return why the file would be left alone or cannot be read; None if it would be mended."""
-    from storage import eligibility, inspection
+    from storage import eligibility, inspection, jail
     from storage.formats.safe_open import Limits
 
     try:
-        with inspection.opened(path, Limits.of(settings())) as photo:
+        with jail.used(), inspection.opened(path, Limits.of(settings())) as photo:
             return eligibility.left_alone(photo)
-    except (UnreadablePhoto, TooLarge, OSError) as error:
+    except (UnreadablePhoto, TooLarge, DecoderDied, DecodingFailed, OSError) as error:
         return f"unreadable: {error}"
 
 

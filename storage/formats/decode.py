@@ -3,7 +3,7 @@
 import io
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,7 +49,7 @@ class Coding:
     """Quantisation tables of a JPEG, also of one in a TIFF, in natural order."""
     sampling: str = "4:2:0"
     progressive: bool = False
-    colours: dict[str, Any] | None = None
+    colours: Mapping[str, int | float] | None = None
     """Colour codes of a HEIC (nclx)."""
     order: str = "<"
     """Byte order of a TIFF and its tags."""

@@ -246,7 +246,7 @@ def _heic_qualities(coding: Coding, icc: bytes) -> list[Quality]:
     if icc:
         options["icc_profile"] = icc
     elif coding.colours:
-        options["nclx_profile"] = coding.colours
+        options["nclx_profile"] = dict(coding.colours)
 
     def quality_at(quality: int) -> Quality:
         def code(pixels: Pixels) -> bytes:

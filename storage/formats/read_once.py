@@ -5,7 +5,6 @@ import mmap
 import os
 from typing import Any
 
-from storage import fingerprints
 from storage.formats.containers import Malformed
 
 BLOCK_BYTES = 1 << 17
@@ -18,9 +17,9 @@ class ReadOnce(io.RawIOBase):
     Memory is taken only for blocks that were read. The descriptor stays the caller's.
     """
 
-    def __init__(self, number: int) -> None:
-        """Take the size from the file; nothing is read yet."""
-        self._number, self._before = number, os.fstat(number)
+    def __init__(self, number: int, size: int) -> None:
+        """Take its size in bytes; nothing is read yet."""
+        self._number, self._size = number, size
         # The kernel gives memory to a page when it is written; a mapping has at least one byte.
         self._kept = mmap.mmap(-1, max(1, len(self)), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._missing = set(range(0, len(self), BLOCK_BYTES))
@@ -28,7 +27,7 @@ class ReadOnce(io.RawIOBase):
 
     def __len__(self) -> int:
         """Return the size of the file when it was opened."""
-        return self._before.st_size
+        return self._size
 
     def close(self) -> None:
         """Free the memory."""
@@ -60,15 +59,8 @@ class ReadOnce(io.RawIOBase):
         return stop - start
 
     def whole(self) -> bytes:
-        """Return all bytes, which are of one version of the file.
-
-        Raises:
-            Malformed: it was changed since it was opened.
-
-        """
+        """Return all bytes."""
         self._fetch(0, len(self))
-        if fingerprints.of(os.fstat(self._number)) != fingerprints.of(self._before):
-            raise Malformed("it was changed while it was read")
         return self._kept[: len(self)]
 
     def _fetch(self, start: int, stop: int) -> None:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 from PIL import UnidentifiedImageError
 
-from storage.errors import TooLarge, UnreadablePhoto
+from storage.errors import DecoderDied, TooLarge, UnreadablePhoto
 from storage.formats.containers import Malformed
 from storage.formats.detect import PREFIX_BYTES, Format, sniff
 from storage.settings import Settings
@@ -88,7 +88,7 @@ def unreadable_if_broken(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (UnreadablePhoto, TooLarge, MemoryError):
+    except (UnreadablePhoto, TooLarge, DecoderDied, MemoryError):
         raise
     except Exception as error:  # what decoders raise for broken bytes has no common class
         if isinstance(error, OSError) and error.errno:

@@ -1,11 +1,11 @@
 """Copy XMP sidecars: files in which library apps keep metadata beside a photo."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from storage import atomic_files, file_attributes, publishing
+from storage import atomic_files, file_attributes, jail, publishing
 from storage.errors import UnreadablePhoto
 from storage.formats.safe_open import opened
 from storage.formats.turn import Turn
@@ -43,20 +43,27 @@ def are_copied(source: Path, output: Path) -> bool:
     )
 
 
-def faults(source: Path, *, turned: bool) -> Iterator[str]:
-    """Yield why a sidecar of a photo, which is `turned` or not, cannot lie beside its copy.
+def beside(source: Path) -> Mapping[str, bytes]:
+    """Return the content of a photo's sidecars by name, of a too long one only its start.
 
     Raises:
         OSError: the disk or the share does not give it.
 
     """
+    found = {}
     for theirs in _names(source):
         with suppress(UnreadablePhoto, FileNotFoundError), opened(theirs) as file:
-            data = file.read(MOST_BYTES + 1)
-            if (wrong := xmp.fault(data)) is not None:
-                yield f"its sidecar {printable(theirs.name)} cannot be read: {wrong}"
-            elif turned and (kept := unturnable(xmp.parse_or_empty(data))) is not None:
-                yield f"its sidecar {printable(theirs.name)} carries {kept}"
+            found[theirs.name] = file.read(MOST_BYTES + 1)
+    return found
+
+
+def faults(sidecars: Mapping[str, bytes], *, turned: bool) -> Iterator[str]:
+    """Yield why a sidecar of a photo, which is `turned` or not, cannot lie beside its copy."""
+    for name, data in sidecars.items():
+        if (wrong := xmp.fault(data)) is not None:
+            yield f"its sidecar {printable(name)} cannot be read: {wrong}"
+        elif turned and (kept := unturnable(xmp.parse_or_empty(data))) is not None:
+            yield f"its sidecar {printable(name)} carries {kept}"
 
 
 def _names(photo: Path) -> list[Path]:
@@ -75,7 +82,7 @@ def _copy(theirs: Path, copy: Path, turn: Turn, seen: set[tuple[int, int]]) -> N
         if status.st_size > MOST_BYTES or identity in seen or os.path.lexists(copy):
             return
         seen.add(identity)
-        turned = _turned(file.read(), turn)
+        turned = jail.run(turned_content, file.read(MOST_BYTES), turn)
     if turned is None:
         return
     temporary = publishing.temporary(copy, 0, 0)  # no job has this number: swept if we die here
@@ -85,7 +92,7 @@ def _copy(theirs: Path, copy: Path, turn: Turn, seen: set[tuple[int, int]]) -> N
     publishing.publish(temporary, copy)
 
 
-def _turned(data: bytes, turn: Turn) -> bytes | None:
+def turned_content(data: bytes, turn: Turn) -> bytes | None:
     """Return a sidecar for the copy; None if it was damaged since the photo was inspected."""
     if turn.orientation == 1 and turn.size == turn.source:
         return data

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from storage import photos
+from storage import coded_photos, jail, photos
 from storage.enums import Baseline, Decision
 from storage.formats.safe_open import Limits
 from storage.photos import Image, Photo
@@ -114,8 +114,7 @@ def evaluate(
 
 def camera(photo: Photo) -> str:
     """Return maker and model of the camera that a photo's EXIF names, or nothing."""
-    make, model = photo.metadata.facts.make, photo.metadata.facts.model
-    return model if model.lower().startswith(make.lower()) else f"{make} {model}".strip()
+    return jail.run(coded_photos.camera, photo.metadata)
 
 
 def _peer(image: Image, truth: Image | None, baseline: Baseline) -> Likeness | None:

@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from storage import installation
 from storage.enums import Decision, ErrorKind, Outcome
 from storage.errors import (
+    DecoderDied,
+    DecodingFailed,
     GalleryOffline,
     GpuBusy,
     GpuLost,
@@ -55,6 +57,8 @@ class Rule:
 RULES: Mapping[type[Exception], Rule] = {
     UnreadablePhoto: Rule(ErrorKind.UNREADABLE, while_arriving=ErrorKind.ARRIVING),
     TooLarge: Rule(ErrorKind.TOO_LARGE),
+    DecoderDied: Rule(ErrorKind.CRASHED),
+    DecodingFailed: Rule(ErrorKind.ERROR),
     OutputTaken: Rule(Decision.LEFT_ALONE),
     NameRefused: Rule(Decision.LEFT_ALONE),
     OutputFull: Rule(ErrorKind.DISK_FULL),

@@ -10,7 +10,7 @@ from celery import Celery
 from celery.loaders.app import AppLoader
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_ready
 
-from storage import logs, redis_address
+from storage import jail, logs, redis_address
 from storage.redis_address import RedisAddress
 from storage.settings import settings
 from tasks.worker import fallback, heartbeat, idle, redis_client, runtime, transport
@@ -57,6 +57,11 @@ def log_to_stderr(**_: object) -> None:
     logging.getLogger("celery").setLevel(logging.WARNING)
 
 
+def read_photos_in_a_jail(**_: object) -> None:
+    """Read photos in a process without files and network; Celery calls this in the child."""
+    jail.use()
+
+
 class Loader(AppLoader):  # type: ignore[misc]  # Celery ships no types
     """Import the tasks from where photomend is installed; Celery searches the current folder first."""
 
@@ -69,6 +74,7 @@ app.add_defaults(configuration)
 setup_logging.connect(log_to_stderr)
 worker_ready.connect(heartbeat.start)
 worker_ready.connect(fallback.start)
+worker_process_init.connect(read_photos_in_a_jail)
 worker_process_init.connect(idle.start)
 worker_process_init.connect(runtime.limit_memory)
 task_failure.connect(heartbeat.check_now)

@@ -101,7 +101,7 @@ def test_the_memory_of_what_its_header_decides_does_not_grow_with_the_file(
 
 def test_a_file_that_was_emptied_after_it_was_opened_has_no_bytes(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
-    with (tmp_path / "photo.jpg").open("rb") as file, ReadOnce(file.fileno()) as parts:
+    with (tmp_path / "photo.jpg").open("rb") as file, ReadOnce(file.fileno(), 0) as parts:
         assert (parts.read(9), parts.whole()) == (b"", b"")
 
 

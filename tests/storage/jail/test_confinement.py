@@ -1,0 +1,126 @@
+"""From inside a jail nothing is reached; the filter and Landlock each hold alone what they can."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from attacks import ATTACKS, descriptors, environment, threads, tried
+
+from storage.jail import landlock
+from storage.jail.client import Jail
+
+ROOT = Path(__file__).parents[3]
+NOT_BY_LANDLOCK = {
+    "stat", "change its mode", "fork", "UDP", "unix", "signal by descriptor", "limit", "new code",
+    "namespace", "key", "io_uring",
+}  # fmt: skip
+"""What Landlock does not know of."""
+
+needs_landlock = pytest.mark.skipif(landlock.version() < 6, reason="an old kernel")
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """For each attack what it aims at, which is really there."""
+    folder = tmp_path_factory.mktemp("t")
+    (folder / "file").write_bytes(b"private")
+    with ExitStack() as open_ones, subprocess.Popen(["sleep", "600"]) as process:
+
+        def listening(family: int, kind: int, address: object) -> socket.socket:
+            made = open_ones.enter_context(socket.socket(family, kind))
+            made.bind(address)
+            if kind == socket.SOCK_STREAM:
+                made.listen(64)
+            return made
+
+        tcp = listening(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
+        udp = listening(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
+        listening(socket.AF_UNIX, socket.SOCK_STREAM, str(folder / "socket"))
+        listening(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{folder}")
+        aims = dict.fromkeys(ATTACKS, str(folder / "file"))
+        aims |= {"list": str(folder), "unix": str(folder / "socket"), "abstract": str(folder)}
+        aims |= {"TCP": str(tcp.getsockname()[1]), "UDP": str(udp.getsockname()[1])}
+        of_process = ("kill", "signal by descriptor", "ptrace", "memory", "memory by call", "limit")
+        yield aims | dict.fromkeys(of_process, str(process.pid))
+        process.kill()
+
+
+def confined_by(measures: str, targets: dict[str, str]) -> dict[str, str]:
+    """Try all attacks in processes confined by these measures only, and return how each ended."""
+    program = f"""
+import json, os, sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]
+from attacks import tried
+from storage.jail import confinement, landlock, system_calls
+ended = {{}}
+for name, target in json.loads(sys.argv[1]).items():
+    out, into = os.pipe()
+    if not os.fork():
+        {measures}
+        os.write(into, tried(name, target).encode())
+        os._exit(0)
+    os.close(into)
+    ended[name] = os.read(out, 100).decode()
+    os.wait()
+print(json.dumps(ended))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(targets)], check=True, capture_output=True
+    )
+    ended: dict[str, str] = json.loads(ran.stdout)
+    return ended
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+@needs_landlock
+def test_nothing_is_reached_from_inside(name: str, attacked: Jail, targets: dict[str, str]) -> None:
+    assert attacked.run(tried, name, targets[name]) == "refused"
+
+
+def test_the_jail_says_that_it_is_complete(attacked: Jail) -> None:
+    confinement = attacked.confinement()
+    assert confinement.is_complete
+    assert (confinement.landlock, confinement.system_calls) == (landlock.version(), True)
+
+
+def test_the_filter_alone_refuses_all(targets: dict[str, str]) -> None:
+    ended = confined_by("confinement._drop_privileges(); system_calls.refuse_others()", targets)
+    assert {name for name, end in ended.items() if end != "refused"} == set()
+
+
+@needs_landlock
+def test_landlock_alone_refuses_all_that_it_knows(targets: dict[str, str]) -> None:
+    ended = confined_by("confinement._drop_privileges(); landlock.forbid_all()", targets)
+    assert {name for name, end in ended.items() if end != "refused"} <= NOT_BY_LANDLOCK
+
+
+def test_a_process_that_is_not_confined_can_do_it(targets: dict[str, str]) -> None:
+    others = {name: target for name, target in targets.items() if name not in ("remove", "execute")}
+    ended = confined_by("pass", others)
+    may_need_rights = (
+        () if os.getuid() == 0 else ("ptrace", "memory", "memory by call", "namespace")
+    )
+    undone = {name: end for name, end in ended.items() if end != "done"}
+    assert undone.keys() <= set(may_need_rights)
+
+
+def test_a_jail_can_start_threads(attacked: Jail) -> None:
+    assert attacked.run(threads) == 4
+
+
+def test_a_jail_has_no_environment_and_nothing_open(
+    attacked: Jail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOMEND_DATABASE_URL", "secret")
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)
+    assert "PHOTOMEND" not in attacked.run(environment)
+    assert attacked.run(descriptors) <= 5  # of stdio, its socket, and the memory of this message
+    os.close(reader)
+    os.close(writer)
