@@ -67,6 +67,22 @@ def run(
 
     listeners.may_leave()
     listeners.handle_stop(stop_on_signal)
+    while True:
+        try:
+            return _run(stop, once=once)
+        except DatabaseGone as error:
+            if stop.is_set():
+                raise
+            print(printable(error), flush=True)
+
+
+def _run(stop: Event, *, once: bool) -> Exit:
+    """Run everything in the state folder, which is locked meanwhile.
+
+    Raises:
+        DatabaseGone: the database was deleted, perhaps with the whole folder; all is stopped.
+
+    """
     config = settings()
     config.state_dir.mkdir(parents=True, exist_ok=True)
     with _locked_state(config.state_dir / "up.lock"):
@@ -164,10 +180,6 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
                         break
                     if once:
                         _check_workers(workers)
-                except DatabaseGone as error:
-                    progress.print(str(error))
-                    engine.dispose()
-                    database.migrate(settings().database)
                 except (OSError, SQLAlchemyError) as error:  # such as a full disk
                     progress.print_problem(f"{error}".partition("\n")[0])
                 stop.wait(CHECK_SECONDS)

@@ -215,8 +215,8 @@ class _SameFile:
     def _check(self, *_: object) -> None:
         if self._opened is not None and self._identity() != self._opened:
             raise DatabaseGone(
-                f"{named(self._engine)} was deleted or replaced while this process used it, so it ends; "
-                "photomend begins again with the one that is there now"
+                f"{named(self._engine)} was deleted or replaced while it was in use; photomend begins "
+                "again with the one that is there now"
             )
 
     def _note(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from storage.database import holds
 from storage.database.records import Job
 from storage.enums import Decision, ErrorKind, Outcome
-from storage.errors import ClaimLost
+from storage.errors import ClaimLost, DatabaseGone
 from storage.settings import settings
 from storage.text import printable
 from tasks import progress
@@ -39,15 +39,16 @@ def run_step(notified: int) -> None:
             with progress.reported(reporter(job)):
                 (classify if job.category is None else restore)(job)
             device.release(job)
-        except ClaimLost as lost:
+        except (ClaimLost, DatabaseGone) as lost:
             log.warning("%s", lost)
         except Exception as error:  # noqa: BLE001  an error that leaves a task may end the worker
             _record(job, error)
         # SystemExit and KeyboardInterrupt pass: only the parent knows why it stops its child.
 
 
-app.task(name="classify")(run_step)
-app.task(name="restore")(run_step)
+# The parent sees, too, that the database is gone, and ends this worker.
+app.task(name="classify", throws=(DatabaseGone,))(run_step)
+app.task(name="restore", throws=(DatabaseGone,))(run_step)
 
 
 def _record(job: Job, error: Exception) -> None:
@@ -55,7 +56,7 @@ def _record(job: Job, error: Exception) -> None:
     for _ in range(RECORD_TRIES):
         try:
             return _end(job, error)
-        except ClaimLost as lost:
+        except (ClaimLost, DatabaseGone) as lost:
             return log.warning("%s", lost)
         except SQLAlchemyError as away:
             log.warning("job %d: the database does not answer: %s", job.id, away)

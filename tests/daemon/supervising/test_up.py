@@ -1,5 +1,6 @@
 """`photomend up` as a process, with its Redis, watcher and workers."""
 
+import fcntl
 import json
 import os
 import re
@@ -275,8 +276,9 @@ def test_once_does_not_wait_for_what_waits_for_the_machine(home, jobs, up, monke
     assert "40 photos still wait; one of them: " in one.output()
 
 
+@pytest.mark.parametrize("deleted", ["database", "state folder"])
 def test_a_deleted_database_is_made_again_and_results_are_recognised(
-    home, jobs, up, take_photo, eventually, monkeypatch
+    home, jobs, up, take_photo, eventually, monkeypatch, deleted
 ):
     gallery = {"path": str(home / "gallery"), "output": str(home / "output"), "backlog": "new"}
     monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps({"g": gallery}))
@@ -285,29 +287,28 @@ def test_a_deleted_database_is_made_again_and_results_are_recognised(
     eventually(lambda: (row := galleries.get(jobs.engine, "g")) and row.scanned_at)
     take_photo("new.jpg", kind=Degradation.NOISE)
     eventually((home / "output/new.jpg").exists)
-    before = {process.pid for process in running.processes()}
     jobs.engine.dispose()
+    if deleted == "state folder":
+        (home / "state").rename(home / "deleted")
     for file in (home / "state").glob("jobs.db*"):
         file.unlink()
-    eventually((home / "state/jobs.db").exists)
-    eventually(lambda: len(before & {process.pid for process in running.processes()}) == 1)
     eventually(lambda: "its result was there already" in reasons(home).values())
     assert reasons(home) == {"new.jpg": "its result was there already", "old.jpg": BACKLOG_REASON}
     take_photo("third.jpg", kind=Degradation.NOISE)
     eventually((home / "output/third.jpg").exists)
     assert running.process.poll() is None
-    for log in ("watcher", "worker-1"):
-        assert "deleted or replaced" in (home / f"state/logs/{log}.log").read_text()
-    assert "jobs.db was deleted or replaced while this process used it" in running.output()
+    with (home / "state/up.lock").open("rb") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert "jobs.db was deleted or replaced while it was in use" in running.output()
 
 
 def reasons(home) -> dict[str, str | None]:
-    """Return the reason of each photo, from a database that may still be being made."""
-    with closing(sqlite3.connect(home / "state/jobs.db")) as connection:
-        try:
+    """Return the reason of each photo, from a database that may still have to be made."""
+    try:
+        with closing(sqlite3.connect(f"file:{home}/state/jobs.db?mode=ro", uri=True)) as connection:
             rows = connection.execute("SELECT name, reason FROM jobs").fetchall()
-        except sqlite3.OperationalError:
-            return {}
+    except sqlite3.OperationalError:
+        return {}
     return {name.decode(): reason for name, reason in rows}
 
 

@@ -19,7 +19,7 @@ NOT_IN_A_STEP = {
     errors.AlreadyRunning, errors.DatabaseNewer, errors.DatabaseOlder, errors.NoWorker,
     errors.RedisMissing,
     errors.LicenceNotAccepted, errors.NoRoom, errors.WeightsBusy, errors.WeightsUnreachable,
-    errors.ClaimLost,  # the claim has ended already
+    errors.ClaimLost, errors.DatabaseGone,  # the claim has ended already
 }  # fmt: skip
 """These never end a claim."""
 

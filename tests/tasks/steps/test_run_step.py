@@ -69,6 +69,20 @@ def test_each_error_ends_the_claim_in_its_way(
     assert (job.status, job.error_kind, job.attempts) == (status, kind, attempts)
 
 
+def test_a_step_whose_database_is_deleted_ends_and_publishes_nothing(home, jobs, noisy, use):
+    def chain(image, verdict, receipt):
+        for file in (home / "state").glob("jobs.db*"):
+            file.unlink()
+        return image * 0.5
+
+    chain.scale = 1
+    use(chain)
+    jobs.end_with_error(noisy, ErrorKind.STOPPED, "stopped", pause_seconds=0)
+    run_step(1)
+    assert not list((home / "output").glob("*.jpg"))
+    assert not (home / "state/jobs.db").exists()
+
+
 def test_classification_opens_a_photo_once(jobs, take_photo, opened_files):
     path = take_photo(kind=Degradation.NOISE)
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
