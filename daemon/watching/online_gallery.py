@@ -259,7 +259,9 @@ class OnlineGallery:
 
 
 def _check_seconds() -> float:
-    return min(CHECK_SECONDS, settings().io_timeout_seconds / 4)
+    """Return the pause between two checks: an idle gallery sends no heartbeat meanwhile."""
+    limits = settings().io_timeout_seconds, settings().worker_timeout_seconds
+    return min(CHECK_SECONDS, min(limits) / 4)
 
 
 def _mount_identity(root: str) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from storage.database import galleries
+from storage.database import galleries, heartbeats, status
 from storage.enums import BACKLOG, NEW_PHOTO, Decision, Status
 
 pytestmark = pytest.mark.slow
@@ -240,6 +240,18 @@ def test_a_process_that_dies_is_started_again(watching, scanned, rows, gallery, 
     process.kill()
     put(gallery / "cat.jpg")
     eventually(lambda: "cat.jpg" in rows())
+
+
+def test_an_idle_gallery_is_never_taken_for_silent(watching, scanned, jobs):
+    watching(WORKER_TIMEOUT_SECONDS=8)
+    scanned()
+    ages = []
+    for _ in range(24):
+        time.sleep(0.5)
+        state = status.summary(jobs.engine)
+        [row] = [process for process in state.processes if process.name == "gallery g"]
+        ages.append(heartbeats.silence(row, state.now))
+    assert max(ages) < 8
 
 
 def test_gallery_processes_end_when_the_watcher_is_killed(home, jobs, eventually):
