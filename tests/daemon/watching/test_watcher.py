@@ -243,7 +243,7 @@ def test_a_process_that_dies_is_started_again(watching, scanned, rows, gallery, 
 
 
 def test_an_idle_gallery_is_never_taken_for_silent(watching, scanned, jobs):
-    watching(WORKER_TIMEOUT_SECONDS=8)
+    watching(WORKER_TIMEOUT_SECONDS=5)
     scanned()
     ages = []
     for _ in range(24):
@@ -251,7 +251,7 @@ def test_an_idle_gallery_is_never_taken_for_silent(watching, scanned, jobs):
         state = status.summary(jobs.engine)
         [row] = [process for process in state.processes if process.name == "gallery g"]
         ages.append(heartbeats.silence(row, state.now))
-    assert max(ages) < 8
+    assert max(ages) < 5
 
 
 def test_gallery_processes_end_when_the_watcher_is_killed(home, jobs, eventually):
