@@ -88,6 +88,20 @@ def test_a_failure_during_the_classification_of_a_clean_photo_changes_nothing(
     assert not list((home / "output").glob("*.*"))
 
 
+@pytest.mark.parametrize("operation", ["decoded", "coded"])
+def test_a_killed_jail_costs_its_photo_an_attempt_and_the_worker_nothing(
+    fail_at, check, take_photo, jobs, eventually, operation
+):
+    child, _ = fail_at(operation, "jail", Degradation.NOISE)
+    check("super-resolution")
+    told = [event.event for event in search.events(jobs.engine, 1)]
+    assert sum("decodes photos was killed by signal 9" in event for event in told) == 1
+    take_photo("clean.jpg")
+    eventually(lambda: (job := search.get(jobs.engine, 2)) and job.status is Status.DONE)
+    assert Path(f"/proc/{child}").exists()
+    assert not any("process that worked on it died" in event for event in told)
+
+
 def _claimed_by(jobs, child: int) -> bool:
     job = search.get(jobs.engine, 1)
     return bool(job.child == child and job.status is Status.RUNNING)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.jail import system_calls
 from storage.telemetry import VARIABLES
 
 UNITS = Path(__file__).parent.parent / "systemd"
@@ -106,3 +107,27 @@ def test_each_unit_has_a_ceiling_and_the_worker_is_the_first_to_be_ended(name: s
 
     assert {"MemoryHigh", "MemoryMax", "TasksMax"} <= values.keys()
     assert int(values["OOMScoreAdjust"]) == (500 if name == WORKER else 100)
+
+
+def allowed(name: str) -> set[str]:
+    """Return the system calls that a unit allows."""
+    found: set[str] = set()
+    for line in lines(name):
+        if (words := line.removeprefix("SystemCallFilter=")) != line:
+            calls = {call for word in words.removeprefix("~").split() for call in expanded(word)}
+            found = found - calls if words.startswith("~") else found | calls
+    return found
+
+
+def expanded(word: str) -> set[str]:
+    if not word.startswith("@"):
+        return {word}
+    listed = analyze("syscall-filter", word).stdout.splitlines()
+    words = [line.strip() for line in listed if line.startswith("    ")]
+    return {call for part in words if not part.startswith("#") for call in expanded(part)}
+
+
+def test_the_unit_of_a_worker_lets_it_confine_the_process_that_decodes(units: Path) -> None:
+    needed = {"landlock_create_ruleset", "landlock_restrict_self", "seccomp", "prctl"}
+
+    assert needed | set(system_calls.NAMES) <= allowed(WORKER)

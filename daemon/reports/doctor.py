@@ -73,7 +73,10 @@ def run_checks() -> Iterator[Finding]:
             (f"output of {name}", lambda g=gallery, n=name: _output(n, g, recorded=found.well)),
         ):
             yield _within_time(subject, check)
-    yield _libraries()
+    libraries = _libraries()
+    yield libraries
+    if libraries.well:
+        yield _decoding()
     yield _engine()
     if settings().engine != EngineChoice.LITE and settings().paper.classifier_url:
         yield _server()
@@ -227,6 +230,24 @@ def _libraries() -> Finding:
         text = f"{others} may overwrite opencv-python-headless; {installation.mend_opencv()}"
         return Finding("libraries", False, text)
     return Finding("libraries", True, "all that a worker needs can be imported")
+
+
+def _decoding() -> Finding:
+    """Start the process that decodes photos, and name what holds it in.
+
+    A kernel that lacks a part is no problem that the owner must mend.
+    """
+    from storage import jail
+
+    try:
+        with jail.used() as process:
+            confined = process.confinement()
+    except OSError as error:
+        return Finding("decoding", False, f"{error.strerror}; {installation.mend()}")
+    if confined.is_complete:
+        held = f"Landlock {confined.landlock} and a filter of system calls"
+        return Finding("decoding", True, f"in a process without files and network, by {held}")
+    return Finding("decoding", True, f"with less protection: {'; '.join(confined.lacks)}")
 
 
 def _engine() -> Finding:

@@ -139,7 +139,7 @@ class Jail:
             along.close()
         except (OSError, ValueError) as error:
             self.stop()
-            text = "the process that decodes photos does not start; see `photomend doctor`"
+            text = "the process that decodes photos does not start"
             raise OSError(errno.ECHILD, text) from error
         for problem in self._confinement.lacks:
             log.warning("photos are decoded with less protection: %s", problem)

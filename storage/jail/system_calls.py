@@ -43,6 +43,8 @@ _CHECKED = {
     "prlimit64": (302, 261), "tgkill": (234, 131),
 }  # fmt: skip
 """Calls whose arguments decide: threads, but no processes; memory, but no new code; only itself."""
+NAMES = (*_CALLS, *_CHECKED)
+"""All that is allowed, at least with some arguments."""
 _CLONE3 = (435, 435)
 """It is answered as by an old kernel: its flags lie in memory, and glibc then calls `clone`."""
 
@@ -81,9 +83,14 @@ def refuse_others() -> str:
     """
     if platform.machine() not in MACHINES:
         return f"no filter of system calls is known for {platform.machine()}"
-    column, architecture, number = MACHINES[platform.machine()]
-    code = ctypes.create_string_buffer(_filter(column, architecture))
-    program = _Program(len(code.raw) // 8, ctypes.addressof(code))
+    column, architecture, _ = MACHINES[platform.machine()]
+    return _install(_filter(column, architecture))
+
+
+def _install(instructions: bytes) -> str:
+    code = ctypes.create_string_buffer(instructions)
+    program = _Program(len(instructions) // 8, ctypes.addressof(code))
+    _, _, number = MACHINES[platform.machine()]
     library = ctypes.CDLL(None, use_errno=True)
     if library.syscall(number, _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(program)):
         return f"the kernel takes no filter of system calls: {os.strerror(ctypes.get_errno())}"

@@ -1,8 +1,8 @@
 """Kill or stop a worker's child process once, at a named point, without code in the product.
 
 Python imports this module when it starts, if its folder is on PYTHONPATH. FAILPOINT is the point.
-FAILPOINT_HOW is kill (SIGKILL to the child), always (to each child, more than once) or freeze
-(SIGSTOP to the child and its parent). The
+FAILPOINT_HOW is kill (SIGKILL to the child), always (to each child, more than once), freeze
+(SIGSTOP to the child and its parent) or jail (SIGKILL to the child's jail). The
 file FAILPOINT_MARK is created with the ids of both processes when it happens.
 """
 
@@ -21,6 +21,11 @@ def _fail_once() -> None:
         return
     os.write(mark, f"{os.getpid()} {os.getppid()}".encode())
     os.close(mark)
+    if os.environ["FAILPOINT_HOW"] == "jail":
+        from storage import jail
+
+        os.kill(jail.use().pid, signal.SIGKILL)
+        return
     if os.environ["FAILPOINT_HOW"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     from tasks.worker import runtime
@@ -44,6 +49,24 @@ def _after(owner, name, applies=lambda result: True):
     setattr(owner, name, wrapped)
 
 
+def _within(operation: str) -> None:
+    """Fail while the jail has this operation before it."""
+    from storage import jail
+    from storage.jail import messages
+
+    send = messages.send
+
+    def wrapped(to, content, along):
+        if content["name"] != operation:
+            return send(to, content, along)
+        os.kill(jail.use().pid, signal.SIGSTOP)
+        send(to, content, along)
+        _fail_once()
+        return os.kill(jail.use().pid, signal.SIGCONT)
+
+    messages.send = wrapped
+
+
 def _install(point: str) -> None:
     from storage import photos, publishing
     from storage.database.jobs import Jobs
@@ -56,6 +79,8 @@ def _install(point: str) -> None:
             _after(runtime, "claim", lambda job: job is not None and job.category is not None)
         case "classify":
             _after(runtime, "claim", lambda job: job is not None)
+        case "by_content" | "decoded" | "coded" | "verify":
+            _within(point)
         case "network":
             _after(guard, "judge")
         case "temporary":

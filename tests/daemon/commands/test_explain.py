@@ -148,6 +148,10 @@ def test_the_doctor_finds_no_problem_in_a_working_installation(doctor, redis_ser
     assert not list(home.glob(f"{publishing.TEMPORARY}*"))
 
 
+def test_the_doctor_names_what_holds_the_process_that_decodes(doctor):
+    assert doctor()["decoding"]["text"].startswith("in a process without files and network")
+
+
 def test_the_doctor_says_what_to_do(doctor, home):
     (home / "gallery").rmdir()
     (home / "output").mkdir()

@@ -2,17 +2,18 @@
 
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from attacks import ATTACKS, descriptors, environment, threads, tried
 
-from storage.jail import landlock
+from storage.jail import landlock, system_calls
 from storage.jail.client import Jail
 
 ROOT = Path(__file__).parents[3]
@@ -124,3 +125,59 @@ def test_a_jail_has_no_environment_and_nothing_open(
     assert attacked.run(descriptors) <= 5  # of stdio, its socket, and the memory of this message
     os.close(reader)
     os.close(writer)
+
+
+OLD_KERNEL = f"""
+import errno, sys
+sys.path.insert(0, {str(ROOT)!r})
+from storage.jail import confinement, landlock, system_calls
+absent = [{{}}]
+refused = [system_calls._end(system_calls._ERROR | errno.ENOSYS)]
+code = [system_calls._load(0), *[part for n in absent for part in system_calls._if(n, refused)]]
+confinement._drop_privileges()
+assert not system_calls._install(b"".join([*code, system_calls._end(system_calls._ALLOW)]))
+"""
+SECCOMP = system_calls.MACHINES.get(platform.machine(), (0, 0, 0))[2]
+
+
+@pytest.mark.parametrize(
+    ("absent", "lacks", "holding"),
+    [
+        ("landlock._CREATE", ["the kernel has no Landlock"], [0, True]),
+        (f"{SECCOMP}", ["takes no filter of system calls"], [landlock.version(), False]),
+        (f"landlock._CREATE, {SECCOMP}", ["no Landlock", "no filter"], [0, False]),
+    ],
+)
+def test_on_an_old_kernel_photos_are_read_with_what_it_has(
+    absent: str, lacks: list[str], holding: list[object], tmp_path: Path, make: Callable[..., Path]
+) -> None:
+    program = f"""{OLD_KERNEL.format(absent)}
+import json, logging
+from pathlib import Path
+from storage import jail, photos
+from storage.formats.safe_open import Limits
+logging.basicConfig()
+with jail.used() as process:
+    photo = photos.read(Path({str(make(tmp_path / "photo.jpg"))!r}), Limits(10**9, 10**9, 0))
+    confined = process.confinement()
+print(json.dumps([photo.image.shape, confined.lacks, [confined.landlock, confined.system_calls]]))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    shape, told, held = json.loads(ran.stdout)
+    assert (shape, held) == ([120, 160, 3], holding)
+    for reason, problem in zip(lacks, told, strict=True):
+        assert reason in problem
+        assert f"photos are decoded with less protection: {problem}" in ran.stderr
+
+
+def test_the_doctor_reports_what_an_old_kernel_lacks(tmp_path: Path) -> None:
+    program = f"""{OLD_KERNEL.format("landlock._CREATE")}
+from daemon.reports import doctor
+print(doctor._decoding())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert "well=True, text='with less protection: the kernel has no Landlock'" in ran.stdout
