@@ -1,4 +1,4 @@
-"""Photos changed at random: they end as a copy of the same pixels, left alone, or refused."""
+"""Photos changed at random, read here and in a jail: a copy of the same pixels, left alone or refused."""
 
 import io
 import os
@@ -8,11 +8,12 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
+import psutil
 import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mutator import changed
 
-from storage import eligibility, inspection, photos
+from storage import eligibility, inspection, jail, photos
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats import arrays
 from storage.formats.containers import jpeg
@@ -94,23 +95,36 @@ class Cases:
         self.names, self.data = list(seeds), list(seeds.values())
         self.folder, self.origin = folder, origin
         self.ends: Counter[str] = Counter()
+        self.inside: psutil.Process | None = None
+        """The jail, if they are read in one."""
         pillow_heif.register_heif_opener()
 
+    def seconds(self) -> float:
+        """Return the processor time of all that reads and writes the cases, so far."""
+        inside = self.inside.cpu_times() if self.inside else None
+        return time.process_time() + (inside.user + inside.system if inside else 0)
+
+    def most_megabytes(self) -> int:
+        """Return the most memory that the process which reads the cases has had so far."""
+        if self.inside is None:
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        told = Path(f"/proc/{self.inside.pid}/status").read_text()
+        return int(told.partition("VmHWM:")[2].split()[0]) // 1024
+
     def run(self, first: int, count: int) -> None:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        before = self.most_megabytes()
         for number in range(first, first + count):
             at, data = changed(self.data, number)
             path = self.folder / f"case{number}{Path(self.names[at]).suffix}"
             path.write_bytes(data)
             self.ends[self.end_of(path)] += 1
             path.unlink()  # that of a case that fails stays
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 - before
-        assert grown < MEGABYTES
+        assert self.most_megabytes() - before < MEGABYTES
 
     def end_of(self, path: Path) -> str:
-        begun, output = time.process_time(), self.folder / "output"
+        begun, output = self.seconds(), self.folder / "output"
         photo = self.copied(path, output)
-        assert time.process_time() - begun < SECONDS, path
+        assert self.seconds() - begun < SECONDS, path
         if isinstance(photo, str):
             return photo
         assert photos.untouched(output), path
@@ -173,9 +187,19 @@ def _low_frequencies(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.array(parts, np.float32)
 
 
-@pytest.fixture
-def cases(seeds: dict[str, bytes], tmp_path: Path, origin: Provenance) -> Cases:
-    return Cases(seeds, tmp_path, origin)
+@pytest.fixture(params=["here", "jail"])
+def cases(
+    request: pytest.FixtureRequest, seeds: dict[str, bytes], tmp_path: Path, origin: Provenance
+) -> Iterator[Cases]:
+    made = Cases(seeds, tmp_path, origin)
+    if request.param == "here":
+        yield made
+        return
+    with jail.used() as inside:
+        inside.confinement()
+        made.inside = psutil.Process(inside.pid)
+        yield made
+        assert inside.pid == made.inside.pid  # no case has ended it
 
 
 def test_each_seed_is_written(cases: Cases) -> None:
@@ -192,6 +216,7 @@ def test_a_few_hundred_changed_photos(cases: Cases) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
+@pytest.mark.parametrize("cases", ["jail"], indirect=True)
 def test_very_many_changed_photos(cases: Cases) -> None:
     cases.run(FIRST, CASES)
     print(dict(cases.ends))
