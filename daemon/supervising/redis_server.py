@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from daemon.supervising.processes import SupervisedProcess
+from storage import redis_socket
 from storage.errors import RedisMissing
 from storage.redis_address import KEY_PREFIX
 from storage.settings import settings
@@ -63,6 +64,8 @@ def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
     path, folder = settings().redis_socket, settings().state_dir / "redis"
     folder.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if reason := redis_socket.why_not_trusted(str(path.parent)):
+        raise RedisMissing(f"no Redis is started: {reason}, or set redis_url or state_dir")
     path.unlink(missing_ok=True)
     options = {
         "port": "0", "unixsocket": str(path), "unixsocketperm": "700", "dir": str(folder),

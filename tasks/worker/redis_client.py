@@ -4,16 +4,27 @@ from functools import cache
 from typing import Any
 
 from redis import Redis
+from redis.connection import ConnectionPool, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.sentinel import Sentinel
 
-from storage import redis_address
+from storage import redis_address, redis_socket
 from storage.settings import settings
 
 SOCKET_SECONDS = 30.0
 """Longest wait for an answer of Redis."""
 TRIAL_SECONDS = 5.0
 """Longest wait for the answer to a trial."""
+
+
+class TrustedSocket(UnixDomainSocketConnection):
+    """A connection to a unix socket that only we, root or the owner of its folder can have made."""
+
+    def _connect(self) -> Any:
+        if reason := redis_socket.why_not_trusted(self.path):
+            raise RedisConnectionError(reason)
+        return super()._connect()  # type: ignore[no-untyped-call]
 
 
 @cache
@@ -35,7 +46,8 @@ def client(seconds: float = SOCKET_SECONDS) -> Redis:
         master: Redis = sentinels.master_for(address.master, **login, **waits)  # type: ignore[no-untyped-call]
         return master
     if address.socket:
-        return Redis(unix_socket_path=address.socket, socket_timeout=seconds, **login)
+        pool = ConnectionPool(TrustedSocket, path=address.socket, socket_timeout=seconds, **login)
+        return Redis(connection_pool=pool)
     return Redis.from_url(address.broker, **waits)
 
 

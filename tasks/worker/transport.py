@@ -65,6 +65,13 @@ class _Doorbell:
     def _get_client(self) -> type[Redis]:
         return Client
 
+    def _connparams(self: Any, asynchronous: bool = False) -> dict[str, Any]:
+        given: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        if "path" in given:
+            bases = (given["connection_class"], redis_client.TrustedSocket)
+            given["connection_class"] = type("Socket", bases, {})
+        return given
+
     def _queue_bind(self, *_: object) -> None:
         """Write no table of bindings: nothing is sent by kombu."""
 

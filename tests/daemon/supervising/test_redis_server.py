@@ -1,5 +1,6 @@
 """The Redis that photomend starts takes notifications, and nothing else."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import redis
 from redis.exceptions import NoPermissionError, RedisError
 
 from daemon.supervising import redis_server
+from storage.errors import RedisMissing
 from storage.settings import settings
 from tasks.worker import notify, redis_client
 
@@ -53,3 +55,19 @@ def test_our_own_redis_takes_notifications_and_nothing_else(client, eventually):
     with pytest.raises(RedisError):
         client.lpush(redis_client.key("classify"), bytes(2_000_000))
     assert notify.waiting("classify") == 1
+
+
+def test_no_redis_is_started_in_a_folder_that_a_guest_made(home, monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    monkeypatch.setenv("PHOTOMEND_STATE_DIR", str(home / ("deep" * 30)))
+    settings.cache_clear()
+    folder = settings().redis_socket.parent
+    folder.mkdir()
+    try:
+        os.chown(folder, 4002, 4002)
+        with pytest.raises(RedisMissing, match="belongs to the user 4002"):
+            redis_server.start(subprocess.DEVNULL)
+        assert not list(folder.iterdir())
+    finally:
+        folder.rmdir()
