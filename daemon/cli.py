@@ -15,6 +15,7 @@ from daemon.reports import space
 from storage.errors import PhotomendError
 from storage.settings import settings
 from storage.text import printable
+from storage.urls import without_passwords
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _exit_with(sentence: str, code: Exit) -> None:
-    typer.echo(f"photomend: {printable(sentence)}", err=True)
+    typer.echo(f"photomend: {printable(without_passwords(sentence))}", err=True)
     sys.exit(code)
 
 

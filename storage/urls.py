@@ -1,7 +1,16 @@
 """URLs of services as people may see them: in messages, logs and reports."""
 
+import re
+
 HIDDEN = "***"
 QUOTE = "in a password, write %40 for @, %2F for /, %3A for :, %3F for ? and %23 for #"
+
+_URL = re.compile(r"\w+://[^\s'\"]{1,1000}")
+
+
+def without_passwords(text: str) -> str:
+    """Return a text with each URL in it that has a login as `without_password` shows it."""
+    return _URL.sub(lambda url: without_password(url[0]) if "@" in url[0] else url[0], text)
 
 
 def without_password(url: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.urls import without_password
+from storage.urls import without_password, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,11 @@ from storage.urls import without_password
 def test_a_url_is_shown_without_its_password(url, shown):
     assert without_password(url) == shown
     assert "pw" not in shown
+
+
+def test_the_urls_in_a_text_are_shown_without_their_passwords():
+    text = (
+        "Error 111 connecting to 'redis://:pw@a:1/0', then rediss://me:p@w/p#w@b; see http://a/b."
+    )
+    shown = "Error 111 connecting to 'redis://:***@a:1/0', then rediss://me:***@b; see http://a/b."
+    assert without_passwords(text) == shown
