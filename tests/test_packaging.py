@@ -55,6 +55,13 @@ def test_the_headless_opencv_is_the_only_one_that_is_installed():
     assert re.search(r"GUI: +NONE", cv2.getBuildInformation())
 
 
+def test_the_decoders_of_16_bit_photos_are_recent():
+    built = cv2.getBuildInformation()
+    for library, least in ((r"TIFF: .*- ", (4, 7, 1)), (r"PNG: .*ver ", (1, 6, 58))):
+        version = re.search(library + r"([\d.]+)\)", built)[1]
+        assert tuple(map(int, version.split("."))) >= least
+
+
 def test_the_lock_names_the_public_index_only():
     lock = (ROOT / "uv.lock").read_text()
     hosts = set(re.findall(r"[a-z]+://[^/\"]*", lock))

@@ -43,6 +43,7 @@ def compressed(image: Image, quality: int) -> Image:
     blue_first = np.rint(image[..., ::-1] * 255).astype(np.uint8)
     _, file = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    assert decoded is not None
     return np.ascontiguousarray(decoded[..., ::-1]).astype(np.float32) / np.float32(255)
 
 
