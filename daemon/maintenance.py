@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import publishing
-from storage.database import processes, search, status
+from storage.database import counts, processes, search, status
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
 from storage.errors import DatabaseGone
@@ -35,6 +35,7 @@ def run(jobs: Jobs, stop: Event) -> None:
                 if clocks.run_evenly(status.clock(jobs.engine), present):
                     release(jobs)
                 renew_notifications(jobs)
+                counts.fold(jobs.engine)
             except (SQLAlchemyError, RedisError) as error:
                 log.warning("maintenance failed and is retried: %s", error)
             except DatabaseGone as error:  # the watcher ends, too

@@ -11,12 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
 from storage.database.records import Job
-from storage.database.tables import galleries, history, jobs, now, now_in, pauses
+from storage.database.tables import history, jobs, now, now_in, pauses
 from storage.enums import ASKED_FOR, CLASSIFY, ErrorKind, Status
-
-CLAIMERS = 16
-"""Number of the most urgent jobs of each queue that a claim considers. On PostgreSQL, where claims
-skip rows that others have locked, as many workers can claim from one queue at the same time."""
 
 LONGEST_PAUSE_SECONDS = 3600.0
 """Longest time until a job is tried again. One that is due later got its time from a wrong clock."""
@@ -34,64 +30,14 @@ def within(gallery: str, folder: Path) -> tuple[sa.ColumnElement[bool], ...]:
     return (c.gallery == gallery, c.folder == folder)
 
 
+def has_status(*statuses: Status) -> sa.ColumnElement[bool]:
+    """Return a condition for rows that another one finds: no database looks in the index on status."""
+    return sa.func.coalesce(c.status, literal(Status.CANCELLED)).in_(statuses)
+
+
 def unfinished() -> sa.ColumnElement[bool]:
-    """Return the condition for jobs that wait or run."""
-    return c.status.in_([Status.QUEUED, Status.RUNNING])
-
-
-@cache
-def claiming(queues: tuple[str, ...]) -> sa.Update:
-    """Build the UPDATE of a claim, once for each set of queues: building takes longer than running."""
-    stays = sa.case((c.queue == sa.bindparam("a_preferred"), 0), else_=1)
-    nearest = [due(queue).order_by(c.rank, c.id).limit(CLAIMERS) for queue in queues]
-    candidates = sa.union_all(*(select(q.subquery().c.id) for q in nearest)).subquery()
-    # The function keeps SQLite from using the index on status, which would read all queued jobs.
-    still = sa.func.coalesce(c.status, literal(Status.CANCELLED)) == Status.QUEUED
-    urgent = (
-        select(c.id)
-        .where(c.id.in_(select(candidates.c.id)), still)
-        .order_by(stays, c.rank, c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)  # on PostgreSQL: claims do not wait for each other
-    )
-    megapixels = sa.func.coalesce(c.pixels, 0) / 1e6
-    number = sa.Double
-    values = dict.fromkeys(("tiles_done", "tiles", "tile_seconds", "progress_at")) | {
-        "status": Status.RUNNING, "claims": c.claims + 1, "claimed_at": now(),
-        "worker": sa.bindparam("a_worker"), "child": sa.bindparam("a_child"),
-        "deadline_seconds": sa.bindparam("a_seconds", type_=number)
-        + sa.bindparam("a_seconds_per_megapixel", type_=number) * megapixels,
-    }  # fmt: skip
-    here = (c.id == urgent.scalar_subquery(), c.status == Status.QUEUED)
-    return update(jobs).where(*here).values(values).returning(jobs)
-
-
-def claimable(queue: str) -> sa.Select[tuple[int]]:
-    """Build the SELECT of the queued jobs that nothing stops: not paused, gallery online, not held.
-
-    They may still wait for their time.
-    """
-    paused = select(pauses.c.name).where(pause_lasts())
-    everything = paused.where(
-        sa.or_(
-            pauses.c.scope == "all",
-            sa.and_(pauses.c.scope == "category", pauses.c.name == queue),
-        )
-    )
-    away = select(galleries.c.name).where(
-        sa.or_(galleries.c.online.is_(False), ahead(galleries.c.held_until, LONGEST_PAUSE_SECONDS))
-    )
-    return select(c.id).where(
-        c.status == Status.QUEUED, c.queue == queue,
-        ~everything.exists(),
-        c.gallery.not_in(paused.where(pauses.c.scope == "gallery")),
-        c.gallery.not_in(away),
-    )  # fmt: skip
-
-
-def due(queue: str) -> sa.Select[tuple[int]]:
-    """Build the SELECT of the jobs that may be claimed now."""
-    return claimable(queue).where(passed(c.due_at, LONGEST_PAUSE_SECONDS))
+    """Return the condition for jobs, found by another one, that wait or run."""
+    return has_status(Status.QUEUED, Status.RUNNING)
 
 
 def passed(moment: sa.ColumnElement[float], longest: float) -> sa.ColumnElement[bool]:
@@ -171,12 +117,18 @@ def afresh(*, keep_category: bool = False) -> dict[str, Any]:
 def waiting(
     kind: ErrorKind | None = None, reason: str | None = None, seconds: float = 0.0
 ) -> dict[str, Any]:
-    """Return the change that queues a job, due in `seconds`, without counting an attempt."""
-    return {
-        "status": Status.QUEUED, "due_at": now() + min(seconds, LONGEST_PAUSE_SECONDS),
-        "error_kind": kind, "error": reason,
-        "worker": None, "child": None,
-    }  # fmt: skip
+    """Return the change that queues a job, due in `seconds`, without counting an attempt.
+
+    Without a pause it keeps its place among the jobs that are due.
+    """
+    pause = {"due_at": now() + min(seconds, LONGEST_PAUSE_SECONDS)} if seconds else {}
+    return pause | {
+        "status": Status.QUEUED,
+        "error_kind": kind,
+        "error": reason,
+        "worker": None,
+        "child": None,
+    }
 
 
 def spent() -> sa.ColumnElement[float]:

@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
 from storage import fingerprints
-from storage.database import conditions
+from storage.database import conditions, counts
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job
 from storage.database.tables import PathBytes, galleries, history, now, outputs, pauses
 from storage.database.tables import jobs as table
-from storage.enums import NEW_PHOTO, Decision, Status
+from storage.enums import CLASSIFY, NEW_PHOTO, Decision, Status
 
 BACKLOG_REASON = "it was here before photomend; `photomend add` mends it"
 IGNORED = "it is ignored: "
@@ -276,4 +276,10 @@ def record(
     rows = [row | {"name": os.fsencode(n), "fingerprint": f} for n, f in photos.items()]
     last = connection.scalar(select(sa.func.max(c.id))) or 0
     connection.exec_driver_sql(conditions.recording(connection.dialect.name), rows)
-    return list(connection.scalars(select(c.id).where(*here, c.id > last).order_by(c.id)))
+    added = list(connection.scalars(select(c.id).where(*here, c.id > last).order_by(c.id)))
+    if added:
+        counts.add_new(
+            connection, len(added), gallery=gallery, queue=CLASSIFY, rank=rank,
+            status=status, decision=decision,
+        )  # fmt: skip
+    return added

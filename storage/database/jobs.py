@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
 from storage import database
-from storage.database import conditions, galleries, heartbeats, holds
+from storage.database import claimable, conditions, galleries, heartbeats, holds
 from storage.database.records import Job
 from storage.database.tables import history, now, pauses, workers
 from storage.database.tables import jobs as table
@@ -140,13 +140,16 @@ class Jobs:
         held = [c.worker == worker, c.child == child, c.status == Status.RUNNING]
         wishes = {
             "a_worker": worker, "a_child": child, "a_seconds": seconds,
-            "a_seconds_per_megapixel": seconds_per_megapixel, "a_preferred": prefer or "",
+            "a_seconds_per_megapixel": seconds_per_megapixel,
         }  # fmt: skip
         with self.engine.begin() as connection:
             conditions.change(
                 connection, held, "released by its own worker", **conditions.waiting()
             )
-            row = connection.execute(conditions.claiming(tuple(queues)), wishes).first()
+            groups = claimable.due_groups(connection, queues)
+            groups.sort(key=lambda group: group.queue != prefer)
+            rows = (claimable.claim(connection, group, **wishes) for group in groups)
+            row = next(filter(None, rows), None)
             if row is None:
                 return None
             job = Job.of(row)
@@ -253,9 +256,10 @@ class Jobs:
         with self.engine.begin() as connection:
             connection.execute(delete(workers).where(heartbeats.silent(workers, seconds)))
             lost = sa.and_(c.worker.is_not(None), c.worker.not_in(select(workers.c.id)))
-            conditions.change(connection, [lost, c.status == Status.CANCELLED], None, worker=None)
+            ended, ran = map(conditions.has_status, (Status.CANCELLED, Status.RUNNING))
+            conditions.change(connection, [lost, ended], None, worker=None)
             return conditions.change(
-                connection, [lost, c.status == Status.RUNNING], f"attempt failed: {error}",
+                connection, [lost, ran], f"attempt failed: {error}",
                 **self._attempt(ErrorKind.WORKER_LOST, error),
                 worker=None, child=None, seconds=conditions.spent(),
             )  # fmt: skip

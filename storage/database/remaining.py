@@ -7,7 +7,7 @@ from functools import partial
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import conditions, holds
+from storage.database import claimable, conditions, holds
 from storage.database.engine import reading
 from storage.database.records import Pause
 from storage.database.status import lasting_pauses
@@ -63,16 +63,11 @@ def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> boo
     stuck = sa.and_(
         c.error_kind.in_(OUTSIDE), c.updated_at >= since, c.due_at > c.updated_at + CLOCK_TICK_SECONDS
     )  # fmt: skip
-    soon = sa.or_(
-        conditions.passed(c.due_at, conditions.LONGEST_PAUSE_SECONDS), c.error_kind.not_in(OUTSIDE)
-    )
-    mine = c.gallery.in_(names)
-    moving = [select(c.id).where(c.status == Status.RUNNING, mine)] + [
-        conditions.claimable(queue).where(
-            mine, soon, sa.func.coalesce(sa.not_(stuck), True), sa.not_(holds.held(c.queue))
-        )
-        for queue in QUEUES
-    ]
+    soon = (
+        sa.or_(claimable.due(), c.error_kind.not_in(OUTSIDE)),
+        sa.func.coalesce(sa.not_(stuck), True), sa.not_(holds.held(c.queue)),
+    )  # fmt: skip
+    running = select(c.id).where(c.status == Status.RUNNING, c.gallery.in_(names))
     scanned = select(galleries.c.name).where(
         galleries.c.updated_at >= since,
         sa.or_(galleries.c.scanned_at >= since, sa.not_(galleries.c.online)),
@@ -80,7 +75,9 @@ def under_way(engine: sa.Engine, names: Collection[str], *, since: float) -> boo
     with reading(engine) as connection:
         if set(names) - set(connection.scalars(scanned)):
             return True
-        return any(connection.scalar(select(jobs.exists())) for jobs in moving)
+        mine = (g for g in claimable.groups(connection, QUEUES) if g.gallery in names)
+        moving = (running, *(claimable.jobs_of(group).where(*soon) for group in mine))
+        return any(connection.scalar(query.limit(1)) is not None for query in moving)
 
 
 def left_waiting(engine: sa.Engine, names: Collection[str]) -> Waiting:

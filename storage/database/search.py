@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import conditions
+from storage.database import claimable, conditions
 from storage.database.engine import reading
 from storage.database.galleries import BACKLOG_REASON, IGNORED
 from storage.database.records import Event, Job
@@ -136,9 +136,12 @@ def claims(engine: sa.Engine) -> set[tuple[int, int]]:
 
 def due(engine: sa.Engine, queue: str, limit: int) -> list[int]:
     """Return the ids of at most `limit` jobs that may be claimed from a queue, most urgent first."""
-    query = conditions.due(queue).order_by(c.rank, c.id).limit(limit)
+    found: list[int] = []
     with reading(engine) as connection:
-        return list(connection.scalars(query))
+        for group in claimable.due_groups(connection, [queue]):
+            query = claimable.jobs_of(group).where(claimable.due()).limit(limit - len(found))
+            found += connection.scalars(query)
+    return found
 
 
 def events(engine: sa.Engine, job_id: int) -> list[Event]:
@@ -161,14 +164,30 @@ def jobs(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[Jo
 
 def ids(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[int]:
     """Return the ids of the jobs that pass the filter, newest first, at most `limit`."""
-    query = select(c.id).where(*_where(wanted)).order_by(c.id.desc())
+    query = _query(wanted, None if wanted.pattern else limit)
     with reading(engine) as connection:
         if wanted.pattern is None:
             return list(connection.scalars(query.limit(limit)))
         matches = re.compile(fnmatch.translate(wanted.pattern)).match
-        rows = connection.execute(query.add_columns(_raw(c.folder), _raw(c.name)))
+        rows = connection.execute(query)
         found = (job_id for job_id, folder, name in rows if matches(_joined(folder, name)))
         return list(itertools.islice(found, limit))
+
+
+def _query(wanted: Filter, limit: int | None) -> sa.Select[Any]:
+    """Build the SELECT of ids and, for a pattern, paths.
+
+    Each status is searched by itself: the index on it has the order of the ids, so that no million
+    of jobs is sorted.
+    """
+    columns = [c.id] if wanted.pattern is None else [c.id, _raw(c.folder), _raw(c.name)]
+    query = select(*columns).where(*_where(wanted)).order_by(c.id.desc()).limit(limit)
+    statuses = wanted.status or (Status if wanted.kind else ())
+    parts = [query.where(c.status == status) for status in statuses] or [query]
+    if len(parts) == 1:
+        return parts[0]
+    found = sa.union_all(*(select(part.subquery()) for part in parts)).subquery()
+    return select(found).order_by(found.c.id.desc()).limit(limit)
 
 
 def _raw(path: sa.ColumnElement[Path]) -> sa.ColumnElement[Any]:
@@ -186,13 +205,13 @@ def _all(engine: sa.Engine, query: sa.Select[Any]) -> list[Job]:
 
 
 def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
-    """Return the conditions of a filter in SQL, without that of its pattern."""
+    """Return the conditions of a filter in SQL, without those of its status and pattern."""
     found: list[sa.ColumnElement[bool]] = []
-    if wanted.status:
-        found.append(c.status.in_(list(wanted.status)))
+    # All photos of a gallery are found sooner in the order of ids than by its folders, then sorted.
+    gallery = c.gallery if wanted.below else sa.func.coalesce(c.gallery, "")
     for column, value in (
         (c.category, wanted.category), (c.decision, wanted.decision),
-        (c.error_kind, wanted.kind), (c.gallery, wanted.gallery),
+        (c.error_kind, wanted.kind), (gallery, wanted.gallery),
         (c.oversized, wanted.oversized),
     ):  # fmt: skip
         if value is not None:

@@ -4,24 +4,24 @@
 uses few statements: SQLAlchemy takes longer to compile a statement than the database to run it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import conditions
+from storage.database import claimable, conditions, counts
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job, Pause, Process, Worker
-from storage.database.tables import galleries, now, pauses, processes, workers
+from storage.database.tables import counted, galleries, now, pauses, processes, workers
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Decision, ErrorKind, Status
 
 PACE_SECONDS = 3600.0
 """Age in seconds up to which a finished job counts for the pace."""
-c = table.c
+c, k = table.c, counted.c
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,9 @@ def clock(engine: sa.Engine) -> float:
 def overdue(engine: sa.Engine, seconds: float) -> list[str]:
     """Return the queues with a job that could have been claimed more than `seconds` ago."""
     with reading(engine) as connection:
-        return [
-            queue
-            for queue in QUEUES
-            if connection.scalar(conditions.due(queue).where(c.due_at < now() - seconds).limit(1))
-        ]
+        limit = (connection.scalar(select(now())) or 0.0) - seconds
+        late = {g.queue for g in claimable.groups(connection, QUEUES) if g.first < limit}
+        return [queue for queue in QUEUES if queue in late]
 
 
 def last_decision(engine: sa.Engine) -> float | None:
@@ -177,24 +175,19 @@ def progress(engine: sa.Engine) -> tuple[dict[Status, int], list[Path]]:
     """Return the number of jobs by status, and the sources of those that run."""
     running = select(c.folder, c.name).where(c.status == Status.RUNNING)
     with reading(engine) as connection:
-        counted = connection.execute(select(c.status, sa.func.count()).group_by(c.status))
-        counts = dict.fromkeys(Status, 0) | {row[0]: row[1] for row in counted}
-        return counts, [folder / name for folder, name in connection.execute(running)]
+        found = connection.execute(counts.by(k.status))
+        by_status = dict.fromkeys(Status, 0) | {row[0]: row[1] for row in found}
+        return by_status, [folder / name for folder, name in connection.execute(running)]
 
 
 def _counts(connection: sa.Connection, left: Collection[str]) -> Counts:
-    """Count the jobs, except those of the galleries in `left`.
-
-    This is one scan of ix_jobs_counted, which holds all columns that it needs.
-    """
-    groups = (c.status, c.gallery, c.decision, c.error_kind, c.oversized)
+    """Count the jobs, except those of the galleries in `left`."""
     jobs, decisions = dict.fromkeys(Status, 0), dict.fromkeys(Decision, 0)
     galleries: dict[str, dict[Status, int]] = {}
-    troubles: dict[tuple[Status, ErrorKind], Trouble] = {}
-    waiting: list[int] = []
+    troubles: Counter[tuple[Status, ErrorKind]] = Counter()
     oversized = 0
-    for group in connection.execute(select(*groups, sa.func.count()).group_by(*groups)):
-        status, gallery, decision, kind, is_oversized, count = group
+    kinds = counts.by(k.status, k.gallery, k.decision, k.error_kind, k.oversized)
+    for status, gallery, decision, kind, is_oversized, count in connection.execute(kinds):
         if gallery in left:
             continue
         jobs[status] += count
@@ -203,20 +196,20 @@ def _counts(connection: sa.Connection, left: Collection[str]) -> Counts:
         own[status] += count
         if status is Status.DONE and decision is not None:
             decisions[decision] += count
-        # By looks into the index: counted with the rest, they would double the time.
-        of_group = select(c.id).where(*map(_is, groups, group)).limit(1)
-        if status is Status.QUEUED:
-            waiting += connection.scalars(of_group.order_by(c.id))
         if kind is not None and status in (Status.FAILED, Status.QUEUED):
-            so_far = troubles.get((status, kind), Trouble(status, kind, 0, 0))
-            newest = max([so_far.latest, *connection.scalars(of_group.order_by(c.id.desc()))])
-            troubles[status, kind] = Trouble(status, kind, so_far.count + count, newest)
-    commonest = sorted(troubles.values(), key=lambda trouble: -trouble.count)
-    return Counts(jobs, decisions, galleries, commonest, oversized, min(waiting, default=None))
+            troubles[status, kind] += count
+    seen = select(c.id).where(c.gallery.not_in(left)).limit(1)
+    queued = seen.where(c.status == Status.QUEUED).order_by(c.id)
+    examples = [
+        Trouble(status, kind, count, connection.scalar(_newest(seen, status, kind)) or 0)
+        for (status, kind), count in troubles.most_common()
+    ]
+    oldest = connection.scalar(queued) if jobs[Status.QUEUED] else None
+    return Counts(jobs, decisions, galleries, examples, oversized, oldest)
 
 
-def _is(column: sa.ColumnElement[Any], value: object) -> sa.ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value
+def _newest(seen: sa.Select[tuple[int]], status: Status, kind: ErrorKind) -> sa.Select[tuple[int]]:
+    return seen.where(c.status == status, c.error_kind == kind).order_by(c.id.desc())
 
 
 def _pace(connection: sa.Connection) -> tuple[float, Pace]:

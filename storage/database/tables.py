@@ -130,14 +130,33 @@ jobs = sa.Table(
     sa.Column("seconds", sa.Double, nullable=False, default=0.0),
     sa.Column("gone_at", sa.Double),
     sa.UniqueConstraint("gallery", "folder", "name", "fingerprint"),
-    sa.Index("ix_jobs_urgent", "status", "queue", "rank", "id"),
+    sa.Index("ix_jobs_urgent", "status", "queue", "gallery", "rank", "due_at", "id"),
+    sa.Index("ix_jobs_status", "status", "id"),
     # These are partial: they hold only rows in which the column is set, which it is not for a new
     # photo. That is in the migration, because here it would import both dialects with the tables.
     sa.Index("ix_jobs_worker", "worker"),
     sa.Index("ix_jobs_content", "content_hash"),
     sa.Index("ix_jobs_finished", "finished_at"),
     sa.Index("ix_jobs_gone", "fingerprint"),
-    sa.Index("ix_jobs_counted", "status", "gallery", "decision", "error_kind", "oversized"),
+    sa.Index("ix_jobs_category", "category", "id"),
+    sa.Index("ix_jobs_decision", "decision", "id"),
+    sa.Index("ix_jobs_kind", "error_kind", "status", "id"),
+    sa.Index("ix_jobs_oversized", "oversized", "id"),
+)
+
+# Numbers of jobs, whose sum for each kind `counts` reads. Triggers on UPDATE and DELETE add rows.
+counted = sa.Table(
+    "counted",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("status", _words(Status), nullable=False),
+    sa.Column("queue", sa.String, nullable=False),
+    sa.Column("gallery", sa.String, nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("decision", _words(Decision)),
+    sa.Column("error_kind", _words(ErrorKind)),
+    sa.Column("oversized", sa.Boolean),
+    sa.Column("number", sa.Integer, nullable=False),
 )
 
 workers = sa.Table(

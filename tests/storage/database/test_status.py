@@ -1,7 +1,9 @@
 """Counting and finding jobs; the state of everything for `photomend status`."""
 
+import functools
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -209,24 +211,66 @@ def test_up_reads_the_jobs_that_ended_and_those_that_run(jobs, claim):
     assert running == [Path("2024/c.jpg")]
 
 
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_a_summary_of_many_jobs_scans_no_table(jobs):
-    with jobs.engine.connect() as connection:
-        found = []
-        galleries.add(jobs.engine, "g", Path(), {f"{n}.jpg": "1" for n in range(50)})
+@pytest.fixture
+def plans(jobs):
+    """Return how SQLite finds the jobs in each statement of a call."""
+    if jobs.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by what it knows of the rows")
 
-        sa.event.listen(
-            jobs.engine, "before_cursor_execute", lambda *args: found.append((args[2], args[3]))
-        )
-        status.summary(jobs.engine)
-        plans = [
-            str(row)
-            for statement, values in list(found)
-            if "FROM jobs" in statement
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-        ]
-    assert any("ix_jobs_counted" in plan for plan in plans)
-    assert not [plan for plan in plans if "SCAN jobs" in plan and "COVERING" not in plan]
+    def of(call: Callable[[], object]) -> list[str]:
+        found = []
+        log = lambda *args: found.append((args[2], args[3]))
+        sa.event.listen(jobs.engine, "before_cursor_execute", log)
+        call()
+        sa.event.remove(jobs.engine, "before_cursor_execute", log)
+        with jobs.engine.connect() as connection:
+            return [
+                row[3]
+                for statement, values in found
+                if "jobs" in statement and not statement.startswith("INSERT")
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                if "jobs" in row[3] or "TEMP" in row[3]
+            ]
+
+    return of
+
+
+ONE_GROUP = "ix_jobs_urgent (status=? AND queue=? AND gallery=? AND rank=?)"
+
+
+def test_a_claim_reads_no_job_that_waits_behind_the_first_of_its_group(jobs, claim, plans):
+    galleries.add(jobs.engine, "g", Path(), {f"{n}.jpg": "1" for n in range(9)})
+    galleries.add(jobs.engine, "away", Path(), {f"{n}.jpg": "1" for n in range(9)})
+    found = plans(claim)
+    assert sum(ONE_GROUP in plan for plan in found) >= 3
+    assert not [plan for plan in found if "SCAN jobs" in plan or "queue=?)" in plan]
+    sorts = [plan for plan in found if "TEMP" in plan]  # of the groups
+    assert sorts == [f"USE TEMP B-TREE FOR {what} BY" for what in ("GROUP", "ORDER")]
+
+
+def test_a_summary_reads_no_job_but_those_it_shows(jobs, claim, plans):
+    galleries.add(jobs.engine, "g", Path(), {f"{n}.jpg": "1" for n in range(9)})
+    jobs.end_with_error(claim(), ErrorKind.UNREADABLE, "no image")
+    found = plans(lambda: status.summary(jobs.engine))
+    assert any("ix_jobs_kind (error_kind=? AND status=?)" in plan for plan in found)
+    assert not [plan for plan in found if "SCAN" in plan]
+
+
+def test_a_page_of_jobs_is_found_in_the_order_of_ids(jobs, plans):
+    galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
+    for wanted in (
+        {"gallery": "g"}, {"status": [Status.QUEUED]}, {"decision": Decision.CLEAN},
+        {"category": Category.REFLECTION}, {"oversized": True},
+    ):  # fmt: skip
+        found = plans(lambda wanted=wanted: search.ids(jobs.engine, Filter(**wanted), 50))
+        assert found and not [plan for plan in found if "TEMP" in plan]
+
+
+def test_a_scan_looks_for_older_versions_in_the_folder_alone(jobs, plans):
+    call = functools.partial(galleries.add, jobs.engine, "g", Path())
+    call({"a.jpg": "1"})
+    found = plans(lambda: call({"a.jpg": "2"}))
+    assert found and not [plan for plan in found if "ix_jobs_status" in plan]
 
 
 def test_copies_that_are_larger_than_the_rule_are_counted_while_they_exist(jobs, claim, sources):
