@@ -1,5 +1,7 @@
 """Measure the costs of photomend without its networks: `make bench` prints and writes bench.json.
 
+With the name of one measurement, such as `million_photos`, it takes this one only.
+
 Other programs on the machine disturb absolute times. Therefore some figures are ratios to a
 reference that is measured in the same run. The goal of a figure is printed beside it.
 """
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +29,9 @@ Figures = dict[str, float]
 def main() -> None:
     """Run all measurements, print the figures and their goals, and write bench.json."""
     figures: Figures = {}
-    for measure in (queue, arrivals, scans, command_line, decoding, photos):
+    sys.path.insert(0, str(ROOT / "tests"))
+    named = [globals()[name] for name in sys.argv[1:]]
+    for measure in named or (queue, arrivals, scans, million_jobs, workers, decoding, photos):
         print(f"… {measure.__name__}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder, home(Path(folder)) as settings:
             figures |= measure(Path(folder), settings)
@@ -45,20 +49,25 @@ GOALS = {
     "photos read by the scans": "0",
     "idle watcher, % of a core": "< 0.5",
     "idle watcher, PSS MB": "< 120",
-    "status, times the import": "<= 1.3",
-    "status query with 100,000 jobs, ms": "<= 50",
+    "ten times the photos, times the first scan": "<= 11",
+    "ten times the photos, times the scan without changes": "<= 11",
+    "ten times the photos, times the memory": "<= 2",
+    "status with 1,000,000 jobs, times the import": "<= 1.3",
+    "claim with 1,000,000 jobs, ms": "<= 2",
+    "claim behind 1,000,000 jobs that are not due, ms": "<= 2",
+    "claim behind 1,000,000 jobs that are offline, ms": "<= 2",
+    "slowest page of 1,000,000 jobs, ms": "<= 100",
     "Redis with 100,000 waiting jobs, MB": "< 20",
     "12 megapixels, read in a jail, times without": "<= 1.2",
 }
 
 
 @contextmanager
-def home(folder: Path) -> Iterator[dict[str, str]]:
+def home(folder: Path, postgres: str | None = None) -> Iterator[dict[str, str]]:
     """Create a gallery, a database and a Redis; yield the environment variables for them."""
-    from storage import database
-
-    sys.path.insert(0, str(ROOT / "tests"))
     from conftest import Redis
+
+    from storage import database
 
     (folder / "gallery").mkdir()
     gallery = {"path": str(folder / "gallery"), "output": str(folder / "output")}
@@ -68,11 +77,12 @@ def home(folder: Path) -> Iterator[dict[str, str]]:
         "PHOTOMEND_STATE_DIR": str(folder / "state"),
         "PHOTOMEND_GALLERIES": json.dumps({"g": gallery | {"backlog": "all"}}),
         "PHOTOMEND_REDIS_URL": redis.url,
+        "PHOTOMEND_DATABASE_URL": postgres or url(folder),
         "PHOTOMEND_CONFIG": "/dev/null",
         "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
         "PHOTOMEND_SETTLE_SECONDS": "1",
     }
-    database.migrate(url(folder))
+    database.migrate(postgres or url(folder))
     try:
         yield environment
     finally:
@@ -168,12 +178,7 @@ def arrivals(folder: Path, environment: dict[str, str]) -> Figures:
 
 def scans(folder: Path, environment: dict[str, str]) -> Figures:
     """Scan 100,000 photos, scan them again without a change, then watch idly."""
-    for number in range(FOLDERS):
-        (folder / "gallery" / str(number)).mkdir()
-        for index in range(FILES):
-            photo = folder / "gallery" / str(number) / f"IMG_{index:05}.jpg"
-            photo.write_bytes(b"photo")
-            os.utime(photo, (1e9 + index, 1e9 + index))
+    _fill(folder, range(FOLDERS))
     command = ["find", str(folder / "gallery"), "-type", "f", "-printf", "%s %T@ %p\\n"]
 
     def find() -> float:
@@ -183,11 +188,7 @@ def scans(folder: Path, environment: dict[str, str]) -> Figures:
 
     find()
     reference = min(find() for _ in range(3))
-    measured = subprocess.run(
-        [sys.executable, __file__, "scan", str(folder)],
-        env=environment, stdout=subprocess.PIPE, check=True, text=True,
-    )  # fmt: skip
-    first, again, peak, read = json.loads(measured.stdout)
+    first, again, peak, read = _scanned(folder, environment, FOLDERS)
     idle = _idle(folder, environment)
     return {
         "find over 100,000, s": reference,
@@ -199,6 +200,43 @@ def scans(folder: Path, environment: dict[str, str]) -> Figures:
         "photos read by the scans": read,
         **idle,
     }
+
+
+def million_photos(folder: Path, environment: dict[str, str]) -> Figures:
+    """Compare the scans of 1,000,000 photos with those of 100,000, in minutes; asked for by name."""
+    _fill(folder, range(FOLDERS))
+    first, again, peak, _ = _scanned(folder, environment, FOLDERS)
+    with engine_of(folder).begin() as connection:
+        for table in ("jobs", "counted"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    _fill(folder, range(FOLDERS, 10 * FOLDERS))
+    first_of_all, again_of_all, peak_of_all, _ = _scanned(folder, environment, 10 * FOLDERS)
+    return {
+        "first scan of 1,000,000, s": first_of_all,
+        "first scan of 1,000,000, peak MB": peak_of_all,
+        "ten times the photos, times the first scan": first_of_all / first,
+        "ten times the photos, times the scan without changes": again_of_all / again,
+        "ten times the photos, times the memory": peak_of_all / peak,
+    }
+
+
+def _fill(folder: Path, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        (folder / "gallery" / str(number)).mkdir()
+        for index in range(FILES):
+            photo = folder / "gallery" / str(number) / f"IMG_{index:05}.jpg"
+            photo.write_bytes(b"photo")
+            os.utime(photo, (1e9 + index, 1e9 + index))
+
+
+def _scanned(folder: Path, environment: dict[str, str], folders: int) -> list[float]:
+    """Scan twice in another process; return seconds of both, peak memory and photos read."""
+    measured = subprocess.run(
+        [sys.executable, __file__, "scan", str(folder), str(folders)],
+        env=environment, stdout=subprocess.PIPE, check=True, text=True,
+    )  # fmt: skip
+    found: list[float] = json.loads(measured.stdout)
+    return found
 
 
 def _idle(folder: Path, environment: dict[str, str]) -> Figures:
@@ -214,9 +252,15 @@ def _idle(folder: Path, environment: dict[str, str]) -> Figures:
         def used() -> float:
             return sum(t.user + t.system for t in (p.cpu_times() for p in processes))
 
-        before, begun = used(), time.monotonic()
+        def woken() -> int:
+            states = (s for p in processes for s in Path(f"/proc/{p.pid}/task").glob("*/status"))
+            lines = (line for s in states for line in s.read_text().splitlines())
+            return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary"))
+
+        before, wakes, begun = used(), woken(), time.monotonic()
         time.sleep(40)
-        share = (used() - before) / (time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        share, wakes = (used() - before) / seconds, (woken() - wakes) / seconds
         memory = sum(p.memory_full_info().pss for p in processes)
         until(lambda: search.due(engine, "classify", 1))
     import redis
@@ -224,12 +268,13 @@ def _idle(folder: Path, environment: dict[str, str]) -> Figures:
     client = redis.Redis(unix_socket_path=str(folder / "redis.sock"))
     return {
         "idle watcher, % of a core": share * 100,
+        "idle watcher, wake-ups per second": wakes,
         "idle watcher, PSS MB": memory / 1e6,
         "Redis with 100,000 waiting jobs, MB": client.info("memory")["used_memory"] / 1e6,
     }
 
 
-def scan_twice(folder: Path) -> None:
+def scan_twice(folder: Path, folders: int) -> None:
     """Scan the gallery twice in this process; print seconds, peak memory and photos read."""
     import resource
 
@@ -242,7 +287,7 @@ def scan_twice(folder: Path) -> None:
     scanner = Scanner(
         root, Rules(), lambda name: galleries.known(engine, "g", name), settle_seconds=0
     )
-    for expected in (FOLDERS * FILES, 0):
+    for expected in (folders * FILES, 0):
         begun, added = time.perf_counter(), 0
         scanner.full_scan = FullScan()
         for found in scanner.scan(time.monotonic()):
@@ -253,41 +298,78 @@ def scan_twice(folder: Path) -> None:
             raise AssertionError(f"{added} photos were found, not {expected}")
     read = sum(
         entry.stat().st_atime_ns != entry.stat().st_mtime_ns
-        for number in range(FOLDERS)
+        for number in range(folders)
         for entry in os.scandir(f"{root}/{number}")
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(json.dumps([*seconds, peak, read]))
 
 
-def command_line(folder: Path, environment: dict[str, str]) -> Figures:
-    """Compare `photomend status` with 100,000 jobs to the import of its libraries."""
-    from storage.database import galleries, status
+def million_jobs(folder: Path, environment: dict[str, str]) -> Figures:
+    """Claim, list and show the status of 1,000,000 jobs, the status beside a bare import."""
+    from storage.database import galleries, search, status
+    from storage.database.jobs import Jobs
+    from storage.enums import QUEUES, Decision, Status
 
     engine = engine_of(folder)
-    for number in range(FOLDERS):
+    jobs = Jobs(engine, pause_seconds=1, max_attempts=3)
+    for number in range(10 * FOLDERS):
         galleries.add(engine, "g", Path(str(number)), {f"{i}.jpg": "1" for i in range(FILES)})
 
-    def took(*command: str) -> float:
-        best = 9.0
-        for _ in range(9):
-            before = os.times()
-            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-            after = os.times()
-            spent = after.children_user - before.children_user
-            best = min(best, spent + after.children_system - before.children_system)
-        return best
+    def least(call: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+        def took() -> float:
+            begun = clock()
+            call()
+            return clock() - begun
 
-    bare = took(sys.executable, "-c", "import typer, rich, sqlalchemy")
-    took_status = took(str(BIN / "photomend"), "status")
-    begun = time.perf_counter()
-    status.summary(engine)
-    return {
+        return min(took() for _ in range(9))
+
+    def children() -> float:
+        return sum(os.times()[2:4])
+
+    def command(*words: str) -> Callable[[], object]:
+        out = subprocess.DEVNULL
+        return lambda: subprocess.run(words, env=environment, stdout=out, check=True)
+
+    def claim() -> None:
+        jobs.claim("w", QUEUES, child=1, seconds=300, seconds_per_megapixel=60)
+
+    bare = least(command(sys.executable, "-c", "import typer, rich, sqlalchemy"), children)
+    shown = least(command(str(BIN / "photomend"), "status"), children)
+    pages = [
+        search.Filter(), search.Filter(status=[Status.QUEUED]), search.Filter(gallery="g"),
+        search.Filter(status=[Status.FAILED, Status.QUEUED]),
+        search.Filter(decision=Decision.CLEAN), search.Filter(oversized=True),
+    ]  # fmt: skip
+    figures = {
         "import of typer, rich, sqlalchemy, s": bare,
-        "status with 100,000 jobs, s": took_status,
-        "status, times the import": took_status / bare,
-        "status query with 100,000 jobs, ms": (time.perf_counter() - begun) * 1000,
+        "status with 1,000,000 jobs, s": shown,
+        "status with 1,000,000 jobs, times the import": shown / bare,
+        "summary of 1,000,000 jobs, ms": least(lambda: status.summary(engine)) * 1000,
+        "claim with 1,000,000 jobs, ms": least(claim) * 1000,
+        "slowest page of 1,000,000 jobs, ms": 1000
+        * max(least(lambda page=page: search.jobs(engine, page, 51)) for page in pages),
+        "page by a pattern that nothing matches, ms": 1000
+        * least(lambda: search.jobs(engine, search.Filter(pattern="*/none-*.jpg"), 51)),
     }
+    galleries.note(
+        engine, "g", host="h", root=Path("/g"), output=Path("/o"), filesystem="ext4",
+        watching="events", online=False,
+    )  # fmt: skip
+    galleries.add(engine, "other", Path(), {f"{number}.jpg": "1" for number in range(20)})
+    figures["claim behind 1,000,000 jobs that are offline, ms"] = least(claim) * 1000
+    galleries.note(engine, "g", online=True)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET due_at = due_at + 3000 WHERE gallery = 'g'")
+    figures["claim behind 1,000,000 jobs that are not due, ms"] = least(claim) * 1000
+    return figures
+
+
+def workers(_folder: Path, _environment: dict[str, str]) -> Figures:
+    """Measure jobs per second with 1 to 8 workers, beside plain Celery."""
+    import bench_workers
+
+    return bench_workers.measure()
 
 
 def decoding(folder: Path, environment: dict[str, str]) -> Figures:
@@ -374,8 +456,8 @@ def mend(kind: str) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["scan", folder]:
-            scan_twice(Path(folder))
+        case ["scan", folder, folders]:
+            scan_twice(Path(folder), int(folders))
         case ["mend", kind]:
             mend(kind)
         case _:

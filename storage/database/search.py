@@ -164,7 +164,7 @@ def jobs(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[Jo
 
 def ids(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[int]:
     """Return the ids of the jobs that pass the filter, newest first, at most `limit`."""
-    query = _query(wanted, None if wanted.pattern else limit)
+    query = _query(wanted, None if wanted.pattern else limit, engine.dialect.name)
     with reading(engine) as connection:
         if wanted.pattern is None:
             return list(connection.scalars(query.limit(limit)))
@@ -174,14 +174,15 @@ def ids(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[int
         return list(itertools.islice(found, limit))
 
 
-def _query(wanted: Filter, limit: int | None) -> sa.Select[Any]:
+def _query(wanted: Filter, limit: int | None, dialect: str) -> sa.Select[Any]:
     """Build the SELECT of ids and, for a pattern, paths.
 
     Each status is searched by itself: the index on it has the order of the ids, so that no million
     of jobs is sorted.
     """
     columns = [c.id] if wanted.pattern is None else [c.id, _raw(c.folder), _raw(c.name)]
-    query = select(*columns).where(*_where(wanted)).order_by(c.id.desc()).limit(limit)
+    where = (*_where(wanted), *_may_match(wanted.pattern or "", dialect))
+    query = select(*columns).where(*where).order_by(c.id.desc()).limit(limit)
     statuses = wanted.status or (Status if wanted.kind else ())
     parts = [query.where(c.status == status) for status in statuses] or [query]
     if len(parts) == 1:
@@ -208,7 +209,7 @@ def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
     """Return the conditions of a filter in SQL, without those of its status and pattern."""
     found: list[sa.ColumnElement[bool]] = []
     # All photos of a gallery are found sooner in the order of ids than by its folders, then sorted.
-    gallery = c.gallery if wanted.below else sa.func.coalesce(c.gallery, "")
+    gallery = sa.func.coalesce(c.gallery, "")
     for column, value in (
         (c.category, wanted.category), (c.decision, wanted.decision),
         (c.error_kind, wanted.kind), (gallery, wanted.gallery),
@@ -221,16 +222,28 @@ def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
     if wanted.older_seconds is not None:
         found.append(c.created_at <= now() - wanted.older_seconds)
     if wanted.below is not None and wanted.below != Path():
-        found.append(_below(wanted.below))
+        found.append(_below(wanted.gallery, wanted.below))
     return found
 
 
-def _below(path: Path) -> sa.ColumnElement[bool]:
-    """Return the condition for the photo `path` and for all photos below the folder `path`."""
-    folder = sa.type_coerce(c.folder, sa.LargeBinary)
-    prefix = os.fsencode(path)
-    return sa.or_(
-        folder == prefix,
-        sa.and_(folder > prefix + b"/", folder < prefix + b"0"),  # 0 comes after the slash
-        sa.and_(c.folder == path.parent, c.name == Path(path.name)),
-    )
+def _may_match(pattern: str, dialect: str) -> Sequence[sa.ColumnElement[bool]]:
+    """Return the condition that a path contains the longest plain part of a pattern.
+
+    The database tests a million paths in a tenth of the time in which they become strings here.
+    """
+    part = max(re.split(r"[*?/]", pattern.partition("[")[0]), key=len)
+    find = {"sqlite": sa.func.instr, "postgresql": sa.func.pg_catalog.position}[dialect]
+    holds = [find(_raw(path), sa.literal(os.fsencode(part))) > 0 for path in (c.folder, c.name)]
+    return [sa.or_(*holds)] if part else []
+
+
+def _below(gallery: str | None, path: Path) -> sa.ColumnElement[bool]:
+    """Return the condition for the photo `path` and for all photos below the folder `path`.
+
+    Each part names the gallery, so that the index on it and the folder finds each.
+    """
+    folder, prefix = _raw(c.folder), os.fsencode(path)
+    here = () if gallery is None else (c.gallery == gallery,)
+    below = (folder > prefix + b"/", folder < prefix + b"0")  # 0 comes after the slash
+    photo = (c.folder == path.parent, c.name == Path(path.name))
+    return sa.or_(*(sa.and_(*here, *part) for part in ((folder == prefix,), below, photo)))

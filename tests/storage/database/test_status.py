@@ -1,5 +1,6 @@
 """Counting and finding jobs; the state of everything for `photomend status`."""
 
+import fnmatch
 import functools
 import os
 import time
@@ -113,6 +114,10 @@ def test_jobs_are_found_by_folder_photo_and_pattern(jobs, sources):
     assert sources(below=Path(ODD)) == [ODD]
     assert len(sources(below=Path())) == 5
     assert sources(pattern="*/?.jpg") == ["2024-old/c.jpg", "2024/may/b.jpg", "2024/a.jpg"]
+    for pattern in ("2024*y/b.???", "[!/]*/c.jpg", "*4-old/[a-c].jpg", "?afé.jpg"):
+        matching = [source for source in sources() if fnmatch.fnmatchcase(source, pattern)]
+        assert sources(pattern=pattern) == matching
+    assert sources(pattern=ODD) == [ODD]
     assert sources(gallery="other") == []
 
 
@@ -264,6 +269,21 @@ def test_a_page_of_jobs_is_found_in_the_order_of_ids(jobs, plans):
     ):  # fmt: skip
         found = plans(lambda wanted=wanted: search.ids(jobs.engine, Filter(**wanted), 50))
         assert found and not [plan for plan in found if "TEMP" in plan]
+
+
+def test_photos_below_a_folder_are_found_by_it(jobs, plans):
+    below = Filter(gallery="g", below=Path("2024"))
+    found = plans(lambda: search.ids(jobs.engine, below, 50))
+    assert sum("(gallery=? AND folder" in plan for plan in found) == 3
+
+
+def test_a_pattern_is_tested_by_the_database_first(jobs):
+    galleries.add(jobs.engine, "g", Path("2024"), {f"{n}.jpg": "1" for n in range(9)})
+    read = []
+    sa.event.listen(jobs.engine, "before_cursor_execute", lambda *args: read.append(args[2:4]))
+    assert search.ids(jobs.engine, Filter(pattern="2*/none-*.jpg")) == []
+    with jobs.engine.connect() as connection:
+        assert connection.exec_driver_sql(*read[-1]).all() == []
 
 
 def test_a_scan_looks_for_older_versions_in_the_folder_alone(jobs, plans):
