@@ -146,7 +146,7 @@ def _pairs(mended: Path) -> Iterator[contact_sheet.Strip]:
 
 
 def _image(path: Path) -> Image:
-    return photos.read(path, Limits.of(settings())).image
+    return photos.read(path.resolve(), Limits.of(settings())).image
 
 
 def _jobs() -> list[Job]:

@@ -91,7 +91,7 @@ def renew_notifications(jobs: Jobs) -> None:
 
 
 def clean_up(jobs: Jobs) -> None:
-    """Remove the temporary files of claims that have ended.
+    """Remove the temporary files of claims that have ended, and results that were put aside.
 
     The files are listed before the claims are read, so no file of a newer claim is among them.
     """
@@ -99,9 +99,17 @@ def clean_up(jobs: Jobs) -> None:
         try:
             listed = list(publishing.temporaries(gallery.output_root))
             claims = search.claims(jobs.engine) if listed else set()
-            for path, claim in listed:
+            for file, claim in listed:
                 if claim not in claims:
-                    path.unlink(missing_ok=True)
+                    file.unlink()
+            for file, ours in publishing.put_aside(gallery.output_root):
+                if ours:
+                    file.unlink()
+                else:
+                    log.warning(
+                        "%s was changed by its owner while its worker died, and is kept; give it "
+                        "its name again, or remove it", file
+                    )  # fmt: skip
         except (OSError, SQLAlchemyError, DatabaseGone) as error:
             folder = printable(gallery.output_root)
             log.warning("temporary files in %s cannot be removed: %s", folder, error)

@@ -7,26 +7,75 @@ synced. Readers see the old file or the new one, also after a power failure.
 import errno
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
+
+from storage import beneath
+from storage.beneath import Beneath
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+@dataclass(frozen=True)
+class Draft:
+    """A new file under a temporary name, until it is renamed."""
+
+    file: BinaryIO
+    """Open for writing and reading."""
+    folder: int
+    """The descriptor of the folder that it is in, whatever becomes of that folder's name."""
+    temporary: str
+    name: str
+    """The name that it is to get."""
+
+    def finish(self) -> None:
+        """Sync the file and close it: some filesystems report only then that it has no room."""
+        self.file.flush()
+        sync_open(self.file.fileno())
+        self.file.close()
+
+
+@contextmanager
+def draft(place: Path | Beneath, temporary: str, mode: int = 0o600) -> Iterator[Draft]:
+    """Make a file under a temporary name beside `place`; what is not renamed is removed at the end.
+
+    It is new: whatever has the temporary name is neither opened nor changed.
+    """
+    place = beneath.at(place)
+    with place.folder(os.O_RDONLY) as folder, beneath.create_in(folder, temporary, mode) as file:
+        try:
+            yield Draft(file, folder, temporary, place.name)
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+
+
+def write(path: Path | Beneath, content: bytes) -> None:
+    """Write a file whole or not at all; whatever had its name is replaced."""
+    place = beneath.at(path)
+    with draft(place, f".{place.name}.{token()}.tmp", 0o666) as new:
+        new.file.write(content)
+        new.finish()
+        os.rename(new.temporary, new.name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
+        sync_open(new.folder)
+
+
+def token() -> str:
+    """Return twelve random letters: a name that nobody can guess."""
+    return secrets.token_hex(6)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name; the file that is written there becomes `path` at the end.
 
-    If the code inside fails, the temporary file is removed and `path` stays as it was.
+    This is for libraries that take no open file, in folders where only the owner writes. If the code
+    inside fails, the temporary file is removed and `path` stays as it was.
     """
-    # Host and process, because containers that share a folder have equal process ids.
-    temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{token()}.tmp")
     try:
         yield temporary
         sync(temporary)
@@ -52,12 +101,18 @@ def sync(path: Path) -> None:
     """Write a file, or the names in a folder, from memory to the disk."""
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        sync_open(number)
+    finally:
+        os.close(number)
+
+
+def sync_open(number: int) -> None:
+    """Write an open file, or the names in an open folder, from memory to the disk."""
+    try:
         os.fsync(number)
     except OSError as error:
         if error.errno != errno.EINVAL:  # some network filesystems cannot
             raise
-    finally:
-        os.close(number)
 
 
 @contextmanager

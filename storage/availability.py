@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from storage.beneath import Beneath
 from storage.filesystems import identity, location, mount_of
 from storage.ignored_names import is_ignored
 from storage.settings_gallery import GallerySettings
@@ -56,8 +57,11 @@ def recognisable(root: str) -> dict[str, Any]:
 
 
 def is_gone(photo: Path, gallery: GallerySettings, known_as: str | None, sample: Sample) -> bool:
-    """Return whether a photo, relative to its gallery, is missing though the gallery is online."""
-    if os.path.lexists(gallery.path / photo):
+    """Return whether a photo, relative to its gallery, is missing though the gallery is online.
+
+    One that lies behind a symbolic link is missing.
+    """
+    if Beneath(gallery.path, photo).exists():
         return False
     return why_offline(gallery.path, gallery.mount_point, known_as, sample) is None
 
@@ -71,7 +75,7 @@ def _why_strange(path: Path, root: str, *, empty: bool, known: Sequence[Path]) -
             f"mounted? Look: {command('findmnt', '-T', path)}. If it was emptied on purpose, it goes "
             f"on with the first file, or after `{command('photomend', 'accept', of=path)}`"
         )
-    found = sum(os.path.lexists(f"{root}/{photo}") for photo in known)
+    found = sum(Beneath(Path(root), photo).exists() for photo in known)
     if 2 * found >= len(known):
         return None
     mount = mount_of(root)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage import jail, uncarried
+from storage.beneath import Beneath
 from storage.formats import headers
 from storage.formats.containers import exif, png, webp
 from storage.formats.detect import OTHERS, RAW, Format
@@ -68,7 +69,7 @@ def left_alone(seen: Inspection) -> str | None:
         OSError: the disk or the share does not give it.
 
     """
-    if named := by_name(seen.path):
+    if named := by_name(seen.path.path):
         return named
     if seen.source_bytes > seen.limits.max_bytes:
         return None
@@ -138,10 +139,10 @@ def _animated(file: BinaryIO, kind: Format) -> Iterator[str]:
             yield "an animated WebP"
 
 
-def _has_film(path: Path) -> bool:
+def _has_film(photo: Beneath) -> bool:
     """Return whether a film has the photo's name, as Live photos and their exports have."""
-    googles = [path.with_suffix("")] if path.stem.lower().endswith(".mp") else []
-    return any(film.exists() for film in (*map(path.with_suffix, _FILMS), *googles))
+    googles = [photo.with_suffix("")] if photo.relative.stem.lower().endswith(".mp") else []
+    return any(film.exists() for film in (*map(photo.with_suffix, _FILMS), *googles))
 
 
 def _from_elsewhere(

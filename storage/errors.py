@@ -13,6 +13,14 @@ class UnreadablePhoto(PhotomendError):
     """The file cannot be decoded: it is still being copied, or is not an image."""
 
 
+class PhotoChanged(PhotomendError):
+    """The file is not the version that was recorded; the next scan of its folder records it."""
+
+
+class PathRefused(PhotomendError):
+    """A row of the database names a file outside of its gallery or output; it is not touched."""
+
+
 class TooLarge(PhotomendError):
     """The photo has more bytes or pixels than the settings allow; trying again does not help."""
 

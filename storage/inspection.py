@@ -16,7 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from storage import fingerprints, jail
+from storage import beneath, fingerprints, jail
+from storage.beneath import Beneath
 from storage.errors import TooLarge
 from storage.formats import arrays, content_hash, headers
 from storage.formats.containers import Malformed
@@ -61,9 +62,9 @@ class Inspection(Packed):
     TooLarge, beyond the limits; and OSError, where the disk or the share does not give it.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path | Beneath, limits: Limits) -> None:
         """Open nothing yet: the name may decide."""
-        self.path, self.limits = path, limits
+        self.path, self.limits = beneath.at(path), limits
         self._closing = ExitStack()
         self._number: int | None = None
 
@@ -80,7 +81,7 @@ class Inspection(Packed):
         """Open the file, and return what a jail needs of it."""
         if self._number is None:
             self._number = next(_numbers)
-        return Opening(self._number, self.path, self.limits, self.source_bytes, self._opened)
+        return Opening(self._number, self.path.path, self.limits, self.source_bytes, self._opened)
 
     @classmethod
     def unpacked(cls, value: Opening) -> "Inspection":
@@ -250,7 +251,7 @@ def forget(number: int) -> None:
 
 
 @contextmanager
-def opened(path: Path, limits: Limits) -> Iterator[Inspection]:
+def opened(path: Path | Beneath, limits: Limits) -> Iterator[Inspection]:
     """Inspect a photo, and close it at the end."""
     seen = Inspection(path, limits)
     try:

@@ -7,17 +7,19 @@ wrong with a name ends the job.
 import errno
 import json
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from storage import atomic_files, file_attributes, publishing
+from storage.beneath import Beneath
 from storage.errors import GalleryOffline, NameRefused, OutputFull, OutputReadOnly, OutputTaken
 from storage.publishing import MARKER
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import command, printable
 
+MARKER_BYTES = 65536
+"""Most bytes that are read of a marker."""
 REFUSED_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 """Errors of filesystems for names that are too long or have letters that they do not allow."""
 
@@ -64,7 +66,8 @@ def marked_for(root: Path) -> str | None:
 
     """
     try:
-        return str(json.loads((root / MARKER).read_text())["gallery"])
+        with _marker(root).open() as file:
+            return str(json.loads(file.read(MARKER_BYTES))["gallery"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -79,8 +82,8 @@ def mark(name: str, gallery: GallerySettings) -> None:
 
     """
     root = gallery.output_root
-    file_attributes.make_folder(gallery.path, root, 0)
-    atomic_files.write(root / MARKER, json.dumps({"gallery": name}).encode())
+    file_attributes.make_root(gallery.path, root)
+    atomic_files.write(_marker(root), json.dumps({"gallery": name}).encode())
 
 
 def prepare(name: str, gallery: GallerySettings, *, used: bool) -> None:
@@ -95,32 +98,45 @@ def prepare(name: str, gallery: GallerySettings, *, used: bool) -> None:
     with _sentences(root):
         if reason := why_not_ours(name, gallery, used=used):
             raise GalleryOffline(reason)
-        if gallery.name not in BESIDE and not (root / MARKER).exists():
+        if gallery.name not in BESIDE and not _marker(root).exists():
             mark(name, gallery)
 
 
-def make_place(gallery: GallerySettings, output: Path) -> None:
+def make_place(gallery: GallerySettings, output: Beneath) -> None:
     """Make the folder of a result, with the permissions of the gallery's, and try its name there.
 
     Raises:
         NameRefused: the file system cannot hold a file or a folder of this name.
-        OutputTaken: a folder has its name, or a file that of its folder.
+        OutputTaken: a folder or a link has its name, or a file or a link that of its folder.
         GalleryOffline, OutputFull, OutputReadOnly: no file can be written there.
 
     """
-    root = gallery.output_root
-    below = output.parent.relative_to(root)
-    with writing(root, output):
+    root, below = output.root, output.parent.relative
+    with writing(output):
         try:
-            file_attributes.make_folder(gallery.path / below, output.parent, len(below.parts))
-        except (FileExistsError, NotADirectoryError) as error:
-            raise OutputTaken(f"in {root} a file has the name of the folder {below}") from error
-        with suppress(FileNotFoundError):
-            if stat.S_ISDIR(output.lstat().st_mode):
-                raise OutputTaken(f"in {root} a folder has the name {output.relative_to(root)}")
-        trial = publishing.trial(output)
-        trial.write_bytes(b"photomend")
-        trial.unlink()
+            file_attributes.make_folder(Beneath(gallery.path, below), Beneath(root, below))
+            with publishing.trial(output) as trial:
+                trial.file.write(b"photomend")
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            raise OutputTaken(
+                f"in {root} a file or a symbolic link has the name of the folder {below}, or of one "
+                "that it is in"
+            ) from error
+        if output.exists() and not output.is_file():
+            raise OutputTaken(
+                f"in {root} a folder, a symbolic link or the like has the name {output.relative}"
+            )
+
+
+def is_marked(root: Path) -> bool:
+    """Return whether an output root has a marker."""
+    return _marker(root).exists()
+
+
+def _marker(root: Path) -> Beneath:
+    return Beneath(root, Path(MARKER))
 
 
 def require_room(folder: Path, needed_bytes: int, least_bytes: int) -> None:
@@ -139,8 +155,8 @@ def require_room(folder: Path, needed_bytes: int, least_bytes: int) -> None:
 
 
 @contextmanager
-def writing(root: Path, output: Path) -> Iterator[None]:
-    """Turn what stops the writing of `output`, below `root`, into errors with a sentence.
+def writing(output: Beneath) -> Iterator[None]:
+    """Turn what stops the writing of `output` into errors with a sentence.
 
     Raises:
         NameRefused: the file system cannot hold a file of this name.
@@ -148,12 +164,12 @@ def writing(root: Path, output: Path) -> Iterator[None]:
 
     """
     try:
-        with _sentences(root):
+        with _sentences(output.root):
             yield
     except OSError as error:
         if error.errno not in REFUSED_NAMES:
             raise
-        name = printable(output.relative_to(root))
+        name = printable(output.relative)
         raise NameRefused(
             f"the output folder cannot hold a file named {name} ({error.strerror})"
         ) from error
@@ -183,7 +199,7 @@ def _sentences(root: Path) -> Iterator[None]:
                 ) from error
             case number if number in (None, errno.ENOENT, *REFUSED_NAMES):
                 raise
-            case errno.ENOTDIR | errno.EEXIST | errno.EISDIR | errno.ELOOP:
+            case errno.ENOTDIR | errno.EEXIST | errno.EISDIR | errno.ELOOP | errno.ENXIO:
                 look = command("ls", "-ld", root, root / MARKER)
                 raise GalleryOffline(
                     f"the output folder {root} is not a folder, or its {MARKER} is not a file; "

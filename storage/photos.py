@@ -1,7 +1,7 @@
 """Read photos as images, write images as photos, and refresh the metadata of results.
 
 Everywhere else an image is float32 RGB in [0, 1], shape (H, W, 3). The original is opened
-read-only; nothing here writes but into the temporary file it is given. Bytes of photos are read in
+read-only; nothing here writes but into the open file it is given. Bytes of photos are read in
 `storage/coded_photos.py` only, which runs in a jail where the process uses one.
 """
 
@@ -11,11 +11,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage import atomic_files, coded_photos, inspection, jail, output_folder
+from storage.beneath import Beneath
 from storage.coded_photos import Copy, Decoded
 from storage.errors import UnreadablePhoto
 from storage.formats import arrays, decode, encode
@@ -83,7 +85,7 @@ class Written:
     a lossy one, decibels against the best of its class; why it is larger than the rule allows."""
 
 
-def read(path: Path, limits: Limits) -> Photo:
+def read(path: Path | Beneath, limits: Limits) -> Photo:
     """Decode the photo at `path` and turn it upright.
 
     Raises:
@@ -131,8 +133,8 @@ def output_suffix(path: Path) -> str:
     return path.suffix if path.suffix.lower() in FORMATS else ".jpg"
 
 
-def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> Written:
-    """Write the photo as `temporary` and read it again.
+def write(photo: Photo, file: BinaryIO, origin: Provenance, limits: Limits) -> Written:
+    """Write the photo into an empty file, open for writing and reading, and read it again.
 
     Raises:
         UnreadablePhoto: what it says about its orientation cannot be changed.
@@ -148,13 +150,14 @@ def write(photo: Photo, temporary: Path, origin: Provenance, limits: Limits) -> 
         coded_photos.coded, pixels, photo.coding, photo.metadata, photo.source_bytes, turn, origin
     )
     del pixels
-    return _put(copy, temporary, limits)
+    return _put(copy, file, limits)
 
 
 def refreshed(
-    source: Path, old_output: Path, temporary: Path, origin: Provenance, limits: Limits
-) -> Written:
-    """Write the old output's coded image with the source's present metadata as `temporary`.
+    source: Path | Beneath, old_output: Path | Beneath, file: BinaryIO, origin: Provenance,
+    limits: Limits,
+) -> Written:  # fmt: skip
+    """Write the old output's coded image with the source's present metadata into an empty file.
 
     The coded image stays as it is, byte for byte, unless the owner turned the source by its
     orientation tag: then the result is turned too and coded again.
@@ -167,10 +170,10 @@ def refreshed(
     """
     with inspection.opened(source, limits) as seen, inspection.opened(old_output, limits) as old:
         copy = jail.run(coded_photos.refreshed, seen, old, origin)
-    return _put(copy, temporary, limits)
+    return _put(copy, file, limits)
 
 
-def turn_of(source: Path, result: Path, limits: Limits) -> Turn:
+def turn_of(source: Path | Beneath, result: Path | Beneath, limits: Limits) -> Turn:
     """Return the turn that a result which was published before made of its photo.
 
     Raises what `read` raises, of either of the two.
@@ -179,15 +182,18 @@ def turn_of(source: Path, result: Path, limits: Limits) -> Turn:
         return jail.run(coded_photos.turn_of, seen, made)
 
 
-def _put(copy: Copy, temporary: Path, limits: Limits) -> Written:
+def _put(copy: Copy, file: BinaryIO, limits: Limits) -> Written:
     """Write the file and check it."""
-    output_folder.require_room(temporary.parent, len(copy.data), limits.min_free_bytes)
-    temporary.write_bytes(copy.data)
-    atomic_files.sync(temporary)
+    folder = Path(f"/proc/self/fd/{file.fileno()}").resolve().parent
+    output_folder.require_room(folder, len(copy.data), limits.min_free_bytes)
+    file.write(copy.data)
+    file.flush()
+    atomic_files.sync_open(file.fileno())
     sha256 = hashlib.sha256(copy.data).hexdigest()
-    data = temporary.read_bytes()
+    file.seek(0)
+    data = file.read(len(copy.data))
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise OSError(errno.EIO, "the disk gives back other bytes than were written", temporary)
+        raise OSError(errno.EIO, "the disk gives back other bytes than were written")
     jail.run(coded_photos.verify, data, copy.kind, copy.turn.size)
     return Written(sha256, copy.turn, copy.dropped, _receipt(copy))
 
@@ -205,7 +211,7 @@ def _receipt(copy: Copy) -> dict[str, float | str]:
     return receipt
 
 
-def ours(path: Path) -> Provenance | None:
+def ours(path: Path | Beneath) -> Provenance | None:
     """Return the provenance in a file's metadata, None if photomend did not make it.
 
     Raises:
@@ -219,7 +225,7 @@ def ours(path: Path) -> Provenance | None:
         return None
 
 
-def untouched(path: Path) -> bool:
+def untouched(path: Path | Beneath) -> bool:
     """Return whether photomend made the file and nobody changed its coded image since.
 
     Raises:

@@ -2,22 +2,31 @@
 
 A result is written to a temporary file in its final folder, its hash recorded in its job's row,
 then renamed. The temporary's name says whose it is: a hash of the output's name, job and claim.
+What lies at the result's name is looked at again after the rename has put it aside, where it has
+a name that no cleanup of temporary files removes: so a file that its owner has changed meanwhile
+goes back, and is kept also after a crash.
 """
 
 import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from storage import atomic_files
-from storage.text import shortened
+from storage import atomic_files, beneath
+from storage.atomic_files import Draft, token
+from storage.beneath import Beneath
+from storage.errors import OutputTaken
+from storage.text import printable, shortened
 
 MARKER = ".photomend-output"
 """Name of the file in each output root that names its gallery; an unmounted share lacks it."""
 LONGEST_NAME_BYTES = 255
-TEMPORARY = ".photomend-*-*-*.tmp"
+_TEMPORARY = re.compile(r"\.photomend-[^-]*-(\d+)-(\d+)(-\w+)?\.tmp")
+"""Names of temporary files: a hash, job id and claim number, and a random part that older ones lack."""
+_ASIDE = re.compile(r"\.photomend-(\w{64})-\w+\.old")
+"""Names of results that were put aside: the SHA-256 that each should have, and a random part."""
 MOST_LETTERS = 24
 """Number of letters of an output's name that are tried: some filesystems allow 143 bytes in all."""
 _USUAL = re.compile(r"[\w.-]", re.ASCII)
@@ -38,61 +47,143 @@ def candidates(source: Path, template: str, suffix: str) -> Iterator[Path]:
         yield source.with_name(name)
 
 
-def temporary(output: Path, job_id: int, claim: int) -> Path:
-    """Return the temporary file of `output`; its name holds a hash, because names have a limit."""
-    return output.with_name(f"{_mark(output)}-{job_id}-{claim}.tmp")
+def draft(output: Path | Beneath, job_id: int, claim: int) -> AbstractContextManager[Draft]:
+    """Make the temporary file of `output`, which only this user can read until it is published.
+
+    Its name holds a hash, because names have a limit, and a random part, so that nobody can guess it.
+    """
+    output = beneath.at(output)
+    return atomic_files.draft(output, f"{_mark(output.name)}-{job_id}-{claim}-{token()}.tmp")
 
 
-def trial(output: Path) -> Path:
-    """Return a temporary file that no claim uses, with the unusual letters of `output`'s name."""
+def trial(output: Path | Beneath) -> AbstractContextManager[Draft]:
+    """Make a temporary file that no claim uses, with the unusual letters of `output`'s name."""
+    output = beneath.at(output)
     unusual = dict.fromkeys(letter for letter in output.name if not _USUAL.match(letter))
     letters = "".join(unusual)[:MOST_LETTERS]
-    return output.with_name(f"{_mark(output)}{letters}-0-0.tmp")
+    return atomic_files.draft(output, f"{_mark(output.name)}{letters}-0-0-{token()}.tmp")
 
 
-def publish(temporary: Path, output: Path) -> None:
-    """Rename the temporary file to `output`."""
-    atomic_files.rename(temporary, output)
+def publish(new: Draft, replaced: str | None) -> None:
+    """Give a draft its name, which nothing has, or the file with the SHA-256 `replaced`.
 
+    Raises:
+        OutputTaken: another file has the name; it stays.
+        FileNotFoundError: the temporary file was removed.
 
-def remove_temporary(temporary: Path) -> None:
-    """Remove what a claim that did not publish leaves; if that fails, maintenance removes it."""
-    with suppress(OSError):
-        temporary.unlink(missing_ok=True)
-
-
-def remove_temporaries(output: Path) -> None:
-    """Remove the temporary files of earlier claims, which a frozen worker might still publish."""
-    for left in output.parent.glob(f"{_mark(output)}-*-*.tmp"):
-        left.unlink(missing_ok=True)
-
-
-def temporaries(root: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
-    """Yield all temporary files below `root`, each with its job id and claim number."""
-    for folder, _, _ in os.walk(root):
-        for path in Path(folder).glob(TEMPORARY):
-            *_, job_id, claim = path.stem.split("-")
-            if job_id.isdecimal() and claim.isdecimal():
-                yield path, (int(job_id), int(claim))
-
-
-def sha256(path: Path) -> str | None:
-    """Return the SHA-256 of the file; None if there is no file."""
+    """
+    new.finish()
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        if replaced is None:
+            beneath.rename_new(new.folder, new.temporary, new.name)
+        elif not _replace(new, replaced):
+            raise FileExistsError
+    except FileExistsError as error:
+        raise OutputTaken(
+            f"{printable(new.name)} in the output folder was made or changed by its owner; it stays"
+        ) from error
+    atomic_files.sync_open(new.folder)
+
+
+def _replace(new: Draft, expected: str) -> bool:
+    """Put a draft in the place of a file; return False if that file is not the expected one.
+
+    On filesystems that cannot exchange names (NFS), no file has the name for a short moment.
+    """
+    folder, aside = new.folder, _aside(expected)
+    beneath.rename_new(folder, new.temporary, aside)
+    try:
+        exchanged = beneath.exchange(folder, aside, new.name)
+    except FileNotFoundError:  # its owner removed it
+        exchanged = False
+    if not exchanged:
+        if _remove(folder, new.name, expected):
+            beneath.rename_new(folder, aside, new.name)
+            return True
+    elif beneath.sha256_in(folder, aside) in (None, expected):
+        _unlink(folder, aside)
+        return True
+    else:
+        beneath.exchange(folder, aside, new.name)
+    _unlink(folder, aside)
+    return False
+
+
+def remove_temporaries(output: Path | Beneath) -> None:
+    """Remove the temporary files of earlier claims, which a frozen worker might still publish."""
+    output = beneath.at(output)
+    with output.folder(os.O_RDONLY) as folder:
+        for name in os.listdir(folder):  # noqa: PTH208
+            if name.startswith(f"{_mark(output.name)}-") and _TEMPORARY.fullmatch(name):
+                _unlink(folder, name)
+
+
+def temporaries(root: Path) -> Iterator[tuple[Beneath, tuple[int, int]]]:
+    """Yield all temporary files below `root`, each with its job id and claim number."""
+    for file, name in _files(root, _TEMPORARY):
+        yield file, (int(name[1]), int(name[2]))
+
+
+def put_aside(root: Path) -> Iterator[tuple[Beneath, bool]]:
+    """Yield all files below `root` that were put aside, each with whether it is a result of ours.
+
+    Another one was changed by its owner while photomend was about to replace or remove it, and died.
+    """
+    for file, name in _files(root, _ASIDE):
+        yield file, sha256(file) == name[1]
+
+
+def sha256(file: Path | Beneath) -> str | None:
+    """Return the SHA-256 of a file.
+
+    Return None if there is no file, "" if it is no regular one or is growing: no hash equals that.
+    """
+    file = beneath.at(file)
+    try:
+        with file.folder() as folder:
+            return beneath.sha256_in(folder, file.name)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def remove(output: Path, expected: str | None) -> bool:
+def remove(output: Path | Beneath, expected: str | None) -> bool:
     """Remove a result if its SHA-256 is the expected one; return whether it is gone."""
-    found = sha256(output)
-    if found is not None and found == expected:
-        output.unlink(missing_ok=True)
+    output, found = beneath.at(output), sha256(output)
+    if found is None or found != expected:
+        return found is None
+    with output.folder() as folder:
+        return _remove(folder, output.name, expected)
+
+
+def _remove(folder: int, name: str, expected: str) -> bool:
+    """Remove a file of a folder if it is the expected one; return whether it is gone."""
+    aside = _aside(expected)
+    try:
+        beneath.rename_new(folder, name, aside)
+    except FileNotFoundError:
         return True
-    return found is None
+    if beneath.sha256_in(folder, aside) in (None, expected):
+        _unlink(folder, aside)
+        return True
+    beneath.rename_new(folder, aside, name)
+    return False
 
 
-def _mark(output: Path) -> str:
-    return f".photomend-{hashlib.sha256(os.fsencode(output.name)).hexdigest()[:12]}"
+def _files(root: Path, names: re.Pattern[str]) -> Iterator[tuple[Beneath, re.Match[str]]]:
+    """Yield the files below `root` that have such names."""
+    for file in beneath.walk(root):
+        if found := names.fullmatch(file.name):
+            yield file, found
+
+
+def _unlink(folder: int, name: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _aside(expected: str) -> str:
+    return f".photomend-{expected}-{token()}.old"
+
+
+def _mark(name: str) -> str:
+    return f".photomend-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"

@@ -13,8 +13,9 @@ from daemon.commands.status import Json
 from daemon.console import output, session, targets
 from daemon.console.exit_codes import Exit, Unknown
 from daemon.console.output import as_json
-from storage import publishing
+from storage import output_folder, publishing
 from storage.atomic_files import locked
+from storage.beneath import Beneath
 from storage.database import galleries, search
 from storage.database.records import Job
 from storage.database.search import Filter
@@ -127,12 +128,13 @@ def _remove(job: Job) -> bool:
     """Remove the result of a job, unless it was changed; return whether it is gone."""
     gallery = targets.gallery(job.gallery)
     root = gallery.output_root
-    if gallery.name not in BESIDE and not (root / publishing.MARKER).exists():
+    if gallery.name not in BESIDE and not output_folder.is_marked(root):
         raise Unknown(f"{printable(root)} holds no results; is its disk or share mounted?")
     assert job.output is not None
-    if publishing.remove(root / job.output, job.sha256):
+    result = Beneath(root, job.output)
+    if publishing.remove(result, job.sha256):
         return True
-    shown = printable(root / job.output)
+    shown = printable(result)
     typer.echo(f"photomend: {shown} was changed, so it is not removed", err=True)
     return False
 

@@ -11,6 +11,7 @@ from daemon.console.targets import Place
 from daemon.watching import ignore_rules
 from daemon.watching.scanner import FullScan, Scanner
 from storage import fingerprints
+from storage.beneath import Beneath
 from storage.text import command, printable
 
 
@@ -28,17 +29,17 @@ def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
                 f"{printable(path)} is in no gallery; see `{command('photomend', 'explain', of=path)}`"
             )
         gallery = targets.gallery(place.gallery)
-        found = Path(os.path.realpath(gallery.path)) / place.source
+        found = Beneath(Path(os.path.realpath(gallery.path)), place.source)
         if not found.exists():
             raise Unknown(f"{printable(path)} does not exist")
         if reason := ignore_rules.why_ignored(gallery, place.source):
             raise Unknown(f"{printable(path)} is ignored: {printable(reason)}")
-        if found.is_dir():
+        if found.path.is_dir():
             yield from _below(place)
-        elif reason := ignore_rules.why_no_photo(found):
+        elif reason := ignore_rules.why_no_photo(found.path):
             raise Unknown(f"{printable(path)} is {reason}")
         else:
-            yield place, fingerprints.of(found.stat())
+            yield place, fingerprints.of(found.status())
 
 
 def _below(folder: Place) -> Iterator[tuple[Place, str]]:

@@ -56,7 +56,7 @@ def compare(path: Path, names: Sequence[EngineName]) -> Comparison:
         WeightsMissing, WeightsWrong, ClassifierUnavailable: an engine cannot work.
 
     """
-    photo = photos.read(path, Limits.of(settings()))
+    photo = photos.read(path.resolve(), Limits.of(settings()))
     after, results = [], []
     for name in names:
         engine, started = _loaded(name), time.perf_counter()

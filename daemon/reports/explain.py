@@ -11,6 +11,7 @@ from daemon.console.output import span
 from daemon.console.targets import Place
 from daemon.watching import arrivals, ignore_rules
 from storage import fingerprints
+from storage.beneath import Beneath
 from storage.database import conditions, holds, search, status
 from storage.database.records import Job
 from storage.enums import Decision, Status
@@ -73,7 +74,8 @@ def _outside(path: Path) -> Explanation:
 def _decide(place: Place, facts: list[str]) -> tuple[Rule, str]:
     """Return the rule and what happens now; add its facts to `facts`."""
     gallery = targets.gallery(place.gallery)
-    path = Path(os.path.realpath(gallery.path)) / place.source
+    photo = Beneath(Path(os.path.realpath(gallery.path)), place.source)
+    path = photo.path
     versions = search.versions(session.engine(), place.gallery, place.source)
     facts += [_version(job) for job in versions]
     row = next(
@@ -85,19 +87,19 @@ def _decide(place: Place, facts: list[str]) -> tuple[Rule, str]:
     if (reason := ignore_rules.why_ignored(gallery, place.source)) is not None:
         facts.append(reason)
         return Rule.IGNORED, "nothing: it is ignored"
-    if not os.path.lexists(path):
+    if not photo.exists():
         facts.append("the file does not exist")
         return Rule.GONE, "nothing; its result, if there is one, is kept"
     if (reason := ignore_rules.why_no_photo(path)) is not None:
         facts.append(f"it is {reason}")
         return Rule.NO_PHOTO, "nothing"
-    fingerprint = fingerprints.of(path.stat())
+    fingerprint = fingerprints.of(photo.status())
     exact = (job for job in versions if job.fingerprint == fingerprint)
     job = next(exact, None) or arrivals.known_as(versions, fingerprint)
     if job is not None:
-        return Rule.JOB, _next_step(job, path)
+        return Rule.JOB, _next_step(job, photo)
     scanned = row is not None and row.scanned_at is not None
-    return Rule.NEW, _next_step_of_new(gallery, path, facts, scanned=scanned)
+    return Rule.NEW, _next_step_of_new(gallery, photo, facts, scanned=scanned)
 
 
 def _version(job: Job) -> str:
@@ -105,7 +107,7 @@ def _version(job: Job) -> str:
     return f"job {job.id}, for version {job.fingerprint}: {', '.join(filter(None, parts))}"
 
 
-def _next_step(job: Job, path: Path) -> str:
+def _next_step(job: Job, photo: Beneath) -> str:
     """Return what happens next to the job of the file's current version."""
     match job.status:
         case Status.RUNNING:
@@ -117,8 +119,8 @@ def _next_step(job: Job, path: Path) -> str:
         case Status.CANCELLED:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
-            reason = _left_alone(path)
-            again = f"`{command('photomend', 'add', of=path)}` queues it"
+            reason = _left_alone(photo)
+            again = f"`{command('photomend', 'add', of=photo)}` queues it"
             return f"nothing: {_sentence(reason)}" if reason else f"nothing; {again}"
         case Status.DONE:
             return (
@@ -145,25 +147,25 @@ def _waits(job: Job) -> str:
     return f"it waits in the queue {job.queue}"
 
 
-def _left_alone(path: Path) -> str | None:
+def _left_alone(photo: Beneath) -> str | None:
     """Return why the file would be left alone or cannot be read; None if it would be mended."""
     from storage import eligibility, inspection, jail
     from storage.formats.safe_open import Limits
 
     try:
-        with jail.used(), inspection.opened(path, Limits.of(settings())) as photo:
-            return eligibility.left_alone(photo)
+        with jail.used(), inspection.opened(photo, Limits.of(settings())) as seen:
+            return eligibility.left_alone(seen)
     except (UnreadablePhoto, TooLarge, DecoderDied, DecodingFailed, OSError) as error:
         return f"unreadable: {error}"
 
 
 def _next_step_of_new(
-    gallery: GallerySettings, path: Path, facts: list[str], *, scanned: bool
+    gallery: GallerySettings, photo: Beneath, facts: list[str], *, scanned: bool
 ) -> str:
-    changed_at = path.stat().st_mtime
+    changed_at = photo.status().st_mtime
     age_seconds = time.time() - changed_at
     facts.append("this version of the file is not recorded yet")
-    if (reason := _left_alone(path)) is not None:
+    if (reason := _left_alone(photo)) is not None:
         facts.append(_sentence(reason))
         return "it is recorded, and left alone or failed for this reason"
     if 0 <= age_seconds < settings().settle_seconds:
@@ -171,7 +173,7 @@ def _next_step_of_new(
     if not scanned and changed_at < gallery.since:
         return (
             f'the first full scan leaves it alone as backlog (backlog = "{gallery.backlog}"); '
-            f"`{command('photomend', 'add', of=path)}` queues it"
+            f"`{command('photomend', 'add', of=photo)}` queues it"
         )
     return "the next scan queues it, if the watcher is running; see `photomend status`"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from storage.beneath import Beneath
 from storage.database import galleries, search
 from storage.database.search import Filter
 from storage.enums import ErrorKind, Status
@@ -29,7 +30,7 @@ def queue_filled(
         for job in search.jobs(engine, wanted)
         if job.gone_at is None
         and (folders is None or str(job.folder) in folders)
-        and _changed_at(root / job.source) > (job.claimed_at or 0.0)
+        and _changed_at(Beneath(root, job.source)) > (job.claimed_at or 0.0)
     ]
     if filled:
         galleries.queue_filled(engine, filled)
@@ -37,9 +38,9 @@ def queue_filled(
     return filled
 
 
-def _changed_at(path: Path) -> float:
+def _changed_at(photo: Beneath) -> float:
     """Return the ctime of a file, 0 if it cannot be read."""
     try:
-        return path.lstat().st_ctime
+        return photo.status().st_ctime
     except OSError:
         return 0.0

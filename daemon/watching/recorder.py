@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from daemon.watching import arrivals, placeholders
 from daemon.watching.ignore_rules import FolderRules
 from daemon.watching.scanner import NewPhoto
-from storage import availability, filesystems, fingerprints, gallery_layout, publishing
+from storage import availability, beneath, filesystems, fingerprints, gallery_layout, publishing
 from storage.database import backlog, galleries, takeover
 from storage.database.records import Gallery
 from storage.enums import BACKLOG
@@ -184,9 +184,8 @@ class Recorder:
     def _with_result(self, folder: Path, names: set[str]) -> set[str]:
         """Return the photos whose results exist, since a lost database had recorded them."""
         try:
-            results = (
-                {p.name for p in (self.settings.output_root / folder).iterdir()} if names else ()
-            )
+            with beneath.folder(self.settings.output_root, folder) as number:
+                results = set(os.listdir(number)) if names else set()  # noqa: PTH208
         except OSError:
             return set()
         template = self.settings.template

@@ -176,6 +176,10 @@ class Jobs:
             receipt=dict(receipt), oversized="larger_than_the_rule" in receipt.get("copy", {}),
         )  # fmt: skip
 
+    def take_back(self, claim: Job) -> None:
+        """Record that the recorded result could not be published; the claim goes on."""
+        self._fenced(claim, "not published", **conditions.NO_OUTPUT)
+
     def report(self, claim: Job, done: int, tiles: int, tile_seconds: float) -> None:
         """Record the progress of a claim, unless it has ended; the deadline counts from here."""
         here = [*conditions.same_claim(claim), c.status == Status.RUNNING]

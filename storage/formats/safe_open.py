@@ -2,7 +2,6 @@
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import BinaryIO, Self
 
 from PIL import UnidentifiedImageError
 
+from storage import beneath
+from storage.beneath import Beneath
 from storage.errors import DecoderDied, TooLarge, UnreadablePhoto
 from storage.formats.containers import Malformed
 from storage.formats.detect import PREFIX_BYTES, Format, sniff
@@ -18,7 +19,7 @@ from storage.settings import Settings
 from storage.text import printable
 
 MEGA = 1_000_000
-_NOT_REGULAR = (errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR)
+_NOT_REGULAR = (errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG)
 """Errors that are about the file, not the disk."""
 
 
@@ -42,7 +43,7 @@ class Limits:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(place: Path | Beneath) -> Iterator[BinaryIO]:
     """Open a regular file for reading; never a folder, a pipe or a device, which may hang.
 
     What a broken file makes the code inside raise becomes UnreadablePhoto; an error of the disk
@@ -53,35 +54,35 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         OSError: the disk or the share does not give it.
 
     """
-    with open_regular(path) as file, unreadable_if_broken(path):
+    with open_regular(place) as file, unreadable_if_broken(place):
         yield file
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(place: Path | Beneath) -> BinaryIO:
     """Open a regular file that should be a photo.
 
     Raises:
-        UnreadablePhoto: it is no regular file, or empty.
+        UnreadablePhoto: it is no regular file, or empty; a symbolic link is none.
+        PhotoChanged: it is not the recorded version.
         OSError: the disk or the share does not give it.
 
     """
-    shown = printable(path)
+    shown = printable(place)
     try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = beneath.at(place).open()
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno not in _NOT_REGULAR:
             raise
-        raise UnreadablePhoto(f"{shown} cannot be opened as a file: {error}") from error
-    status = os.fstat(number)
-    if stat.S_ISREG(status.st_mode) and status.st_size > 0:
-        return os.fdopen(number, "rb")
-    os.close(number)
-    empty = stat.S_ISREG(status.st_mode)
-    raise UnreadablePhoto(f"{shown} is {'empty' if empty else 'no regular file'}")
+        reason = getattr(error, "strerror", error)
+        raise UnreadablePhoto(f"{shown} cannot be opened as a file: {reason}") from error
+    if os.fstat(file.fileno()).st_size > 0:
+        return file
+    file.close()
+    raise UnreadablePhoto(f"{shown} is empty")
 
 
 @contextmanager
-def unreadable_if_broken(path: Path) -> Iterator[None]:
+def unreadable_if_broken(path: Path | Beneath) -> Iterator[None]:
     """Raise UnreadablePhoto, with the path, for any error that a broken file causes inside.
 
     An error of the disk passes, and so does a lack of memory.

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from storage import atomic_files, file_attributes, jail, publishing
-from storage.errors import UnreadablePhoto
+from storage import beneath, file_attributes, jail, publishing
+from storage.beneath import Beneath
+from storage.errors import OutputTaken, UnreadablePhoto
 from storage.formats.safe_open import opened
 from storage.formats.turn import Turn
 from storage.metadata import xmp
@@ -18,7 +19,7 @@ MOST_BYTES = xmp.MOST_BYTES
 SUFFIXES = (".xmp", ".XMP")
 
 
-def copy_sidecar(source: Path, output: Path, turn: Turn) -> None:
+def copy_sidecar(source: Path | Beneath, output: Path | Beneath, turn: Turn) -> None:
     """Copy the source's sidecars (photo.jpg.xmp, photo.xmp) beside the output, if there are any.
 
     They are turned with the photo. What lies there already stays: nothing tells our copy from one
@@ -31,19 +32,19 @@ def copy_sidecar(source: Path, output: Path, turn: Turn) -> None:
     seen: set[tuple[int, int]] = set()  # where case does not count, one file has two names
     for theirs, copy in zip(_names(source), _names(output), strict=True):
         if len(os.fsencode(copy.name)) <= publishing.LONGEST_NAME_BYTES:
-            with suppress(UnreadablePhoto, FileNotFoundError):
+            with suppress(UnreadablePhoto, OutputTaken, FileNotFoundError):
                 _copy(theirs, copy, turn, seen)
 
 
-def are_copied(source: Path, output: Path) -> bool:
+def are_copied(source: Path | Beneath, output: Path | Beneath) -> bool:
     """Return whether each sidecar of a photo has a copy, or a file of the owner in its place."""
     return not any(
-        theirs.is_file() and not os.path.lexists(copy)
+        theirs.is_file() and not copy.exists()
         for theirs, copy in zip(_names(source), _names(output), strict=True)
     )
 
 
-def beside(source: Path) -> Mapping[str, bytes]:
+def beside(source: Path | Beneath) -> Mapping[str, bytes]:
     """Return the content of a photo's sidecars by name, of a too long one only its start.
 
     Raises:
@@ -66,8 +67,9 @@ def faults(sidecars: Mapping[str, bytes], *, turned: bool) -> Iterator[str]:
             yield f"its sidecar {printable(name)} carries {kept}"
 
 
-def _names(photo: Path) -> list[Path]:
+def _names(photo: Path | Beneath) -> list[Beneath]:
     """Return the names that the sidecars of a photo may have."""
+    photo = beneath.at(photo)
     return [
         named
         for suffix in SUFFIXES
@@ -75,21 +77,20 @@ def _names(photo: Path) -> list[Path]:
     ]
 
 
-def _copy(theirs: Path, copy: Path, turn: Turn, seen: set[tuple[int, int]]) -> None:
+def _copy(theirs: Beneath, copy: Beneath, turn: Turn, seen: set[tuple[int, int]]) -> None:
     with opened(theirs) as file:
         status = os.fstat(file.fileno())
         identity = (status.st_dev, status.st_ino)
-        if status.st_size > MOST_BYTES or identity in seen or os.path.lexists(copy):
+        if status.st_size > MOST_BYTES or identity in seen or copy.exists():
             return
         seen.add(identity)
         turned = jail.run(turned_content, file.read(MOST_BYTES), turn)
     if turned is None:
         return
-    temporary = publishing.temporary(copy, 0, 0)  # no job has this number: swept if we die here
-    temporary.write_bytes(turned)
-    file_attributes.keep(theirs, temporary)
-    atomic_files.sync(temporary)
-    publishing.publish(temporary, copy)
+    with publishing.draft(copy, 0, 0) as draft:  # no job has this number: swept if we die here
+        draft.file.write(turned)
+        file_attributes.keep(theirs, draft.file)
+        publishing.publish(draft, None)
 
 
 def turned_content(data: bytes, turn: Turn) -> bytes | None:

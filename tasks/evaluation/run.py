@@ -94,11 +94,11 @@ def evaluate(
         BadManifest: its truth has another shape.
 
     """
-    photo = photos.read(row.path, limits)
+    photo = photos.read(row.path.resolve(), limits)
     begun = time.perf_counter()
     mended = mend(photo.image, engine, jpeg_quality=photo.jpeg_quality, wraps=photo.wraps)
     seconds = time.perf_counter() - begun
-    truth = photos.read(row.truth, limits).image if row.truth else None
+    truth = photos.read(row.truth.resolve(), limits).image if row.truth else None
     before, after = _of_one_size(row, photo.image, mended.image, truth)
     height, width = photo.image.shape[:2]
     old = likeness(before, truth)

@@ -23,6 +23,8 @@ from storage.errors import (
     OutputFull,
     OutputReadOnly,
     OutputTaken,
+    PathRefused,
+    PhotoChanged,
     SettingsError,
     TooLarge,
     UnreadablePhoto,
@@ -56,6 +58,8 @@ class Rule:
 
 RULES: Mapping[type[Exception], Rule] = {
     UnreadablePhoto: Rule(ErrorKind.UNREADABLE, while_arriving=ErrorKind.ARRIVING),
+    PhotoChanged: Rule(ErrorKind.ARRIVING),
+    PathRefused: Rule(ErrorKind.UNREADABLE),
     TooLarge: Rule(ErrorKind.TOO_LARGE),
     DecoderDied: Rule(ErrorKind.CRASHED),
     DecodingFailed: Rule(ErrorKind.ERROR),

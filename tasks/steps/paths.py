@@ -15,6 +15,8 @@ from storage import (
     photos,
     publishing,
 )
+from storage.atomic_files import Draft
+from storage.beneath import Beneath
 from storage.database import galleries, holds, output_names, search, takeover
 from storage.database.jobs import Jobs
 from storage.database.records import Job
@@ -41,14 +43,14 @@ def gallery(job: Job) -> GallerySettings:
         raise GalleryOffline(str(error)) from error
 
 
-def source(job: Job) -> Path:
-    """Return the photo."""
-    return gallery(job).path / job.source
+def source(job: Job) -> Beneath:
+    """Return the photo, in the version of the job."""
+    return Beneath(gallery(job).path, job.source, job.fingerprint)
 
 
-def output(job: Job, relative: Path) -> Path:
+def output(job: Job, relative: Path) -> Beneath:
     """Return the place of a result."""
-    return gallery(job).output_root / relative
+    return Beneath(gallery(job).output_root, relative)
 
 
 def limits() -> Limits:
@@ -72,10 +74,12 @@ def reserve(jobs: Jobs, job: Job) -> Path:
     used = search.has_outputs(jobs.engine, job.gallery)
     _require_outside(jobs, job)
     output_folder.prepare(job.gallery, config, used=used)
-    output_folder.require_room(config.output_root, photo.stat().st_size, limits().min_free_bytes)
-    for relative in publishing.candidates(job.source, config.template, photos.output_suffix(photo)):
+    needed_bytes = photo.status().st_size
+    output_folder.require_room(config.output_root, needed_bytes, limits().min_free_bytes)
+    suffix = photos.output_suffix(job.source)
+    for relative in publishing.candidates(job.source, config.template, suffix):
         if output_names.reserve(jobs.engine, job, relative):
-            output_folder.make_place(config, config.output_root / relative)
+            output_folder.make_place(config, output(job, relative))
             return relative
     raise OutputTaken(
         f"other photos have the names that the result of {printable(job.source)} might have"
@@ -105,13 +109,20 @@ def _require_outside(jobs: Jobs, job: Job) -> None:
 
 def writing(job: Job, relative: Path) -> AbstractContextManager[None]:
     """Turn what stops the writing of a result into errors with a sentence."""
-    return output_folder.writing(gallery(job).output_root, output(job, relative))
+    return output_folder.writing(output(job, relative))
 
 
-def publish(job: Job, temporary: Path, relative: Path) -> None:
-    """Rename the temporary file of a result, and end the hold of its gallery, if it had one."""
-    with writing(job, relative):
-        publishing.publish(temporary, output(job, relative))
+def publish(job: Job, draft: Draft, relative: Path, replaced: str | None) -> None:
+    """Give the draft of a result its name, and end the hold of its gallery, if it had one.
+
+    Raises what `publishing.publish` raises; if the name is taken, the row has no result.
+    """
+    try:
+        with writing(job, relative):
+            publishing.publish(draft, replaced)
+    except OutputTaken:
+        runtime.jobs().take_back(job)
+        raise
     if holds.release_gallery(runtime.jobs().engine, job.gallery):
         log.warning("gallery %s: its output can be written to again", job.gallery)
 
@@ -119,7 +130,7 @@ def publish(job: Job, temporary: Path, relative: Path) -> None:
 def may_be_arriving(job: Job) -> bool:
     """Return whether the photo is so new that it may still be being copied."""
     try:
-        changed_at = source(job).stat().st_mtime
+        changed_at = source(job).status().st_mtime
     except OSError:
         return False
     return abs(time.time() - changed_at) < settings().arriving_seconds

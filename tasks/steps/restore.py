@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image as Pictures
 
 from storage import atomic_files, file_attributes, photos, publishing
+from storage.beneath import Beneath
 from storage.database import search
 from storage.database.records import Job
 from storage.enums import Category, Decision
@@ -45,10 +46,10 @@ def restore(job: Job) -> None:
             job, mended.decision, mended.reason, receipt=mended.record
         )
     receipt = mended.record
-    reuse.check_replaceable(job, output, relative)
+    replaced = reuse.check_replaceable(job, output, relative)
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
         receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))
-    written = _publish(job, photo.with_image(mended.image), relative, receipt)
+    written = _publish(job, photo.with_image(mended.image), relative, receipt, replaced)
     _finish(job, relative, written.turn)
     log.info("job %d restored as %s -> %s", job.id, job.category, printable(relative))
     return None
@@ -69,7 +70,7 @@ def _finish(job: Job, relative: Path, turn: Turn | None = None, reason: str | No
                 jobs.forget_output(old)
 
 
-def _published(job: Job, output: Path) -> bool:
+def _published(job: Job, output: Beneath) -> bool:
     """Return whether an earlier claim recorded its result and gave it its name, then died."""
     recorded = job.receipt is not None and job.sha256 is not None
     return recorded and publishing.sha256(output) == job.sha256
@@ -106,17 +107,15 @@ def _kept_reflection(job: Job, removed: photos.Image) -> Path:
     return file
 
 
-def _publish(job: Job, photo: Photo, relative: Path, receipt: dict[str, Any]) -> Written:
-    output = paths.output(job, relative)
-    temporary = publishing.temporary(output, job.id, job.claims)
+def _publish(
+    job: Job, photo: Photo, relative: Path, receipt: dict[str, Any], replaced: str | None
+) -> Written:
     mark = provenance(job, str(job.category), receipt, generative=bool(receipt["generative"]))
-    try:
+    with publishing.draft(paths.output(job, relative), job.id, job.claims) as draft:
         with paths.writing(job, relative):
-            written = photos.write(photo, temporary, mark, paths.limits())
-        file_attributes.keep(paths.source(job), temporary)
+            written = photos.write(photo, draft.file, mark, paths.limits())
+        file_attributes.keep(paths.source(job), draft.file)
         receipt = with_copy(receipt, written) | {reuse.SOURCE_SHA256: photo.source_sha256}
         runtime.jobs().record(job, relative, written.sha256, receipt)
-        paths.publish(job, temporary, relative)
-    finally:
-        publishing.remove_temporary(temporary)
+        paths.publish(job, draft, relative, replaced)
     return written

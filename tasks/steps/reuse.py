@@ -5,10 +5,12 @@ was lost, the metadata of the result name the photo and its content hash.
 """
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
 from storage import file_attributes, photos, publishing
+from storage.beneath import Beneath
 from storage.database import conditions, output_names, search
 from storage.database.records import Job
 from storage.enums import ASKED, Category, Decision, LeastChange
@@ -104,21 +106,17 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         return True
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
-    in_place = output.exists() and output.samefile(result)
-    if not in_place:
-        check_replaceable(job, output, relative)
-    temporary = publishing.temporary(output, job.id, job.claims)
+    in_place = output.exists() and os.path.samestat(output.status(), result.status())
+    replaced = earlier.sha256 if in_place else check_replaceable(job, output, relative)
     publishing.remove_temporaries(output)
-    try:
-        mark = provenance(job, str(earlier.category), {})
+    mark = provenance(job, str(earlier.category), {})
+    with publishing.draft(output, job.id, job.claims) as draft:
         with paths.writing(job, relative):
-            written = photos.refreshed(paths.source(job), result, temporary, mark, paths.limits())
-        file_attributes.keep(paths.source(job), temporary)
+            written = photos.refreshed(paths.source(job), result, draft.file, mark, paths.limits())
+        file_attributes.keep(paths.source(job), draft.file)
         receipt = with_copy(earlier.receipt or {}, written) | {SOURCE_SHA256: source_sha256}
         jobs.record(job, relative, written.sha256, receipt)
-        paths.publish(job, temporary, relative)
-    finally:
-        publishing.remove_temporary(temporary)
+        paths.publish(job, draft, relative, replaced)
     copy_sidecar(job, relative, written.turn)
     jobs.finish(
         job, Decision.RESTORED, f"the result of {printable(earlier.source)}, the same photo",
@@ -132,7 +130,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     return True
 
 
-def _is_up_to_date(job: Job, earlier: Job, result: Path, source_sha256: str | None) -> bool:
+def _is_up_to_date(job: Job, earlier: Job, result: Beneath, source_sha256: str | None) -> bool:
     """Return whether a result has all that the photo and its sidecars hold now."""
     made_of = (earlier.receipt or {}).get(SOURCE_SHA256)
     return (
@@ -142,12 +140,11 @@ def _is_up_to_date(job: Job, earlier: Job, result: Path, source_sha256: str | No
     )
 
 
-def _moved_along(job: Job, earlier: Job) -> Path | None:
+def _moved_along(job: Job, earlier: Job) -> Beneath | None:
     """Return the result of a photo that was moved, if its owner moved it to its new place, too."""
-    config = paths.gallery(job)
-    suffix = photos.output_suffix(paths.source(job))
-    for relative in publishing.candidates(job.source, config.template, suffix):
-        result = config.output_root / relative
+    template, suffix = paths.gallery(job).template, photos.output_suffix(job.source)
+    for relative in publishing.candidates(job.source, template, suffix):
+        result = paths.output(job, relative)
         if publishing.sha256(result) == earlier.sha256:
             return result
     return None
@@ -166,10 +163,9 @@ def copy_sidecar(job: Job, relative: Path, turn: Turn | None = None) -> None:
 
 def _use_existing_result(job: Job) -> bool:
     """Use a result that is there already: it was made before the database was lost."""
-    gallery = paths.gallery(job)
-    suffix = photos.output_suffix(gallery.path / job.source)
-    for relative in publishing.candidates(job.source, gallery.template, suffix):
-        output = gallery.output_root / relative
+    template, suffix = paths.gallery(job).template, photos.output_suffix(job.source)
+    for relative in publishing.candidates(job.source, template, suffix):
+        output = paths.output(job, relative)
         mark = photos.ours(output) if output.is_file() else None
         if mark is None or mark.content_hash != job.content_hash:
             continue
@@ -193,8 +189,8 @@ def _use_existing_result(job: Job) -> bool:
     return False
 
 
-def check_replaceable(job: Job, output: Path, relative: Path) -> None:
-    """Raise unless `output` is free or holds an unchanged result of this photo.
+def check_replaceable(job: Job, output: Beneath, relative: Path) -> str | None:
+    """Return the SHA-256 of the unchanged result of this photo at `output`; None if it is free.
 
     Raises:
         OutputTaken: it is another's file, or its owner changed it.
@@ -203,10 +199,11 @@ def check_replaceable(job: Job, output: Path, relative: Path) -> None:
     found = publishing.sha256(output)
     older = search.older(runtime.jobs().engine, job)
     if found is None or found in {job.sha256, *(old.sha256 for old in older)}:
-        return
-    mark = photos.ours(output)
+        return found
+    mark = photos.ours(output) if found else None
     if mark is None or mark.source != str(job.source) or not photos.untouched(output):
         raise OutputTaken(
             f"{printable(relative)} in the output folder is not ours, or was changed by its owner; "
             "it stays"
         )
+    return found

@@ -31,24 +31,24 @@ def in_a_process(code: str, *args: object) -> subprocess.Popen[str]:
 def test_a_file_is_synced_then_renamed_then_its_folder_is_synced(tmp_path, monkeypatch):
     file = tmp_path / "file"
     steps = []
-    sync, replace = os.fsync, Path.replace
+    sync, rename = os.fsync, os.rename
 
     def note_sync(number):
         steps.append(("sync", Path(f"/proc/self/fd/{number}").readlink()))
         sync(number)
 
-    def note_rename(before, after):
-        steps.append(("rename", before, after, before.read_bytes()))
-        return replace(before, after)
+    def note_rename(before, after, **folders):
+        steps.append(("rename", before, after, (tmp_path / before).read_bytes()))
+        return rename(before, after, **folders)
 
     monkeypatch.setattr(os, "fsync", note_sync)
-    monkeypatch.setattr(Path, "replace", note_rename)
+    monkeypatch.setattr(os, "rename", note_rename)
     atomic_files.write(file, b"new")
     temporary = steps[0][1]
     assert temporary.parent == tmp_path and temporary.name.startswith(".file.")
     assert steps == [
         ("sync", temporary),
-        ("rename", temporary, file, b"new"),
+        ("rename", temporary.name, file.name, b"new"),
         ("sync", tmp_path),
     ]
     assert file.read_bytes() == b"new"

@@ -30,6 +30,7 @@ from storage.formats.detect import Format
 from storage.formats.safe_open import Limits
 from storage.metadata import extended_xmp, jpeg_blocks, xmp
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
@@ -142,7 +143,7 @@ class Cases:
         except (UnreadablePhoto, TooLarge) as error:
             assert path.name in str(error)
             return "refused"
-        photos.write(photo, output, self.origin, LIMITS)
+        copier.write(photo, output, self.origin, LIMITS)
         return photo
 
     def compare(self, path: Path, photo: photos.Photo, output: Path) -> None:

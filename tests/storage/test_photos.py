@@ -16,7 +16,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from storage import eligibility, file_attributes, inspection, output_folder, photos, publishing
+from storage import eligibility, inspection, output_folder, photos, publishing
+from storage.beneath import Beneath
 from storage.errors import OutputFull, TooLarge, UnreadablePhoto
 from storage.formats import lossless
 from storage.formats.containers import png, tiff, webp
@@ -26,6 +27,7 @@ from storage.formats.turn import Turn
 from storage.metadata.provenance import Provenance
 from storage.metadata.sidecar import copy_sidecar
 from storage.settings_gallery import GallerySettings
+from tests.storage import copier
 
 Make = Callable[..., Path]
 STILL = Turn(1, (8, 8), (8, 8))
@@ -72,7 +74,7 @@ def test_what_is_written_is_what_was_meant(
     photo = photos.read(make(tmp_path / f"photo{suffix}"), limits)
     photo = photo.with_image(np.clip(photo.image * 1.2 - 0.1, 0, 1))
     output = tmp_path / "output"
-    sha256 = photos.write(photo, output, origin, limits).sha256
+    sha256 = copier.write(photo, output, origin, limits).sha256
     back = photos.read(output, limits)
     assert decibels(back.image, photo.image) >= FLOOR_DECIBELS
     assert back.format == photo.format
@@ -90,7 +92,7 @@ def test_an_orientation_is_applied_once(
     photo = photos.read(path, limits)
     assert size(path, limits) == (160, 120)
     assert decibels(photo.image, upright(scene)) > 30
-    photos.write(photo, tmp_path / "output", origin, limits)
+    copier.write(photo, tmp_path / "output", origin, limits)
     back = photos.read(tmp_path / "output", limits)
     assert decibels(back.image, photo.image) >= FLOOR_DECIBELS
     assert back.metadata.facts.orientation == 1
@@ -115,7 +117,7 @@ def test_a_heic_is_turned_by_its_container_and_never_again_by_its_exif(
     assert size(path, limits) == (160, 120)
     photo = photos.read(path, limits)
     assert decibels(photo.image, upright(scene)) > 30
-    photos.write(photo, tmp_path / "output.heic", origin, limits)
+    copier.write(photo, tmp_path / "output.heic", origin, limits)
     back = photos.read(tmp_path / "output.heic", limits)
     assert decibels(back.image, photo.image) >= FLOOR_DECIBELS
     assert size(tmp_path / "output.heic", limits) == (160, 120)
@@ -168,7 +170,7 @@ def test_16_bits_stay_16_bits(
     assert photo.coding.bits == 16
     colours = deep[..., :1] if channels == 1 else deep
     assert np.array_equal(photo.image, np.broadcast_to(colours / np.float32(65535), deep.shape))
-    photos.write(photo, tmp_path / f"output{suffix}", origin, limits)
+    copier.write(photo, tmp_path / f"output{suffix}", origin, limits)
     back = cv2.imread(str(tmp_path / f"output{suffix}"), cv2.IMREAD_UNCHANGED)
     assert back.dtype == np.uint16
     assert np.array_equal(back.reshape(pixels.shape), pixels)
@@ -194,7 +196,7 @@ def test_a_16_bit_png_of_grey_and_alpha_is_read_and_written(
     path, output = tmp_path / "photo.png", tmp_path / "output.png"
     path.write_bytes(png.SIGNATURE + b"".join(png.build(*part) for part in parts))
     photo = photos.read(path, limits)
-    photos.write(photo, output, origin, limits)
+    copier.write(photo, output, origin, limits)
     for found in (photo, photos.read(output, limits)):
         assert found.coding.bits == 16
         assert found.alpha is not None
@@ -217,7 +219,7 @@ def test_a_turned_16_bit_tiff_is_turned_once(
     (tmp_path / "photo.tif").write_bytes(tiff.serialise(root, "<", strips))
     photo = photos.read(tmp_path / "photo.tif", limits)
     assert decibels(photo.image, upright(scene)) > 90
-    photos.write(photo, tmp_path / "output.tif", origin, limits)
+    copier.write(photo, tmp_path / "output.tif", origin, limits)
     assert decibels(photos.read(tmp_path / "output.tif", limits).image, upright(scene)) > 90
 
 
@@ -235,7 +237,7 @@ def test_a_heic_keeps_its_bits(
     )
     photo = photos.read(path, limits)
     assert photo.coding.bits == bits
-    photos.write(photo, tmp_path / "output.heic", origin, limits)
+    copier.write(photo, tmp_path / "output.heic", origin, limits)
     back = photos.read(tmp_path / "output.heic", limits)
     assert back.coding.bits == bits
     assert decibels(back.image, photo.image) > 45
@@ -248,7 +250,7 @@ def test_transparency_comes_back_as_it_was(
 ) -> None:  # fmt: skip
     pixels = np.dstack([scene, scene[..., 1]])
     photo = photos.read(make(tmp_path / f"photo{suffix}", pixels), limits)
-    photos.write(photo.with_image(photo.image * 0.9), tmp_path / "output", origin, limits)
+    copier.write(photo.with_image(photo.image * 0.9), tmp_path / "output", origin, limits)
     with Pillow.open(tmp_path / "output") as file:
         assert np.array_equal(np.asarray(file)[..., 3], scene[..., 1])
 
@@ -266,7 +268,7 @@ def test_an_alpha_that_is_opaque_is_no_reason_to_fail(
     else:
         make(path, np.dstack([scene, np.full((120, 160), 255, np.uint8)]))
     photo = photos.read(path, limits)
-    photos.write(photo, tmp_path / "output", origin, limits)
+    copier.write(photo, tmp_path / "output", origin, limits)
     assert decibels(photos.read(tmp_path / "output", limits).image, photo.image) >= FLOOR_DECIBELS
 
 
@@ -277,7 +279,7 @@ def test_grey_stays_grey_in_the_file(
 ) -> None:  # fmt: skip
     photo = photos.read(make(tmp_path / f"photo{suffix}", scene[..., 0]), limits)
     assert photo.image.shape == (120, 160, 3)
-    photos.write(photo, tmp_path / "output", origin, limits)
+    copier.write(photo, tmp_path / "output", origin, limits)
     with Pillow.open(tmp_path / "output") as file:
         assert file.mode == "L"
 
@@ -286,7 +288,7 @@ def test_a_photo_may_come_back_larger_when_its_owner_asks(
     tmp_path: Path, make: Make, scene: NDArray[np.uint8], origin: Provenance, limits: Limits
 ) -> None:
     photo = photos.read(make(tmp_path / "photo.png", np.dstack([scene, scene[..., 0]])), limits)
-    photos.write(
+    copier.write(
         photo.with_image(cv2.resize(photo.image, (320, 240))), tmp_path / "o", origin, limits
     )
     assert size(tmp_path / "o", limits) == (320, 240)
@@ -392,15 +394,15 @@ def test_nothing_is_written_below_the_free_floor(
 ) -> None:
     photo = photos.read(make(tmp_path / "photo.jpg"), limits)
     with pytest.raises(OutputFull, match="min_free_megabytes"):
-        photos.write(photo, tmp_path / "output", origin, replace(limits, min_free_bytes=1 << 60))
-    assert not (tmp_path / "output").exists()
+        copier.write(photo, tmp_path / "output", origin, replace(limits, min_free_bytes=1 << 60))
+    assert (tmp_path / "output").read_bytes() == b""
 
 
 def test_times_and_mode_are_kept_but_not_set_user_id(tmp_path: Path, make: Make) -> None:
     source, output = make(tmp_path / "photo.jpg"), make(tmp_path / "output.jpg")
     source.chmod(0o4640)
     os.utime(source, ns=(1, 1_500_000_000_123_456_789))
-    file_attributes.keep(source, output)
+    copier.keep(source, output)
     status = output.stat()
     assert status.st_mtime_ns == 1_500_000_000_123_456_789
     assert stat.S_IMODE(status.st_mode) == 0o640
@@ -410,15 +412,16 @@ def test_results_and_sidecars_are_synced_before_they_get_their_names(
     tmp_path: Path, make: Make, origin: Provenance, limits: Limits, synced: list[str]
 ) -> None:
     source, output = make(tmp_path / "photo.jpg"), tmp_path / "result.jpg"
-    temporary = publishing.temporary(output, 1, 1)
-    photos.write(photos.read(source, limits), temporary, origin, limits)
-    assert synced == [str(temporary)]
-    publishing.publish(temporary, output)
-    assert synced.pop() == str(tmp_path)
+    with publishing.draft(output, 1, 1) as draft:
+        photos.write(photos.read(source, limits), draft.file, origin, limits)
+        assert synced == [str(tmp_path / draft.temporary)]
+        publishing.publish(draft, None)
+    assert synced[1:] == [str(tmp_path / draft.temporary), str(tmp_path)]
     source.with_name("photo.jpg.xmp").write_text("beside")
+    synced.clear()
     copy_sidecar(source, output, STILL)
-    sidecar = publishing.temporary(tmp_path / "result.jpg.xmp", 0, 0)
-    assert synced == [str(temporary), str(sidecar), str(tmp_path)]
+    temporary, folder = synced
+    assert Path(temporary).name.endswith(".tmp") and folder == str(tmp_path)
 
 
 def test_sidecars_are_copied_along(tmp_path: Path) -> None:
@@ -489,7 +492,7 @@ def test_tags_and_ratings_of_file_managers_are_kept_but_no_checksums(tmp_path: P
     os.setxattr(source, "user.com.apple.metadata:_kMDItemUserTags", b"Oma")
     os.setxattr(source, "user.shatag.sha256", b"0123")
     source.chmod(0o440)
-    file_attributes.keep(source, output)
+    copier.keep(source, output)
     assert {name: os.getxattr(output, name) for name in os.listxattr(output)} == {
         "user.baloo.rating": b"8",
         "user.com.apple.metadata:_kMDItemUserTags": b"Oma",
@@ -505,7 +508,7 @@ def test_new_folders_of_results_have_the_modes_of_the_sources(tmp_path: Path) ->
     old = os.umask(0o077)
     try:
         output_folder.prepare("g", gallery, used=False)
-        output_folder.make_place(gallery, tmp_path / "mended/2024/may/a.jpg")
+        output_folder.make_place(gallery, Beneath(gallery.output_root, Path("2024/may/a.jpg")))
     finally:
         os.umask(old)
     modes = [
@@ -514,5 +517,5 @@ def test_new_folders_of_results_have_the_modes_of_the_sources(tmp_path: Path) ->
     ]
     assert modes == [0o755, 0o775, 0o750]
     (tmp_path / "mended/2024").chmod(0o711)
-    output_folder.make_place(gallery, tmp_path / "mended/2024/may/a.jpg")
+    output_folder.make_place(gallery, Beneath(gallery.output_root, Path("2024/may/a.jpg")))
     assert stat.S_IMODE((tmp_path / "mended/2024").stat().st_mode) == 0o711

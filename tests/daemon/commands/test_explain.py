@@ -145,7 +145,7 @@ def test_the_doctor_finds_no_problem_in_a_working_installation(doctor, redis_ser
     findings = doctor(PHOTOMEND_REDIS_URL=redis_server.url)
     assert {subject for subject, finding in findings.items() if not finding["well"]} == set()
     assert not list((home / "output").glob("*")) if (home / "output").exists() else True
-    assert not list(home.glob(f"{publishing.TEMPORARY}*"))
+    assert not list(home.glob(".photomend-*"))
 
 
 def test_the_doctor_names_what_holds_the_process_that_decodes(doctor):

@@ -18,13 +18,14 @@ from storage.formats.detect import Format
 from storage.formats.safe_open import Limits, opened
 from storage.metadata import blocks
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
 
 
 def write(source: Path, output: Path, origin: Provenance, limits: Limits) -> Path:
-    photos.write(photos.read(source, limits), output, origin, limits)
+    copier.write(photos.read(source, limits), output, origin, limits)
     return output
 
 
@@ -98,7 +99,7 @@ def test_a_refreshed_output_has_the_new_tags_and_the_old_pixels(
     output = write(source, tmp_path / f"output{suffix}", origin, limits)
     tagged = make(tmp_path / f"photo{suffix}", exif=block(), xmp=packet)
     fresh = tmp_path / f"fresh{suffix}"
-    sha256 = photos.refreshed(tagged, output, fresh, origin, limits).sha256
+    sha256 = copier.refreshed(tagged, output, fresh, origin, limits).sha256
     assert sha256 == hashlib.sha256(fresh.read_bytes()).hexdigest()
     assert content_hash(fresh) == content_hash(output)
     assert photos.untouched(fresh)
@@ -118,7 +119,7 @@ def test_tags_that_went_leave_no_trace_in_a_refreshed_output(
     output = write(source, tmp_path / f"output{suffix}", origin, limits)
     assert b"EOS 40D" in output.read_bytes()
     make(source)
-    photos.refreshed(source, output, tmp_path / "fresh", origin, limits)
+    copier.refreshed(source, output, tmp_path / "fresh", origin, limits)
     assert b"EOS 40D" not in (tmp_path / "fresh").read_bytes()
 
 
@@ -127,7 +128,7 @@ def test_a_refreshed_output_of_a_turned_photo_stays_upright(
 ) -> None:
     source = make(tmp_path / "photo.jpg", exif=block(6))
     output = write(source, tmp_path / "output.jpg", origin, limits)
-    photos.refreshed(source, output, tmp_path / "fresh.jpg", origin, limits)
+    copier.refreshed(source, output, tmp_path / "fresh.jpg", origin, limits)
     assert size(tmp_path / "fresh.jpg", limits) == (120, 160)
     with Pillow.open(tmp_path / "fresh.jpg") as file:
         assert file.getexif()[0x0112] == 1
@@ -146,8 +147,8 @@ def test_a_refreshed_output_follows_when_its_owner_turns_the_source_by_its_tag(
     make(source, exif=block(now))
     assert content_hash(source) == known
     fresh, again = tmp_path / f"fresh{suffix}", tmp_path / f"again{suffix}"
-    photos.refreshed(source, output, fresh, origin, limits)
-    photos.refreshed(source, fresh, again, origin, limits)
+    copier.refreshed(source, output, fresh, origin, limits)
+    copier.refreshed(source, fresh, again, origin, limits)
     assert photos.untouched(fresh)
     assert content_hash(again) == content_hash(fresh)
     wanted, found = photos.read(source, limits), photos.read(again, limits)
@@ -161,7 +162,7 @@ def test_an_output_in_which_no_tags_fit_is_named_when_it_cannot_be_refreshed(
 ) -> None:
     path = make(tmp_path / "photo.heic")
     with pytest.raises(UnreadablePhoto, match=r"photo\.heic"):
-        photos.refreshed(path, path, tmp_path / "fresh", origin, limits)
+        copier.refreshed(path, path, tmp_path / "fresh", origin, limits)
 
 
 def test_the_content_hash_of_an_empty_or_odd_file_is_that_of_all_its_bytes(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_the_source_is_never_changed(
     source.chmod(0o400)
     before, status = source.read_bytes(), source.stat()
     output = write(source, tmp_path / "output.jpg", origin, limits)
-    photos.refreshed(source, output, tmp_path / "fresh.jpg", origin, limits)
+    copier.refreshed(source, output, tmp_path / "fresh.jpg", origin, limits)
     left_alone(source, limits)
     assert source.read_bytes() == before
     assert source.stat().st_mtime_ns == status.st_mtime_ns

@@ -15,6 +15,7 @@ from storage.formats.detect import Format
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
 from storage.photos import Photo
+from tests.storage import copier
 
 REAL = (
     "photos_full/budgie_cc0/oakland-zoo-otters.jpg",
@@ -42,7 +43,7 @@ def test_a_real_photo_comes_back_within_45_decibels_and_little_larger(
 ) -> None:
     source, output = clear / name, tmp_path / "output"
     photo = photos.read(source, limits)
-    photos.write(photo, output, origin, limits)
+    copier.write(photo, output, origin, limits)
     assert decibels(photos.read(output, limits).image, photo.image) >= 45
     assert output.stat().st_size <= 1.3 * source.stat().st_size
 
@@ -52,7 +53,7 @@ def test_a_sharpened_photo_keeps_45_decibels_even_where_it_grows(
     name: str, clear: Path, tmp_path: Path, origin: Provenance, limits: Limits
 ) -> None:
     photo = mended(photos.read(clear / name, limits))
-    photos.write(photo, tmp_path / "output", origin, limits)
+    copier.write(photo, tmp_path / "output", origin, limits)
     assert decibels(photos.read(tmp_path / "output", limits).image, photo.image) >= 45
 
 
@@ -68,7 +69,7 @@ def test_a_jpeg_keeps_its_tables_subsampling_and_progression(
     )
     photo = photos.read(source, limits)
     assert photo.jpeg_quality == 93
-    photos.write(photo, tmp_path / "output.jpg", origin, limits)
+    copier.write(photo, tmp_path / "output.jpg", origin, limits)
     with Pillow.open(source) as before, Pillow.open(tmp_path / "output.jpg") as after:
         assert isinstance(before, JpegImagePlugin.JpegImageFile)
         assert isinstance(after, JpegImagePlugin.JpegImageFile)
@@ -86,7 +87,7 @@ def test_a_jpeg_of_low_quality_grows_by_a_third_at_most_and_keeps_38_decibels(
     Pillow.fromarray((image * 255).astype(np.uint8)).save(source, quality=quality)
     photo = photos.read(source, limits)
     photo = photo.with_image(cv2.bilateralFilter(photo.image, 5, 0.1, 2))
-    photos.write(photo, tmp_path / "output.jpg", origin, limits)
+    copier.write(photo, tmp_path / "output.jpg", origin, limits)
     back = photos.read(tmp_path / "output.jpg", limits)
     assert decibels(back.image, photo.image) >= 38
     provenance_bytes = 4096
@@ -104,7 +105,7 @@ def test_a_jpeg_that_gained_much_detail_grows_more_and_the_receipt_says_so(
     soft = cv2.GaussianBlur(image, (0, 0), 4)
     Pillow.fromarray((soft * 255).astype(np.uint8)).save(source, quality=20)
     photo = photos.read(source, limits).with_image(image)
-    written = photos.write(photo, tmp_path / "output.jpg", origin, limits)
+    written = copier.write(photo, tmp_path / "output.jpg", origin, limits)
     told = written.receipt
     assert isinstance(told["decibels"], float) and told["decibels"] >= 38
     assert isinstance(told["growth"], float) and told["growth"] > 1.3
@@ -120,7 +121,7 @@ def test_a_lossy_file_stays_in_its_class(
     if not source.is_file():
         pytest.skip("the files that once went wrong are not on this machine")
     photo = mended(photos.read(source, limits))
-    photos.write(photo, tmp_path / name, origin, limits)
+    copier.write(photo, tmp_path / name, origin, limits)
     back = photos.read(tmp_path / name, limits)
     assert (back.coding.sampling, back.coding.lossless) == (photo.coding.sampling, False)
     assert (tmp_path / name).stat().st_size <= 1.3 * source.stat().st_size
@@ -138,7 +139,7 @@ def test_an_avif_gets_no_tint_in_five_generations(
     first = photos.read(path, limits)
     photo = first
     for _ in range(5):
-        photos.write(photo, path, origin, limits)
+        copier.write(photo, path, origin, limits)
         photo = photos.read(path, limits)
     drift = 255 * (photo.image - first.image).mean((0, 1))
     assert np.abs(drift).max() < 0.5
@@ -154,7 +155,7 @@ def test_a_file_that_grows_too_much_is_written_coarser_but_not_below_45_decibels
     source = tmp_path / "photo.jpg"
     Pillow.fromarray((soft * 255).astype(np.uint8)).save(source, quality=98, subsampling=0)
     photo = photos.read(source, limits).with_image(cv2.GaussianBlur(image, (0, 0), 0.7))
-    photos.write(photo, tmp_path / "output.jpg", origin, limits)
+    copier.write(photo, tmp_path / "output.jpg", origin, limits)
     back = photos.read(tmp_path / "output.jpg", limits)
     assert decibels(back.image, photo.image) >= 45
     assert back.jpeg_quality is not None and back.jpeg_quality < 98
@@ -177,7 +178,7 @@ def test_a_lossless_webp_stays_lossless(
 ) -> None:
     photo = photos.read(make(tmp_path / "photo.webp", lossless=lossless), limits)
     assert photo.coding.lossless == lossless
-    photos.write(photo, tmp_path / "output.webp", origin, limits)
+    copier.write(photo, tmp_path / "output.webp", origin, limits)
     back = photos.read(tmp_path / "output.webp", limits)
     if lossless:
         assert back.coding.lossless
@@ -189,7 +190,7 @@ def test_a_grey_jpeg_with_other_tables_keeps_them(
 ) -> None:
     source = tmp_path / "photo.jpg"
     Pillow.fromarray(scene[..., 0]).save(source, qtables=[list(range(1, 65))])
-    photos.write(photos.read(source, limits), tmp_path / "output.jpg", origin, limits)
+    copier.write(photos.read(source, limits), tmp_path / "output.jpg", origin, limits)
     with Pillow.open(tmp_path / "output.jpg") as after:
         assert isinstance(after, JpegImagePlugin.JpegImageFile)
         assert list(after.quantization[0]) == list(range(1, 65))

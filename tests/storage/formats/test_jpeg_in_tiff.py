@@ -13,6 +13,7 @@ from storage import photos
 from storage.formats import jpeg_in_tiff
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 from tests.storage.formats.test_encode import decibels
 from tests.storage.formats.test_odd_files import left_alone
 
@@ -60,7 +61,7 @@ def test_a_jpeg_in_a_tiff_stays_one_of_the_same_quality(
     assert left_alone(source, limits) is None
     photo = photos.read(source, limits)
     assert photo.jpeg_quality == 60
-    written = photos.write(photo, output, origin, limits)
+    written = copier.write(photo, output, origin, limits)
     back = photos.read(output, limits)
     assert decibels(back.image, photo.image) >= 45
     assert written.receipt["growth"] <= 1.1  # type: ignore[operator]

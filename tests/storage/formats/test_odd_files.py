@@ -18,6 +18,7 @@ from storage import eligibility, inspection, photos
 from storage.formats.containers import jpeg, png, tiff
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 Make = Callable[..., Path]
 Scene = NDArray[np.uint8]
@@ -49,7 +50,7 @@ def test_bytes_between_the_segments_of_a_jpeg_are_skipped(
     photo = photos.read(path, limits)
     assert np.array_equal(photo.image, expected)
     assert content_hash(path, limits) == before
-    photos.write(photo, tmp_path / "output.jpg", origin, limits)
+    copier.write(photo, tmp_path / "output.jpg", origin, limits)
     assert left_alone(path, limits) is None
 
 
@@ -117,7 +118,7 @@ def test_a_tiff_of_a_rare_codec_that_pillow_decodes_is_opened(
     Pillow.fromarray(scene).save(path, compression=codec)
     photo = photos.read(path, limits)
     assert np.abs(photo.image * 255 - scene).mean() < 4
-    photos.write(photo, tmp_path / "output.tif", origin, limits)
+    copier.write(photo, tmp_path / "output.tif", origin, limits)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_premultiplied_alpha_in_a_tiff_is_undone(
     photo = photos.read(path, limits)
     assert np.abs(photo.image * 255 - 127.5).max() < 1
     assert photo.alpha is not None and (photo.alpha == 120).all()
-    photos.write(photo, tmp_path / "output.tif", origin, limits)
+    copier.write(photo, tmp_path / "output.tif", origin, limits)
     assert np.array_equal(photos.read(tmp_path / "output.tif", limits).image, photo.image)
 
 
@@ -166,6 +167,6 @@ def test_premultiplied_alpha_in_a_heic_is_undone(
     pillow_heif.encode("RGBa", (64, 64), pixels.tobytes(), path, quality=95)
     photo = photos.read(path, limits)
     assert np.abs(photo.image * 255 - 127.5).max() < 5
-    photos.write(photo, tmp_path / "output.heic", origin, limits)
+    copier.write(photo, tmp_path / "output.heic", origin, limits)
     back = photos.read(tmp_path / "output.heic", limits)
     assert np.abs(back.image - photo.image).max() < 0.02

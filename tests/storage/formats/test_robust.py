@@ -13,6 +13,7 @@ from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats.content_hash import of_file
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 pytestmark = pytest.mark.slow
 
@@ -68,9 +69,9 @@ def _whole_way(path: Path, folder: Path, origin: Provenance, limits: Limits) -> 
     except (UnreadablePhoto, TooLarge) as error:
         assert path.name in str(error)
         return "refused"
-    photos.write(photo, folder / "output", origin, limits)
+    copier.write(photo, folder / "output", origin, limits)
     assert photos.untouched(folder / "output")
-    photos.refreshed(path, folder / "output", folder / "fresh", origin, limits)
+    copier.refreshed(path, folder / "output", folder / "fresh", origin, limits)
     assert photos.untouched(folder / "fresh")
     assert time.monotonic() - begun < SECONDS
     return "written"

@@ -16,6 +16,7 @@ from storage.formats.safe_open import Limits
 from storage.formats.turn import Turn
 from storage.metadata import blocks, provenance, xmp
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".webp", ".heic", ".avif")
@@ -23,7 +24,7 @@ SUFFIXES = (".jpg", ".png", ".webp", ".heic", ".avif")
 
 def mend(source: Path, origin: Provenance, limits: Limits) -> Path:
     output = source.with_name(f"output{source.suffix}")
-    photos.write(photos.read(source, limits), output, origin, limits)
+    copier.write(photos.read(source, limits), output, origin, limits)
     return output
 
 
@@ -108,7 +109,7 @@ def test_the_makers_note_of_real_cameras_survives_byte_for_byte(
     for name in names:
         source = clear / f"robust/exif_samples/jpg/{name}.jpg"
         output = tmp_path / "output.jpg"
-        photos.write(photos.read(source, limits), output, origin, limits)
+        copier.write(photos.read(source, limits), output, origin, limits)
         with Pillow.open(source) as before, Pillow.open(output) as after:
             old, new = (file.getexif().get_ifd(ExifTags.IFD.Exif) for file in (before, after))
             assert new.pop(0xA002, 1) and new.pop(0xA003, 1)
@@ -122,7 +123,7 @@ def test_iptc_and_comments_of_a_jpeg_survive(
 ) -> None:
     output = tmp_path / "output.jpg"
     source = clear / "robust/pillow/iptc.jpg"
-    photos.write(photos.read(source, limits), output, origin, limits)
+    copier.write(photos.read(source, limits), output, origin, limits)
     with Pillow.open(source) as before, Pillow.open(output) as after:
         assert isinstance(before, JpegImagePlugin.JpegImageFile)
         assert isinstance(after, JpegImagePlugin.JpegImageFile)

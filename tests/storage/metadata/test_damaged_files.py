@@ -18,6 +18,7 @@ from storage.formats.safe_open import Limits
 from storage.metadata import extended_xmp, jpeg_blocks, provenance, xmp
 from storage.metadata.blocks import Metadata
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 Make = Callable[..., Path]
 CASES = Path(__file__).parents[3] / "../shared/cases/files"
@@ -37,7 +38,7 @@ def case() -> Callable[[str], Path]:
 def mended(tmp_path: Path, origin: Provenance, limits: Limits) -> Callable[[Path], Path]:
     def written(source: Path) -> Path:
         output = tmp_path / f"output{source.suffix}"
-        photos.write(photos.read(source, limits), output, origin, limits)
+        copier.write(photos.read(source, limits), output, origin, limits)
         assert photos.ours(output) is not None
         assert photos.untouched(output)
         return output

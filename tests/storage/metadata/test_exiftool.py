@@ -17,6 +17,7 @@ from storage import eligibility, inspection, photos
 from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats.safe_open import Limits
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 Make = Callable[..., Path]
 Told = dict[str, Any]
@@ -88,7 +89,7 @@ def read(*paths: str | Path) -> list[Told]:
 
 def mend(source: Path, origin: Provenance, limits: Limits) -> Path:
     output = source.with_name(f"copy-{source.name}")
-    photos.write(photos.read(source, limits), output, origin, limits)
+    copier.write(photos.read(source, limits), output, origin, limits)
     return output
 
 
@@ -258,7 +259,7 @@ def test_what_exiftool_reads_of_found_files_it_reads_of_their_copies(
             with inspection.opened(path, limits) as seen:
                 if eligibility.left_alone(seen) is None and seen.orientation == 1:
                     copies[path] = tmp_path / f"{number}{path.suffix}"
-                    photos.write(photos.decoded(seen), copies[path], origin, limits)
+                    copier.write(photos.decoded(seen), copies[path], origin, limits)
         except (UnreadablePhoto, TooLarge):
             copies.pop(path, None)
     assert len(copies) > 300

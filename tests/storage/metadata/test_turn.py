@@ -24,6 +24,7 @@ from storage.metadata import extended_xmp, jpeg_blocks, photoshop, provenance, s
 from storage.metadata.blocks import Metadata
 from storage.metadata.provenance import Provenance
 from storage.metadata.turned_xmp import turn_packet
+from tests.storage import copier
 from tests.storage.metadata.test_exiftool import exiftool, mend, read, same
 
 Make = Callable[..., Path]
@@ -134,7 +135,7 @@ def test_a_sidecar_is_turned_with_its_photo(
     mine.chmod(0o640)
     output = tmp_path / "out" / source.name
     output.parent.mkdir()
-    written = photos.write(photos.read(source, limits), output, origin, limits)
+    written = copier.write(photos.read(source, limits), output, origin, limits)
     old = os.umask(0o077)
     try:
         sidecar.copy_sidecar(source, output, written.turn)
@@ -238,7 +239,7 @@ def test_the_texts_of_a_png_turn_with_its_pixels(
     pixels = np.random.default_rng(1).integers(0, 256, (60, 30, 3), np.uint8)
     Pillow.fromarray(pixels).save(tmp_path / "photo.png", pnginfo=told, dpi=(300, 150))
     output = tmp_path / "output.png"
-    photos.write(photos.read(tmp_path / "photo.png", limits), output, origin, limits)
+    copier.write(photos.read(tmp_path / "photo.png", limits), output, origin, limits)
     with Pillow.open(output) as file:
         assert isinstance(file, PngImagePlugin.PngImageFile)
         assert file.size == (60, 30)
@@ -271,7 +272,7 @@ def test_a_copy_that_would_be_turned_again_is_not_published(
     photo = photos.read(make(tmp_path / "photo.jpg", exif=block(6)), limits)
     monkeypatch.setattr(tiff, "set_upright", lambda *_: None)
     with pytest.raises(UnreadablePhoto, match="orientation"):
-        photos.write(photo, tmp_path / "output.jpg", origin, limits)
+        copier.write(photo, tmp_path / "output.jpg", origin, limits)
 
 
 def test_a_refreshed_copy_has_the_regions_of_its_turned_photo(
@@ -279,7 +280,7 @@ def test_a_refreshed_copy_has_the_regions_of_its_turned_photo(
 ) -> None:
     source = case("b06-orientation-6-faces")
     output, fresh = mend(source, origin, limits), tmp_path / "fresh.jpg"
-    photos.refreshed(source, output, fresh, origin, limits)
+    copier.refreshed(source, output, fresh, origin, limits)
     told = read(fresh)[0]
     assert same(told["XMP-mwg-rs:RegionAreaX"], 0.6)
     assert told["ExifIFD:SubjectArea"] == "400 120 60 50"

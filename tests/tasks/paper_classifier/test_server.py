@@ -27,6 +27,7 @@ from tasks.paper.classifier.server import BARE_LETTER_SCORE, Server
 from tasks.paper.classifier.views import grey, views
 from tasks.steps.run_step import run_step
 from tasks.worker import redis_client, runtime
+from tests.recorded import seen
 
 A, B, C, D = Category
 IMAGE = np.random.default_rng(0).random((120, 160, 3), np.float32)
@@ -503,7 +504,7 @@ def test_a_photo_waits_without_an_attempt_until_the_server_is_back(
 
     worker(classifier(chat_server(behave)))
     take_photo()
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     run_step(1)
     job = search.get(jobs.engine, 1)
     assert (job.status, job.error_kind, job.attempts) == (Status.QUEUED, ErrorKind.MACHINE, 0)

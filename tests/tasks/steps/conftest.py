@@ -14,6 +14,7 @@ from tasks.guarding.limits import Limit
 from tasks.steps.classify import classify
 from tasks.verdict import Verdict
 from tasks.worker import idle, redis_client, runtime
+from tests.recorded import seen
 
 
 class Smoothing:
@@ -62,7 +63,7 @@ def worker(home, redis_server, monkeypatch):
 def noisy(worker, jobs, take_photo):
     """A noisy photo that this process has claimed for its restoration."""
     take_photo(kind=Degradation.NOISE)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     classify(runtime.claim())
     job = runtime.claim()
     assert job.category is Category.SUPER_RESOLUTION
@@ -111,7 +112,7 @@ def claimed(jobs, take_photo, monkeypatch):
     def claim(category):
         take_photo(kind=Degradation.NOISE)
         monkeypatch.setattr(runtime, "classifier", lambda: Told(category))
-        galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+        galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
         classify(runtime.claim())
         job = runtime.claim()
         assert job.category is category

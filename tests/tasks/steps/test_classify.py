@@ -8,12 +8,13 @@ from storage.database import galleries, search
 from storage.enums import CLASSIFY, QUEUES, Category, Decision, EngineName
 from tasks.steps.classify import classify
 from tasks.worker import notify, redis_client, runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker")
 
 
 def found(jobs, name):
-    galleries.add(jobs.engine, "g", Path(), {name: "1"})
+    galleries.add(jobs.engine, "g", Path(), {name: seen(name)})
     return runtime.claim()
 
 

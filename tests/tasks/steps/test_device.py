@@ -14,6 +14,7 @@ from storage.settings import settings
 from tasks import gpu_probe, loading
 from tasks.steps import run_step as steps
 from tasks.worker import device, heartbeat, idle, runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -47,7 +48,9 @@ def gpu(jobs, monkeypatch):
     monkeypatch.setattr(device, "needs_device", lambda queue: queue != CLASSIFY)
     monkeypatch.setattr(runtime, "_loaded", {})
     runtime.classifier.cache_clear()
-    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(4)})
+    galleries.add(
+        jobs.engine, "g", Path(), {f"{number}.jpg": seen(f"{number}.jpg") for number in range(4)}
+    )
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql(
             "UPDATE jobs SET category = 'motion-blur', queue = 'motion-blur' WHERE id < 4"

@@ -18,6 +18,7 @@ from tasks import progress
 from tasks.steps import run_step as steps
 from tasks.steps.run_step import RECORD_TRIES, run_step
 from tasks.worker import idle, reporting, runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 def fail(jobs, take_photo, monkeypatch):
     """Run a step that raises an error, and return its job."""
     take_photo()
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
 
     def run(error):
         def step(job):
@@ -76,10 +77,12 @@ def test_a_photo_whose_output_is_taken_is_left_alone(fail):
 def test_a_photo_that_does_not_decode_waits_while_young_and_then_fails(jobs, home, eventually):
     photo = home / "gallery/cat.jpg"
     photo.write_bytes(b"\xff\xd8 half of a photo")
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     run_step(1)
     assert search.get(jobs.engine, 1).error_kind is ErrorKind.ARRIVING
     os.utime(photo, (0, 0))
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET fingerprint = ?", (seen("cat.jpg"),))
     eventually(lambda: search.due(jobs.engine, "classify", 1))
     run_step(1)
     assert search.get(jobs.engine, 1).status is Status.FAILED
@@ -93,12 +96,12 @@ def test_a_source_that_is_gone_ends_its_job_and_an_empty_gallery_does_not(jobs, 
     galleries.note(jobs.engine, "g", host="here", root=gallery, output=home / "output", filesystem="ext4", watching="events",
         online=True, identity=filesystems.identity(str(gallery)),
     )  # fmt: skip
-    galleries.add(jobs.engine, "g", Path(), {"gone.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"gone.jpg": seen("gone.jpg")})
     run_step(1)
     gone = search.get(jobs.engine, 1)
     assert (gone.status, gone.error) == (Status.CANCELLED, "its source is gone")
     (home / "gallery/here.jpg").unlink()
-    galleries.add(jobs.engine, "g", Path(), {"other.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"other.jpg": seen("other.jpg")})
     run_step(2)
     assert (search.get(jobs.engine, 2).status, search.get(jobs.engine, 2).attempts) == (
         Status.QUEUED,
@@ -160,7 +163,7 @@ def test_a_step_reports_its_tiles_and_holds_the_child(jobs, take_photo, monkeypa
 
     monkeypatch.setattr(steps, "classify", step)
     take_photo()
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     run_step(1)
     job = search.get(jobs.engine, 1)
     assert (job.tiles_done, job.tiles) == (3, 8)

@@ -9,6 +9,7 @@ from storage.database import galleries
 from storage.enums import CLASSIFY, Category, Decision, EngineName
 from tasks import loading
 from tasks.worker import runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -54,7 +55,9 @@ def test_the_small_classifier_stays_beside_a_chain(engines):
 )
 def test_jobs_for_what_is_loaded_come_first(engines, jobs, load, first):
     engines()
-    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(4)})
+    galleries.add(
+        jobs.engine, "g", Path(), {f"{number}.jpg": seen(f"{number}.jpg") for number in range(4)}
+    )
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql(
             "UPDATE jobs SET category = 'motion-blur', queue = 'motion-blur' WHERE id < 3"
@@ -70,7 +73,9 @@ def test_a_backlog_is_classified_in_one_run_and_restored_in_one_run_for_each_cat
     chains, loads = (Category.SUPER_RESOLUTION, Category.MOTION_BLUR), []
     monkeypatch.setattr(loading, "classifier", lambda name, **_: loads.append(CLASSIFY) or object())
     monkeypatch.setattr(loading, "chain", lambda *of, **_: loads.append(of[1]) or object())
-    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(8)})
+    galleries.add(
+        jobs.engine, "g", Path(), {f"{number}.jpg": seen(f"{number}.jpg") for number in range(8)}
+    )
     while job := runtime.claim():
         if job.category is None:
             runtime.classifier()
@@ -85,7 +90,7 @@ def test_a_backlog_is_classified_in_one_run_and_restored_in_one_run_for_each_cat
 
 def test_after_its_run_the_most_urgent_job_comes_first(engines, jobs, monkeypatch):
     engines()
-    galleries.add(jobs.engine, "g", Path(), {"0.jpg": "1", "1.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"0.jpg": seen("0.jpg"), "1.jpg": seen("1.jpg")})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql(
             "UPDATE jobs SET category = 'motion-blur', queue = 'motion-blur' WHERE id = 2"

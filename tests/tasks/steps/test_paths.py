@@ -15,6 +15,7 @@ from storage.formats.safe_open import MEGA, Limits
 from storage.publishing import MARKER
 from tasks.steps import paths
 from tasks.worker import runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -23,13 +24,14 @@ pytestmark = pytest.mark.usefixtures("worker")
 def job(jobs, take_photo):
     """A photo in a folder, that is claimed."""
     take_photo("2024/cat.jpg")
-    galleries.add(jobs.engine, "g", Path("2024"), {"cat.jpg": "1", "a.jpg": "2", "b.jpg": "3"})
+    found = {"cat.jpg": seen("2024/cat.jpg"), "a.jpg": "2", "b.jpg": "3"}
+    galleries.add(jobs.engine, "g", Path("2024"), found)
     return runtime.claim()
 
 
 def test_the_photo_and_its_result_are_in_the_folders_of_the_gallery(home, job):
-    assert paths.source(job) == home / "gallery/2024/cat.jpg"
-    assert paths.output(job, Path("2024/new.jpg")) == home / "output/2024/new.jpg"
+    assert paths.source(job).path == home / "gallery/2024/cat.jpg"
+    assert paths.output(job, Path("2024/new.jpg")).path == home / "output/2024/new.jpg"
     assert paths.gallery(job).path == home / "gallery"
 
 
@@ -78,7 +80,7 @@ def test_a_photo_whose_name_another_has_gets_its_second_one(jobs, job):
 )
 def test_a_new_photo_may_still_be_arriving(job, age_seconds, arriving):
     changed_at = time.time() - age_seconds
-    os.utime(paths.source(job), (changed_at, changed_at))
+    os.utime(paths.source(job).path, (changed_at, changed_at))
     assert paths.may_be_arriving(job) is arriving
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tasks.steps import paths
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker", "lenient")
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
@@ -42,7 +44,7 @@ def restored_again(jobs, home, turn=90):
     file = home / "gallery/cat.jpg"
     with Image.open(file) as picture:
         picture.rotate(turn).save(file, quality=95)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "2"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg", 2)})
     classify(runtime.claim())
     restore(runtime.claim())
     return search.get(jobs.engine, 2)
@@ -52,7 +54,7 @@ def test_a_sidecar_and_the_way_of_writing_come_with_a_result(home, jobs, claimed
     job = claimed(Category.MOTION_BLUR)
     (home / "gallery/cat.jpg.xmp").write_bytes(XMP)
     os.utime(home / "gallery/cat.jpg", (1e9, 1e9))
-    restore(job)
+    restore(replace(job, fingerprint=seen("cat.jpg")))
     made = search.get(jobs.engine, 1)
     assert (home / "output/cat.jpg.xmp").read_bytes() == XMP
     assert (home / "output/cat.jpg").stat().st_mtime == pytest.approx(1e9)
@@ -64,9 +66,9 @@ def test_a_sidecar_and_the_way_of_writing_come_with_a_result(home, jobs, claimed
 def test_the_edges_of_a_full_panorama_are_joined(home, claimed, chain, full):
     job = claimed(Category.MOTION_BLUR)
     if full:
-        file = io.BytesIO(paths.source(job).read_bytes())
-        paths.source(job).write_bytes(jpeg.splice(file, [(0xE1, FULL_PANORAMA)]))
-    restore(job)
+        path = paths.source(job).path
+        path.write_bytes(jpeg.splice(io.BytesIO(path.read_bytes()), [(0xE1, FULL_PANORAMA)]))
+    restore(replace(job, fingerprint=seen("cat.jpg")))
     [(image, _)] = chain.given
     assert (image.shape[1] > 400) == full
     with Image.open(home / "output/cat.jpg") as made:

@@ -16,6 +16,7 @@ from tasks.steps import reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
+from tests.recorded import seen
 from tests.tasks.steps.test_run_step import damage_exif
 
 ODD = os.fsdecode(b"caf\xe9.jpg")
@@ -24,7 +25,7 @@ ODD = os.fsdecode(b"caf\xe9.jpg")
 def test_the_result_of_a_photo_that_was_moved_moves_with_it(home, jobs, noisy):
     restore(noisy)
     (home / "gallery/cat.jpg").rename(home / "gallery/moved.jpg")
-    galleries.add(jobs.engine, "g", Path(), {"moved.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"moved.jpg": seen("moved.jpg")})
     classify(runtime.claim())
     assert search.get(jobs.engine, 2).output == Path("moved.jpg")
     assert search.get(jobs.engine, 1).output is None
@@ -38,13 +39,13 @@ def test_the_receipt_of_a_refreshed_copy_states_what_was_damaged_in_its_own_sour
     copy = home / "gallery/copy.jpg"
     shutil.copy(home / "gallery/cat.jpg", copy)
     damage_exif(copy)
-    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": seen("copy.jpg")})
     classify(runtime.claim())
     receipt = search.get(jobs.engine, 2).receipt
     assert receipt["dropped_metadata"] == ["an EXIF block without a directory"]
     assert receipt["copy"] == search.get(jobs.engine, 1).receipt["copy"]
     shutil.copy(home / "gallery/cat.jpg", home / "gallery/whole.jpg")
-    galleries.add(jobs.engine, "g", Path(), {"whole.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"whole.jpg": seen("whole.jpg")})
     classify(runtime.claim())
     assert "dropped_metadata" not in search.get(jobs.engine, 3).receipt
 
@@ -52,9 +53,11 @@ def test_the_receipt_of_a_refreshed_copy_states_what_was_damaged_in_its_own_sour
 def test_no_result_is_removed_while_most_of_the_gallery_is_missing(home, jobs, noisy):
     restore(noisy)
     (home / "gallery/cat.jpg").rename(home / "gallery/moved.jpg")
-    galleries.add(jobs.engine, "g", Path(), {"moved.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"moved.jpg": seen("moved.jpg")})
     job = runtime.claim()
-    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(3)})
+    galleries.add(
+        jobs.engine, "g", Path(), {f"{number}.jpg": seen(f"{number}.jpg") for number in range(3)}
+    )
     classify(job)
     assert search.get(jobs.engine, 2).decision is Decision.RESTORED
     assert (home / "output/cat.jpg").exists()
@@ -63,15 +66,15 @@ def test_no_result_is_removed_while_most_of_the_gallery_is_missing(home, jobs, n
 def test_reasons_show_bytes_that_are_not_utf8_as_text(home, jobs, noisy):
     restore(noisy)
     shutil.copy(home / "gallery/cat.jpg", home / "gallery" / ODD)
-    galleries.add(jobs.engine, "g", Path(), {ODD: "1"})
+    galleries.add(jobs.engine, "g", Path(), {ODD: seen(ODD)})
     classify(runtime.claim())
     shutil.copy(home / "gallery/cat.jpg", home / "gallery/copy.jpg")
     (home / "output/cat.jpg").unlink()
-    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": seen("copy.jpg")})
     classify(runtime.claim())
     assert search.get(jobs.engine, 3).reason == r"the result of caf\xe9.jpg, the same photo"
     (home / "output" / ODD).write_bytes(b"not ours")
-    galleries.add(jobs.engine, "g", Path(), {ODD: "2"})
+    galleries.add(jobs.engine, "g", Path(), {ODD: seen(ODD, 2)})
     with pytest.raises(OutputTaken, match=r"caf\\xe9.jpg in the output folder is not ours"):
         classify(runtime.claim())
 
@@ -82,7 +85,7 @@ def unseen(home, jobs, noisy, monkeypatch):
     monkeypatch.setattr(mend, "VISIBLE", 1000.0)
     monkeypatch.setattr(reuse, "VISIBLE", 1000.0)
     shutil.copy(home / "gallery/cat.jpg", home / "gallery/copy.jpg")
-    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": seen("copy.jpg")})
     return noisy
 
 
@@ -119,7 +122,7 @@ def test_a_decision_is_not_reused_if_the_least_change_is_another_now(
 def mended_again(jobs, gone: str, found: str):
     """Record that a photo is now at another place, classify it and return its job."""
     galleries.note_gone(jobs.engine, "g", Path(gone).parent, [Path(gone).name])
-    galleries.add(jobs.engine, "g", Path(found).parent, {Path(found).name: "2"})
+    galleries.add(jobs.engine, "g", Path(found).parent, {Path(found).name: seen(found, 2)})
     classify(runtime.claim())
     return search.get(jobs.engine, 2)
 
@@ -147,7 +150,7 @@ def test_a_photo_whose_name_changes_case_keeps_its_name_in_the_output(home, jobs
 def test_a_photo_with_another_mtime_only_keeps_its_result_as_it_is(home, jobs, noisy):
     restore(noisy)
     before = (home / "output/cat.jpg").stat()
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "2"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg", 2)})
     classify(runtime.claim())
     job = search.get(jobs.engine, 2)
     after = (home / "output/cat.jpg").stat()

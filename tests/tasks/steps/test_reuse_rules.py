@@ -16,6 +16,8 @@ from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
+from tests.recorded import seen
+from tests.storage import copier
 
 pytestmark = pytest.mark.usefixtures("worker", "lenient")
 CHANGED = "its result cat.jpg was changed by its owner and stays"
@@ -38,9 +40,9 @@ def restored(home, jobs, claimed, chain):
     return search.get(jobs.engine, 1)
 
 
-def arrived(jobs, name, fingerprint="2"):
+def arrived(jobs, name):
     """Classify a file of the gallery that was found, and return its job."""
-    galleries.add(jobs.engine, "g", Path(), {name: fingerprint})
+    galleries.add(jobs.engine, "g", Path(), {name: seen(name, 2)})
     job = runtime.claim()
     classify(job)
     return search.get(jobs.engine, job.id)
@@ -93,7 +95,8 @@ def test_a_photo_that_was_tagged_gets_its_result_again_with_its_present_metadata
 ):
     os.utime(home / "gallery/cat.jpg", (1e9, 1e9))
     (home / "gallery/cat.jpg.xmp").write_bytes(XMP)
-    stale = publishing.temporary(home / "output/cat.jpg", 77, 3)
+    with publishing.draft(home / "output/cat.jpg", 77, 3) as draft:
+        stale = home / "output" / draft.temporary
     stale.write_bytes(b"of a claim that was lost")
     job = arrived(jobs, "cat.jpg")
     assert (job.decision, job.output) == (Decision.RESTORED, Path("cat.jpg"))
@@ -201,13 +204,14 @@ def test_a_claim_that_is_lost_while_its_result_is_written_leaves_nothing_behind(
     job = claimed(Category.SUPER_RESOLUTION)
     if name == "copy.jpg":
         restore(job)
-        galleries.add(jobs.engine, "g", Path(), {copied(home, name): "1"})
+        copied(home, name)
+        galleries.add(jobs.engine, "g", Path(), {name: seen(name)})
         job = runtime.claim()
     write = getattr(photos, written)
 
     def write_slowly(*given):
         jobs.release_lost(0)
-        assert not left_over(home)
+        assert len(left_over(home)) == 1
         return write(*given)
 
     monkeypatch.setattr(photos, written, write_slowly)
@@ -250,7 +254,7 @@ def marked(home, **values):
     """Give the result another provenance."""
     result, temporary = home / "output/cat.jpg", home / "output/new"
     mark = dataclasses.replace(photos.ours(result), **values)
-    photos.refreshed(home / "gallery/cat.jpg", result, temporary, mark, paths.limits())
+    copier.refreshed(home / "gallery/cat.jpg", result, temporary, mark, paths.limits())
     temporary.replace(result)
 
 
@@ -331,14 +335,16 @@ def test_only_an_unchanged_result_of_this_photo_is_replaced(
     home, jobs, restored, change, known, free
 ):
     change(home)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "2"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg", 2)})
     job = runtime.claim()
     if not known:
         with jobs.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM jobs WHERE id = 1")
     output = home / "output/cat.jpg"
     if free:
-        return reuse.check_replaceable(job, output, Path("cat.jpg"))
+        replaced = reuse.check_replaceable(job, output, Path("cat.jpg"))
+        assert replaced == publishing.sha256(output)
+        return
     with pytest.raises(OutputTaken) as error:
         reuse.check_replaceable(job, output, Path("cat.jpg"))
     assert str(error.value) == (

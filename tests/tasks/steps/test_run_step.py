@@ -3,7 +3,7 @@
 import errno
 import io
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from tasks.steps.restore import _kept_reflection, restore
 from tasks.steps.run_step import run_step
 from tasks.verdict import Verdict
 from tasks.worker import runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -62,7 +63,7 @@ def test_each_error_ends_the_claim_in_its_way(
 
     monkeypatch.setattr(photos, "decoded", fail)
     take_photo()
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     with suppress(SystemExit):
         run_step(1)
     job = search.get(jobs.engine, 1)
@@ -85,11 +86,11 @@ def test_a_step_whose_database_is_deleted_ends_and_publishes_nothing(home, jobs,
 
 def test_classification_opens_a_photo_once(jobs, take_photo, opened_files):
     path = take_photo(kind=Degradation.NOISE)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     opened_files.clear()
     classify(runtime.claim())
     assert search.get(jobs.engine, 1).category is Category.SUPER_RESOLUTION
-    assert opened_files.count(str(path)) == 1
+    assert opened_files.count(path.name) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_a_movement_that_lite_cannot_mend_goes_to_the_paper_engine_if_it_is_ther
     monkeypatch.setattr("tasks.steps.classify.engine_of", named.__getitem__)
     monkeypatch.setattr(runtime, "classifier", lambda: StillClassifier(moved))
     take_photo()
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     classify(runtime.claim())
     job = search.get(jobs.engine, 1)
     assert job.category is Category.MOTION_BLUR
@@ -123,13 +124,13 @@ def test_a_movement_that_lite_cannot_mend_goes_to_the_paper_engine_if_it_is_ther
 def test_a_worker_frozen_between_the_strokes_has_nothing_left_to_rename(home, jobs, noisy):
     output = home / "output/cat.jpg"
     paths.reserve(jobs, noisy)
-    temporary = publishing.temporary(output, noisy.id, noisy.claims)
-    temporary.write_bytes(b"what a frozen worker wrote")
-    jobs.record(noisy, Path("cat.jpg"), "hash", {})
-    jobs.release_lost(0)
-    restore(runtime.claim())
-    with pytest.raises(FileNotFoundError):
-        publishing.publish(temporary, output)
+    with publishing.draft(output, noisy.id, noisy.claims) as draft:
+        draft.file.write(b"what a frozen worker wrote")
+        jobs.record(noisy, Path("cat.jpg"), "hash", {})
+        jobs.release_lost(0)
+        restore(runtime.claim())
+        with pytest.raises(FileNotFoundError):
+            publishing.publish(draft, None)
     assert publishing.sha256(output) == search.get(jobs.engine, 1).sha256
 
 
@@ -141,8 +142,8 @@ def damage_exif(photo):
 
 
 def test_a_receipt_states_which_damaged_metadata_were_dropped(jobs, noisy):
-    damage_exif(paths.source(noisy))
-    restore(noisy)
+    damage_exif(paths.source(noisy).path)
+    restore(replace(noisy, fingerprint=seen("cat.jpg")))
     job = search.get(jobs.engine, 1)
     assert job.decision is Decision.RESTORED
     assert job.receipt["dropped_metadata"] == ["an EXIF block without a directory"]
@@ -163,7 +164,9 @@ def test_an_output_published_before_a_crash_is_adopted(home, jobs, noisy):
 def test_two_sources_that_would_get_one_name_get_two(home, jobs, take_photo):
     take_photo("IMG.jpg", kind=Degradation.NOISE)
     take_photo("img.JPG", kind=Degradation.COMPRESSION)
-    galleries.add(jobs.engine, "g", Path(), {"IMG.jpg": "1", "img.JPG": "1"})
+    galleries.add(
+        jobs.engine, "g", Path(), {"IMG.jpg": seen("IMG.jpg"), "img.JPG": seen("img.JPG")}
+    )
     for _ in range(4):
         run_step(1)
     outputs = {str(search.get(jobs.engine, number).output) for number in (1, 2)}
@@ -176,7 +179,7 @@ def test_a_rejected_photo_is_never_made_again(home, jobs, noisy, take_photo):
     assert jobs.reject(search.get(jobs.engine, 1))
     (home / "output/cat.jpg").unlink()
     take_photo("copy.jpg", kind=Degradation.NOISE)
-    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": seen("copy.jpg")})
     run_step(2)
     assert search.get(jobs.engine, 2).decision is Decision.KEPT_ORIGINAL
     assert not (home / "output/copy.jpg").exists()
@@ -253,7 +256,7 @@ def adopt(job):
     restore(job)
     with runtime.jobs().engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM jobs")
-    galleries.add(runtime.jobs().engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(runtime.jobs().engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     run_step(1)
     assert "there already" in search.get(runtime.jobs().engine, 1).reason
 

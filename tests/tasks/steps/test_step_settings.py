@@ -15,6 +15,7 @@ from tasks.steps import paths
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
+from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker", "lenient")
 
@@ -25,7 +26,7 @@ def test_a_classifier_gets_the_photo_and_its_quality_and_what_it_says_is_stored(
     take_photo(kind=Degradation.NOISE)
     told = given_verdict(Category.REFLECTION)
     monkeypatch.setattr(runtime, "classifier", lambda: told)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     classify(runtime.claim())
     photo = photos.read(home / "gallery/cat.jpg", paths.limits())
     [(image, quality)] = told.given
@@ -47,7 +48,7 @@ def test_a_photo_that_is_left_keeps_its_scores(
     take_photo()
     told = given_verdict(category, confident)
     monkeypatch.setattr(runtime, "classifier", lambda: told)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     classify(runtime.claim())
     job = search.get(jobs.engine, 1)
     assert (job.decision, job.category) == (decision, category)
@@ -184,7 +185,7 @@ def test_the_same_photo_is_computed_again_only_if_a_person_asked(
     use(chain)
     restore(claimed(Category.SUPER_RESOLUTION))
     shutil.copy(home / "gallery/cat.jpg", home / "gallery/copy.jpg")
-    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": "1"})
+    galleries.add(jobs.engine, "g", Path(), {"copy.jpg": seen("copy.jpg")})
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE jobs SET rank = {rank} WHERE id = 2")
     classify(runtime.claim())
