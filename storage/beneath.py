@@ -19,7 +19,7 @@ from storage import fingerprints, system_calls
 from storage.errors import PathRefused, PhotoChanged
 from storage.text import printable
 
-_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = (errno.EPERM, errno.EMLINK, *system_calls.UNSUPPORTED)
@@ -264,7 +264,7 @@ def _open_each(start: int, relative: str, flags: int) -> int:
     number = os.open(".", os.O_PATH | _FOLDER, dir_fd=start)
     for part, how in [*((part, os.O_PATH | _FOLDER) for part in outer), (last, flags)]:
         try:
-            inner = os.open(part, how, dir_fd=number)
+            inner = os.open(part, how | os.O_NOFOLLOW, dir_fd=number)
         except NotADirectoryError as error:  # Linux' answer for a link, too
             mode = os.stat(part, dir_fd=number, follow_symlinks=False).st_mode
             raise OSError(errno.ELOOP if stat.S_ISLNK(mode) else errno.ENOTDIR, "") from error

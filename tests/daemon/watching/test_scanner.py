@@ -185,7 +185,7 @@ def test_what_the_first_scan_finds_is_old_and_what_arrives_where_it_has_been_is_
     scans.scanner.full_scan = scan = FullScan(first=True)
     list(scans.scanner.scan(0, full_scan_seconds=0))
     while len(scan.visited) < 2:
-        list(scans.scanner.scan(0, full_scan_seconds=0.0001))
+        list(scans.scanner.scan(0, full_scan_seconds=0.00001))
     [been] = scan.visited - {""}
     [waiting, *_] = scan.to_visit
     for folder in (been, waiting, "made later", f"{been}/made later", f"{waiting}/made later"):
@@ -369,7 +369,7 @@ def test_a_full_scan_pauses_after_the_given_seconds(root):
     list(scans.scanner.scan(0, full_scan_seconds=0))
     assert scans.scanner.full_scan.to_visit
     while scans.scanner.full_scan.to_visit:
-        list(scans.scanner.scan(0, full_scan_seconds=0.0001))
+        list(scans.scanner.scan(0, full_scan_seconds=0.00001))
     assert len(scans.scanner.full_scan.visited) == 51
 
 
