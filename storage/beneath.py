@@ -149,9 +149,7 @@ def folder(root: Path, relative: Path | str, flags: int = os.O_RDONLY) -> Iterat
     try:
         number = open_below(start, str(relative) or ".", flags | _FOLDER)
     except OSError as error:
-        text = "a symbolic link is not followed"
-        what = text if error.errno == errno.ELOOP else os.strerror(error.errno or 0)
-        raise OSError(error.errno, what, str(root / relative)) from error
+        raise _explained(error, root / relative) from error
     finally:
         os.close(start)
     try:
@@ -180,7 +178,10 @@ def open_in(inside: int, name: str) -> BinaryIO:
         OSError: it is no regular file (ELOOP, ENXIO), is not there, or cannot be read.
 
     """
-    number = os.open(name or ".", _READ, dir_fd=inside)
+    try:
+        number = os.open(name or ".", _READ, dir_fd=inside)
+    except OSError as error:
+        raise _explained(error, name) from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise OSError(errno.ENXIO, "no regular file", name)
@@ -247,6 +248,13 @@ def exchange(inside: int, one: str, other: str) -> bool:
 
     """
     return system_calls.renameat2(inside, one, other, system_calls.EXCHANGE)
+
+
+def _explained(error: OSError, path: Path | str) -> OSError:
+    """Return the error with its path, and a text that says what a link means."""
+    number = error.errno or 0
+    text = "a symbolic link is not followed" if number == errno.ELOOP else os.strerror(number)
+    return OSError(number, text, str(path))
 
 
 def _digest(file: BinaryIO) -> str:

@@ -109,3 +109,16 @@ def test_a_gallery_that_left_the_settings_leaves_the_status_and_can_be_forgotten
     note(jobs, "nas", home / "x")
     both = run("status", "--json", PHOTOMEND_GALLERIES=json.dumps(values)).stdout
     assert len(json.loads(both)["galleries"]) == 2
+
+
+def test_a_row_that_names_a_file_outside_of_the_output_removes_nothing(run, jobs, home, mended):
+    victims = [home / "victim.jpg", home / "output/linked/victim.jpg"]
+    (home / "elsewhere").mkdir()
+    (home / "output/linked").symlink_to("../elsewhere")
+    for path, victim in zip(("../victim.jpg", "linked/victim.jpg"), victims, strict=True):
+        victim.write_bytes(b"result")
+        with jobs.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE jobs SET output = ?", (os.fsencode(path),))
+        ended = run("reject", 1, code=1)
+        assert "does not name a file below" in ended.stderr or "symbolic link" in ended.stderr
+        assert victim.read_bytes() == b"result"
