@@ -19,7 +19,7 @@ from typing import IO
 import psutil
 
 from daemon.console.output import span
-from storage import atomic_files
+from storage import atomic_files, private_files
 from storage.text import printable
 
 FIRST_PAUSE_SECONDS = 0.5
@@ -68,8 +68,8 @@ class SupervisedProcess:
     def _open_log(self) -> IO[bytes]:
         """Open the log; without one if its disk is full."""
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            return self.log.open("ab")
+            private_files.make_folder(self.log.parent)
+            return private_files.open_file(self.log)
         except OSError:
             return Path(os.devnull).open("ab")
 
@@ -77,7 +77,9 @@ class SupervisedProcess:
         """Copy a log that is too long to `.old` and empty it; its process appends to it."""
         if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
             with suppress(OSError):  # on a full disk the lines are lost
-                shutil.copyfile(self.log, self.log.with_suffix(".old"))
+                old = private_files.open_file(self.log.with_suffix(".old"), "wb")
+                with old, self.log.open("rb") as log:
+                    shutil.copyfileobj(log, old)
             os.truncate(self.log, 0)
             self.log_start = 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from daemon.supervising.processes import SupervisedProcess
-from storage import redis_socket
+from storage import private_files, redis_socket
 from storage.errors import RedisMissing
 from storage.redis_address import KEY_PREFIX
 from storage.settings import settings
@@ -62,7 +62,7 @@ def _bundled() -> Path | None:
 def start(log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start Redis in a session of its own, so that a Ctrl-C in the terminal does not stop it."""
     path, folder = settings().redis_socket, settings().state_dir / "redis"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(folder)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if reason := redis_socket.why_not_trusted(str(path.parent)):
         raise RedisMissing(f"no Redis is started: {reason}, or set redis_url or state_dir")

@@ -20,7 +20,7 @@ from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
 from daemon.supervising.python_command import SUPERVISED, python_command
 from daemon.supervising.redis_server import OwnRedis
-from storage import database
+from storage import database, private_files
 from storage.atomic_files import locked
 from storage.database import galleries
 from storage.database.processes import note_trouble
@@ -84,7 +84,7 @@ def _run(stop: Event, *, once: bool) -> Exit:
 
     """
     config = settings()
-    config.state_dir.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(config.state_dir)
     with _locked_state(config.state_dir / "up.lock"):
         process_file = ProcessFile(config.state_dir / "processes.json")
         if count := process_file.stop_leftovers(config.stop_seconds):

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage import filesystems
+from storage import filesystems, private_files
 from storage.errors import DatabaseGone, DatabaseNewer, DatabaseOlder, SettingsError
 from storage.urls import QUOTE, without_password
 
@@ -107,7 +107,7 @@ def migrate(url: str) -> None:
 
     engine = open_engine(url)
     if engine.dialect.name == "sqlite":
-        Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_file(Path(str(engine.url.database)))
     config = Config()
     config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
     config.attributes["engine"] = engine

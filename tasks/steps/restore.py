@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pictures
 
-from storage import atomic_files, file_attributes, photos, publishing
+from storage import atomic_files, file_attributes, photos, private_files, publishing
 from storage.beneath import Beneath
 from storage.database import search
 from storage.database.records import Job
@@ -100,7 +100,7 @@ def _check_result_size(photo: Photo, scale: int) -> None:
 def _kept_reflection(job: Job, removed: photos.Image) -> Path:
     """Write what was taken away of a photo, and return the file."""
     file = settings().state_dir / "reflections" / f"{job.id}.png"
-    file.parent.mkdir(exist_ok=True)
+    private_files.make_folder(file.parent)
     pixels = np.rint(255 * np.clip(removed, 0, 1)).astype(np.uint8)
     with atomic_files.replacing(file) as temporary:
         Pictures.fromarray(pixels).save(temporary, "PNG")
