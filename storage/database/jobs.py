@@ -76,7 +76,7 @@ class Jobs:
         waits = sa.and_(c.status == Status.QUEUED, c.error_kind.is_not(None))
         ended = c.status.not_in([Status.QUEUED, Status.RUNNING])
         steps: list[tuple[Any, dict[str, Any]]] = [
-            (waits, afresh if from_scratch else {"due_at": now()}),
+            (waits, afresh if from_scratch else {"due_at": now(), "rank": rank}),
             (ended, afresh),
         ]
         with self.engine.begin() as connection:

@@ -87,8 +87,9 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     moved = earlier.source != job.source and paths.source_gone(jobs, earlier)
     if moved and not result.exists():
         result = _moved_along(job, earlier) or result
-    # This job's own, if an earlier claim published it in place and then ended.
-    if publishing.sha256(result) not in {earlier.sha256, job.sha256} - {None}:
+    # It is this job's own if an earlier claim published it in place and then ended.
+    found = publishing.sha256(result)
+    if found not in {earlier.sha256, job.sha256} - {None}:
         if earlier.source == job.source and result.exists():
             raise OutputTaken(
                 f"its result {printable(earlier.output)} was changed by its owner and stays"
@@ -107,7 +108,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
     in_place = output.exists() and os.path.samestat(output.status(), result.status())
-    replaced = earlier.sha256 if in_place else check_replaceable(job, output, relative)
+    replaced = found if in_place else check_replaceable(job, output, relative)
     publishing.remove_temporaries(output)
     mark = provenance(job, str(earlier.category), {})
     with publishing.draft(output, job.id, job.claims) as draft:

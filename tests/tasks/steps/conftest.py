@@ -1,7 +1,9 @@
 """Fixtures: this process as a worker, and a photo that it has claimed."""
 
+import errno
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,7 @@ import pytest
 
 from storage.database import galleries
 from storage.enums import QUEUES, Category, Degradation
+from storage.metadata import sidecar
 from storage.settings import settings
 from tasks.guarding.limits import Limit
 from tasks.steps.classify import classify
@@ -134,3 +137,19 @@ def use(monkeypatch):
         return asked
 
     return with_
+
+
+@pytest.fixture
+def no_room_for_sidecars(monkeypatch):
+    """Return a context in which the disk is full when a sidecar is copied."""
+
+    @contextmanager
+    def context():
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sidecar, "copy_sidecar", fail)
+            yield
+
+    return context

@@ -55,6 +55,7 @@ def gpu(jobs, monkeypatch):
         connection.exec_driver_sql(
             "UPDATE jobs SET category = 'motion-blur', queue = 'motion-blur' WHERE id < 4"
         )
+        connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1 + id / 1000.0")  # in order
     heartbeat.record()
     return gpu
 

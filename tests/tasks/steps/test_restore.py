@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import photos, publishing
+from storage import photos
 from storage.database import galleries, search
 from storage.enums import Category, Decision, ErrorKind
 from storage.errors import OutputTaken
@@ -145,7 +145,7 @@ def test_a_result_that_was_published_before_its_worker_died_is_not_made_again(
 
 
 def test_a_result_whose_claim_ended_before_its_sidecar_was_copied_gets_it(
-    home, jobs, claimed, chain, configure
+    home, jobs, claimed, chain, configure, no_room_for_sidecars
 ):
     restore(claimed(Category.MOTION_BLUR))
     configure(gallery={"name": "{stem}-new{ext}"})
@@ -153,17 +153,14 @@ def test_a_result_whose_claim_ended_before_its_sidecar_was_copied_gets_it(
     with Image.open(file) as picture:
         picture.rotate(90).save(file, quality=95)
     (home / "gallery/cat.jpg.xmp").write_bytes(XMP)
-    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": "2"})
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})
     classify(runtime.claim())
-    in_the_way = publishing.temporary(home / "output/cat-new.jpg.xmp", 0, 0)
-    in_the_way.mkdir()
     job = runtime.claim()
-    with pytest.raises(IsADirectoryError):
+    with no_room_for_sidecars(), pytest.raises(OSError, match="full"):
         restore(job)
     assert (home / "output/cat-new.jpg").exists()
     jobs.end_with_error(job, ErrorKind.DISK_FULL, "no room", pause_seconds=0)
     chain.given.clear()
-    in_the_way.rmdir()
     restore(runtime.claim())
     assert search.get(jobs.engine, 2).reason == "published before its claim ended"
     assert (home / "output/cat-new.jpg.xmp").read_bytes() == XMP
