@@ -85,12 +85,12 @@ check: .venv/ready ## Check that the migrations make the tables that the code na
 map: .venv/ready ## Write the source map in ARCHITECTURE.md from the docstrings.
 	$(BIN)/python tests/source_map.py --write
 
-service: .boot/bin/uv ## Install what photomend needs to run, without tools for development.
+service: .boot/ready ## Install what photomend needs to run, without tools for development.
 	$(SYNC) $(NO_TOOLS)
 
 # Some gigabytes, as torch comes with CUDA. TORCH is one of uv's names: auto asks the driver, cu126 is
 # CUDA 12.6.
-paper: .boot/bin/uv ## Install that and the libraries of the paper engine; TORCH=auto for an older driver.
+paper: .boot/ready ## Install that and the libraries of the paper engine; TORCH=auto for an older driver.
 	$(SYNC) $(NO_TOOLS) --extra paper
 	$(if $(TORCH),$(UV) pip install --python $(BIN)/python --reinstall-package torch \
 	  --reinstall-package torchvision --torch-backend $(TORCH) torch torchvision)
@@ -146,16 +146,16 @@ evaluate: .venv/networks ## Measure the lite engine on photos that it was not fi
 	touch $@
 
 # uv makes .venv itself: Debian's python may lack the venv module.
-.venv/ready: .boot/bin/uv pyproject.toml uv.lock
+.venv/ready: .boot/ready pyproject.toml uv.lock
 	$(SYNC)
 	touch $@
 
-.boot/bin/uv: bootstrap.txt
+.boot/ready: bootstrap.txt
 	$(PYTHON) -m pip install --quiet --upgrade --target .boot --only-binary :all: --require-hashes -r $<
 	touch $@
 
 # The SBOM names all packages that the lock allows, with their hashes.
-release: .boot/bin/uv ## Build the packages, their SBOM (CycloneDX) and their hashes into dist/.
+release: .boot/ready ## Build the packages, their SBOM (CycloneDX) and their hashes into dist/.
 	rm -rf dist
 	$(UV) build --quiet --out-dir dist
 	$(UV) export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 \
