@@ -26,6 +26,9 @@ _DAMAGE_ERRORS = (
     ValueError,
 )  # fmt: skip
 """Errors that unpicklers raise for damaged files."""
+MAX_STATED_BYTES = 2 << 30
+"""Most bytes that tensors state: one that repeats its values states more than is stored, and nets are
+built by what is stated. The largest net read here has 380 MB."""
 PREFIXES = ("module.", "_orig_mod.")
 """Prefixes that torch's DataParallel and compile add to each key."""
 
@@ -96,21 +99,12 @@ def _checked(file: Path, found: Any) -> dict[str, Tensor]:
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise WeightsWrong(f"{file} holds more than tensors: {key!r}, {type(value).__name__}")
-        if not _is_stored(value):
+        if value.device.type != "cpu" or value.layout is not torch.strided:
             raise WeightsWrong(f"{file} is refused: it states a tensor {key!r} without its values")
+    if sum(tensor.nbytes for tensor in found.values()) > MAX_STATED_BYTES:
+        raise WeightsWrong(f"{file} is refused: its tensors state too many values")
     tensors: dict[str, Tensor] = found
     for prefix in PREFIXES:
         if all(key.startswith(prefix) for key in tensors):
             tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
     return tensors
-
-
-def _is_stored(tensor: Tensor) -> bool:
-    """Return whether a tensor is no larger than what is stored of it.
-
-    A tensor on the device meta, a sparse one, or one that repeats its values has any size. Nets are
-    built by the sizes of their tensors.
-    """
-    if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
-        return False
-    return tensor.nbytes <= tensor.untyped_storage().nbytes()

@@ -180,7 +180,7 @@ def test_a_tensor_without_its_values_is_refused(tmp_path):
     )  # fmt: skip
     for tensor in tensors:
         torch.save({"a": tensor}, tmp_path / "net.pth")
-        with pytest.raises(WeightsWrong, match="'a' without its values"):
+        with pytest.raises(WeightsWrong, match=r"'a' without its values|too many values"):
             read_tensors(tmp_path / "net.pth")
 
 
