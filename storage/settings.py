@@ -216,7 +216,7 @@ def settings() -> Settings:
         SettingsError: the file cannot be read, a key is unknown or a value is not allowed.
 
     """
-    file = _file()
+    file = settings_file()
     values = {} if file is None else read_values(Settings, _read(file), str(file))
     for variable, text in os.environ.items():
         if variable.startswith(PREFIX) and _is_ours(variable):
@@ -258,7 +258,7 @@ def _with_galleries_apart(made: Settings, where: str) -> Settings:
     return made
 
 
-def _file() -> Path | None:
+def settings_file() -> Path | None:
     """Return the settings file in use, None if there is none."""
     if named := os.environ.get(PREFIX + "CONFIG"):
         return Path(named)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from daemon.console import session, targets
 from daemon.console.output import span
-from daemon.reports import health, space
+from daemon.reports import exposure, health, space
 from storage import (
     atomic_files,
     availability,
@@ -27,7 +27,7 @@ from storage import (
 from storage.database import galleries, search, status
 from storage.enums import QUEUES, EngineChoice, WatchMode
 from storage.errors import PhotomendError
-from storage.settings import settings
+from storage.settings import settings, settings_file
 from storage.settings_gallery import GallerySettings
 from storage.urls import without_password
 from tasks import engines, gpu_probe
@@ -56,6 +56,7 @@ class Finding:
 
 def run_checks() -> Iterator[Finding]:
     """Run all checks, one after the other."""
+    yield _settings_file()
     found = _database()
     yield found
     if found.well:
@@ -81,6 +82,17 @@ def run_checks() -> Iterator[Finding]:
     if settings().engine != EngineChoice.LITE and settings().paper.classifier_url:
         yield _server()
     yield _devices()
+
+
+def _settings_file() -> Finding:
+    file = settings_file()
+    if reason := exposure.of_settings_file(file, settings()):
+        return Finding("settings", False, reason)
+    return Finding(
+        "settings",
+        True,
+        f"{file} holds no password that others can read" if file else "there is no file",
+    )
 
 
 def _database() -> Finding:
@@ -280,6 +292,8 @@ def _server() -> Finding:
     if not understands:
         text = "does not begin its answer with a letter, so photos stay unsure; choose another net"
         return Finding("classifier", False, f"{net} {text}")
+    if reason := exposure.of_photos(paper.classifier_url):
+        return Finding("classifier", False, f"{net} answers; {reason}")
     return Finding("classifier", True, f"{net} answers")
 
 
