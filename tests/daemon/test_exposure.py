@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from daemon.reports import exposure
+from storage import settings
 
 PHOTOMEND = Path(sys.executable).parent / "photomend"
 
@@ -23,20 +25,26 @@ PHOTOMEND = Path(sys.executable).parent / "photomend"
         ('[paper]\nclassifier_url = "http://me:sesam@nas"', 0o644, "classifier_url"),
     ],
 )
-def test_the_doctor_warns_of_secrets_that_every_user_can_read(home, tmp_path, text, mode, named):
+def test_secrets_that_every_user_can_read_are_found(tmp_path, text, mode, named):
     file = tmp_path / "settings.toml"
     file.write_text(text)
     file.chmod(mode)
+    made = settings.make(tomllib.loads(text), "a test")
+    found = exposure.of_settings_file(file, made) or ""
+    assert bool(found) == bool(named) and "sesam" not in found
+    assert not named or f"every user can read {named} in {file}: chmod o= {file};" in found
+
+
+def test_the_doctor_warns_of_them(home, tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text('[paper]\nclassifier_key = "sesam"')
+    file.chmod(0o644)
     done = subprocess.run(
         [PHOTOMEND, "--config", file, "doctor", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     found = {item["subject"]: item for item in json.loads(done.stdout)}["settings"]
-    assert found["well"] == (not named)
-    if named:
-        assert f"every user can read {named} in {file}: chmod o= {file}" in found["text"]
+    assert not found["well"] and "classifier_key" in found["text"]
     assert "sesam" not in done.stdout + done.stderr
 
 
