@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from storage.metadata.provenance import Provenance
+from storage.metadata.provenance import Provenance, place_of
 
 if TYPE_CHECKING:
     from storage.database.records import Job
@@ -58,7 +58,7 @@ def provenance(
     """Return the provenance of the result of a job whose content hash is set."""
     steps = receipt.get("steps", [])
     return Provenance(
-        gallery=job.gallery, source=str(job.source), content_hash=job.content_hash or "",
+        place=place_of(job.gallery, job.source), content_hash=job.content_hash or "",
         job_id=job.id, claim=job.claims, category=category,
         software=f"photomend {version('photomend')}", generative=generative,
         mended_at=datetime.now(UTC), steps=", ".join(str(step["step"]) for step in steps),

@@ -1,12 +1,14 @@
 """The provenance in a mended copy: its source, what was done, and by which program.
 
 Written as XMP in the words of IPTC and Adobe, and in a namespace of our own from which a lost
-database is rebuilt.
+database is rebuilt. A copy is given away more often than its source, so it holds no name of a folder.
 """
 
+import hashlib
 import os
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -22,9 +24,8 @@ GENERATIVE = _SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 class Provenance:
     """The provenance of a mended copy."""
 
-    gallery: str
-    source: str
-    """Relative to the gallery, as `os.fsdecode` gives it."""
+    place: str
+    """Where the source is, as `place_of` gives it."""
     content_hash: str
     """Content hash of the source."""
     job_id: int
@@ -41,6 +42,11 @@ class Provenance:
     """Content hash of the copy; set when the copy is written."""
     orientation: int = 1
     """EXIF orientation of the source, 1 to 8; set when the copy is written."""
+
+
+def place_of(gallery: str, source: Path) -> str:
+    """Return the SHA-256 of a gallery's name and of a photo's path in it."""
+    return hashlib.sha256(os.fsencode(gallery) + b"\0" + os.fsencode(source)).hexdigest()
 
 
 def stamp(packet: Packet, provenance: Provenance) -> None:
@@ -68,6 +74,8 @@ def stamp(packet: Packet, provenance: Provenance) -> None:
         packet.set("Iptc4xmpExt:AISystemVersionUsed", version)
     for field in fields(Provenance):
         packet.set(_own(field.name), _encode(getattr(provenance, field.name)))
+    for old in ("gallery", "source"):
+        packet.remove(name(_own(old)))
 
 
 def of(packet: Packet) -> Provenance | None:
@@ -78,11 +86,26 @@ def of(packet: Packet) -> Provenance | None:
             text = packet.text(_own(field.name))
             if text is not None:
                 values[field.name] = _decode(field.type, text)
+            elif field.name == "place":
+                values["place"] = _old_place(packet)
             elif field.default is MISSING:
                 return None
         return Provenance(**values)
     except ValueError:
         return None
+
+
+def _old_place(packet: Packet) -> str:
+    """Return the place of the source as copies state it that hold the names themselves.
+
+    Raises:
+        ValueError: it states none.
+
+    """
+    gallery, source = (packet.text(_own(old)) for old in ("gallery", "source"))
+    if gallery is None or source is None:
+        raise ValueError("photomend did not write this packet")
+    return place_of(_name(gallery), Path(_name(source)))
 
 
 def _derive(
@@ -140,4 +163,8 @@ def _decode(kind: object, text: str) -> object:
         return int(text)
     if kind is datetime:
         return datetime.fromisoformat(text)
+    return _name(text)
+
+
+def _name(text: str) -> str:
     return os.fsdecode(unquote_to_bytes(text))

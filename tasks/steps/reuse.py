@@ -17,6 +17,7 @@ from storage.enums import ASKED, Category, Decision, LeastChange
 from storage.errors import OutputTaken
 from storage.formats.turn import Turn
 from storage.metadata import sidecar
+from storage.metadata.provenance import place_of
 from storage.settings import settings
 from storage.text import printable
 from tasks.imaging.visibility import VISIBLE
@@ -170,7 +171,7 @@ def _use_existing_result(job: Job) -> bool:
         mark = photos.ours(output) if output.is_file() else None
         if mark is None or mark.content_hash != job.content_hash:
             continue
-        if mark.source != str(job.source) or mark.gallery != job.gallery:
+        if mark.place != place_of(job.gallery, job.source):
             continue
         if not photos.untouched(output):
             raise OutputTaken(
@@ -202,7 +203,8 @@ def check_replaceable(job: Job, output: Beneath, relative: Path) -> str | None:
     if found is None or found in {job.sha256, *(old.sha256 for old in older)}:
         return found
     mark = photos.ours(output) if found else None
-    if mark is None or mark.source != str(job.source) or not photos.untouched(output):
+    is_ours = mark is not None and mark.place == place_of(job.gallery, job.source)
+    if not is_ours or not photos.untouched(output):
         raise OutputTaken(
             f"{printable(relative)} in the output folder is not ours, or was changed by its owner; "
             "it stays"

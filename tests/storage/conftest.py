@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms
 
 from storage.formats.safe_open import Limits
-from storage.metadata.provenance import Provenance
+from storage.metadata.provenance import Provenance, place_of
 
 CLEAR = Path(__file__).parents[2] / "../shared/photos/clear"
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
@@ -32,7 +32,7 @@ LIMITS = Limits(max_bytes=500_000_000, max_pixels=200_000_000, min_free_bytes=0)
 
 def _origin() -> Provenance:
     return Provenance(
-        gallery="family", source="2024/Gr\u00fcn & <1>\udcff.jpg", content_hash="ab" * 32, job_id=7,
+        place=place_of("family", Path("2024/Gr\u00fcn\udcff.jpg")), content_hash="ab" * 32, job_id=7,
         claim=2, category="motion-blur", software="photomend 0.1.0", generative=False,
         mended_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), steps="NAFNet",
     )  # fmt: skip

@@ -306,11 +306,28 @@ def test_a_hostile_exif_block_neither_hangs_nor_raises(block: bytes) -> None:
     assert len(exif.clean(block)) <= len(block)
 
 
-def test_names_that_xml_cannot_hold_come_back_as_they_were(origin: Provenance) -> None:
+ODD_NAME = "a\x01\udcff\ufffe\n%20<&\"'>/ö.jpg"
+
+
+def test_texts_that_xml_cannot_hold_come_back_as_they_were(origin: Provenance) -> None:
     packet = xmp.Packet()
-    named = replace(origin, source="a\x01\udcff\ufffe\n%20<&\"'>/ö.jpg", steps="\0")
+    named = replace(origin, category=ODD_NAME, steps="\0")
     provenance.stamp(packet, named)
     assert provenance.of(xmp.parse(packet.serialise())) == named
+
+
+def test_the_place_of_a_source_is_read_of_copies_that_hold_its_names(origin: Provenance) -> None:
+    packet = xmp.Packet()
+    provenance.stamp(packet, origin)
+    packet.remove(xmp.name("photomend:PhotomendPlace"))
+    assert provenance.of(xmp.parse(packet.serialise())) is None
+    packet.set("photomend:PhotomendGallery", "fam%C3%AFly")
+    packet.set("photomend:PhotomendSource", "2024/a%FF%20b.jpg")
+    place = provenance.place_of("famïly", Path("2024/a\udcff b.jpg"))
+    assert provenance.of(xmp.parse(packet.serialise())) == replace(origin, place=place)
+    provenance.stamp(packet, origin)
+    again = packet.serialise()
+    assert b"2024" not in again and b"fam" not in again
 
 
 def test_old_ways_of_a_png_to_hold_exif_are_read(

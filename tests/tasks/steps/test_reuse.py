@@ -10,6 +10,7 @@ from storage import photos, publishing
 from storage.database import galleries, search
 from storage.enums import Decision
 from storage.errors import OutputTaken
+from storage.metadata.provenance import place_of
 from storage.settings import settings
 from tasks import mend
 from tasks.steps import reuse
@@ -135,7 +136,8 @@ def test_a_result_that_was_renamed_like_its_photo_is_kept(home, jobs, noisy):
     job = mended_again(jobs, "cat.jpg", "2024/cat.jpg")
     assert (job.decision, job.output) == (Decision.RESTORED, Path("2024/cat.jpg"))
     assert job.sha256 == publishing.sha256(home / "output/2024/cat.jpg")
-    assert photos.ours(home / "output/2024/cat.jpg").source == "2024/cat.jpg"
+    place = place_of("g", Path("2024/cat.jpg"))
+    assert photos.ours(home / "output/2024/cat.jpg").place == place
     assert search.get(jobs.engine, 1).output is None
 
 

@@ -12,6 +12,7 @@ from storage import photos, publishing
 from storage.database import galleries, search
 from storage.enums import Category, Decision, ErrorKind, Status
 from storage.errors import ClaimLost, OutputTaken
+from storage.metadata.provenance import place_of
 from tasks.steps import paths, reuse
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
@@ -256,8 +257,8 @@ def marked(home, **values):
 
 
 NOT_ITS_RESULT = {
-    "of another photo": lambda home: marked(home, source="dog.jpg"),
-    "of another gallery": lambda home: marked(home, gallery="h"),
+    "of another photo": lambda home: marked(home, place=place_of("g", Path("dog.jpg"))),
+    "of another gallery": lambda home: marked(home, place=place_of("h", Path("cat.jpg"))),
     "of other content": lambda home: marked(home, content_hash="0" * 64),
     "not ours": lambda home: (home / "output/cat.jpg").write_bytes(b"the owner's"),
     "a folder": lambda home: ((home / "output/cat.jpg").unlink(), (home / "output/cat.jpg").mkdir()),
@@ -322,7 +323,7 @@ def nothing(home):
     [
         (nothing, True, True), (nothing, False, True),
         (lambda home: None, True, True), (lambda home: None, False, True),
-        (lambda home: marked(home, source="dog.jpg"), False, False),
+        (lambda home: marked(home, place=place_of("g", Path("dog.jpg"))), False, False),
         (lambda home: edit(home / "output/cat.jpg"), False, False),
         (lambda home: edit(home / "output/cat.jpg"), True, False),
         (lambda home: (home / "output/cat.jpg").write_bytes(b"the owner's"), True, False),

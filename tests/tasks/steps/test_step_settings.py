@@ -11,6 +11,7 @@ from storage import photos
 from storage.database import galleries, search
 from storage.enums import ASKED_FOR, BACKLOG, Category, Decision, Degradation
 from storage.errors import GalleryOffline, TooLarge
+from storage.metadata.provenance import place_of
 from tasks.steps import paths
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
@@ -92,7 +93,7 @@ def test_what_is_published_names_its_steps_and_whether_detail_was_invented(
     assert job.receipt["generative"] is generative
     mark = photos.ours(home / "output/cat.jpg")
     assert (mark.generative, mark.steps) == (generative, "smooth the photo")
-    assert (mark.category, mark.source, mark.gallery) == ("super-resolution", "cat.jpg", "g")
+    assert (mark.category, mark.place) == ("super-resolution", place_of("g", Path("cat.jpg")))
     with Image.open(home / "output/cat.jpg") as made:
         assert made.size == (400, 400)
     assert [path.name for path in (home / "output").glob("*cat.jpg*")] == ["cat.jpg"]
@@ -196,4 +197,4 @@ def test_the_same_photo_is_computed_again_only_if_a_person_asked(
         assert (job.output, job.category) == (Path("copy.jpg"), Category.SUPER_RESOLUTION)
         assert job.scores["classifier"] == "told"
         assert (job.pixels, job.content_hash is None) == (160_000, False)
-        assert photos.ours(home / "output/copy.jpg").source == "copy.jpg"
+        assert photos.ours(home / "output/copy.jpg").place == place_of("g", Path("copy.jpg"))
