@@ -68,7 +68,7 @@ class _Doorbell:
     def _connparams(self: Any, asynchronous: bool = False) -> dict[str, Any]:
         given: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         if "path" in given:
-            bases = (given["connection_class"], redis_client.TrustedSocket)
+            bases = (redis_client.TrustedSocket, given["connection_class"])
             given["connection_class"] = type("Socket", bases, {})
         return given
 

@@ -36,7 +36,7 @@ def message(body: object = ((), {}, {}), task: str = "classify", **changes: obje
 
 CALLS = {"callbacks": [{"task": "restore", "args": [1]}], "errbacks": [{"task": "x"}]}
 POISONS = {
-    "garbage": b"\xff\xfe\0{", "empty": b"", "no object": b"[1, 2]", "null": b"null", "zeros": bytes(99),
+    "garbage": b"\xff\xfe\0{", "huge": bytes(BIG_BYTES), "empty": b"", "no object": b"[1, 2]", "null": b"null", "zeros": bytes(99),
     "a huge number": b"9" * 5000, "no properties": b'{"body": ""}', "digits of others": "٣".encode(),
     "limit": message(timelimit=[0.001, 0.001]), "argument": message(([["x"]], {"y": 1}, {})),
     "foreign task": message(task="os.system"), "celery's task": message(task="celery.backend_cleanup"),
