@@ -6,6 +6,7 @@ Other programs on the machine disturb absolute times. Therefore some figures are
 reference that is measured in the same run. The goal of a figure is printed beside it.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -331,8 +332,11 @@ def million_jobs(folder: Path, environment: dict[str, str]) -> Figures:
         out = subprocess.DEVNULL
         return lambda: subprocess.run(words, env=environment, stdout=out, check=True)
 
+    children_of_workers = itertools.count()  # one that has a claim would release it first
+
     def claim() -> None:
-        jobs.claim("w", QUEUES, child=1, seconds=300, seconds_per_megapixel=60)
+        child = next(children_of_workers)
+        jobs.claim("w", QUEUES, child=child, seconds=300, seconds_per_megapixel=60)
 
     bare = least(command(sys.executable, "-c", "import typer, rich, sqlalchemy"), children)
     shown = least(command(str(BIN / "photomend"), "status"), children)

@@ -90,7 +90,7 @@ def _photomend(workers: int, url: str | None) -> float:
         time.sleep(5)  # the children are ready
         jobs.resume("all")
         begun = time.perf_counter()
-        until(lambda: status.progress(engine)[0][Status.DONE] == JOBS)
+        until(lambda: status.progress(engine)[0][Status.DONE] == JOBS, 600)
         rate = JOBS / (time.perf_counter() - begun)
         engine.dispose()
         return rate

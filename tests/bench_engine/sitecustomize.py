@@ -40,7 +40,7 @@ def _arm() -> None:
             return image.copy()
 
     class Photo:
-        jpeg_quality = None
+        jpeg_quality, wraps = None, False
         source_sha256 = ""
 
         def __init__(self):
