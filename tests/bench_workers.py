@@ -51,6 +51,7 @@ def measure() -> Figures:
                 figures[f"{name}, {workers} workers, jobs per second"] = rate
                 figures[f"{name}, {workers} workers, times plain Celery"] = rate / plain
             figures[f"plain Celery, {workers} workers, jobs per second"] = plain
+            print(f"  {workers} workers measured", file=sys.stderr, flush=True)
     return figures
 
 
