@@ -52,8 +52,11 @@ def all_ended(jobs, photomend, eventually):
         eventually(have_ended, seconds=240)
         assert worker.poll() is None
         [child] = psutil.Process(worker.pid).children()[-1:]
-        peak = Path(f"/proc/{child.pid}/status").read_text().split("VmHWM:")[1].split()[0]
-        assert int(peak) / 1024 < MAX_MEGABYTES
+        inside = child.children()
+        assert inside  # the jail in which it reads photos
+        for process in (child, *inside):
+            peak = Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]
+            assert int(peak) / 1024 < MAX_MEGABYTES
         ended = all_jobs(jobs)
         assert all(job.claims == 1 or job.category for job in ended), "a child process died"
         assert all(job.error for job in ended if job.status is Status.FAILED)

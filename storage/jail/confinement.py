@@ -63,10 +63,14 @@ def confine(kept: int) -> Confinement:
 
 
 def _limit() -> None:
-    """Limit what the kernel counts by process; memory has the parent's limit, which is inherited.
+    """Limit what the kernel counts by process.
 
-    Not RLIMIT_NPROC: it counts all processes of the user, and encoders need threads.
+    Private memory (RLIMIT_DATA) has the parent's limit, which is inherited; what is shared with the
+    parent counts as files. Not RLIMIT_NPROC: it counts all processes of the user, and encoders need
+    threads.
     """
+    memory, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, MOST_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -140,6 +140,20 @@ def threads() -> int:
     return sum(total)
 
 
+def hoard(number: int) -> str:
+    """Take so many bytes of memory that is no private one, and return how it ended."""
+    with os.fdopen(os.memfd_create("hoard"), "wb") as file:
+        try:
+            return str(os.ftruncate(file.fileno(), number))
+        except OSError as error:
+            return errno.errorcode[error.errno or 0]
+
+
+def fill(number: int) -> int:
+    """Take so many bytes of private memory."""
+    return len(bytearray(number))
+
+
 def environment() -> str:
     """Return the environment, and the names of what is open."""
     return f"{sorted(os.environ)}"

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from attacks import ATTACKS, descriptors, environment, threads, tried
 
 from storage.jail import landlock, system_calls
 from storage.jail.client import Jail
+from storage.jail.confinement import MOST_FILES
 
 ROOT = Path(__file__).parents[3]
 NOT_BY_LANDLOCK = {
@@ -125,6 +127,38 @@ def test_a_jail_has_no_environment_and_nothing_open(
     assert attacked.run(descriptors) <= 5  # of stdio, its socket, and the memory of this message
     os.close(reader)
     os.close(writer)
+
+
+def test_a_jail_has_no_rights_and_gets_none(attacked: Jail) -> None:
+    attacked.run(threads)
+    told = Path(f"/proc/{attacked.pid}/status").read_text()
+    values = dict(line.split(":\t", 1) for line in told.splitlines())
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(values[kind], 16) == 0
+    assert (values["NoNewPrivs"], values["Seccomp"], values["CoreDumping"]) == ("1", "2", "0")
+    limits = Path(f"/proc/{attacked.pid}/limits").read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert re.search(rf"Max open files +{MOST_FILES} +{MOST_FILES} ", limits)
+
+
+def test_a_jail_has_the_memory_of_its_parent_also_where_it_is_shared() -> None:
+    program = f"""
+import resource, sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]
+import attacks, conftest
+from storage.jail.client import Jail
+resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
+jail = Jail(conftest.WITH_ATTACKS)
+print(jail.run(attacks.hoard, 1 << 29), jail.run(attacks.hoard, 1 << 31))
+try:
+    jail.run(attacks.fill, 1 << 31)
+except MemoryError:
+    print("too little memory")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert ran.stdout.splitlines() == ["None EFBIG", "too little memory"]
 
 
 OLD_KERNEL = f"""
