@@ -5,7 +5,6 @@ needs the coded image reads the whole file. A jail inspects the same open file, 
 """
 
 import io
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -216,11 +215,12 @@ class Inspection(Packed):
         """
         self._check_bytes()
         width, height = self.header.width, self.header.height
-        if math.prod(self.header.coded) > width * height:
-            width, height = self.header.coded
-        if width * height > self.limits.max_pixels:
+        coded = max(width * height, self.header.coded)
+        if coded > self.limits.max_pixels:
             most = self.limits.max_pixels // MEGA
             pixels = f"{width} x {height} pixels"
+            if coded > width * height:
+                pixels += f", made from {coded / MEGA:.0f} megapixels"
             shown = printable(self.path)
             raise TooLarge(f"{shown} has {pixels}, more than max_megapixels = {most}")
         with unreadable_if_broken(self.path):

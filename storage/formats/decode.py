@@ -151,9 +151,12 @@ def _decode_16(data: bytes, channels: int) -> NDArray[np.uint16]:
 def _bare(data: bytes, kind: Format) -> bytes:
     """Return a file without what would stop or mislead a decoder, and is not needed to decode it.
 
-    Pillow refuses a PNG with a wrong checksum in a text.
+    Pillow refuses a PNG with a wrong checksum in a text, and joins the pieces of a JPEG's EXIF one by one.
     """
     match kind:
+        case Format.JPEG:
+            file = io.BytesIO(data)
+            return jpeg.splice(file, [part for part in jpeg.metadata(file) if jpeg.is_jfif(*part)])
         case Format.PNG:
             return png.splice(io.BytesIO(data), ())
         case Format.TIFF:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from storage.formats import jpeg_in_tiff
+from storage.formats import derived_items, jpeg_in_tiff
 from storage.formats.containers import Malformed, isobmff, jpeg, png, tiff, webp
 from storage.formats.containers.tiff import Tiff
 from storage.formats.detect import Format
@@ -37,8 +37,9 @@ class Header:
     channels: int
     unusual: str | None = None
     """Why photos with such pixels are left alone; None if they are not."""
-    coded: tuple[int, int] = (0, 0)
-    """Width and height of what is decoded and then cropped; zeros if it is not cropped."""
+    coded: int = 0
+    """Number of pixels that are decoded, where it may be larger than width times height: those of tiles,
+    and of what is then cropped."""
 
 
 def read(file: BinaryIO, kind: Format) -> Header:
@@ -59,7 +60,7 @@ def read(file: BinaryIO, kind: Format) -> Header:
             found = webp.header(file)
             return Header(found.width, found.height, 8, 4 if found.flags & webp.ALPHA else 3)
         case Format.HEIC | Format.AVIF:
-            return _items(isobmff.read(file), kind)
+            return _items(file, isobmff.read(file), kind)
 
 
 def _jpeg(file: BinaryIO) -> Header:
@@ -120,7 +121,15 @@ def _tiff(file: BinaryIO) -> Header:
         unusual = "a TIFF with the older form of JPEG, which photomend does not handle"
     elif bits[0] == 16 and not _plain_16(found, page, channels):
         unusual = "a 16-bit TIFF laid out in a way that photomend does not handle"
-    return Header(width, height, bits[0], channels, unusual)
+    return Header(width, height, bits[0], channels, unusual, _tiled(found, page, width, height))
+
+
+def _tiled(found: Tiff, page: tiff.Directory, width: int, height: int) -> int:
+    """Return the pixels of all tiles, which reach beyond the image; 0 without tiles."""
+    across, down = found.number(page, tiff.TILE_WIDTH), found.number(page, tiff.TILE_HEIGHT)
+    if across < 1 or down < 1:
+        return 0
+    return -(-width // across) * across * (-(-height // down) * down)
 
 
 def _plain_16(found: Tiff, page: tiff.Directory, channels: int) -> bool:
@@ -129,12 +138,12 @@ def _plain_16(found: Tiff, page: tiff.Directory, channels: int) -> bool:
     return found.number(page, tiff.PLANAR, 1) == 1 and channels != 2 and straight
 
 
-def _items(found: isobmff.Container, kind: Format) -> Header:
+def _items(file: BinaryIO, found: isobmff.Container, kind: Format) -> Header:
     sizes = found.of_primary("ispe")
     if not sizes or len(sizes[-1]) < 12:
         raise Malformed("it has no size")
     width, height = (int.from_bytes(sizes[-1][at : at + 4], "big") for at in (4, 8))
-    coded = (width, height)
+    coded = max(width * height, derived_items.coded_pixels(file, found))
     for kept in found.of_primary("clap") if kind is Format.HEIC else ():
         width, height = _cropped(kept)
     turns = found.of_primary("irot")

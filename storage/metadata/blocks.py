@@ -180,23 +180,22 @@ def _of_jpeg(parts: list[tuple[int, bytes]]) -> Metadata:
 
 def _jfif(file: BinaryIO) -> bytes:
     """Return the JFIF header of a newly coded image."""
-    found = (body for marker, body in jpeg.metadata(file) if marker == jpeg.APP0)
-    return next((body for body in found if body.startswith(b"JFIF\0")), b"")
+    return next((part[1] for part in jpeg.metadata(file) if jpeg.is_jfif(*part)), b"")
 
 
 def _of_png(parts: list[tuple[bytes, bytes]]) -> Metadata:
-    icc, older, kept = b"", b"", []
+    icc, older, kept, room = b"", b"", [], png_texts.room()
     exifs: list[bytes] = []
     packets: list[bytes] = []
     for kind, data in sorted(parts, key=lambda part: part[0] != b"eXIf"):
         if kind == b"eXIf":
             exifs.append(data)
         elif kind == b"iCCP":
-            icc = icc or png_texts.inflate(data.partition(b"\0")[2][1:]) or b"broken"
+            icc = icc or png_texts.inflate(data.partition(b"\0")[2][1:], room) or b"broken"
         elif kind == b"iTXt" and data.startswith(XMP_PNG + b"\0"):
-            packets.append(_packet(png_texts.read(kind, data)))
+            packets.append(_packet(png_texts.read(kind, data, room)))
         elif kind in (b"zTXt", b"tEXt") and data.startswith(b"Raw profile type "):
-            what, raw = png_texts.raw_profile(png_texts.read(kind, data))
+            what, raw = png_texts.raw_profile(png_texts.read(kind, data, room))
             if raw.startswith(jpeg_blocks.XMP) or what == "xmp":
                 packets.append(raw.removeprefix(jpeg_blocks.XMP))
             elif what in ("exif", "APP1"):

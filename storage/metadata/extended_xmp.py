@@ -1,8 +1,9 @@
 """Extended XMP: what of a packet does not fit into one segment of a JPEG (XMP, part 3, 1.1.3.1)."""
 
 import hashlib
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, takewhile
+from xml.sax.saxutils import quoteattr
 
 from storage.formats.containers import jpeg
 from storage.metadata import xmp
@@ -11,8 +12,12 @@ from storage.metadata.xmp import MalformedPacket, Packet, name
 PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
 _GUID_BYTES = 32
 _HEADER = len(PREFIX) + _GUID_BYTES + 8
+MOST_PACKETS = 64
+"""Number of different packets in one file that are united."""
 ROOM = jpeg.MOST_BYTES - len(xmp.JPEG_PREFIX)
 """Maximum size in bytes of a packet in one segment."""
+_HEAD_BYTES = 4096
+"""Room for what a packet has around its properties: elements, usual namespaces, the name of its extension."""
 _NOTE = "xmpNote:HasExtendedXMP"
 _OURS = tuple(
     "{" + xmp.NAMESPACES[prefix] + "}" + start
@@ -27,7 +32,7 @@ _OWNERS = ("subject", "hierarchicalSubject", "Regions", "RegionInfo", "Rating", 
 """Properties that give way last."""
 
 
-def joined(packet: bytes, bodies: Sequence[bytes]) -> bytes:
+def joined(packet: bytes, bodies: Sequence[bytes]) -> Packet:
     """Return a packet with what its extension says.
 
     `bodies` are those of the segments that begin with `PREFIX`.
@@ -39,7 +44,7 @@ def joined(packet: bytes, bodies: Sequence[bytes]) -> bytes:
     main = xmp.parse(packet) if packet else Packet()
     extension = xmp.parse(_pieced(main.text(_NOTE), bodies))
     main.remove(name(_NOTE))
-    return merged(main, extension)
+    return merged(main, [extension])
 
 
 def united(packets: Sequence[bytes], further: Sequence[bytes] = ()) -> tuple[bytes, str]:
@@ -47,24 +52,28 @@ def united(packets: Sequence[bytes], further: Sequence[bytes] = ()) -> tuple[byt
 
     What two packets state is taken of the first one.
     """
-    packets = list(filter(None, packets))
-    packet = next(iter(packets), b"")
+    packets = list(dict.fromkeys(filter(None, packets)))
+    packet, others = next(iter(packets), b""), packets[1:]
+    if not further and not others:
+        return packet, ""
     try:
-        if further:
-            packet = joined(packet, further)
-        for other in dict.fromkeys(packets[1:]):
-            packet = merged(xmp.parse(packet), xmp.parse(other))
+        if len(packets) > MOST_PACKETS:
+            raise MalformedPacket(f"it has {len(packets)} XMP packets")
+        main = joined(packet, further) if further else xmp.parse(packet)
+        return merged(main, map(xmp.parse, others)).serialise(), ""
     except MalformedPacket as error:
         return packet, str(error)
-    return packet, ""
 
 
-def merged(main: Packet, other: Packet) -> bytes:
-    """Return a packet with those properties of another one that it lacks."""
-    other.take(frozenset(main.names()))
-    main.root.extend(other.descriptions())
-    main.prefixes = {**other.prefixes, **main.prefixes}
-    return main.serialise()
+def merged(main: Packet, others: Iterable[Packet]) -> Packet:
+    """Return a packet to which those properties of others are added that it lacks."""
+    known = set(main.names())
+    for other in others:
+        other.take(frozenset(known))
+        main.root.extend(other.descriptions())
+        main.prefixes = {**other.prefixes, **main.prefixes}
+        known.update(other.names())
+    return main
 
 
 def _pieced(wanted: str | None, bodies: Sequence[bytes]) -> bytes:
@@ -112,15 +121,21 @@ def split(packet: bytes) -> tuple[bytes, list[bytes]]:
     if len(main) > ROOM:
         main, data = divided(ours, wrapped=False)
     if len(main) > ROOM:
-        counts = range(len(names))
-        fits = bisect_left(counts, 1, lo=ours, key=lambda count: len(divided(count)[0]) <= ROOM)
-        main, data = divided(fits)
+        main, data = divided(_fitting(xmp.parse(packet), names, sizes), wrapped=False)
     if len(main) > ROOM:
         main, data = _noted(Packet(), packet), packet
     size = jpeg.MOST_BYTES - _HEADER
     head = PREFIX + _guid(data) + len(data).to_bytes(4, "big")
     places = range(0, len(data), size)
     return main, [head + at.to_bytes(4, "big") + data[at : at + size] for at in places]
+
+
+def _fitting(packet: Packet, names: Sequence[str], sizes: Mapping[str, int]) -> int:
+    """Return how many of the properties must be moved, so that the others fit into a segment."""
+    declared = sum(len(quoteattr(space)) + len(prefix) for space, prefix in packet.prefixes.items())
+    room = ROOM - declared - 10 * len(packet.prefixes) - _HEAD_BYTES
+    kept = accumulate(sizes[full] for full in reversed(names))
+    return len(names) - sum(1 for size in takewhile(lambda size: size <= room, kept))
 
 
 def _divided(packet: bytes, moved: frozenset[str], *, wrapped: bool) -> tuple[bytes, bytes]:

@@ -77,9 +77,7 @@ def _icc(parts: Segments) -> bytes:
 
 def _kept(parts: Segments) -> tuple[tuple[int, bytes], ...]:
     kept = [
-        (marker, body)
-        for marker, body in parts
-        if marker == jpeg.COM or (marker == jpeg.APP0 and body.startswith(b"JFIF\0"))
+        (marker, body) for marker, body in parts if marker == jpeg.COM or jpeg.is_jfif(marker, body)
     ]
     resources = b"".join(
         body.removeprefix(_PHOTOSHOP)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from storage.formats.containers import MOST_PARTS
 from storage.formats.turn import TRANSPOSED, Turn
 
 JPEG_PREFIX = b"Photoshop 3.0\0"
@@ -23,9 +24,11 @@ class Resource(NamedTuple):
 
 
 def resources(block: bytes) -> Iterator[Resource]:
-    """Yield the resources of a block without its JPEG prefix, up to what is none."""
+    """Yield the resources of a block without its JPEG prefix, up to what is none or too many."""
     at = 0
-    while at + 12 <= len(block) and block[at : at + 4] == b"8BIM":
+    for _ in range(MOST_PARTS):
+        if at + 12 > len(block) or block[at : at + 4] != b"8BIM":
+            return
         number = int.from_bytes(block[at + 4 : at + 6], "big")
         name_bytes = block[at + 6] + 1
         data = at + 6 + name_bytes + name_bytes % 2

@@ -84,7 +84,7 @@ def _copy(theirs: Beneath, copy: Beneath, turn: Turn, seen: set[tuple[int, int]]
         if status.st_size > MOST_BYTES or identity in seen or copy.exists():
             return
         seen.add(identity)
-        turned = jail.run(turned_content, file.read(MOST_BYTES), turn)
+        turned = jail.run(turned_content, file.read(status.st_size), turn)
     if turned is None:
         return
     with publishing.draft(copy, 0, 0) as draft:  # no job has this number: swept if we die here

@@ -47,7 +47,8 @@ NAMESPACES = {
 JPEG_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 """What a packet begins with in a segment of a JPEG."""
 MOST_BYTES = 16 << 20
-MOST_DEPTH, MOST_NAMESPACES = 64, 1000
+MOST_DEPTH, MOST_NAMESPACES, MOST_PARTS = 64, 1000, 100_000
+"""Number of elements within each other, of namespaces, and of elements, attributes and prefixes in all."""
 _DROPPED_NAMESPACES = tuple(
     NAMESPACES[prefix]
     for prefix in ("GDepth", "GImage", "Device", "Container", "hdrgm", "HDRGainMap")
@@ -159,14 +160,15 @@ class Packet:
         return taken
 
     def sizes(self) -> dict[str, int]:
-        """Return about how many bytes each property takes."""
+        """Return how many bytes each property takes when it is written, or a few more."""
         sizes: dict[str, int] = {}
         for block in self.descriptions():
             for key, value in block.attrib.items():
-                sizes[key] = len(value)
+                sizes[key] = sizes.get(key, 0) + xmp_text.length_of_attribute(
+                    key, value, self.prefixes
+                )
             for child in block:
-                texts = sum(map(len, child.itertext())) + 40 * sum(1 for _ in child.iter())
-                sizes[child.tag] = sizes.get(child.tag, 0) + texts
+                sizes[child.tag] = sizes.get(child.tag, 0) + xmp_text.length(child, self.prefixes)
         return {full: size for full, size in sizes.items() if not full.startswith(_RDF)}
 
     def serialise(self, *, wrapped: bool = True) -> bytes:
@@ -215,14 +217,21 @@ def _mended(data: bytes, wrong: str) -> Packet:
 
 
 def _parse(data: bytes) -> Packet:
-    builder, packet, depth = TreeBuilder(), Packet(), 0
+    builder, packet, depth, parts = TreeBuilder(), Packet(), 0, 0
     parser = expat.ParserCreate(namespace_separator="}")
+
+    def count(number: int) -> None:
+        nonlocal parts
+        parts += number
+        if parts > MOST_PARTS:
+            raise MalformedPacket(f"the XMP packet has more than {MOST_PARTS} parts")
 
     def begin(tag: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth > MOST_DEPTH:
             raise MalformedPacket("the XMP packet is too deep")
+        count(1 + len(attributes))
         builder.start(_full(tag), {_full(key): value for key, value in attributes.items()})
 
     def finish(tag: str) -> None:
@@ -234,6 +243,7 @@ def _parse(data: bytes) -> Packet:
         raise MalformedPacket("the XMP packet has a DTD")
 
     def remember(prefix: str | None, space: str | None) -> None:
+        count(1)
         if prefix and space and space not in packet.prefixes:
             packet.prefixes[space] = prefix
         if len(packet.prefixes) > MOST_NAMESPACES:

@@ -5,6 +5,8 @@ from itertools import count
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
+_LONGEST_PREFIX = 13
+"""Length of the longest usual prefix, "acdsee-stArea"; a new one is shorter."""
 _RETURN = {"\r": "&#13;"}
 """A carriage return as it is, which readers would take for the end of a line."""
 
@@ -28,6 +30,26 @@ def of(
         body = f"<x:xmpmeta xmlns:x={quoteattr(usual['x'])}>{body}</x:xmpmeta>"
     begin = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     return f'{begin}{body}<?xpacket end="w"?>'.encode()
+
+
+def length(part: Element, own: Mapping[str, str]) -> int:
+    """Return at most how many bytes an element takes; `own` are the prefixes of the source."""
+    made = 0
+    for each in part.iter():
+        made += 2 * _length_of_name(each.tag, own) + len("<></>")
+        made += len(escape(each.text or "", _RETURN).encode())
+        made += sum(length_of_attribute(*attribute, own) for attribute in each.attrib.items())
+    return made
+
+
+def length_of_attribute(key: str, value: str, own: Mapping[str, str]) -> int:
+    """Return at most how many bytes an attribute takes; `own` are the prefixes of the source."""
+    return _length_of_name(key, own) + len(quoteattr(value).encode()) + len(" =")
+
+
+def _length_of_name(full: str, own: Mapping[str, str]) -> int:
+    space, _, local = full[1:].rpartition("}")
+    return len(local.encode()) + max(len(own.get(space, "").encode()), _LONGEST_PREFIX) + 1
 
 
 def _prefixes(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from storage.formats.containers import isobmff, take
+from storage.formats.containers import Budget, end, isobmff, take
 from storage.formats.containers.isobmff import Container
 from storage.formats.detect import Format
 from storage.uncarried import samsung, words
@@ -53,11 +53,11 @@ def _auxiliaries(found: Container) -> Iterator[str]:
         elif "depth" in name or name.endswith("auxid:2"):
             yield words.DEPTH
         else:
-            yield f"it carries a further image ({name}), which would be lost"
+            yield f"it carries a further image ({name[:40]}), which would be lost"
 
 
 def _boxes(file: BinaryIO) -> Iterator[str]:
-    for box in isobmff.boxes(file, 0, file.seek(0, 2)):
+    for box in isobmff.boxes(file, 0, end(file), Budget(end(file))):
         if box.kind in _BOXES:
             continue
         if box.kind == b"uuid" and take(file, box.body, min(16, box.length)) == _MANIFEST:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from storage.formats.containers import Malformed, end, exif, jpeg, take
+from storage.formats.containers import Budget, Malformed, end, exif, jpeg, take
 from storage.formats.containers.tiff import Tiff
 from storage.metadata import extended_xmp, jpeg_blocks, photoshop
 from storage.uncarried import words
@@ -30,6 +30,8 @@ _GAIN_MARKS = (b"urn:iso:std:iso:ts:21496", b"hdr-gain-map", b"HDRGainMap", b"hd
 _DEPTH_MARKS = (b"ns.apple.com/depthData", b"DataTypeDepth", b"DataTypeDisparity")
 _MARK_BYTES = 1 << 16
 """Number of bytes of each further image that are searched for marks of a map."""
+_MOST_IMAGES = 64
+"""Number of further images that an index may name."""
 _PREVIEWS, _UNDEFINED = 0x01, 0
 """The upper byte of the type of a large thumbnail, and the type that says nothing."""
 
@@ -70,9 +72,11 @@ def _is_manifest(body: bytes) -> bool:
 def _maps(file: BinaryIO) -> Iterator[str]:
     """Yield a reason for each further image of the MPF that is no preview."""
     width, height, *_ = jpeg.frame(file)
+    budget = Budget(end(file))
     for image in further(file):
         if image.start + image.length > end(file) or image.length < 4:
             continue
+        budget.spend(image.length)
         yield from judged(take(file, image.start, image.length), image.kind, (width, height))
 
 
@@ -106,6 +110,8 @@ def further(file: BinaryIO) -> list[Further]:
                 table = index.bytes_of(entry) if entry is not None else b""
             except Malformed:
                 return []
+            if len(table) > 16 * (1 + _MOST_IMAGES):
+                raise Malformed(f"its index names {len(table) // 16} images")
             rows = (table[at : at + 16] for at in range(16, len(table) - 15, 16))
             return [_row(row, index.order, segment.body + 4) for row in rows]
     return []

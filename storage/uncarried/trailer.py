@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from storage.formats.containers import Malformed, end, jpeg, take
+from storage.formats.containers import Budget, Malformed, end, jpeg, take
 from storage.uncarried import samsung, segments, words
 
 MOST_BYTES = 32 << 20
@@ -36,13 +36,13 @@ def _images(file: BinaryIO, start: int, data: bytes) -> Iterator[str]:
     """Yield a reason for each further JPEG that is no preview, and for what is none."""
     kinds = {image.start: image.kind for image in segments.further(file)}
     width, height, *_ = jpeg.frame(file)
-    at = 0
+    at, budget = 0, Budget(len(data))
     for _ in range(_MOST_IMAGES):
         at = data.find(rest[:1], at) if (rest := data[at:].lstrip(b"\0\r\n\t ")) else len(data)
         if words.is_padding(data[at:]):
             return
         try:
-            stop = jpeg.coded_end(image := io.BytesIO(data[at:]))
+            stop = jpeg.coded_end(image := io.BytesIO(data[at:]), budget)
         except Malformed:
             break
         if stop is None:

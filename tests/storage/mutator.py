@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from storage.formats.containers import Malformed, isobmff, jpeg, png, webp
+from storage.formats.containers import Budget, Malformed, isobmff, jpeg, png, webp
 
 Pieces = list[bytes]
 _ODD = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF)
@@ -138,9 +138,9 @@ def pieces_of(data: bytes) -> Pieces:
         elif data[:4] == b"RIFF":
             ends = [12, *(chunk.body + chunk.length for chunk in webp.chunks(file))]
         elif data[4:8] == b"ftyp":
-            ends = [box.stop for box in isobmff.boxes(file, 0, len(data))]
+            ends = [box.stop for box in isobmff.boxes(file, 0, len(data), Budget(0))]
             if data[ends[0] + 4 : ends[0] + 8] == b"meta":
-                inner = isobmff.boxes(file, ends[0] + 12, ends[1])
+                inner = isobmff.boxes(file, ends[0] + 12, ends[1], Budget(0))
                 ends = sorted({*ends, *(box.stop for box in inner), ends[0] + 12})
         else:
             ends = [len(data) * part // 4 for part in (1, 2, 3)]

@@ -149,16 +149,17 @@ def _unlink_film(made: bytearray, file: Tiff, exif: Directory) -> None:
     note = exif.entries[tiff.MAKER_NOTE]
     start = note.offset + _APPLE_HEADER
     count = int.from_bytes(made[start : start + 2], "big")
-    for place in reversed(places):
+    for place in places:
         kind, number = struct.unpack_from(">HI", made, place + 2)
         value, length = struct.unpack_from(">I", made, place + 8)[0], number
         if kind in (2, 7) and length > 4 and value + length <= note.length:
             made[note.offset + value : note.offset + value + length] = bytes(length)
-        stop = start + 2 + 12 * count + 4  # the table and the offset after it
-        made[place : stop - 12] = made[place + 12 : stop]
-        made[stop - 12 : stop] = bytes(12)
-        count -= 1
-    made[start : start + 2] = count.to_bytes(2, "big")
+    stop = start + 2 + 12 * count
+    unlinked = set(places)
+    kept = [made[at : at + 12] for at in range(start + 2, stop, 12) if at not in unlinked]
+    table = b"".join([*kept, made[stop : stop + 4]])  # with the offset after it
+    made[start + 2 : stop + 4] = table.ljust(12 * count + 4, b"\0")
+    made[start : start + 2] = len(kept).to_bytes(2, "big")
 
 
 def _drop_thumbnail(made: bytearray, file: Tiff, first: Directory) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from storage.formats.containers import Malformed, end, take
+from storage.formats.containers import Budget, Malformed, end, take
 
 META_BYTES = 16 << 20
-MOST_ITEMS = 20_000
 EXIF, XMP = "Exif", "mime"
 
 
@@ -65,6 +64,8 @@ class Container:
     properties: list[tuple[str, bytes]] = field(default_factory=list)
     idat: int = 0
     """Position of the idat box's content."""
+    budget: Budget = field(default_factory=lambda: Budget(0))
+    """What is left for reading the file: boxes, items, extents, references, associations."""
 
     def of_primary(self, kind: str) -> list[bytes]:
         """Return the primary item's properties of one kind."""
@@ -106,7 +107,7 @@ class Container:
             yield (offset + (self.idat if item.construction == 1 else 0), length)
 
 
-def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
+def boxes(file: BinaryIO, start: int, stop: int, budget: Budget) -> Iterator[Box]:
     """Yield the boxes in a range of the file.
 
     Raises:
@@ -115,6 +116,7 @@ def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
     """
     at = start
     while at + 8 <= stop:
+        budget.spend()
         head = take(file, at, 8)
         size, body = int.from_bytes(head[:4], "big"), at + 8
         if size == 1:
@@ -134,8 +136,8 @@ def read(file: BinaryIO) -> Container:
         Malformed: they contradict themselves, or the file breaks off.
 
     """
-    made = Container()
-    top = list(boxes(file, 0, end(file)))
+    made = Container(budget=Budget(end(file)))
+    top = list(boxes(file, 0, end(file), made.budget))
     made.boxes = tuple(box.kind for box in top)
     for box in top:
         if box.kind == b"ftyp":
@@ -150,7 +152,7 @@ def read(file: BinaryIO) -> Container:
 
 
 def _read_meta(file: BinaryIO, meta: Box, made: Container) -> None:
-    found = {box.kind: box for box in boxes(file, meta.body + 4, meta.stop)}
+    found = {box.kind: box for box in boxes(file, meta.body + 4, meta.stop, made.budget)}
     if box := found.get(b"idat"):
         made.idat = box.body
     if box := found.get(b"pitm"):
@@ -168,18 +170,16 @@ def _read_meta(file: BinaryIO, meta: Box, made: Container) -> None:
 
 def _read_items(file: BinaryIO, box: Box, made: Container) -> None:
     skip = 6 if take(file, box.body, 1)[0] == 0 else 8
-    for entry in boxes(file, box.body + skip, box.stop):
+    for entry in boxes(file, box.body + skip, box.stop, made.budget):
         data = take(file, entry.body, entry.length)
         if entry.kind != b"infe" or len(data) < 12 or data[0] < 2:
             continue
         wide = 2 if data[0] == 2 else 4
         number, rest = int.from_bytes(data[4 : 4 + wide], "big"), data[6 + wide :]
         kind = rest[:4].decode("latin-1")
-        texts = rest[4:].split(b"\0")
+        texts = rest[4:].split(b"\0", 2)
         content = texts[1].decode("latin-1") if kind == XMP and len(texts) > 1 else ""
         made.items[number] = Item(number, kind, bool(data[3] & 1), content)
-        if len(made.items) > MOST_ITEMS:
-            raise Malformed("too many items")
 
 
 class _Cursor:
@@ -202,7 +202,6 @@ def _read_places(file: BinaryIO, box: Box, made: Container) -> None:
     sizes = cursor.take(2)
     offset_bytes, length_bytes, base_bytes = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_bytes = sizes & 15 if version in (1, 2) else 0
-    extents = 0
     for _ in range(cursor.take(2 if version < 2 else 4)):
         number = cursor.take(2 if version < 2 else 4)
         item = made.items.get(number) or Item(number, "")
@@ -210,9 +209,7 @@ def _read_places(file: BinaryIO, box: Box, made: Container) -> None:
         cursor.take(2)
         item.base = cursor.take(base_bytes)
         count = cursor.take(2)
-        extents += count
-        if extents > MOST_ITEMS:
-            raise Malformed("too many extents")
+        made.budget.spend(parts=1 + count)
         for _ in range(count):
             cursor.take(index_bytes)
             first = cursor.position + cursor.at
@@ -221,25 +218,29 @@ def _read_places(file: BinaryIO, box: Box, made: Container) -> None:
             length = cursor.take(length_bytes)
             item.extents.append((item.base + offset, length))
             item.addresses.append((first, offset_bytes, second, length_bytes))
+        length = sum(length for _, length in item.extents)
+        if length > end(file):
+            raise Malformed(f"item {number} has {length} bytes, more than the file")
 
 
 def _read_references(file: BinaryIO, box: Box, made: Container) -> None:
     wide = 2 if take(file, box.body, 1)[0] == 0 else 4
-    for entry in boxes(file, box.body + 4, box.stop):
+    for entry in boxes(file, box.body + 4, box.stop, made.budget):
         cursor = _Cursor(take(file, entry.body, entry.length), entry.body)
         source, count = cursor.take(wide), cursor.take(2)
+        made.budget.spend(parts=count)
         targets = tuple(cursor.take(wide) for _ in range(count))
         made.references.append((entry.kind.decode("latin-1"), source, targets))
 
 
 def _read_properties(file: BinaryIO, box: Box, made: Container) -> None:
-    for part in boxes(file, box.body, box.stop):
+    for part in boxes(file, box.body, box.stop, made.budget):
         if part.kind == b"ipco":
             made.properties = [
                 (entry.kind.decode("latin-1"), take(file, entry.body, entry.length))
-                for entry in boxes(file, part.body, part.stop)
+                for entry in boxes(file, part.body, part.stop, made.budget)
             ]
-    for part in boxes(file, box.body, box.stop):
+    for part in boxes(file, box.body, box.stop, made.budget):
         if part.kind == b"ipma":
             _read_associations(_Cursor(take(file, part.body, part.length), part.body), made)
 
@@ -248,7 +249,9 @@ def _read_associations(cursor: _Cursor, made: Container) -> None:
     version, flags = cursor.take(1), cursor.take(3)
     for _ in range(cursor.take(4)):
         item = made.items.get(cursor.take(2 if version == 0 else 4))
-        for _ in range(cursor.take(1)):
+        count = cursor.take(1)
+        made.budget.spend(parts=1 + count)
+        for _ in range(count):
             wide = 2 if flags & 1 else 1
             index = cursor.take(wide) & (0x7FFF if wide == 2 else 0x7F)
             if item is not None and 0 < index <= len(made.properties):

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from storage.formats.containers import Malformed, end, take
+from storage.formats.containers import Budget, Malformed, end, take
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IMAGE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT")
@@ -36,7 +36,9 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
     if take(file, 0, 8) != SIGNATURE:
         raise Malformed("no PNG")
     at, size = 8, end(file)
+    budget = Budget(size)
     while at + 12 <= size:
+        budget.spend()
         head = take(file, at, 8)
         chunk = Chunk(head[4:], at + 8, int.from_bytes(head[:4], "big"))
         if not chunk.kind.isalpha():

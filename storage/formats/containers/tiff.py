@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from storage.formats.containers import Malformed, end, take
+from storage.formats.containers import MOST_PARTS, Budget, Malformed, end, take
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIPS, SAMPLES, ROWS, STRIP_BYTES, PLANAR = 273, 277, 278, 279, 284
@@ -17,6 +17,7 @@ PREDICTOR, TILES, TILE_BYTES, EXTRA, SAMPLE_FORMAT, JPEG_TABLES = 317, 324, 325,
 ORIENTATION, SOFTWARE, MAKE, MODEL, XMP, PHOTOSHOP, ICC = 274, 305, 271, 272, 700, 34377, 34675
 EXIF, GPS, INTEROP, SUBFILE = 34665, 34853, 40965, 254
 THUMBNAIL, THUMBNAIL_BYTES = 513, 514
+TILE_WIDTH, TILE_HEIGHT = 322, 323
 MAKER_NOTE, USER_COMMENT, PIXELS_WIDE, PIXELS_HIGH = 37500, 37510, 40962, 40963
 STRUCTURE = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
@@ -78,7 +79,7 @@ class Tiff:
             Malformed: it is no TIFF.
 
         """
-        self.file = file
+        self.file, self.budget = file, Budget(end(file))
         head = take(file, 0, 8)
         if head[:2] not in (b"II", b"MM"):
             raise Malformed("no TIFF")
@@ -95,6 +96,7 @@ class Tiff:
         count = self._whole(take(self.file, position, counted))
         if not 0 < count <= MOST_ENTRIES:
             raise Malformed(f"a directory of {count} entries")
+        self.budget.spend(parts=count)
         start = position + counted
         table = take(self.file, start, count * size)
         entries: dict[int, Entry] = {}
@@ -130,6 +132,8 @@ class Tiff:
         entry = directory.entries.get(tag)
         if entry is None or entry.kind not in _WHOLE:
             return ()
+        if entry.count > MOST_PARTS:
+            raise Malformed(f"tag {tag} has {entry.count} values")
         return struct.unpack(f"{self.order}{entry.count}{_WHOLE[entry.kind]}", self.bytes_of(entry))
 
     def number(self, directory: Directory, tag: int, default: int = 0) -> int:
@@ -205,12 +209,13 @@ class Tree:
     """Tags that cannot be read, here and below."""
 
 
-def tree(tiff: Tiff, directory: Directory, depth: int = 0) -> Tree:
+def tree(tiff: Tiff, directory: Directory, depth: int = 0, budget: Budget | None = None) -> Tree:
     """Copy the tags of a directory that are about the photo, not those about its storage.
 
-    What cannot be read is left out and noted.
+    What cannot be read is left out and noted, also where values lie at one place and would be larger
+    than the file.
     """
-    made = Tree()
+    made, budget = Tree(), budget or Budget(end(tiff.file))
     for tag, entry in directory.entries.items():
         if (depth == 0 and tag in STRUCTURE) or entry.kind not in _SIZES:
             continue
@@ -219,10 +224,11 @@ def tree(tiff: Tiff, directory: Directory, depth: int = 0) -> Tree:
             if found is None:
                 made.lost.append(tag)
             else:
-                made.below[tag] = tree(tiff, found, depth + 1)
+                made.below[tag] = tree(tiff, found, depth + 1, budget)
                 made.lost += made.below[tag].lost
             continue
         try:
+            budget.spend(entry.length)
             made.values[tag] = (entry.kind, entry.count, tiff.bytes_of(entry))
         except Malformed:
             made.lost.append(tag)

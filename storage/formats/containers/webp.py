@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
-from storage.formats.containers import Malformed, end, take
+from storage.formats.containers import Budget, Malformed, end, take
 
 IMAGE = (b"ALPH", b"VP8 ", b"VP8L", b"ANIM", b"ANMF")
 """Chunks of the coded image."""
@@ -45,7 +45,9 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
     at, stop = 12, 8 + int.from_bytes(head[4:8], "little")
     if stop > end(file) + 1:  # some writers forget the last padding byte
         raise Malformed("it breaks off")
+    budget = Budget(stop)
     while at + 8 <= stop:
+        budget.spend()
         kind, length = (data := take(file, at, 8))[:4], int.from_bytes(data[4:], "little")
         if at + 8 + length > end(file):
             raise Malformed("a chunk breaks off")
