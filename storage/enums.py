@@ -64,8 +64,12 @@ QUEUES = (CLASSIFY, *(category.value for category in Category if category is not
 ASKED_FOR, NEW_PHOTO, RETRIED, BACKLOG = range(4)
 """Ranks of jobs, the most urgent first: one that a person named, a new photo, one of many that a
 person retried, the backlog."""
-ASKED = (ASKED_FOR, RETRIED)
+LATER = 4
+"""What a failed attempt adds to the rank: the job is tried again behind all others."""
+ASKED = (ASKED_FOR, RETRIED, ASKED_FOR + LATER, RETRIED + LATER)
 """Ranks of jobs that are computed again, also if the content is known."""
+OLD = (BACKLOG, BACKLOG + LATER)
+"""Ranks of jobs of the backlog."""
 
 
 class Outcome(StrEnum):

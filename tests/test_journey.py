@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from storage import publishing
+from storage.database import search
 from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Category, Decision, Degradation, ErrorKind, Status
@@ -351,6 +352,33 @@ def test_a_photo_that_kills_its_child_fails_after_three_attempts(
     eventually(lambda: counts(jobs) == {Status.FAILED: 1, Status.DONE: 1}, seconds=120)
     [failed] = [job for job in all_jobs(jobs) if job.status is Status.FAILED]
     assert (str(failed.name), failed.attempts) == ("poison.jpg", 3)
+
+
+def test_a_photo_that_kills_its_child_is_tried_again_after_all_others(
+    home, jobs, take_photo, photomend, eventually
+):
+    folder = home / "poison"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import os, signal\nfrom storage import eligibility\nleft_alone = eligibility.left_alone\n"
+        "def poison(seen):\n"
+        "    if 'poison' in seen.path.name: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return left_alone(seen)\n"
+        "eligibility.left_alone = poison\n"
+    )
+    take_photo("0-poison.jpg", kind=Degradation.NOISE)
+    for number in range(20):
+        take_photo(f"good-{number}.jpg")
+    photomend("watch")
+    eventually(lambda: counts(jobs) == {Status.QUEUED: 21})
+    photomend("work", *QUEUES, PYTHONPATH=str(folder))
+    eventually(lambda: counts(jobs) == {Status.FAILED: 1, Status.DONE: 20}, seconds=120)
+    [bad] = [job for job in all_jobs(jobs) if job.status is Status.FAILED]
+    first, second, third = (
+        event.at for event in search.events(jobs.engine, bad.id) if "claimed" in event.event
+    )
+    good = [job.finished_at for job in all_jobs(jobs) if job.status is Status.DONE]
+    assert first < min(good) <= max(good) < second < third
 
 
 def test_a_stopped_worker_finishes_its_photo(jobs, start_slow):

@@ -15,7 +15,7 @@ from daemon.watching.scanner import NewPhoto
 from storage import fingerprints
 from storage.database.galleries import BACKLOG_REASON, CANCELLED_BY_OWNER, IGNORED
 from storage.database.records import Job
-from storage.enums import BACKLOG, Decision, Status
+from storage.enums import OLD, Decision, Status
 
 
 @dataclass
@@ -55,7 +55,7 @@ def sort(
             (found.backlog if photo.old else found.new)[name] = photo.fingerprint
         elif is_left(job):
             found.known.append((job, name, photo.fingerprint))
-        elif job.status is Status.QUEUED and job.rank == BACKLOG:
+        elif job.status is Status.QUEUED and job.rank in OLD:
             found.backlog[name] = photo.fingerprint
         else:
             found.new[name] = photo.fingerprint

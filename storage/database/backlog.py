@@ -12,7 +12,7 @@ from storage.database import conditions
 from storage.database.engine import reading
 from storage.database.galleries import BACKLOG_REASON, IGNORED
 from storage.database.tables import jobs as table
-from storage.enums import BACKLOG, Decision, Status
+from storage.enums import BACKLOG, OLD, Decision, Status
 
 c = table.c
 _IGNORED = (
@@ -83,7 +83,7 @@ def widen(engine: sa.Engine, gallery: str, since: float, folder: Path | None = N
 
 def narrow(engine: sa.Engine, gallery: str, since: float) -> int:
     """Leave the queued backlog alone that was modified before `since`; return its number."""
-    here = (c.gallery == gallery, c.status == Status.QUEUED, c.rank == BACKLOG)
+    here = (c.gallery == gallery, c.status == Status.QUEUED, c.rank.in_(OLD))
     return _change_backlog(engine, here, lambda at: at < since, _left_alone(BACKLOG_REASON))
 
 

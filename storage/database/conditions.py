@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from storage.database.records import Job
 from storage.database.tables import history, jobs, now, now_in, pauses
-from storage.enums import ASKED_FOR, CLASSIFY, ErrorKind, Status
+from storage.enums import ASKED_FOR, CLASSIFY, LATER, ErrorKind, Status
 
 LONGEST_PAUSE_SECONDS = 3600.0
 """Longest time until a job is tried again. One that is due later got its time from a wrong clock."""
@@ -129,6 +129,11 @@ def waiting(
         "worker": None,
         "child": None,
     }
+
+
+def in_turn() -> sa.ColumnElement[int]:
+    """Return the rank of a job as it was before its attempts failed."""
+    return sa.case((c.rank >= LATER, c.rank - LATER), else_=c.rank)
 
 
 def spent() -> sa.ColumnElement[float]:

@@ -222,7 +222,7 @@ def add(
 
 def queue_filled(engine: sa.Engine, job_ids: Collection[int]) -> None:
     """Queue jobs that failed because their photo had no content yet, with their rank."""
-    again = conditions.afresh() | {"rank": c.rank}
+    again = conditions.afresh() | {"rank": conditions.in_turn()}
     with engine.begin() as connection:
         for some in conditions.chunks(list(job_ids)):
             here = [c.id.in_(some), c.status == Status.FAILED]

@@ -18,7 +18,7 @@ from storage.database import claimable, conditions, galleries, heartbeats, holds
 from storage.database.records import Job
 from storage.database.tables import history, now, pauses, workers
 from storage.database.tables import jobs as table
-from storage.enums import ASKED_FOR, Category, Decision, ErrorKind, Outcome, Status
+from storage.enums import ASKED_FOR, LATER, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost
 from storage.settings import settings
 from storage.text import printable
@@ -69,14 +69,16 @@ class Jobs:
     ) -> list[Job]:
         """Queue ended jobs again, and make jobs that wait after an error due now.
 
-        A job that is only made due keeps its error kind. With `from_scratch`, both kinds of jobs
-        are queued for classification. A gallery that is held may be tried at once.
+        A job that is only made due keeps its error kind, and its rank if that is more urgent. With
+        `from_scratch`, both kinds of jobs are queued for classification. A gallery that is held may
+        be tried at once.
         """
         afresh = conditions.afresh(keep_category=not from_scratch) | {"rank": rank}
+        first = sa.case((c.rank > rank, rank), else_=c.rank)
         waits = sa.and_(c.status == Status.QUEUED, c.error_kind.is_not(None))
         ended = c.status.not_in([Status.QUEUED, Status.RUNNING])
         steps: list[tuple[Any, dict[str, Any]]] = [
-            (waits, afresh if from_scratch else {"due_at": now(), "rank": rank}),
+            (waits, afresh if from_scratch else {"due_at": now(), "rank": first}),
             (ended, afresh),
         ]
         with self.engine.begin() as connection:
@@ -147,7 +149,7 @@ class Jobs:
                 connection, held, "released by its own worker", **conditions.waiting()
             )
             groups = claimable.due_groups(connection, queues)
-            groups.sort(key=lambda group: group.queue != prefer)
+            groups.sort(key=lambda group: (group.rank >= LATER, group.queue != prefer))
             rows = (claimable.claim(connection, group, **wishes) for group in groups)
             row = next(filter(None, rows), None)
             if row is None:
@@ -269,7 +271,10 @@ class Jobs:
             )  # fmt: skip
 
     def _attempt(self, kind: ErrorKind, error: str) -> dict[str, Any]:
-        """Return the change that counts an attempt: a longer pause each time, then failure."""
+        """Return the change that counts an attempt: a longer pause each time, then failure.
+
+        Until then the job waits behind all others, which may have nothing that harms a worker.
+        """
         last = c.attempts + 1 >= self._max_attempts
         pause = self._pause_seconds * (c.attempts + 1)
         return {
@@ -279,6 +284,7 @@ class Jobs:
             "due_at": now() + conditions.at_most(pause, conditions.LONGEST_PAUSE_SECONDS),
             "finished_at": sa.case((last, now()), else_=None),
             "attempts": c.attempts + 1,
+            "rank": conditions.in_turn() + LATER,
             "error_kind": kind,
             "error": error,
         }

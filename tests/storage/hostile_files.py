@@ -70,7 +70,6 @@ def iloc(entries: Sequence[tuple[int, Sequence[tuple[int, int]]]]) -> bytes:
 ISPE = box(b"ispe", struct.pack(">III", 0, 64, 64))
 
 
-
 def boxed(
     name: str, items: Sequence[bytes], places: bytes, *, properties: Sequence[bytes] = (ISPE,),
     associated: bytes = struct.pack(">IIHB", 0, 1, 1, 1) + b"\x81", more: Sequence[bytes] = (),

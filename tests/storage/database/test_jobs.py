@@ -16,14 +16,23 @@ from alembic import command
 from alembic.config import Config
 
 from storage import database
-from storage.database import galleries, holds, output_names, remaining, search, status, takeover
+from storage.database import (
+    backlog,
+    galleries,
+    holds,
+    output_names,
+    remaining,
+    search,
+    status,
+    takeover,
+)
 from storage.database import workers as worker_rows
 from storage.database.galleries import BACKLOG_REASON
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
 from storage.database.tables import history
 from storage.database.tables import jobs as table
-from storage.enums import BACKLOG, QUEUES, Category, Decision, ErrorKind, Outcome, Status
+from storage.enums import ASKED, BACKLOG, QUEUES, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost, DatabaseNewer, DatabaseOlder, SettingsError
 from storage.settings import settings
 
@@ -192,6 +201,36 @@ def test_attempts_belong_to_the_photo_and_waiting_is_none(jobs, claim):
     [again] = jobs.retry([job.id])
     assert (again.status, again.attempts) == (Status.QUEUED, 0)
     assert jobs.retry([job.id]) == []
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.DEADLINE, ErrorKind.CRASHED, ErrorKind.MEMORY])
+def test_a_photo_that_failed_an_attempt_waits_behind_all_others(jobs, claim, kind):
+    galleries.add(jobs.engine, "g", FOLDER, {"old.jpg": "1"}, rank=BACKLOG)
+    asked = jobs.ask("g", FOLDER, Path("bad.jpg"), "1")
+    jobs.end_with_error(claim(), kind, "it is hard")
+    galleries.add(jobs.engine, "g", FOLDER, {"new.jpg": "1"})
+    jobs.classify(claim(), Category.REFLECTION, {})
+    taken = []
+    for _ in range(3):
+        job = claim(prefer="classify")
+        taken.append(str(job.name))
+        jobs.finish(job, Decision.CLEAN)
+    assert taken == ["old.jpg", "new.jpg", "bad.jpg"]
+    assert search.get(jobs.engine, asked.id).rank in ASKED
+
+
+def test_a_person_who_retries_a_photo_that_failed_an_attempt_puts_it_first(jobs, claim):
+    galleries.add(jobs.engine, "g", FOLDER, {"bad.jpg": "1"})
+    jobs.end_with_error(bad := claim(), ErrorKind.CRASHED, "it crashed")
+    galleries.add(jobs.engine, "g", FOLDER, {"new.jpg": "1"})
+    assert len(jobs.retry([bad.id])) == 1
+    assert claim().id == bad.id
+
+
+def test_the_backlog_stays_the_backlog_after_a_failed_attempt(jobs, claim):
+    galleries.add(jobs.engine, "g", FOLDER, {"old.jpg": "1"}, rank=BACKLOG)
+    jobs.end_with_error(claim(), ErrorKind.CRASHED, "it crashed")
+    assert backlog.narrow(jobs.engine, "g", since=float("inf")) == 1
 
 
 def test_the_table_opens_with_the_retries_of_the_settings(home, monkeypatch):
