@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from storage.jail import messages, values
 from storage.jail.confinement import Confinement
 from storage.jail.failures import Failure
 from storage.jail.shared import Incoming, Outgoing
+from storage.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ number, parent, sys.path[:] = json.loads(sys.argv[1])
 from storage.jail.process import main
 main(number, parent)
 """
+END_SECONDS = 5.0
+"""Seconds in which a process that failed to start prints why."""
 ENVIRONMENT = ("LD_LIBRARY_PATH",)
 """What of the environment a jail gets, because Python may not start without it; no secret is there."""
 _THREADS = {"OPENBLAS_NUM_THREADS": "1"}
@@ -130,7 +134,7 @@ class Jail:
             self._process = subprocess.Popen(
                 [sys.executable, "-ISB", "-c", self._program, argument],
                 env=kept | _THREADS, pass_fds=[theirs.fileno()], start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
         self._socket = ours
         try:
@@ -138,11 +142,25 @@ class Jail:
             self._confinement = values.unpack(answer, Confinement, along)
             along.close()
         except (OSError, ValueError) as error:
+            reason = _last_line(self._process)
             self.stop()
-            text = "the process that decodes photos does not start"
+            text = f"the process that decodes photos does not start: {reason or error}"
             raise OSError(errno.ECHILD, text) from error
+        assert self._process.stderr is not None
+        self._process.stderr.close()  # from now on what libraries print may be a photo's
         for problem in self._confinement.lacks:
             log.warning("photos are decoded with less protection: %s", problem)
+
+
+def _last_line(process: subprocess.Popen[bytes]) -> str:
+    """Return the last line that a process printed which ends, or is ended."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(END_SECONDS)
+    process.kill()
+    assert process.stderr is not None
+    with process.stderr as told:
+        lines = told.read().decode(errors="replace").strip().splitlines()
+    return printable(lines[-1]) if lines else ""
 
 
 def _answered(operation: Callable[..., _Result], answer: Any, along: Incoming) -> _Result | Failure:

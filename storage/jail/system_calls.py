@@ -67,7 +67,7 @@ def _checks() -> dict[str, list[list[_Check]]]:
         "fcntl": [[(second, _ALL, command)] for command in _DESCRIPTOR_COMMANDS],
         "mmap": [[(third, _EXECUTABLE, 0)]],
         "mprotect": [[(third, _EXECUTABLE, 0)]],
-        "prlimit64": [[(first, _ALL, 0), (third, _ALL, 0), (third + 4, _ALL, 0)]],
+        "prlimit64": [[(first, _ALL, 0)]],
         "tgkill": [[(first, _ALL, os.getpid())]],
     }
 

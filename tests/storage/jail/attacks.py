@@ -24,9 +24,8 @@ def _connect(family: int, kind: int, address: object) -> None:
 
 
 def _fork(_: str) -> None:
-    if not (child := os.fork()):
+    if not os.fork():
         os._exit(0)
-    os.waitpid(child, 0)
 
 
 def _call(function: str, *values: object) -> None:
@@ -52,9 +51,8 @@ def _limit(process: str) -> None:
 
 
 def _own(process: str) -> None:
-    one, other = socket.socketpair()
-    with one, other:
-        fcntl.fcntl(one, fcntl.F_SETOWN, int(process))
+    with os.fdopen(os.memfd_create("own"), "wb") as file:
+        fcntl.fcntl(file, fcntl.F_SETOWN, int(process))
 
 
 def _read_memory_by_call(process: str) -> None:

@@ -101,7 +101,11 @@ time.sleep(60)
     assert not inside.is_running()
 
 
-UNSEALED = "shared._SEALS = 1; along.add(memoryview(bytes(99)))"
+def test_a_jail_that_does_not_start_says_why() -> None:
+    with pytest.raises(OSError, match=r"does not start: ModuleNotFoundError: .*no_such_library"):
+        Jail("import no_such_library").run(threads)
+
+
 PIXELS = """
 from storage import coded_photos
 from storage.formats.decode import Coding
