@@ -21,6 +21,10 @@ Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
 KINDS = (*SUFFIXES, "grey.jpg", "alpha.png", "alpha.webp", "16.png", "16.tif", "jpeg.tif")
 
+CYRILLIC = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/">
+ <rdf:Description rdf:about="" dc:format="\u0430\u0431"/></rdf:RDF></x:xmpmeta>"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def jailed() -> Iterator[None]:
@@ -148,6 +152,16 @@ def test_a_sidecar_is_judged_and_turned_in_a_jail(
     (tmp_path / "photo.xmp").write_bytes(b"no XMP")
     with inspection.opened(path, limits) as seen:
         assert "its sidecar photo.xmp cannot be read" in str(eligibility.left_alone(seen))
+
+
+def test_a_packet_of_an_unusual_encoding_is_read_in_a_jail(
+    make: Make, tmp_path: Path, limits: Limits
+) -> None:
+    path = make(tmp_path / "photo.jpg")
+    declared = b'<?xml version="1.0" encoding="koi8-r"?>' + CYRILLIC.encode("koi8-r")
+    (tmp_path / "photo.xmp").write_bytes(declared)
+    with inspection.opened(path, limits) as seen:
+        assert eligibility.left_alone(seen) is None
 
 
 @pytest.mark.parametrize(("folder", "number"), [("robust", 60), ("photos_full", 2)])
