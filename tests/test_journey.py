@@ -366,10 +366,12 @@ def test_a_photo_that_kills_its_child_is_tried_again_after_all_others(
         "    return left_alone(seen)\n"
         "eligibility.left_alone = poison\n"
     )
-    take_photo("0-poison.jpg", kind=Degradation.NOISE)
-    for number in range(20):
-        take_photo(f"good-{number}.jpg")
     photomend("watch")
+    for number, name in enumerate(("old.jpg", "poison.jpg"), 1):
+        take_photo(name)
+        eventually(lambda number=number: counts(jobs) == {Status.QUEUED: number})
+    for number in range(19):
+        take_photo(f"good-{number}.jpg")
     eventually(lambda: counts(jobs) == {Status.QUEUED: 21})
     photomend("work", *QUEUES, PYTHONPATH=str(folder))
     eventually(lambda: counts(jobs) == {Status.FAILED: 1, Status.DONE: 20}, seconds=120)

@@ -18,6 +18,7 @@ from conftest import LIMITS, _origin
 
 from storage import eligibility, inspection, photos
 from storage.errors import TooLarge, UnreadablePhoto
+from tests.storage import copier
 
 STOP_SECONDS = 30
 
@@ -33,7 +34,7 @@ def whole_way(path: Path, output: Path) -> str:
             photo = photos.decoded(seen)
     except (UnreadablePhoto, TooLarge) as error:
         return str(error)
-    photos.write(photo, output, _origin(), LIMITS)
+    copier.write(photo, output, _origin(), LIMITS)
     return "written" if photos.untouched(output) else "touched"
 
 

@@ -121,11 +121,11 @@ def test_a_photo_with_which_the_gpu_is_lost_again_and_again_fails(jobs, gpu):
         let_time_pass(jobs, 10_000)
         gpu.trouble = GpuLost("the GPU is lost")
         with jobs.engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE jobs SET due_at = due_at + 1e9 WHERE id != 1")
+            connection.exec_driver_sql("UPDATE jobs SET status = 'cancelled' WHERE id != 1")
         steps.run_step(1)
         next_child()
         with jobs.engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE jobs SET due_at = due_at - 1e9 WHERE id != 1")
+            connection.exec_driver_sql("UPDATE jobs SET status = 'queued' WHERE id != 1")
         holds.release(jobs.engine, runtime.worker())
         if search.get(jobs.engine, 1).status is Status.FAILED:
             break
