@@ -75,7 +75,7 @@ def test_hostile_files_hardly_delay_good_photos(
     photomend("watch", PHOTOMEND_ARRIVING_SECONDS="0")
     photomend("work", *QUEUES, PHOTOMEND_ARRIVING_SECONDS="0")
     save_good(gallery, range(1))  # the networks are loaded
-    eventually(lambda: all_ended(1))
+    eventually(lambda: all_ended(1), seconds=300)
     save_good(gallery, range(1, 1 + GOOD))
     eventually(lambda: all_ended(1 + GOOD), seconds=60 + 20 * GOOD)
     alone = queue_seconds(good_jobs(jobs)[1:])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from storage.formats.containers import jpeg
+
 SECONDS, MEGABYTES = 10.0, 1000.0
 HOSTILE = Path(__file__).parent / "hostile"
 SENTENCES = {
@@ -56,3 +58,15 @@ def test_files_of_their_kinds_end_soon(tmp_path: Path) -> None:
     assert len(found) > 100
     assert {name for name in COPIED if found[name][2] != "written"} == set()
     assert "recursion" not in str(found)
+
+
+def test_a_jpeg_that_grows_is_read_to_the_size_that_it_had(tmp_path: Path) -> None:
+    path = tmp_path / "grows.jpg"
+    path.write_bytes(b"\xff\xd8" + b"\xff\xfe\0\3a" + b"\xff\xda\0\2" + bytes(50))
+    size = path.stat().st_size
+    with path.open("rb") as file, path.open("ab") as guest:
+        found = jpeg.segments(file)
+        assert next(found).marker == jpeg.COM
+        guest.write(bytes(100_000) + b"\xff\xd9")
+        guest.flush()
+        assert [segment.stop for segment in found] == [size]

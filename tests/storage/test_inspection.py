@@ -1,8 +1,6 @@
 """One opening of a photo: how often it is opened, how much of it is read, and what is said of it."""
 
 import os
-import resource
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +14,6 @@ from storage.errors import TooLarge, UnreadablePhoto
 from storage.formats.content_hash import of_file
 from storage.formats.read_once import BLOCK_BYTES, ReadOnce
 from storage.formats.safe_open import Limits
-from storage.metadata.provenance import Provenance
-from tests.storage import copier
 
 Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
@@ -154,35 +150,3 @@ def test_an_inspection_leaves_nothing_open(tmp_path: Path, make: Make, limits: L
         assert seen.size == (160, 120)  # known already
         with pytest.raises(ValueError, match="closed"):
             _ = seen.data
-
-
-HOSTILE = Path(__file__).parents[2] / "../shared/cases/hostile"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ("exif-extents.heic", "grid-28x28-clap.heic", "iloc-zero.heic", "namespaces.png",
-     "properties.jpg"),
-)  # fmt: skip
-def test_a_small_file_that_costs_much_elsewhere_ends_at_once(
-    name: str, tmp_path: Path, origin: Provenance, limits: Limits
-) -> None:
-    if not (HOSTILE / name).exists():
-        pytest.skip("the small files that cost much are not on this machine")
-    begun = time.process_time()
-    try:
-        with inspection.opened(HOSTILE / name, limits) as seen:
-            if eligibility.left_alone(seen) is None:
-                copier.write(photos.decoded(seen), tmp_path / "output", origin, limits)
-    except (TooLarge, UnreadablePhoto) as error:
-        assert name in str(error)
-    assert time.process_time() - begun < 10
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_500_000
-
-
-def test_what_is_cropped_counts_with_all_its_pixels(limits: Limits) -> None:
-    path = HOSTILE / "grid-28x28-clap.heic"
-    if not path.exists():
-        pytest.skip("the small files that cost much are not on this machine")
-    with inspection.opened(path, limits) as seen, pytest.raises(TooLarge, match="made from 822 megapixels"):
-        seen.check()
