@@ -47,7 +47,7 @@ NAMESPACES = {
 JPEG_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 """What a packet begins with in a segment of a JPEG."""
 MOST_BYTES = 16 << 20
-MOST_DEPTH, MOST_NAMESPACES, MOST_PARTS = 64, 1000, 100_000
+MOST_DEPTH, MOST_NAMESPACES, MOST_PARTS = 64, 1000, 50_000
 """Number of elements within each other, of namespaces, and of elements, attributes and prefixes in all."""
 _DROPPED_NAMESPACES = tuple(
     NAMESPACES[prefix]
