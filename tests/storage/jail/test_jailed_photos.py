@@ -16,6 +16,7 @@ from storage.errors import PhotomendError
 from storage.formats.safe_open import Limits
 from storage.metadata import sidecar
 from storage.metadata.provenance import Provenance
+from tests.storage import copier
 
 Make = Callable[..., Path]
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".heic", ".avif")
@@ -115,8 +116,8 @@ def test_copies_are_the_same_from_a_jail(
 ) -> None:  # fmt: skip
     path, one, other = photo(kind), tmp_path / "one", tmp_path / "other"
     found = photos.read(path, limits)
-    mine = photos.write(found, one, origin, limits)
-    theirs = directly(lambda: photos.write(found, other, origin, limits))
+    mine = copier.write(found, one, origin, limits)
+    theirs = directly(lambda: copier.write(found, other, origin, limits))
     assert (mine.turn, mine.dropped, mine.receipt) == (theirs.turn, theirs.dropped, theirs.receipt)
     assert photos.ours(one) == directly(lambda: photos.ours(other))
     assert photos.untouched(one)
@@ -124,7 +125,7 @@ def test_copies_are_the_same_from_a_jail(
         photos.read(one, limits).image, directly(lambda: photos.read(other, limits)).image
     )
     again = tmp_path / "again"
-    assert photos.refreshed(path, one, again, origin, limits).turn == mine.turn
+    assert copier.refreshed(path, one, again, origin, limits).turn == mine.turn
     assert photos.untouched(again)
 
 
@@ -132,9 +133,9 @@ def test_a_copy_whose_source_was_turned_is_turned_in_a_jail(
     make: Make, block: Callable[..., bytes], tmp_path: Path, limits: Limits, origin: Provenance
 ) -> None:
     path = make(tmp_path / "photo.jpg", exif=block(1))
-    photos.write(photos.read(path, limits), tmp_path / "old", origin, limits)
+    copier.write(photos.read(path, limits), tmp_path / "old", origin, limits)
     turned = make(tmp_path / "photo.jpg", exif=block(6))
-    photos.refreshed(turned, tmp_path / "old", tmp_path / "new", origin, limits)
+    copier.refreshed(turned, tmp_path / "old", tmp_path / "new", origin, limits)
     assert photos.read(tmp_path / "new", limits).image.shape == (160, 120, 3)
 
 
@@ -146,7 +147,7 @@ def test_a_sidecar_is_judged_and_turned_in_a_jail(
     (tmp_path / "photo.xmp").write_bytes(packet)
     with inspection.opened(path, limits) as seen:
         assert eligibility.left_alone(seen) is None
-    written = photos.write(photos.read(path, limits), tmp_path / "copy.jpg", origin, limits)
+    written = copier.write(photos.read(path, limits), tmp_path / "copy.jpg", origin, limits)
     sidecar.copy_sidecar(path, tmp_path / "copy.jpg", written.turn)
     assert b"Oma" in (tmp_path / "copy.xmp").read_bytes()
     (tmp_path / "photo.xmp").write_bytes(b"no XMP")
@@ -179,12 +180,14 @@ def test_found_photos_are_the_same_in_a_jail(
 
 def test_nothing_stays_open_of_a_photo(photo: Callable[[str], Path], limits: Limits) -> None:
     path = photo(".jpg")
-    photos.read(path, limits)
-    mine, inside = opened(), opened(jail.use().pid)
-    for _ in range(3):
+    mine, inside = set[int](), set[int]()
+    for _ in range(20):
         facts(path, limits)
         photos.read(path, limits)
-    assert (opened(), opened(jail.use().pid)) == (mine, inside)
+        mine.add(opened())
+        inside.add(opened(jail.use().pid))
+    # The last answer's memory is closed a moment after the answer has arrived.
+    assert (max(mine) - min(mine), max(inside) - min(inside) <= 1) == (0, True)
 
 
 def opened(process: int | None = None) -> int:
@@ -223,5 +226,5 @@ def test_the_parent_reads_no_byte_of_a_photo(
             patch.setattr(Pillow, "open", refuse)
             facts(path, limits)
             found = photos.read(path, limits)
-            written = photos.write(found, tmp_path / f"copy{kind}", origin, limits)
+            written = copier.write(found, tmp_path / f"copy{kind}", origin, limits)
             sidecar.copy_sidecar(path, tmp_path / f"copy{kind}", written.turn)
