@@ -17,12 +17,15 @@ _Result = TypeVar("_Result")
 _in_use: "list[Jail]" = []
 
 
-def use() -> "Jail":
-    """Run the operations of this process in a jail from now on; it starts with the first one."""
+def use(megabytes: int | None = None) -> "Jail":
+    """Run the operations of this process in a jail from now on; it starts with the first one.
+
+    It may take so many megabytes of private memory, or as many as this process.
+    """
     from storage.jail.client import Jail
 
     if not _in_use:
-        _in_use.append(Jail())
+        _in_use.append(Jail(megabytes=megabytes))
     return _in_use[0]
 
 

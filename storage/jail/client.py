@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 PROGRAM = """
 import json, sys
-number, parent, sys.path[:] = json.loads(sys.argv[1])
+arguments, sys.path[:] = json.loads(sys.argv[1])
 from storage.jail.process import main
-main(number, parent)
+main(*arguments)
 """
 END_SECONDS = 5.0
 """Seconds in which a process that failed to start prints why."""
@@ -43,9 +43,9 @@ _Result = TypeVar("_Result")
 class Jail:
     """A jail for one process, which is started when it is first needed."""
 
-    def __init__(self, program: str = PROGRAM) -> None:
-        """Start nothing yet."""
-        self._program = program
+    def __init__(self, program: str = PROGRAM, megabytes: int | None = None) -> None:
+        """Start nothing yet; without `megabytes` of private memory it has the limit of its parent."""
+        self._program, self._megabytes = program, megabytes
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._confinement: Confinement | None = None
@@ -128,11 +128,11 @@ class Jail:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        argument = json.dumps([theirs.fileno(), os.getpid(), sys.path])
+        arguments = theirs.fileno(), os.getpid(), self._megabytes
         kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-ISB", "-c", self._program, argument],
+                [sys.executable, "-ISB", "-c", self._program, json.dumps([arguments, sys.path])],
                 env=kept | _THREADS, pass_fds=[theirs.fileno()], start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip

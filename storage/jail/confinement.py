@@ -65,8 +65,7 @@ def confine(kept: int) -> Confinement:
 def _limit() -> None:
     """Limit what the kernel counts by process.
 
-    Private memory (RLIMIT_DATA) has the parent's limit, which is inherited; what is shared with the
-    parent counts as files. Not RLIMIT_NPROC: it counts all processes of the user, and encoders need
+    Private memory (RLIMIT_DATA) has its limit already; what is shared with the parent counts as files. Not RLIMIT_NPROC: it counts all processes of the user, and encoders need
     threads.
     """
     memory, _ = resource.getrlimit(resource.RLIMIT_DATA)

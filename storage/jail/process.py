@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from storage import memory
 from storage.jail import confinement, failures, messages, values
 from storage.jail.shared import Incoming, Outgoing
 
@@ -16,11 +17,13 @@ OPERATIONS = ("storage.coded_photos", "storage.eligibility", "storage.metadata.s
 """The modules with operations; whatever they need is imported with them."""
 
 
-def main(number: int, parent: int) -> None:
+def main(number: int, parent: int, megabytes: int | None) -> None:
     """Serve operations over the socket `number` until the parent closes it or ends."""
     confinement.die_with(parent)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, number) as connection:
         load()
+        if megabytes is not None:
+            memory.limit(megabytes)
         confined = confinement.confine(number)
         messages.send(connection, values.pack(confined, Outgoing()), Outgoing())
         try:

@@ -58,8 +58,11 @@ def log_to_stderr(**_: object) -> None:
 
 
 def read_photos_in_a_jail(**_: object) -> None:
-    """Read photos in a process without files and network; Celery calls this in the child."""
-    jail.use()
+    """Read photos in a process without files and network; Celery calls this in the child.
+
+    Its memory is limited also beside a GPU, which it does not use.
+    """
+    jail.use(settings().memory_megabytes)
 
 
 class Loader(AppLoader):  # type: ignore[misc]  # Celery ships no types

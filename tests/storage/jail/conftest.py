@@ -12,11 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 WITH_ATTACKS = f"""
 import json, sys
-number, parent, sys.path[:] = json.loads(sys.argv[1])
+arguments, sys.path[:] = json.loads(sys.argv[1])
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from storage.jail import process
 process.OPERATIONS += ("attacks",)
-process.main(number, parent)
+process.main(*arguments)
 """
 
 

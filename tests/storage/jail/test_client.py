@@ -21,7 +21,7 @@ from storage.jail.client import Jail
 HERE = Path(__file__).parent
 LYING = f"""
 import errno, json, os, socket, sys
-number, parent, sys.path[:] = json.loads(sys.argv[1])
+(number, *_), sys.path[:] = json.loads(sys.argv[1])
 sys.path.insert(0, {str(HERE)!r})
 from storage.jail import messages, shared, values
 from storage.jail.confinement import Confinement

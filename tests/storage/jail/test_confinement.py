@@ -141,14 +141,17 @@ def test_a_jail_has_no_rights_and_gets_none(attacked: Jail) -> None:
     assert re.search(rf"Max open files +{MOST_FILES} +{MOST_FILES} ", limits)
 
 
-def test_a_jail_has_the_memory_of_its_parent_also_where_it_is_shared() -> None:
+@pytest.mark.parametrize("limited", ["parent", "jail"])
+def test_the_memory_of_a_jail_is_limited_also_where_it_is_shared(limited: str) -> None:
+    least = {"parent": 1 << 30, "jail": -1}[limited]
+    megabytes = {"parent": None, "jail": 1000}[limited]
     program = f"""
 import resource, sys
 sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]
 import attacks, conftest
 from storage.jail.client import Jail
-resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
-jail = Jail(conftest.WITH_ATTACKS)
+resource.setrlimit(resource.RLIMIT_DATA, ({least}, {least}))
+jail = Jail(conftest.WITH_ATTACKS, {megabytes})
 print(jail.run(attacks.hoard, 1 << 29), jail.run(attacks.hoard, 1 << 31))
 try:
     jail.run(attacks.fill, 1 << 31)

@@ -36,4 +36,6 @@ def test_a_photo_beyond_the_memory_of_a_child_counts_attempts(
     assert (large.error_kind, large.attempts) == (ErrorKind.MEMORY, 3)
     assert large.error == "there is not enough memory for it"
     [child] = psutil.Process(worker.pid).children()[-1:]
-    assert child.rlimit(psutil.RLIMIT_DATA) == (900_000_000, 900_000_000)
+    [inside] = child.children()  # the jail in which it reads photos
+    for process in (child, inside):
+        assert process.rlimit(psutil.RLIMIT_DATA) == (900_000_000, 900_000_000)
