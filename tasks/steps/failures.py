@@ -32,11 +32,12 @@ from storage.errors import (
     WeightsUnknown,
     WeightsWrong,
 )
+from storage.urls import without_passwords
 
 
 def text(error: Exception) -> str:
-    """Return the text of an error, or its class if it has none."""
-    return str(error) or type(error).__name__
+    """Return the text of an error, without passwords in URLs, or its class if it has none."""
+    return without_passwords(str(error)) or type(error).__name__
 
 
 def _missing_library(error: Exception) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from storage.errors import SettingsError
-from storage.urls import without_password
+from storage.urls import HIDDEN, without_password
 from tasks.paper.classifier.answers import ClassifierUnavailable
 
 log = logging.getLogger(__name__)
@@ -65,11 +65,15 @@ class Endpoint:
                 status, answer = self._post(body)
                 if status < 500 and status not in BUSY_STATUSES:
                     return status, answer
-                log.info("the server %s answers %d: %s", self.name, status, excerpt(answer))
+                log.info("the server %s answers %d: %s", self.name, status, self.excerpt(answer))
             except ClassifierUnavailable as unavailable:
                 log.info("%s", unavailable)
             time.sleep(pause)
         return self._post(body)
+
+    def excerpt(self, body: bytes) -> str:
+        """Return the beginning of an answer, or of its error message, as text without our key."""
+        return _excerpt(body, self.key)
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
         """Post a request once; return the status and the body of the answer."""
@@ -116,12 +120,12 @@ class Endpoint:
         return urlsplit(self.url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions")
 
 
-def excerpt(body: bytes) -> str:
-    """Return the beginning of a server's answer as printable text, or of its error message."""
+def _excerpt(body: bytes, key: str) -> str:
     text = body.decode(errors="replace")
     with suppress(ValueError, LookupError, TypeError, RecursionError):
         error = json.loads(text)["error"]
         text = str(error["message"] if isinstance(error, dict) else error)
+    text = text.replace(key, HIDDEN) if key else text
     printable = "".join(sign if sign.isprintable() else " " for sign in text[: 2 * EXCERPT_LENGTH])
     return " ".join(printable.split())[:EXCERPT_LENGTH] or "nothing"
 

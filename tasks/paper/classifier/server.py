@@ -27,7 +27,7 @@ from tasks.paper.classifier.answers import (
     ClassifierUnavailable,
     classify,
 )
-from tasks.paper.classifier.endpoint import Endpoint, excerpt
+from tasks.paper.classifier.endpoint import Endpoint
 from tasks.paper.classifier.prompt import named_category, question, token_category
 from tasks.paper.classifier.views import Pixels
 from tasks.verdict import Scores, Verdict
@@ -156,7 +156,7 @@ class Server:
                 break
         if status != http.HTTPStatus.OK:
             raise ClassifierUnavailable(
-                f"the server {self._endpoint.name} answers {status}: {excerpt(body)}"
+                f"the server {self._endpoint.name} answers {status}: {self._endpoint.excerpt(body)}"
             )
         with suppress(ValueError, LookupError, TypeError, RecursionError):
             choice = json.loads(body)["choices"][0]
@@ -164,7 +164,7 @@ class Server:
                 return choice
         raise ClassifierUnavailable(
             f"the server {self._endpoint.name} answers something else than chat completions: "
-            f"{excerpt(body)}"
+            f"{self._endpoint.excerpt(body)}"
         )
 
 

@@ -449,6 +449,13 @@ def test_an_unreachable_server_is_named_without_its_password(chat_server):
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("status", [200, 400, 401])
+def test_a_key_that_the_server_repeats_is_not_shown(chat_server, status):
+    server = chat_server(lambda handler, _: handler.reply({"error": "no key sesam-7"}, status))
+    with pytest.raises(ClassifierUnavailable, match=r"no key \*\*\*$"):
+        classifier(server, key="sesam-7")(IMAGE)
+
+
 def test_a_key_is_not_shown():
     assert "secret" not in repr(Server("http://localhost", "vl", key="secret"))
     for key in ("secret\n", "sécret"):

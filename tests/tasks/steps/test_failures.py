@@ -64,3 +64,9 @@ def test_what_waits_is_a_warning_and_what_failed_an_error():
     assert levels.pop(ErrorKind.ARRIVING) == logging.INFO
     for kind, level in levels.items():
         assert level == (logging.WARNING if kind.outcome is Outcome.WAIT else logging.ERROR)
+
+
+def test_an_error_is_recorded_without_the_password_of_a_url():
+    assert (
+        failures.text(OSError("http://me:sesam@nas:1/ is away")) == "http://me:***@nas:1/ is away"
+    )
