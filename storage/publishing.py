@@ -97,9 +97,10 @@ def _replace(new: Draft, expected: str) -> bool:
     except FileNotFoundError:  # its owner removed it
         exchanged = False
     if not exchanged:
-        if _remove(folder, new.name, expected):
-            beneath.rename_new(folder, aside, new.name)
-            return True
+        with suppress(FileExistsError):
+            if _remove(folder, new.name, expected):
+                beneath.rename_new(folder, aside, new.name)
+                return True
     elif beneath.sha256_in(folder, aside) in (None, expected):
         _unlink(folder, aside)
         return True
@@ -165,7 +166,8 @@ def _remove(folder: int, name: str, expected: str) -> bool:
     if beneath.sha256_in(folder, aside) in (None, expected):
         _unlink(folder, aside)
         return True
-    beneath.rename_new(folder, aside, name)
+    with suppress(FileExistsError):  # its owner has made another one: this one stays aside
+        beneath.rename_new(folder, aside, name)
     return False
 
 

@@ -249,6 +249,23 @@ def test_a_result_that_changes_just_before_its_removal_stays(root, monkeypatch):
     assert names(root / "a/b") == []
 
 
+@pytest.mark.usefixtures("rename")
+def test_both_files_of_an_owner_who_is_as_fast_as_we_are_are_kept(root, monkeypatch):
+    path, rename_new = root / "a/b/cat.jpg", beneath.rename_new
+
+    def race(inside, old, new):
+        if old == "cat.jpg":
+            path.write_bytes(b"edited")
+        rename_new(inside, old, new)
+        if old == "cat.jpg":
+            path.write_bytes(b"made anew")
+
+    monkeypatch.setattr(beneath, "rename_new", race)
+    assert not publishing.remove(place(root), sha256(b"photo"))
+    [(aside, ours)] = publishing.put_aside(root)
+    assert (path.read_bytes(), aside.path.read_bytes(), ours) == (b"made anew", b"edited", False)
+
+
 def test_what_a_crash_left_aside_is_kept_unless_it_is_a_result(root, monkeypatch):
     """A worker dies after it has exchanged the names, before it has compared the hash."""
     path = root / "a/b/cat.jpg"
