@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from daemon.watching import patterns
 from daemon.watching.patterns import Pattern
+from storage.beneath import Beneath
 from storage.formats.detect import is_photo_name
 from storage.ignored_names import is_ignored
 from storage.settings_gallery import BESIDE, GallerySettings
@@ -126,8 +127,14 @@ class FolderRules:
 
     def of(self, folder: str) -> Rules | str:
         """Return the rules in `folder`, relative to the gallery, or why the folder is ignored."""
-        if folder not in self._cache:
-            self._cache[folder] = self._read(folder)
+        around, unread = folder, list[str]()
+        while around not in self._cache:
+            unread.append(around)
+            if not around:
+                break
+            around = around.rpartition("/")[0]
+        for each in reversed(unread):  # no recursion: a guest can nest thousands of folders
+            self._cache[each] = self._read(each)
         return self._cache[folder]
 
     def why_ignored(self, folder: str, name: str) -> str | None:
@@ -138,13 +145,14 @@ class FolderRules:
     def _text(self, folder: str) -> str:
         if self._files is not None:
             return self._files.get(folder, "")
-        return _read(f"{self._root}/{folder}/{IGNORE_FILE}")
+        return _read(Beneath(Path(self._root), Path(folder, IGNORE_FILE)))
 
     def _read(self, folder: str) -> Rules | str:
+        """Read the rules of a folder; those of the folder that it is in are known."""
         if not folder:
             return self._rules.with_file_of("", self._text(""))
         parent, _, name = folder.rpartition("/")
-        rules = self.of(parent)
+        rules = self._cache[parent]
         if isinstance(rules, str):
             return rules
         if why := rules.why_ignored(parent, name, is_folder=True):
@@ -236,23 +244,20 @@ def _spec(text: str, origin: str, most: int) -> tuple[Pattern, ...]:
     return tuple(good)
 
 
-def _read(path: str) -> str:
-    """Return the text of an ignore file; "" if it is missing or not a regular file."""
+def _read(place: Beneath) -> str:
+    """Return the text of an ignore file; "" if it is missing, not a regular file or behind a link."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = place.open()
     except OSError:
         return ""
     try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            return ""
-        found = os.read(file, IGNORE_FILE_BYTES + 1)
+        with file:
+            found = file.read(IGNORE_FILE_BYTES + 1)
     except OSError as error:
-        _warn(f"{path} cannot be read: {error.strerror}")
+        _warn(f"{place} cannot be read: {error.strerror}")
         return ""
-    finally:
-        os.close(file)
     if len(found) > IGNORE_FILE_BYTES:
-        _warn(f"{path} has more than {IGNORE_FILE_BYTES:,} bytes; what follows them is not used")
+        _warn(f"{place} has more than {IGNORE_FILE_BYTES:,} bytes; what follows them is not used")
         found = found[:IGNORE_FILE_BYTES].rpartition(b"\n")[0]
     return os.fsdecode(found)
 

@@ -380,3 +380,19 @@ def test_no_scan_opens_a_photo(root):
     time.sleep(0.01)
     assert Scans(root).settled() == ["cat.jpg"]
     assert photo.stat().st_atime_ns == before
+
+
+def test_a_folder_that_lies_hundreds_deep_is_scanned(root):
+    folder = "/".join(["a"] * 600)
+    put(root / folder / "cat.jpg")
+    scans = Scans(root)
+    scans.scanner.mark(folder)
+    assert scans.due(0) == [] and scans.due(SETTLE) == [f"{folder}/cat.jpg"]
+
+
+def test_no_ignore_file_is_read_in_a_folder_that_just_became_a_link(root, tmp_path, monkeypatch):
+    put(tmp_path / "private" / ignore_rules.IGNORE_FILE, b"*.jpg")
+    (root / "2024").symlink_to(tmp_path / "private")
+    monkeypatch.setattr(os.path, "islink", lambda _: False)
+    rules = ignore_rules.FolderRules(str(root), ignore_rules.gallery_rules(GallerySettings(root)))
+    assert rules.why_ignored("2024", "cat.jpg") is None
