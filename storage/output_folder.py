@@ -70,7 +70,7 @@ def marked_for(root: Path) -> str | None:
             return str(json.loads(file.read(MARKER_BYTES))["gallery"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
