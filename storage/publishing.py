@@ -10,6 +10,7 @@ goes back, and is kept also after a crash.
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -25,8 +26,11 @@ MARKER = ".photomend-output"
 LONGEST_NAME_BYTES = 255
 _TEMPORARY = re.compile(r"\.photomend-[^-]*-(\d+)-(\d+)(-\w+)?\.tmp")
 """Names of temporary files: a hash, job id and claim number, and a random part that older ones lack."""
-_ASIDE = re.compile(r"\.photomend-(\w{64})-\w+\.old")
-"""Names of results that were put aside: the SHA-256 that each should have, and a random part."""
+_ASIDE = re.compile(r"\.photomend-(\w{64})-(?:(\w{16})-)?\w{12}\.old")
+"""Names of files that were put aside: the SHA-256 of the result that is to go, the start of that of
+the draft that is to take its place, if there is one, and a random part."""
+ASIDE_SECONDS = 600.0
+"""Age from which what is put aside belongs to no process that lives; that takes a second."""
 MOST_LETTERS = 24
 """Number of letters of an output's name that are tried: some filesystems allow 143 bytes in all."""
 _USUAL = re.compile(r"[\w.-]", re.ASCII)
@@ -90,23 +94,30 @@ def _replace(new: Draft, expected: str) -> bool:
 
     On filesystems that cannot exchange names (NFS), no file has the name for a short moment.
     """
-    folder, aside = new.folder, _aside(expected)
+    folder = new.folder
+    aside = _aside(expected, beneath.sha256_in(folder, new.temporary))
     beneath.rename_new(folder, new.temporary, aside)
     try:
-        exchanged = beneath.exchange(folder, aside, new.name)
+        return _swap(folder, aside, new.name, expected)
+    finally:
+        if _is_ours(beneath.sha256_in(folder, aside), aside):
+            _unlink(folder, aside)
+
+
+def _swap(folder: int, aside: str, name: str, expected: str) -> bool:
+    """Exchange two files unless the second is not the expected one; return whether it was."""
+    try:
+        exchanged = beneath.exchange(folder, aside, name)
     except FileNotFoundError:  # its owner removed it
         exchanged = False
     if not exchanged:
-        with suppress(FileExistsError):
-            if _remove(folder, new.name, expected):
-                beneath.rename_new(folder, aside, new.name)
-                return True
-    elif beneath.sha256_in(folder, aside) in (None, expected):
-        _unlink(folder, aside)
+        if _remove(folder, name, expected):
+            beneath.rename_new(folder, aside, name)
+            return True
+        return False
+    if beneath.sha256_in(folder, aside) in (None, expected):
         return True
-    else:
-        beneath.exchange(folder, aside, new.name)
-    _unlink(folder, aside)
+    beneath.exchange(folder, aside, name)
     return False
 
 
@@ -126,12 +137,14 @@ def temporaries(root: Path) -> Iterator[tuple[Beneath, tuple[int, int]]]:
 
 
 def put_aside(root: Path) -> Iterator[tuple[Beneath, bool]]:
-    """Yield all files below `root` that were put aside, each with whether it is a result of ours.
+    """Yield all files below `root` that a process put aside and died, each with whether it is ours.
 
-    Another one was changed by its owner while photomend was about to replace or remove it, and died.
+    Another one was changed by its owner while photomend was about to replace or remove it.
     """
     for file, name in _files(root, _ASIDE):
-        yield file, sha256(file) == name[1]
+        with suppress(FileNotFoundError):
+            if time.time() - file.status().st_ctime >= ASIDE_SECONDS:
+                yield file, _is_ours(sha256(file), name[0])
 
 
 def sha256(file: Path | Beneath) -> str | None:
@@ -163,12 +176,19 @@ def _remove(folder: int, name: str, expected: str) -> bool:
         beneath.rename_new(folder, name, aside)
     except FileNotFoundError:
         return True
-    if beneath.sha256_in(folder, aside) in (None, expected):
+    if _is_ours(beneath.sha256_in(folder, aside), aside):
         _unlink(folder, aside)
         return True
-    with suppress(FileExistsError):  # its owner has made another one: this one stays aside
+    with suppress(FileExistsError):  # its owner made another one: both stay
         beneath.rename_new(folder, aside, name)
     return False
+
+
+def _is_ours(found: str | None, aside: str) -> bool:
+    """Return whether a file that was put aside, with the SHA-256 `found`, is a result or a draft."""
+    name = _ASIDE.fullmatch(aside)
+    assert name is not None
+    return found is None or found == name[1] or found[:16] == name[2]
 
 
 def _files(root: Path, names: re.Pattern[str]) -> Iterator[tuple[Beneath, re.Match[str]]]:
@@ -183,8 +203,9 @@ def _unlink(folder: int, name: str) -> None:
         os.unlink(name, dir_fd=folder)
 
 
-def _aside(expected: str) -> str:
-    return f".photomend-{expected}-{token()}.old"
+def _aside(expected: str, draft: str | None = None) -> str:
+    """Return a name for a file to put aside, by the SHA-256 of the result and of the draft."""
+    return f".photomend-{expected}-{f'{draft[:16]}-' if draft else ''}{token()}.old"
 
 
 def _mark(name: str) -> str:

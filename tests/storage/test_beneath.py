@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -261,24 +262,79 @@ def test_both_files_of_an_owner_who_is_as_fast_as_we_are_are_kept(root, monkeypa
             path.write_bytes(b"made anew")
 
     monkeypatch.setattr(beneath, "rename_new", race)
+    monkeypatch.setattr(publishing, "ASIDE_SECONDS", 0)
     assert not publishing.remove(place(root), sha256(b"photo"))
     [(aside, ours)] = publishing.put_aside(root)
     assert (path.read_bytes(), aside.path.read_bytes(), ours) == (b"made anew", b"edited", False)
 
 
-def test_what_a_crash_left_aside_is_kept_unless_it_is_a_result(root, monkeypatch):
-    """A worker dies after it has exchanged the names, before it has compared the hash."""
-    path = root / "a/b/cat.jpg"
-    for written in (b"photo", b"the owner's"):
-        path.write_bytes(written)
-        with publishing.draft(place(root), 7, 3) as draft:
-            draft.file.write(b"result")
-            monkeypatch.setattr(beneath, "sha256_in", lambda *_: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
-                publishing.publish(draft, sha256(b"photo"))
-            monkeypatch.undo()
-        publishing.remove_temporaries(place(root))
-        assert path.read_bytes() == b"result"
-        [(aside, ours)] = publishing.put_aside(root)
-        assert aside.path.read_bytes() == written and ours == (written == b"photo")
-        aside.unlink()
+@pytest.mark.usefixtures("rename")
+@pytest.mark.parametrize("moment", ["exchange", "sha256_in"])
+@pytest.mark.parametrize("written", [b"photo", b"the owner's"])
+def test_what_a_kill_left_aside_is_removed_unless_it_is_the_owners(
+    root, monkeypatch, moment, written
+):
+    """A worker is killed before it exchanges the names, or before it compares the hash."""
+    (root / "a/b/cat.jpg").write_bytes(written)
+    if (child := os.fork()) == 0:
+        try:
+            _publish_and_die(root, monkeypatch, moment)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert not list(publishing.put_aside(root))  # it may be of a process that lives
+    publishing.remove_temporaries(place(root))
+    monkeypatch.setattr(publishing, "ASIDE_SECONDS", 0)
+    put_aside = list(publishing.put_aside(root))
+    assert put_aside
+    for file, ours in put_aside:
+        assert ours == (file.path.read_bytes() != b"the owner's")
+        if ours:
+            file.unlink()
+    left = {file.read_bytes() for file in (root / "a/b").iterdir()}
+    assert left - {b"result"} == {written} or (moment, written) == ("sha256_in", b"photo")
+
+
+def _publish_and_die(root, monkeypatch, moment):
+    real = getattr(beneath, moment)
+
+    def die(inside, name, *others):
+        if name.endswith(".old"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(inside, name, *others)
+
+    monkeypatch.setattr(beneath, moment, die)
+    with publishing.draft(place(root), 7, 3) as draft:
+        draft.file.write(b"result")
+        publishing.publish(draft, sha256(b"photo"))
+
+
+def test_what_its_owner_saves_while_a_file_goes_back_is_kept(root, monkeypatch):
+    path, exchange = root / "a/b/cat.jpg", beneath.exchange
+    path.write_bytes(b"edited")
+
+    def save(inside, one, other):
+        if path.read_bytes() == b"result":
+            path.write_bytes(b"edited again")
+        return exchange(inside, one, other)
+
+    monkeypatch.setattr(beneath, "exchange", save)
+    with publishing.draft(place(root), 7, 3) as draft:
+        draft.file.write(b"result")
+        with pytest.raises(OutputTaken):
+            publishing.publish(draft, sha256(b"photo"))
+    assert {file.read_bytes() for file in path.parent.iterdir()} == {b"edited", b"edited again"}
+
+
+@pytest.mark.usefixtures("rename")
+def test_a_draft_that_cannot_take_its_place_is_removed(root, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(beneath, "exchange", fail)
+    with publishing.draft(place(root), 7, 3) as draft:
+        draft.file.write(b"result")
+        with pytest.raises(OSError, match="error"):
+            publishing.publish(draft, sha256(b"photo"))
+    assert names(root / "a/b") == ["cat.jpg"]
+    assert (root / "a/b/cat.jpg").read_bytes() == b"photo"
