@@ -74,11 +74,11 @@ class Jail:
         """
         with self._turn:
             connection, along = self._started(), Outgoing()
+            asked = {
+                "module": operation.__module__, "name": operation.__qualname__,
+                "values": [values.pack(value, along) for value in given],  # which opens files
+            }  # fmt: skip
             try:
-                asked = {
-                    "module": operation.__module__, "name": operation.__qualname__,
-                    "values": [values.pack(value, along) for value in given],
-                }  # fmt: skip
                 messages.send(connection, asked, along)
                 result = _answered(operation, *messages.receive(connection))
             except (messages.Ended, *WRONG) as error:
@@ -98,6 +98,8 @@ class Jail:
             if self._process is not None:
                 self._process.kill()
                 self._process.wait()
+                assert self._process.stderr is not None
+                self._process.stderr.close()
             self._socket = self._process = None
 
     def _why(self, error: Exception) -> str:
@@ -146,6 +148,9 @@ class Jail:
             self.stop()
             text = f"the process that decodes photos does not start: {reason or error}"
             raise OSError(errno.ECHILD, text) from error
+        except BaseException:  # the greeting would be taken for the first answer
+            self.stop()
+            raise
         assert self._process.stderr is not None
         self._process.stderr.close()  # from now on what libraries print may be a photo's
         for problem in self._confinement.lacks:

@@ -16,7 +16,11 @@ from attacks import abort, endless, threads
 from storage import jail, photos
 from storage.errors import DecoderDied, DecodingFailed, UnreadablePhoto
 from storage.formats.safe_open import Limits
+from storage.formats.turn import Turn
+from storage.inspection import Inspection
+from storage.jail import messages
 from storage.jail.client import Jail
+from storage.metadata.sidecar import turned_content
 
 HERE = Path(__file__).parent
 LYING = f"""
@@ -75,6 +79,28 @@ def test_an_operation_that_is_broken_off_leaves_no_answer_to_the_next(attacked: 
         attacked.run(endless)
     signal.signal(signal.SIGALRM, before)
     assert attacked.run(threads) == 4
+
+
+def test_a_start_that_is_broken_off_leaves_no_greeting_to_the_first_operation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    jail, given = Jail(), (b"a sidecar", Turn(1, (1, 1), (1, 1)))
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(messages, "receive", interrupt)
+        jail.run(turned_content, *given)
+    assert jail.run(turned_content, *given) == b"a sidecar"
+    jail.stop()
+
+
+def test_a_photo_that_cannot_be_opened_ends_no_jail(attacked: Jail, tmp_path: Path) -> None:
+    attacked.run(threads)
+    first = attacked.pid
+    with pytest.raises(FileNotFoundError):
+        attacked.run(threads, Inspection(tmp_path / "gone.jpg", Limits(1, 1, 1)))
+    assert attacked.pid == first
 
 
 @pytest.mark.parametrize("work", ("endless", "threads"))
