@@ -26,8 +26,6 @@ from tasks.imaging.masks import BoolMask
 from tasks.imaging.tiles import shrunk
 from tasks.paper import archives
 
-"""(H, W), true on what was found."""
-
 MAX_SIDE = 1280
 """Longer side in pixels of the copy that a YOLO gets. It shrinks the copy further, but returns masks of
 the copy's size."""
