@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.jail import system_calls
+from storage.jail import seccomp
 from storage.telemetry import VARIABLES
 
 UNITS = Path(__file__).parent.parent / "systemd"
@@ -130,4 +130,4 @@ def expanded(word: str) -> set[str]:
 def test_the_unit_of_a_worker_lets_it_confine_the_process_that_decodes(units: Path) -> None:
     needed = {"landlock_create_ruleset", "landlock_restrict_self", "seccomp", "prctl"}
 
-    assert needed | set(system_calls.NAMES) <= allowed(WORKER)
+    assert needed | set(seccomp.NAMES) <= allowed(WORKER)

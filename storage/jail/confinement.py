@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.jail import landlock, system_calls
+from storage.jail import landlock, seccomp
 
 _DIE_WITH_PARENT, _NO_NEW_PRIVILEGES, _DROP_CAPABILITY = 1, 38, 24
 """Options of the system call `prctl`."""
@@ -57,7 +57,7 @@ def confine(kept: int) -> Confinement:
     if problem := landlock.forbid_all():
         lacks.append(problem)
     version = 0 if lacks else landlock.version()
-    if problem := system_calls.refuse_others():
+    if problem := seccomp.refuse_others():
         lacks.append(problem)
     return Confinement(version, not problem, tuple(lacks))
 
@@ -65,8 +65,8 @@ def confine(kept: int) -> Confinement:
 def _limit() -> None:
     """Limit what the kernel counts by process.
 
-    Private memory (RLIMIT_DATA) has its limit already; what is shared with the parent counts as files. Not RLIMIT_NPROC: it counts all processes of the user, and encoders need
-    threads.
+    Private memory (RLIMIT_DATA) has its limit already; what is shared with the parent counts as
+    files. Not RLIMIT_NPROC: it counts all processes of the user, and encoders need threads.
     """
     memory, _ = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from attacks import ATTACKS, descriptors, environment, threads, tried
 
-from storage.jail import landlock, system_calls
+from storage.jail import landlock, seccomp
 from storage.jail.client import Jail
 from storage.jail.confinement import MOST_FILES
 
@@ -60,7 +60,7 @@ def confined_by(measures: str, targets: dict[str, str]) -> dict[str, str]:
 import json, os, sys
 sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]
 from attacks import tried
-from storage.jail import confinement, landlock, system_calls
+from storage.jail import confinement, landlock, seccomp
 ended = {{}}
 for name, target in json.loads(sys.argv[1]).items():
     out, into = os.pipe()
@@ -93,7 +93,7 @@ def test_the_jail_says_that_it_is_complete(attacked: Jail) -> None:
 
 
 def test_the_filter_alone_refuses_all(targets: dict[str, str]) -> None:
-    ended = confined_by("confinement._drop_privileges(); system_calls.refuse_others()", targets)
+    ended = confined_by("confinement._drop_privileges(); seccomp.refuse_others()", targets)
     assert {name for name, end in ended.items() if end != "refused"} == set()
 
 
@@ -167,14 +167,14 @@ except MemoryError:
 OLD_KERNEL = f"""
 import errno, sys
 sys.path.insert(0, {str(ROOT)!r})
-from storage.jail import confinement, landlock, system_calls
+from storage.jail import confinement, landlock, seccomp
 absent = [{{}}]
-refused = [system_calls._end(system_calls._ERROR | errno.ENOSYS)]
-code = [system_calls._load(0), *[part for n in absent for part in system_calls._if(n, refused)]]
+refused = [seccomp._end(seccomp._ERROR | errno.ENOSYS)]
+code = [seccomp._load(0), *[part for n in absent for part in seccomp._if(n, refused)]]
 confinement._drop_privileges()
-assert not system_calls._install(b"".join([*code, system_calls._end(system_calls._ALLOW)]))
+assert not seccomp._install(b"".join([*code, seccomp._end(seccomp._ALLOW)]))
 """
-SECCOMP = system_calls.MACHINES.get(platform.machine(), (0, 0, 0))[2]
+SECCOMP = seccomp.MACHINES.get(platform.machine(), (0, 0, 0))[2]
 
 
 @pytest.mark.parametrize(
