@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.commands import change, inspect, run, train, weights
+from daemon.commands import change, inspect, pauses, run, train, weights
 from daemon.commands.accept import accept
 from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
@@ -17,7 +17,7 @@ PANELS = {
     "Run": (run.up, run.watch, run.work, run.migrate),
     "Inspect": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
     "Change": (
-        change.retry, change.reject, change.cancel, change.pause, change.resume, change.add, accept,
+        change.retry, change.reject, change.cancel, pauses.pause, pauses.resume, change.add, accept,
         change.forget,
     ),
 }  # fmt: skip
