@@ -25,6 +25,8 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = (errno.EPERM, errno.EMLINK, *system_calls.UNSUPPORTED)
 """Errors of filesystems that have no hard links."""
 _CHUNK_BYTES = 1 << 20
+MOST_HASHED_BYTES = 1 << 32
+"""No result has more bytes: it would have to fit into memory several times."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,8 @@ def create_in(inside: int, name: str, mode: int = 0o600) -> BinaryIO:
 def sha256_in(inside: int, name: str) -> str | None:
     """Return the SHA-256 of a file in a folder.
 
-    Return None if there is no file, "" if it is no regular one or is growing: no hash equals that.
+    Return None if there is no file, "" if it is no regular one, growing, or larger than any result:
+    no hash equals that.
     """
     try:
         with open_in(inside, name) as file:
@@ -258,8 +261,13 @@ def _explained(error: OSError, path: Path | str) -> OSError:
 
 
 def _digest(file: BinaryIO) -> str:
-    """Return the SHA-256 of as many bytes as the file had at first; "" if it has others then."""
+    """Return the SHA-256 of as many bytes as the file had at first; "" if it has others then.
+
+    "" also of more bytes than any result has: a guest's file of zeros costs no room and takes hours.
+    """
     digest, left = hashlib.sha256(), os.fstat(file.fileno()).st_size
+    if left > MOST_HASHED_BYTES:
+        return ""
     while left and (chunk := file.read(min(left, _CHUNK_BYTES))):
         digest.update(chunk)
         left -= len(chunk)

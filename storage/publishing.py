@@ -150,7 +150,8 @@ def put_aside(root: Path) -> Iterator[tuple[Beneath, bool]]:
 def sha256(file: Path | Beneath) -> str | None:
     """Return the SHA-256 of a file.
 
-    Return None if there is no file, "" if it is no regular one or is growing: no hash equals that.
+    Return None if there is no file, "" if it is no regular one, growing, or larger than
+    any result: no hash equals that.
     """
     file = beneath.at(file)
     try:

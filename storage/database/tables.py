@@ -53,6 +53,10 @@ class PathBytes(sa.TypeDecorator[Path]):
         return None if value is None else Path(os.fsdecode(value))
 
 
+MOST_LETTERS = 20_000
+"""Maximum length of a text for people: longer than any path. A hostile photo may have the jail say more."""
+
+
 class Sentence(sa.TypeDecorator[str]):
     """A text for people, with the odd bytes of file names escaped: no database accepts them."""
 
@@ -61,7 +65,7 @@ class Sentence(sa.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: object) -> str | None:
         """Escape for the database."""
-        return None if value is None else printable(value)
+        return None if value is None else printable(value[:MOST_LETTERS])
 
 
 def _words(kind: Any) -> sa.Enum:

@@ -9,8 +9,8 @@ from typing import Any
 from storage.jail.shared import Incoming, Outgoing
 
 _HEAD = struct.Struct("=Q")
-MOST_BYTES = 1 << 26
-"""Maximum length of a message; bytes and arrays go along with it."""
+MOST_BYTES = 1 << 23
+"""Maximum length of a message; bytes and arrays go along with it. As values it takes 30 times as much."""
 MOST_FILES = 8
 """Maximum number of descriptors with a message."""
 

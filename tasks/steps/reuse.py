@@ -171,13 +171,13 @@ def _use_existing_result(job: Job) -> bool:
         mark = photos.ours(output) if output.is_file() else None
         if mark is None or mark.content_hash != job.content_hash:
             continue
-        if mark.place != place_of(job.gallery, job.source):
+        if mark.place != place_of(job.gallery, job.source) or mark.category not in {*Category}:
             continue
-        if not photos.untouched(output):
+        sha256 = publishing.sha256(output)
+        if sha256 == "" or not photos.untouched(output):
             raise OutputTaken(
                 f"its result {printable(relative)} was changed by its owner and stays"
             )
-        sha256 = publishing.sha256(output)
         if sha256 is None or not output_names.reserve(runtime.jobs().engine, job, relative):
             continue
         copy_sidecar(job, relative)

@@ -338,3 +338,10 @@ def test_a_draft_that_cannot_take_its_place_is_removed(root, monkeypatch):
             publishing.publish(draft, sha256(b"photo"))
     assert names(root / "a/b") == ["cat.jpg"]
     assert (root / "a/b/cat.jpg").read_bytes() == b"photo"
+
+
+def test_a_file_larger_than_any_result_is_not_hashed(root):
+    with (root / "a/b/cat.jpg").open("r+b") as file:
+        file.truncate(1 << 43)
+    assert publishing.sha256(place(root)) == ""
+    assert not publishing.remove(place(root), sha256(b"photo"))

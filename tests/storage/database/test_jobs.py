@@ -30,7 +30,7 @@ from storage.database import workers as worker_rows
 from storage.database.galleries import BACKLOG_REASON
 from storage.database.jobs import Jobs, open_jobs
 from storage.database.records import Job
-from storage.database.tables import history
+from storage.database.tables import MOST_LETTERS, history
 from storage.database.tables import jobs as table
 from storage.enums import ASKED, BACKLOG, QUEUES, Category, Decision, ErrorKind, Outcome, Status
 from storage.errors import ClaimLost, DatabaseNewer, DatabaseOlder, SettingsError
@@ -387,6 +387,12 @@ def test_a_reason_may_name_a_photo_whose_name_is_not_utf_8(jobs, claim):
     assert only(jobs).error == "caf\\xe9.jpg is away"
     jobs.finish(claim(), Decision.RESTORED, f"the result of {odd}, the same photo")
     assert only(jobs).reason == "the result of caf\\xe9.jpg, the same photo"
+
+
+def test_a_reason_is_stored_to_a_length(jobs, claim):
+    galleries.add(jobs.engine, "g", FOLDER, {"cat.jpg": "1"})
+    jobs.finish(claim(), Decision.LEFT_ALONE, "a" * 1_000_000)
+    assert only(jobs).reason == "a" * MOST_LETTERS
 
 
 def test_the_migrations_make_what_the_tables_say(home, monkeypatch):

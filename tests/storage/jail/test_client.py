@@ -154,6 +154,7 @@ messages.send(connection, {{"value": values.pack(value, along)}}, along)
         ("messages.send(connection, [], along)", "no valid answer"),
         ("messages.send(connection, 7, along)", "no valid answer"),
         ("connection.sendall(b'x' * 99)", "a message of"),
+        ("connection.sendall((1 << 24).to_bytes(8, 'little') + b'[]' * 99)", "a message of"),
         ("connection.sendall(bytes(8) + b'x')", "no valid answer"),
         ("connection.sendall((200_000).to_bytes(8, 'little') + b'[' * 200_000)", "no valid answer"),
         ("connection.close(); os._exit(3)", "ended with code 3"),

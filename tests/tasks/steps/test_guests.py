@@ -257,6 +257,11 @@ def test_a_marker_that_is_no_file_stops_the_gallery_and_is_not_followed(
     assert (home / "private/marker").read_text() == '{"gallery": "g"}'
 
 
+def test_a_marker_that_nests_without_end_cannot_be_understood(home, guest):
+    guest(f"head -c 60000 /dev/zero | tr '\\0' '[' > output/{MARKER}")
+    assert output_folder.marked_for(home / "output") == ""
+
+
 def test_the_film_of_a_live_photo_is_not_looked_for_behind_a_link(home, guest, jobs, take_photo):
     take_photo()
     galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg")})

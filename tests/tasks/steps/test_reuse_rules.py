@@ -248,6 +248,15 @@ def test_a_result_that_is_there_already_gets_the_sidecar_that_it_lacks(
     assert (home / "output/cat.jpg.xmp").read_bytes() == XMP
 
 
+def test_a_result_that_was_made_larger_than_any_is_not_read_to_its_end(
+    home, jobs, without_database
+):
+    with (home / "output/cat.jpg").open("r+b") as file:
+        file.truncate(1 << 43)
+    with pytest.raises(OutputTaken, match="was changed by its owner"):
+        arrived(jobs, "cat.jpg")
+
+
 def marked(home, **values):
     """Give the result another provenance."""
     result, temporary = home / "output/cat.jpg", home / "output/new"
@@ -259,6 +268,7 @@ def marked(home, **values):
 NOT_ITS_RESULT = {
     "of another photo": lambda home: marked(home, place=place_of("g", Path("dog.jpg"))),
     "of another gallery": lambda home: marked(home, place=place_of("h", Path("cat.jpg"))),
+    "of no category": lambda home: marked(home, category="forged"),
     "of other content": lambda home: marked(home, content_hash="0" * 64),
     "not ours": lambda home: (home / "output/cat.jpg").write_bytes(b"the owner's"),
     "a folder": lambda home: ((home / "output/cat.jpg").unlink(), (home / "output/cat.jpg").mkdir()),
