@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import file_attributes, filesystems, photos, publishing
+from storage import file_attributes, filesystems, output_folder, photos, publishing
 from storage.database import galleries, search
 from storage.database.jobs import Jobs
 from storage.enums import Category, Decision, ErrorKind, Status
