@@ -275,11 +275,10 @@ def record(
     }  # fmt: skip
     rows = [row | {"name": os.fsencode(n), "fingerprint": f} for n, f in photos.items()]
     last = connection.scalar(select(sa.func.max(c.id))) or 0
-    connection.exec_driver_sql(conditions.recording(connection.dialect.name), rows)
-    added = list(connection.scalars(select(c.id).where(*here, c.id > last).order_by(c.id)))
-    if added:
+    made = connection.exec_driver_sql(conditions.recording(connection.dialect.name), rows).rowcount
+    if made:  # on PostgreSQL another process may add rows to the folder, too, and counts its own
         counts.add_new(
-            connection, len(added), gallery=gallery, queue=CLASSIFY, rank=rank,
+            connection, made, gallery=gallery, queue=CLASSIFY, rank=rank,
             status=status, decision=decision,
         )  # fmt: skip
-    return added
+    return list(connection.scalars(select(c.id).where(*here, c.id > last).order_by(c.id)))

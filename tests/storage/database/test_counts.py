@@ -70,6 +70,24 @@ def test_a_transaction_that_is_not_committed_counts_nothing(jobs):
     assert are_right(jobs.engine)
 
 
+def test_a_photo_that_two_processes_record_at_once_is_counted_once(jobs):
+    """On PostgreSQL the second one waits for the first; SQLite lets one write after the other."""
+    if jobs.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    other = database.open_engine(jobs.engine.url.render_as_string(hide_password=False))
+    pending = [lambda: galleries.add(other, "g", FOLDER, {"a.jpg": "1"})]
+
+    @sa.event.listens_for(jobs.engine, "before_cursor_execute")
+    def come_first(connection, cursor, statement, *rest):
+        if statement.startswith("INSERT INTO jobs") and pending:
+            pending.pop()()
+
+    galleries.add(jobs.engine, "g", FOLDER, {"a.jpg": "1", "b.jpg": "1"})
+    other.dispose()
+    assert not pending
+    assert are_right(jobs.engine)
+
+
 def test_many_rows_are_folded_into_one_for_each_kind(jobs, monkeypatch):
     monkeypatch.setattr(counts, "MOST_ROWS", 10)
     rows = sa.select(sa.func.count()).select_from(counted)
