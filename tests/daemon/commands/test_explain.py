@@ -203,7 +203,7 @@ def test_no_password_is_shown_by_doctor_up_or_a_worker(home, doctor, photomend, 
     assert "it cannot be used at redis://me:***@127.0.0.1:1/0 (Error 111" in found["text"]
     assert photomend("up", PHOTOMEND_REDIS_URL=away).wait(60) == 5
     photomend("work", "classify", PHOTOMEND_REDIS_URL=away)
-    eventually(lambda: "Cannot connect to redis://me:**@" in (home / "log").read_text())
+    eventually(lambda: "Cannot connect to redis://me:***@" in (home / "log").read_text())
     output = (home / "log").read_text()
     assert "no Redis can be used at redis://me:***@127.0.0.1:1/0" in output
     assert "sesam" not in output
