@@ -74,10 +74,16 @@ def said(home, text):
     return (home / "log").read_text(errors="replace").count(text)
 
 
-def report():
-    """What `photomend status` says."""
+@pytest.fixture
+def report(redis_server, monkeypatch):
+    """Return what `photomend status` says."""
+    monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
     command = [Path(sys.executable).parent / "photomend", "status", "--check", "--json"]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+
+    def read():
+        return json.loads(subprocess.run(command, capture_output=True, check=False).stdout)
+
+    return read
 
 
 def test_a_gpu_that_is_lost_costs_no_attempt_and_the_next_process_goes_on(
@@ -92,7 +98,7 @@ def test_a_gpu_that_is_lost_costs_no_attempt_and_the_next_process_goes_on(
 
 
 def test_a_gpu_that_stays_lost_holds_its_queues_and_is_told_once(
-    home, jobs, gpu, moved_photos, start_paper_engine, eventually
+    home, jobs, gpu, moved_photos, start_paper_engine, eventually, report
 ):
     (gpu / "lost").touch()
     start_paper_engine(steps=["motion-blur"])
@@ -126,7 +132,7 @@ def test_a_busy_gpu_is_waited_for_and_a_small_one_gets_small_tiles(
 
 
 def test_a_worker_that_started_without_its_gpu_goes_back_to_it_by_itself(
-    home, jobs, gpu, take_photo, start_paper_engine, eventually
+    home, jobs, gpu, take_photo, start_paper_engine, eventually, report
 ):
     (gpu / "card").touch()
     (gpu / "unusable").touch()
