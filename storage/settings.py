@@ -12,17 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_args
-from urllib.parse import quote, urlsplit
+from typing import Any, get_args
+from urllib.parse import quote
 
-from storage import memory, redis_address
+from storage import memory
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_paper import PaperSettings
+from storage.settings_urls import Mirror, RedisUrl
 from storage.settings_values import (
-    Check,
     Positive,
     PositiveInt,
     WrongValue,
@@ -31,7 +31,6 @@ from storage.settings_values import (
     read_values,
     types_of,
 )
-from storage.urls import QUOTE, without_password
 
 PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
 """Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""
@@ -50,38 +49,6 @@ MOST_MEGAPIXELS = 200
 """Limit of a photo's size in megapixels if the settings name none, however large the memory."""
 HEARTBEATS_PER_TIMEOUT = 2
 """Least number of heartbeats in the time after which a worker counts as lost."""
-
-
-def _is_redis(url: str) -> bool:
-    """Return whether both Celery and our own client can read the URL; their messages may hold it."""
-    with suppress(ValueError):
-        return bool(redis_address.parse(url))
-    return False
-
-
-def _is_mirror(url: str) -> bool:
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.netloc) and "@" not in parts.netloc
-    return False
-
-
-RedisUrl = Annotated[
-    str,
-    Check(
-        lambda url: not url or _is_redis(url),
-        f"like {redis_address.EXAMPLES} ({QUOTE})",
-        shown=without_password,
-    ),
-]
-Mirror = Annotated[
-    str,
-    Check(
-        lambda url: not url or _is_mirror(url),
-        "an address like https://nas.example/weights, without a password",
-        shown=without_password,
-    ),
-]
 
 
 @dataclass(frozen=True)
