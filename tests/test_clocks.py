@@ -89,8 +89,8 @@ def test_an_attempt_that_failed_while_the_clock_was_ahead_is_not_due_in_a_year(
 ):
     take_photo("cat.jpg", kind=Degradation.NOISE)
     failing = {
-        "PYTHONPATH": str(Path(__file__).parent / "failpoints"), "FAILPOINT": "network",
-        "FAILPOINT_HOW": "kill", "FAILPOINT_MARK": str(Path(os.environ["PHOTOMEND_STATE_DIR"], "m")),
+        "FAILPOINT": "network", "FAILPOINT_HOW": "kill",
+        "FAILPOINT_MARK": str(Path(os.environ["PHOTOMEND_STATE_DIR"], "m")),
     }  # fmt: skip
     clock.set("+31536000")
     photomend("watch", **clock.environment, PHOTOMEND_RETRY_PAUSE_SECONDS="20")
