@@ -63,6 +63,12 @@ def write(path: Path | Beneath, content: bytes) -> None:
         sync_open(new.folder)
 
 
+def remove_drafts(path: Path) -> None:
+    """Remove what killed writers of a file left, which no process may be writing now."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 def token() -> str:
     """Return twelve random letters: a name that nobody can guess."""
     return secrets.token_hex(6)

@@ -157,6 +157,7 @@ class ProcessFile:
 
         All their child processes are killed.
         """
+        atomic_files.remove_drafts(self.path)
         try:
             recorded = json.loads(self.path.read_text())
         except (FileNotFoundError, ValueError):

@@ -156,6 +156,21 @@ def test_what_must_survive_a_power_failure_is_synced(made, tmp_path, synced):
     assert folder == str(tmp_path)
 
 
+def test_what_a_killed_up_was_writing_is_removed_by_the_next_one(tmp_path, monkeypatch):
+    file, other = tmp_path / "processes.json", tmp_path / ".jobs.json.0.tmp"
+    other.touch()
+    monkeypatch.setattr(os, "rename", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    if (child := os.fork()) == 0:
+        try:
+            atomic_files.write(file, b"[]")
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+    assert len(list(tmp_path.iterdir())) == 2
+    ProcessFile(file).stop_leftovers(1)
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def test_nothing_else_syncs_or_locks_files():
     users = {
         str(path.relative_to(ROOT))
