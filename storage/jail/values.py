@@ -5,6 +5,7 @@ the expected type, or an error; no code is chosen by it.
 """
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
@@ -22,17 +23,17 @@ class Wrong(ValueError):
     """The JSON is not of the expected type."""
 
 
-class Packed:
+class Packed(ABC):
     """An object that both processes have; what it is packed as names it."""
 
+    @abstractmethod
     def packed(self) -> Any:
         """Return the frozen dataclass, of the annotated type, that goes in its place."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def unpacked(cls, value: Any) -> Any:
         """Return the object of this process."""
-        raise NotImplementedError
 
 
 @cache
