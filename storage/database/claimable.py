@@ -16,8 +16,6 @@ from storage.database import conditions, counts
 from storage.database.tables import counted, galleries, jobs, now, pauses
 from storage.enums import Status
 
-LONGEST_PAUSE_SECONDS = conditions.LONGEST_PAUSE_SECONDS
-
 c = jobs.c
 _KEY = (c.queue, c.gallery, c.rank)
 
@@ -49,7 +47,7 @@ def jobs_of(group: Group) -> sa.Select[tuple[int]]:
 
 def due() -> sa.ColumnElement[bool]:
     """Return the condition for a job whose time has come."""
-    return conditions.passed(c.due_at, LONGEST_PAUSE_SECONDS)
+    return conditions.passed(c.due_at, conditions.LONGEST_PAUSE_SECONDS)
 
 
 def claim(connection: sa.Connection, group: Group, **wishes: Any) -> sa.Row[Any] | None:
@@ -102,7 +100,7 @@ def _groups(queues: tuple[str, ...], *, due: bool) -> sa.Select[Any]:
     away = select(galleries.c.name).where(
         sa.or_(
             galleries.c.online.is_(False),
-            conditions.ahead(galleries.c.held_until, LONGEST_PAUSE_SECONDS),
+            conditions.ahead(galleries.c.held_until, conditions.LONGEST_PAUSE_SECONDS),
         )
     )
     kinds = select(k.queue, k.gallery, k.rank).where(
@@ -119,7 +117,7 @@ def _groups(queues: tuple[str, ...], *, due: bool) -> sa.Select[Any]:
         for least, name in ((sa.func.min, "first"), (sa.func.max, "last"))
     )
     found = select(group, first, last).subquery().c
-    wrong = found.last > now() + LONGEST_PAUSE_SECONDS  # by a clock that was ahead
+    wrong = found.last > now() + conditions.LONGEST_PAUSE_SECONDS  # by a clock that was ahead
     which = sa.or_(found.first <= now(), wrong) if due else found.first.is_not(None)
     columns = (found.queue, found.gallery, found.rank, found.first)
     return select(*columns).where(which).order_by(found.rank, found.first)

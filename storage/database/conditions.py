@@ -131,6 +131,23 @@ def waiting(
     }
 
 
+def attempt(kind: ErrorKind, error: str, *, most: int, pause_seconds: float) -> dict[str, Any]:
+    """Return the change that counts an attempt: a longer pause each time, then failure.
+
+    Until then the job waits behind all others, which may have nothing that harms a worker.
+    """
+    last, pause = c.attempts + 1 >= most, pause_seconds * (c.attempts + 1)
+    return {
+        "status": sa.case((last, literal(Status.FAILED)), else_=literal(Status.QUEUED)),
+        "due_at": now() + at_most(pause, LONGEST_PAUSE_SECONDS),
+        "finished_at": sa.case((last, now()), else_=None),
+        "attempts": c.attempts + 1,
+        "rank": in_turn() + LATER,
+        "error_kind": kind,
+        "error": error,
+    }
+
+
 def in_turn() -> sa.ColumnElement[int]:
     """Return the rank of a job as it was before its attempts failed."""
     return sa.case((c.rank >= LATER, c.rank - LATER), else_=c.rank)

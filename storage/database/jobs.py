@@ -271,23 +271,8 @@ class Jobs:
             )  # fmt: skip
 
     def _attempt(self, kind: ErrorKind, error: str) -> dict[str, Any]:
-        """Return the change that counts an attempt: a longer pause each time, then failure.
-
-        Until then the job waits behind all others, which may have nothing that harms a worker.
-        """
-        last = c.attempts + 1 >= self._max_attempts
-        pause = self._pause_seconds * (c.attempts + 1)
-        return {
-            "status": sa.case(
-                (last, conditions.literal(Status.FAILED)), else_=conditions.literal(Status.QUEUED)
-            ),
-            "due_at": now() + conditions.at_most(pause, conditions.LONGEST_PAUSE_SECONDS),
-            "finished_at": sa.case((last, now()), else_=None),
-            "attempts": c.attempts + 1,
-            "rank": conditions.in_turn() + LATER,
-            "error_kind": kind,
-            "error": error,
-        }
+        most, pause = self._max_attempts, self._pause_seconds
+        return conditions.attempt(kind, error, most=most, pause_seconds=pause)
 
     def _end(self, claim: Job, event: str | None, **values: Any) -> None:
         if isinstance(values["status"], Status) and values["status"] is not Status.QUEUED:
