@@ -2,12 +2,8 @@
 
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 
@@ -15,43 +11,26 @@ import sqlalchemy as sa
 
 from daemon.console import session, targets
 from daemon.console.output import span
-from daemon.reports import exposure, health, space
+from daemon.reports import exposure, health, space, worker_checks
+from daemon.reports.finding import Finding
 from storage import (
     atomic_files,
     availability,
     database,
     filesystems,
-    installation,
     output_folder,
 )
 from storage.database import galleries, search, status
-from storage.enums import QUEUES, EngineChoice, WatchMode
+from storage.enums import EngineChoice, WatchMode
 from storage.errors import PhotomendError
 from storage.settings import settings, settings_file
 from storage.settings_gallery import GallerySettings
 from storage.urls import without_password
-from tasks import engines, gpu_probe
 
-WORKER_MODULES = (
-    "tasks.steps.run_step", "tasks.lite.engine", "tasks.lite.classifier", "onnxruntime", "pillow_heif",
-    "rapidocr",
-)  # fmt: skip
-"""The modules that every worker imports."""
 CHECK_SECONDS = 10.0
 """A check of a share that takes longer fails, because the share hangs."""
-IMPORT_SECONDS = 120.0
-"""Longest time for the import of all libraries, from a slow disk."""
 CLOCK_SECONDS = 2.0
 """Largest difference between two clocks; a larger one makes the age of photos wrong."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of a check; the text says what was found and what to do."""
-
-    subject: str
-    well: bool
-    text: str
 
 
 def run_checks() -> Iterator[Finding]:
@@ -74,14 +53,14 @@ def run_checks() -> Iterator[Finding]:
             (f"output of {name}", lambda g=gallery, n=name: _output(n, g, recorded=found.well)),
         ):
             yield _within_time(subject, check)
-    libraries = _libraries()
+    libraries = worker_checks.libraries()
     yield libraries
     if libraries.well:
-        yield _decoding()
-    yield _engine()
+        yield worker_checks.decoding()
+    yield worker_checks.engine()
     if settings().engine != EngineChoice.LITE and settings().paper.classifier_url:
-        yield _server()
-    yield _devices()
+        yield worker_checks.server()
+    yield worker_checks.devices()
 
 
 def _settings_file() -> Finding:
@@ -221,91 +200,3 @@ def _output(name: str, gallery: GallerySettings, *, recorded: bool) -> Finding:
         return Finding(subject, False, text)
     room = _space(subject, root)
     return room if not room.well else Finding(subject, True, f"it is writable; {room.text}")
-
-
-def _libraries() -> Finding:
-    """Import the modules of a worker in another process, since a library may crash."""
-    try:
-        imported = subprocess.run(
-            [sys.executable, "-P", "-c", f"import {', '.join(WORKER_MODULES)}"],
-            check=False, capture_output=True, text=True, errors="replace",
-            timeout=IMPORT_SECONDS,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        text = f"importing those of a worker takes more than {span(IMPORT_SECONDS)}"
-        return Finding("libraries", False, text)
-    if imported.returncode:
-        reason = (imported.stderr.strip() or f"code {imported.returncode}").splitlines()[-1]
-        advice = installation.mend_opencv() if "cv2" in imported.stderr else installation.mend()
-        return Finding("libraries", False, f"no worker can start: {reason}; {advice}")
-    if others := " and ".join(installation.other_opencv()):
-        text = f"{others} may overwrite opencv-python-headless; {installation.mend_opencv()}"
-        return Finding("libraries", False, text)
-    return Finding("libraries", True, "all that a worker needs can be imported")
-
-
-def _decoding() -> Finding:
-    """Start the process that decodes photos, and name what holds it in.
-
-    A kernel that lacks a part is no problem that the owner must mend.
-    """
-    from storage import jail
-
-    try:
-        with jail.used() as process:
-            confined = process.confinement()
-    except OSError as error:
-        return Finding("decoding", False, f"{error.strerror}; {installation.mend()}")
-    if confined.is_complete:
-        held = f"Landlock {confined.landlock} and a filter of system calls"
-        return Finding("decoding", True, f"in a process without files and network, by {held}")
-    return Finding("decoding", True, f"with less protection: {'; '.join(confined.lacks)}")
-
-
-def _engine() -> Finding:
-    """Check that the libraries and weights of the chosen engine exist, without loading them."""
-    choice, paper = settings().engine, settings().paper
-    if choice == EngineChoice.LITE:
-        return Finding("engine", True, "lite; it needs no other libraries or weights")
-    if missing := [name for name in installation.LIBRARIES if find_spec(name) is None]:
-        text = f"{choice}: {', '.join(missing)} not installed; {installation.get_libraries()}"
-        return Finding("engine", False, text)
-    if missing := [name for step in paper.steps for name in engines.missing(step, paper)]:
-        text = (
-            f"{choice}: weights are missing; fetch them: photomend weights pull {' '.join(missing)}"
-        )
-        return Finding("engine", choice == EngineChoice.AUTO, text)
-    used = ", ".join(f"{step} by {engines.engine_of(step)}" for step in QUEUES)
-    return Finding("engine", True, f"{choice}: {used}")
-
-
-def _server() -> Finding:
-    """Ask the classifier's server about a grey picture, as a worker does."""
-    from tasks import loading
-
-    paper = settings().paper
-    net = f"{paper.classifier_net} on {without_password(paper.classifier_url)}"
-    try:
-        understands = loading.server_names_a_letter(paper)
-    except PhotomendError as error:
-        return Finding("classifier", False, str(error))
-    if not understands:
-        text = "does not begin its answer with a letter, so photos stay unsure; choose another net"
-        return Finding("classifier", False, f"{net} {text}")
-    if reason := exposure.of_photos(paper.classifier_url):
-        return Finding("classifier", False, f"{net} answers; {reason}")
-    return Finding("classifier", True, f"{net} answers")
-
-
-def _devices() -> Finding:
-    """Check that the paper engine can compute on the GPU, if there is one and if it is in use."""
-    cores = f"{os.cpu_count()} cores"
-    if not gpu_probe.has_card():
-        return Finding("devices", True, f"{cores}, no GPU; the lite engine needs none")
-    if settings().engine == EngineChoice.LITE:
-        return Finding("devices", True, f"{cores}, a GPU that the lite engine does not need")
-    gpu = gpu_probe.gpu()
-    if gpu.problem:
-        text = f"{cores}; the GPU cannot be used, so lite takes its steps: {gpu.problem}"
-        return Finding("devices", False, text)
-    return Finding("devices", True, f"{cores}, {gpu.name}")

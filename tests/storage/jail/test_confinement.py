@@ -211,8 +211,8 @@ print(json.dumps([photo.image.shape, confined.lacks, [confined.landlock, confine
 
 def test_the_doctor_reports_what_an_old_kernel_lacks(tmp_path: Path) -> None:
     program = f"""{OLD_KERNEL.format("landlock._CREATE")}
-from daemon.reports import doctor
-print(doctor._decoding())
+from daemon.reports import worker_checks
+print(worker_checks.decoding())
 """
     ran = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pictures
 
-from daemon.reports import doctor
+from daemon.reports import worker_checks
 from storage.database import galleries, search
 from storage.enums import QUEUES, Category, Decision, ErrorKind, Status
 from storage.errors import PhotomendError, SettingsError
@@ -294,7 +294,7 @@ def test_doctor_asks_the_server(chat_server, home, monkeypatch, likely, well, te
     paper = {"classifier_url": server.url, "classifier_net": "some-vl"}
     monkeypatch.setenv("PHOTOMEND_PAPER", json.dumps(paper))
     settings.cache_clear()
-    found = doctor._server()
+    found = worker_checks.server()
     assert (found.well, f"some-vl on {server.url} {text}" in found.text) == (well, True)
     settings.cache_clear()
 
