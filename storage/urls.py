@@ -5,12 +5,17 @@ import re
 HIDDEN = "***"
 QUOTE = "in a password, write %40 for @, %2F for /, %3A for :, %3F for ? and %23 for #"
 
-_URL = re.compile(r"\w+://[^\s'\"]{1,1000}")
+_URL = re.compile(r"\w{1,20}://[^\s'\"]{1,1000}")
+_MAY_HAVE_PASSWORD = re.compile("@|pass", re.IGNORECASE)
 
 
 def without_passwords(text: str) -> str:
-    """Return a text with each URL in it that has a login as `without_password` shows it."""
-    return _URL.sub(lambda url: without_password(url[0]) if "@" in url[0] else url[0], text)
+    """Return a text with each URL in it that may have a password as `without_password` shows it."""
+
+    def shown(url: re.Match[str]) -> str:
+        return without_password(url[0]) if _MAY_HAVE_PASSWORD.search(url[0]) else url[0]
+
+    return _URL.sub(shown, text)
 
 
 def without_password(url: str) -> str:

@@ -1,7 +1,6 @@
 """Notice that Celery's loop takes no notifications any more, though Redis has some.
 
-That happens if Redis ends at the moment in which the loop acknowledges a notification. Only a new
-process helps.
+That was seen when Redis ended at an unlucky moment. Only a new process helps.
 """
 
 import time
