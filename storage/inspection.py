@@ -110,17 +110,19 @@ class Inspection(Packed):
         self._check_bytes()
         return ReadOnce(self._opened.fileno(), self.source_bytes)
 
-    @cached_property
-    def is_of_one_version(self) -> bool:
-        """True once the whole file was read and had not changed since it was opened.
+    def check_unchanged(self) -> None:
+        """Compare the whole file that was read with what it was when it was opened.
 
         Only the process that opened the file may ask the system for its times.
+
+        Raises:
+            UnreadablePhoto: it was changed meanwhile.
+
         """
         now = fingerprints.of(os.fstat(self._opened.fileno()))
         with unreadable_if_broken(self.path):
             if now != fingerprints.of(self._before):
                 raise Malformed("it was changed while it was read")
-        return True
 
     @cached_property
     def _file(self) -> BinaryIO:
@@ -202,7 +204,7 @@ class Inspection(Packed):
         with unreadable_if_broken(self.path):
             if not re.fullmatch("[0-9a-f]{64}", found):
                 raise Malformed("it has an impossible content hash")
-        _ = self.is_of_one_version
+        self.check_unchanged()
         return found
 
     def check(self) -> None:

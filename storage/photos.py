@@ -105,7 +105,7 @@ def decoded(seen: Inspection) -> Photo:
     Raises what `read` raises.
     """
     found = jail.run(coded_photos.decoded, seen)
-    _ = seen.is_of_one_version
+    seen.check_unchanged()
     with unreadable_if_broken(seen.path):
         _check(found, seen.limits)
     seen.close()  # the image is many times as large: it gets the room of the file's bytes
