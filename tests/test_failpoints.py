@@ -88,6 +88,28 @@ def test_a_failure_during_the_classification_of_a_clean_photo_changes_nothing(
     assert not list((home / "output").glob("*.*"))
 
 
+def test_a_kill_when_a_clean_version_is_done_leaves_no_result_of_the_older_one(
+    home, jobs, photomend, take_photo, eventually
+):
+    def decision(job: int):
+        return (found := search.get(jobs.engine, job)) and found.decision
+
+    take_photo("cat.jpg", kind=Degradation.NOISE)
+    photomend("watch")
+    worker = photomend("work", *QUEUES)
+    eventually(lambda: decision(1) == "restored")
+    worker.terminate()
+    worker.wait()
+    photomend(
+        "work", *QUEUES, PYTHONPATH=FAILPOINTS,
+        FAILPOINT="done", FAILPOINT_HOW="kill", FAILPOINT_MARK=str(home / "failed"),
+    )  # fmt: skip
+    take_photo("cat.jpg")
+    eventually(lambda: decision(2) == "clean")
+    assert (home / "failed").exists()
+    assert not (home / "output/cat.jpg").exists()
+
+
 @pytest.mark.parametrize("operation", ["decoded", "coded"])
 def test_a_killed_jail_costs_its_photo_an_attempt_and_the_worker_nothing(
     fail_at, check, take_photo, jobs, eventually, operation

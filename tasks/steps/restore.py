@@ -14,7 +14,6 @@ from PIL import Image as Pictures
 
 from storage import atomic_files, file_attributes, photos, private_files, publishing
 from storage.beneath import Beneath
-from storage.database import search
 from storage.database.records import Job
 from storage.enums import Category, Decision
 from storage.errors import TooLarge
@@ -56,18 +55,13 @@ def restore(job: Job) -> None:
 
 
 def _finish(job: Job, relative: Path, turn: Turn | None = None, reason: str | None = None) -> None:
-    """End the claim of a job whose result is published: its sidecar comes first, older results go.
+    """End the claim of a job whose result is published: its sidecar comes, older results go.
 
     `turn` is what the result made of the photo; None if an earlier claim published it.
     """
-    jobs = runtime.jobs()
     reuse.copy_sidecar(job, relative, turn)
-    jobs.finish(job, Decision.RESTORED, reason)
-    for old in search.older(jobs.engine, job):
-        if old.output is not None:
-            same = old.output == relative
-            if same or publishing.remove(paths.output(old, old.output), old.sha256):
-                jobs.forget_output(old)
+    reuse.remove_older_results(job, kept=relative)
+    runtime.jobs().finish(job, Decision.RESTORED, reason)
 
 
 def _published(job: Job, output: Beneath) -> bool:

@@ -67,16 +67,28 @@ def _still_holds(earlier: Job) -> bool:
 def finish_without_result(
     job: Job, decision: Decision, reason: str | None = None, **values: Any
 ) -> None:
-    """End the claim without a result, and remove the results of this photo's older versions."""
+    """Remove the results of this photo's older versions, and end the claim without a result.
+
+    In this order, so that the next claim goes on with it if this process is killed in between.
+    """
     jobs = runtime.jobs()
+    remove_older_results(job)
+    if job.output is not None:
+        publishing.remove(paths.output(job, job.output), job.sha256)
     jobs.finish(
         job, decision, reason, content_hash=job.content_hash, pixels=job.pixels,
         **conditions.NO_OUTPUT, **values,
     )  # fmt: skip
     log.info("job %d: %s%s", job.id, decision, f", {reason}" if reason else "")
-    mine = [job] if job.sha256 is not None else []
-    for old in [*mine, *search.older(jobs.engine, job)]:
-        if old.output is not None and publishing.remove(paths.output(old, old.output), old.sha256):
+
+
+def remove_older_results(job: Job, kept: Path | None = None) -> None:
+    """Remove the results of this photo's older versions, except one that has the name `kept`."""
+    jobs = runtime.jobs()
+    for old in search.older(jobs.engine, job):
+        if old.output is not None and (
+            old.output == kept or publishing.remove(paths.output(old, old.output), old.sha256)
+        ):
             jobs.forget_output(old)
 
 
