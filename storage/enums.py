@@ -47,6 +47,23 @@ class Decision(StrEnum):
     """A kind of file that photomend does not mend, or a photo of the backlog."""
 
 
+class Review(StrEnum):
+    """What the owner said of a result."""
+
+    WAITING = "waiting"
+    """Nothing yet, and it is not published before it is kept."""
+    KEPT = "kept"
+    REJECTED = "rejected"
+
+
+class Strength(StrEnum):
+    """How much of the change of a photo its result has."""
+
+    GENTLE = "gentle"
+    NORMAL = "normal"
+    STRONG = "strong"
+
+
 class Degradation(StrEnum):
     """What can be wrong with a photo (the paper's word); each has its own severity."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from storage.enums import Category, Decision, ErrorKind, Status
+from storage.enums import Category, Decision, ErrorKind, Review, Status
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -76,6 +76,11 @@ class Job(_Row):
     """Duration of all claims together."""
     gone_at: float | None
     """When the source was found gone."""
+    wish: dict[str, Any] | None
+    """What the owner asked for: `category`, `strength` and `even_if_worse`, each if it was named."""
+    review: Review | None
+    """What the owner said of the result; None if nothing."""
+    reviewed_at: float | None
 
     @property
     def source(self) -> Path:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from storage.enums import NEW_PHOTO, Category, Decision, ErrorKind, Status
+from storage.enums import NEW_PHOTO, Category, Decision, ErrorKind, Review, Status
 from storage.text import printable
 
 
@@ -133,6 +133,9 @@ jobs = sa.Table(
     sa.Column("finished_at", sa.Double),
     sa.Column("seconds", sa.Double, nullable=False, default=0.0),
     sa.Column("gone_at", sa.Double),
+    sa.Column("wish", sa.JSON(none_as_null=True)),
+    sa.Column("review", _words(Review)),
+    sa.Column("reviewed_at", sa.Double),
     sa.UniqueConstraint("gallery", "folder", "name", "fingerprint"),
     sa.Index("ix_jobs_urgent", "status", "queue", "gallery", "rank", "due_at", "id"),
     sa.Index("ix_jobs_status", "status", "id"),
@@ -146,6 +149,7 @@ jobs = sa.Table(
     sa.Index("ix_jobs_decision", "decision", "id"),
     sa.Index("ix_jobs_kind", "error_kind", "status", "id"),
     sa.Index("ix_jobs_oversized", "oversized", "id"),
+    sa.Index("ix_jobs_review", "review", "id"),
 )
 
 # Numbers of jobs, whose sum for each kind `counts` reads. Triggers on UPDATE and DELETE add rows.
