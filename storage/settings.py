@@ -31,13 +31,14 @@ from storage.settings_values import (
     read_values,
     types_of,
 )
+from storage.settings_web import WebSettings
 
 PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
 """Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""
 PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
-TABLES = ("galleries", "paper")
+TABLES = ("galleries", "paper", "web")
 """Settings that are tables; a variable holds them as JSON."""
 
 FOREIGN = re.compile(
@@ -73,6 +74,7 @@ class Settings:
     """Whether a photo stays as it is if nobody would see the change at native size (`visible`), or
     every change that the guard accepts makes a copy (`any`)."""
     paper: PaperSettings = field(default_factory=PaperSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     workers: int = 0
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two
     cores, or a single one if the paper engine may run."""
