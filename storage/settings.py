@@ -186,7 +186,7 @@ def settings() -> Settings:
 
     """
     file = settings_file()
-    values = {} if file is None else read_values(Settings, _read(file), str(file))
+    values = {} if file is None else read_values(Settings, read_file(file), str(file))
     for variable, text in os.environ.items():
         if variable.startswith(PREFIX) and _is_ours(variable):
             value = {variable.removeprefix(PREFIX).lower(): _value(variable, text)}
@@ -235,7 +235,13 @@ def settings_file() -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_file(file: Path) -> dict[str, Any]:
+    """Return the values that a settings file holds, as they are written.
+
+    Raises:
+        SettingsError: it cannot be read, or is no TOML.
+
+    """
     try:
         return tomllib.loads(file.read_text("utf-8-sig"))  # Windows editors write a BOM
     except OSError as error:

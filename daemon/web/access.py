@@ -109,7 +109,9 @@ def check_form_token(request: Request, token: str) -> str | None:
     state = request.state
     if state.script or sessions.is_form_token(token, state.session, state.secret):
         return None
-    log.warning("%s from %s refused: wrong token", printable(path_of(request.scope)), client(request.scope))
+    log.warning(
+        "%s from %s refused: wrong token", printable(path_of(request.scope)), client(request.scope)
+    )
     return "this form is too old; load the page again"
 
 

@@ -47,8 +47,8 @@ class Filter:
     """Only jobs with a larger id."""
     under: int | None = None
     """Only jobs with a smaller id: the next page."""
-    reviewed: bool | None = None
-    """Whether the owner has kept or rejected the result."""
+    review: Review | None = None
+    """What the owner said; WAITING also takes jobs of which nothing was said."""
 
 
 def get(engine: sa.Engine, job_id: int) -> Job | None:
@@ -250,9 +250,10 @@ def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
         found.append(c.id > wanted.above)
     if wanted.under is not None:
         found.append(c.id < wanted.under)
-    if wanted.reviewed is not None:
-        said = sa.func.coalesce(c.review, Review.WAITING) != Review.WAITING
-        found.append(said if wanted.reviewed else sa.not_(said))
+    if wanted.review is Review.WAITING:
+        found.append(sa.or_(c.review.is_(None), c.review == Review.WAITING))
+    elif wanted.review is not None:
+        found.append(c.review == wanted.review)
     if wanted.below is not None and wanted.below != Path():
         found.append(_below(wanted.gallery, wanted.below))
     return found

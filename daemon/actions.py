@@ -1,0 +1,64 @@
+"""What the owner does with jobs: keep, reject, undo and mend; for the commands and the page."""
+
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from daemon.console import session, targets
+from storage import publishing
+from storage.beneath import Beneath
+from storage.database.records import Job
+from storage.database.tables import jobs as table
+from storage.database.tables import now
+from storage.enums import Category, Decision, Review, Status, Strength
+
+c = table.c
+
+
+def keep(jobs: Collection[Job]) -> list[Job]:
+    """Note that the owner wants these results."""
+    done = [c.status == Status.DONE, c.decision == Decision.RESTORED]
+    return _note(jobs, Review.KEPT, *done)
+
+
+def reject(jobs: Collection[Job]) -> list[Job]:
+    """Remove these results, and keep the originals."""
+    rejected = [job for job in jobs if job.output is not None and _remove(job)]
+    removed = [job for job in rejected if session.jobs().reject(job)]
+    return _note(removed, Review.REJECTED)
+
+
+def undo(jobs: Collection[Job]) -> list[Job]:
+    """Take back what the owner said of these results."""
+    rejected = [job.id for job in jobs if job.review is Review.REJECTED]
+    session.jobs().retry(rejected)
+    return _note(jobs, None)
+
+
+def mend(
+    jobs: Collection[Job], *, category: Category | None = None, strength: Strength | None = None,
+    even_if_worse: bool = False,
+) -> list[Job]:  # fmt: skip
+    """Queue photos to be mended, whatever was decided."""
+    named: dict[str, Any] = {"category": category, "strength": strength}
+    wish = {name: value for name, value in named.items() if value}
+    wish |= {"even_if_worse": True} if even_if_worse else {}
+    ids = [job.id for job in jobs]
+    with session.engine().begin() as connection:
+        connection.execute(sa.update(table).where(c.id.in_(ids)).values(wish=wish, review=None))
+    return session.jobs().retry(ids)
+
+
+def _remove(job: Job) -> bool:
+    assert job.output is not None
+    root = targets.gallery(job.gallery).output_root
+    return publishing.remove(Beneath(root, job.output), job.sha256)
+
+
+def _note(jobs: Collection[Job], review: Review | None, *where: Any) -> list[Job]:
+    said = {"review": review, "reviewed_at": None if review is None else now()}
+    here = sa.and_(c.id.in_([job.id for job in jobs]), *where)
+    step = sa.update(table).where(here).values(said).returning(table)
+    with session.engine().begin() as connection:
+        return [Job.of(row) for row in connection.execute(step)]
