@@ -1,11 +1,13 @@
 // Lays the frame of the place where most changed over its picture, which has bars beside it.
 const fit = (image) => {
   const frame = image.parentElement.querySelector(".frame");
-  if (!frame) return;
-  frame.style.left = `${image.offsetLeft}px`;
-  frame.style.top = `${image.offsetTop}px`;
-  frame.style.width = `${image.offsetWidth}px`;
-  frame.style.height = `${image.offsetHeight}px`;
+  if (!frame || !image.naturalWidth) return;
+  const scale = Math.min(image.clientWidth / image.naturalWidth, image.clientHeight / image.naturalHeight);
+  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+  frame.style.left = `${(image.clientWidth - width) / 2}px`;
+  frame.style.top = `${(image.clientHeight - height) / 2}px`;
+  frame.style.width = `${width}px`;
+  frame.style.height = `${height}px`;
 };
 
 const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => fit(target)));
