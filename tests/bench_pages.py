@@ -14,7 +14,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from storage.database import galleries
+from storage.database import counts, galleries
 from storage.database.tables import history, jobs
 from storage.enums import Category, Decision, ErrorKind, Review, Status
 
@@ -22,7 +22,8 @@ BIN = Path(sys.executable).parent
 JOBS, FAILED, FOLDER_FILES, ROUNDS = 100_000, 7_000, 1000, 9
 RECEIPT = {
     "steps": [{"step": "restore the whole image", "seconds": 0.4}],
-    "guard": {f"figure_{n}": 0.1234 for n in range(16)} | {"visible_change": 3.9, "kept_share": 1.0},
+    "guard": {f"figure_{n}": 0.1234 for n in range(16)}
+    | {"visible_change": 3.9, "kept_share": 1.0},
 }
 SCORES = {"severities": {"noise": 0.99, "softness": 0.2, "motion": 0.1}, "confident": True}
 PAGES = {
@@ -61,6 +62,7 @@ def fill(engine: sa.Engine) -> None:
             sa.insert(history),
             [{"job_id": 50_000, "claim": 1, "event": f"event {n}"} for n in range(30)],
         )
+    counts.fold(engine)  # as maintenance does
 
 
 def _kinds() -> list[tuple[tuple[float, float], dict[str, object]]]:

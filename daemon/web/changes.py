@@ -54,10 +54,9 @@ def act(word: str, form: Form) -> list[Job]:
 
 def retry_kind(form: Form) -> list[Job]:
     """Try all photos again that failed with one kind of error, or wait after it."""
-    try:
-        kind = ErrorKind(form.get("kind"))
-    except ValueError as error:
-        raise HTTPException(400, "there is no such kind of error") from error
+    kind = next((kind for kind in ErrorKind if kind.value == form.get("kind")), None)
+    if kind is None:
+        raise HTTPException(400, "there is no such kind of error")
     wanted = Filter(status=(Status.FAILED, Status.QUEUED), kind=kind)
     ids = search.retriable(session.engine(), search.ids(session.engine(), wanted))
     retried = session.jobs().retry(ids, rank=ASKED_FOR if len(ids) == 1 else RETRIED)

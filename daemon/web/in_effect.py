@@ -42,7 +42,10 @@ def tables() -> list[Table]:
         inside = f"galleries.{name}."
         rows = list(_rows(gallery, [f.name for f in fields(GallerySettings)], inside, where))
         found.append(Table(f"Gallery {name}", rows))
-    for title, value, kind in (("paper", known.paper, PaperSettings), ("web", known.web, WebSettings)):
+    for title, value, kind in (
+        ("paper", known.paper, PaperSettings),
+        ("web", known.web, WebSettings),
+    ):
         names = [item.name for item in fields(kind)]
         found.append(Table(f"[{title}]", list(_rows(value, names, f"{title}.", where))))
     return found
@@ -50,9 +53,7 @@ def tables() -> list[Table]:
 
 def to_json() -> dict[str, Any]:
     """Return them as one JSON object."""
-    return {
-        table.title: {row.name: asdict(row) for row in table.settings} for table in tables()
-    }
+    return {table.title: {row.name: asdict(row) for row in table.settings} for table in tables()}
 
 
 def _rows(value: Any, names: list[str], inside: str, where: dict[str, str]) -> Iterator[Setting]:

@@ -117,7 +117,7 @@ def _day(text: str | None) -> date | None:
         found = date.fromisoformat(text or "")
     except ValueError:
         return None
-    return found if 1970 < found.year < 9000 else None  # noqa: PLR2004
+    return found if 1970 < found.year < 9000 else None
 
 
 def _name(text: str) -> str:

@@ -60,7 +60,11 @@ async def _events(request: Request, watching: Live) -> AsyncIterator[str]:
             parts = await run_in_threadpool(_parts, request)
             for name, html in parts.items():
                 if shown.get(name) != html:
-                    yield f"event: {name}\n" + "".join(f"data: {x}\n" for x in html.split("\n")) + "\n"
+                    yield (
+                        f"event: {name}\n"
+                        + "".join(f"data: {x}\n" for x in html.split("\n"))
+                        + "\n"
+                    )
             if parts == shown:
                 yield ": nothing changed\n\n"
             shown = parts
@@ -118,7 +122,9 @@ def problems(request: Request) -> Response:
     found = overview.state.counts.troubles
     groups = {kind: [t for t in found if t.kind is kind] for kind in ErrorKind}
     shown = [(kind, troubles) for kind, troubles in groups.items() if troubles]
-    shown.sort(key=lambda group: (group[0].outcome is Outcome.WAIT, -sum(t.count for t in group[1])))
+    shown.sort(
+        key=lambda group: (group[0].outcome is Outcome.WAIT, -sum(t.count for t in group[1]))
+    )
     return rendering.page(
         request, "problems.html", here="problems", now=overview, groups=shown,
         retried=cards.number(request.query_params.get("retried")), failed=Status.FAILED,
@@ -215,5 +221,3 @@ def _figures(stored: dict[str, Any] | None) -> list[tuple[str, str]]:
 
 def _figure(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-

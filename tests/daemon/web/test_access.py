@@ -43,7 +43,7 @@ def test_names_of_the_settings_are_known(browse):
 
 
 def test_a_page_on_the_network_knows_addresses_and_its_own_name():
-    known = WebSettings(address="0.0.0.0:8484")  # noqa: S104
+    known = WebSettings(address="0.0.0.0:8484")
     assert hosts.refusal(known, "GET", {"host": "192.0.2.7:8484"}, "http") is None
     assert hosts.refusal(known, "GET", {"host": "evil.example"}, "http") is not None
 
@@ -211,7 +211,9 @@ def test_a_long_body_is_refused(page):
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("place", ["//evil.example", "https://evil.example/", "/\\evil.example", "x"])
+@pytest.mark.parametrize(
+    "place", ["//evil.example", "https://evil.example/", "/\\evil.example", "x"]
+)
 def test_a_form_leads_to_no_other_site(page, add_mended, place, post):
     answer = post(page, "/act", ids=add_mended(), do="keep", next=place)
     assert answer.headers["Location"] == "/review"
@@ -219,4 +221,4 @@ def test_a_form_leads_to_no_other_site(page, add_mended, place, post):
 
 def test_a_proxy_may_show_the_page_below_a_path(browse):
     page = browse('{"root_path": "/photos"}')
-    assert 'Path=/photos;' in page.get("/").headers["Set-Cookie"]
+    assert "Path=/photos;" in page.get("/").headers["Set-Cookie"]
