@@ -66,7 +66,9 @@ class Rules:
             why = "has a name that is always ignored: hidden, unfinished or another program's"
         elif not is_folder and self.result_names and self.result_names.fullmatch(name):
             why = "is named like a result of photomend"
-        elif pattern := self._pattern(folder, name, is_folder=is_folder):
+        elif (self.settings or self.files) and (
+            pattern := self._pattern(folder, name, is_folder=is_folder)
+        ):
             why = f"is ignored by {pattern}"
         else:
             return None
