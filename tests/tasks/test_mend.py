@@ -123,7 +123,8 @@ def test_what_is_clean_or_unsure_is_left_and_nothing_is_loaded_for_it(found, dec
     assert mended.decision is decision
     assert (mended.decision, mended.reason) == found.untouched
     assert mended.image is IMAGE
-    assert mended.record == {"steps": [], "guard": {}, "generative": False}
+    nothing = {"steps": [], "guard": {}, "generative": False, "strength": "normal"}
+    assert mended.record == nothing
 
 
 def test_a_verdict_that_is_given_is_acted_on():
