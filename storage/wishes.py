@@ -25,8 +25,8 @@ class Wish:
             return None
         category, strength = job.wish.get("category"), job.wish.get("strength")
         return cls(
-            Category(category) if category in {*Category} else None,
-            Strength(strength) if strength in {*Strength} else None,
+            next((each for each in Category if each == category), None),
+            next((each for each in Strength if each == strength), None),
             job.wish.get("even_if_worse") is True,
         )
 

@@ -103,7 +103,8 @@ def blended(before: Image, made: Image, strength: Strength) -> Image:
     if share == 1:
         return made
     if before.shape != made.shape:
-        before = cv2.resize(before, made.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        size = made.shape[1::-1]
+        before = np.asarray(cv2.resize(before, size, interpolation=cv2.INTER_CUBIC), np.float32)
     return np.clip(before + share * (made - before), 0, 1)
 
 

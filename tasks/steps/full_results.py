@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage import atomic_files, private_files
 from storage.database.records import Job
@@ -114,8 +115,7 @@ def _read(place: Path) -> Kept | None:
         return None
     with suppress(OSError):
         os.utime(place)  # the oldest are removed first
-    mask = np.float32(text) / TOP if text.size else None
-    return Kept(np.float32(made) / TOP, mask, notes, notes["scale"])
+    return Kept(_image(made), _image(text) if text.size else None, notes, notes["scale"])
 
 
 def _keep(place: Path, made: Image, receipt: Receipt, scale: int) -> None:
@@ -136,8 +136,12 @@ def _keep(place: Path, made: Image, receipt: Receipt, scale: int) -> None:
         log.warning("the full result of %s is not kept: %s", place.stem, error)
 
 
-def _coded(values: Image | Plane) -> Any:
-    return np.rint(values * TOP).astype(np.uint16)
+def _image(coded: NDArray[np.uint16]) -> Image:
+    return coded.astype(np.float32) / TOP
+
+
+def _coded(values: Image | Plane) -> NDArray[np.uint16]:
+    return np.asarray(np.rint(values * TOP), np.uint16)
 
 
 def _make_room(folder: Path, size: int) -> bool:
