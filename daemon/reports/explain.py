@@ -160,13 +160,10 @@ def _next_step(job: Job, photo: Beneath, ruling: Ruling) -> str:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
             return _of_left_alone(photo, ruling)
-        case Status.DONE if job.decision is not Decision.RESTORED:
-            return f"nothing until the photo changes; {_mend_anyway(photo)}"
         case Status.DONE:
-            return (
-                "nothing until the photo changes; "
-                f"`photomend retry {job.id} --from-scratch` processes it again"
-            )
+            again = f"`photomend retry {job.id} --from-scratch` processes it again"
+            anyway = f"{_mend_anyway(photo)}; " if job.decision is not Decision.RESTORED else ""
+            return f"nothing until the photo changes; {anyway}{again}"
 
 
 def _of_left_alone(photo: Beneath, ruling: Ruling) -> str:
