@@ -14,9 +14,9 @@ NO_TOOLS = $(if $(wildcard .venv/ready),,--no-dev)
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest $(if $(COVERAGE),--cov --cov-report=)
 GALLERY ?=
-# Tests that compute more than they wait, two files at once; the others start processes and kill them.
-# In this order, because the longest one, of files changed at random, is in the first folder.
-COMPUTING := tests/storage tests/tasks tests/paper tests/lite
+# Tests in the order in which they begin: first those that take longest, of files changed at random.
+LONGEST := tests/storage/
+TESTS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/*/ tests/test_*.py))
 NETWORKS := torch==2.13.0 onnx==1.23.2 safetensors==0.8.0 accelerate==1.15.0 aiohttp==3.14.5 \
   diffusers==0.42.1 imagesize==2.0.1 paddlex==3.7.2 polars==2.1.0 pypdfium2==5.15.2 \
   python-bidi==0.6.12 transformers==5.24.0
@@ -61,8 +61,7 @@ test: .venv/$(if $(findstring paper,$(T))$(findstring training,$(T)),networks,re
 else
 test: test-fast .venv/networks ## Run all tests; with T=tests/storage/test_settings.py, these only.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow or paper" -n 2 --dist loadfile \
-	  --no-loadscope-reorder $(COMPUTING)
-	$(BIN)/pytest -m "slow or paper" $(addprefix --ignore ,$(COMPUTING))
+	  --no-loadscope-reorder $(TESTS)
 endif
 
 test-fast: .venv/ready ## Run the tests that need no torch and take no long time.

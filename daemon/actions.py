@@ -1,64 +1,29 @@
-"""What the owner does with jobs: keep, reject, undo and mend; for the commands and the page."""
+"""What the owner does with photos and results, for the commands and the web page alike."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Iterable
 
-import sqlalchemy as sa
-
-from daemon.console import session, targets
-from storage import publishing
-from storage.beneath import Beneath
+from daemon.console import session
+from daemon.console.changes import notify
+from storage.database import search, wishes
 from storage.database.records import Job
-from storage.database.tables import jobs as table
-from storage.database.tables import now
-from storage.enums import Category, Decision, Review, Status, Strength
-
-c = table.c
-
-
-def keep(jobs: Collection[Job]) -> list[Job]:
-    """Note that the owner wants these results."""
-    done = [c.status == Status.DONE, c.decision == Decision.RESTORED]
-    return _note(jobs, Review.KEPT, *done)
-
-
-def reject(jobs: Collection[Job]) -> list[Job]:
-    """Remove these results, and keep the originals."""
-    rejected = [job for job in jobs if job.output is not None and _remove(job)]
-    removed = [job for job in rejected if session.jobs().reject(job)]
-    return _note(removed, Review.REJECTED)
-
-
-def undo(jobs: Collection[Job]) -> list[Job]:
-    """Take back what the owner said of these results."""
-    rejected = [job.id for job in jobs if job.review is Review.REJECTED]
-    session.jobs().retry(rejected)
-    return _note(jobs, None)
+from storage.enums import Category, Strength
+from storage.wishes import Wish
 
 
 def mend(
-    jobs: Collection[Job], *, category: Category | None = None, strength: Strength | None = None,
+    jobs: Iterable[Job],
+    *,
+    category: Category | None = None,
+    strength: Strength | None = None,
     even_if_worse: bool = False,
-) -> list[Job]:  # fmt: skip
-    """Queue photos to be mended, whatever was decided."""
-    named: dict[str, Any] = {"category": category, "strength": strength}
-    wish = {name: value for name, value in named.items() if value}
-    wish |= {"even_if_worse": True} if even_if_worse else {}
-    ids = [job.id for job in jobs]
-    with session.engine().begin() as connection:
-        connection.execute(sa.update(table).where(c.id.in_(ids)).values(wish=wish, review=None))
-    return session.jobs().retry(ids)
+) -> list[Job]:
+    """Queue photos before all others, whatever was decided for them; return the queued jobs.
 
-
-def _remove(job: Job) -> bool:
-    assert job.output is not None
-    root = targets.gallery(job.gallery).output_root
-    return publishing.remove(Beneath(root, job.output), job.sha256)
-
-
-def _note(jobs: Collection[Job], review: Review | None, *where: Any) -> list[Job]:
-    said = {"review": review, "reviewed_at": None if review is None else now()}
-    here = sa.and_(c.id.in_([job.id for job in jobs]), *where)
-    step = sa.update(table).where(here).values(said).returning(table)
-    with session.engine().begin() as connection:
-        return [Job.of(row) for row in connection.execute(step)]
+    The newest job of each photo is taken. What is running, and what would lose the owner's data, stays
+    as it is.
+    """
+    engine = session.engine()
+    newest = search.newest(engine, [job.id for job in jobs])
+    asked = wishes.ask(engine, newest, Wish(category, strength, even_if_worse))
+    notify(asked)
+    return asked

@@ -21,6 +21,7 @@ from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_paper import PaperSettings
+from storage.settings_rules import Rule, unknown_gallery
 from storage.settings_urls import Mirror, RedisUrl
 from storage.settings_values import (
     Positive,
@@ -38,7 +39,7 @@ PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
 PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
-TABLES = ("galleries", "paper", "web")
+TABLES = ("galleries", "paper", "rules", "web")
 """Settings that are tables; a variable holds them as JSON."""
 
 FOREIGN = re.compile(
@@ -68,6 +69,8 @@ class Settings:
     weights_mirror: Mirror = ""
     """If set, weights are fetched from below this address and from nowhere else."""
     galleries: Mapping[str, GallerySettings] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    """What holds for some photos only; the first rule that matches a photo decides."""
     engine: EngineChoice = EngineChoice.LITE
     """The networks that classify and mend."""
     least_change: LeastChange = LeastChange.VISIBLE
@@ -118,6 +121,9 @@ class Settings:
     """Memory that a worker's child may take, unless it uses a GPU. 0 means seven eighths of the memory."""
     min_free_megabytes: int = 500
     """No result is written while its disk has less free space."""
+    full_results_megabytes: int = 500
+    """Space in `state_dir` for the full results of photos whose strength the owner chose: another
+    strength is made from them without computing again. The oldest are removed; 0 keeps none."""
 
     @property
     def database(self) -> str:
@@ -217,6 +223,8 @@ def _consistent(made: Settings, where: str) -> Settings:
             f"{where}: worker_timeout_seconds = {made.worker_timeout_seconds:g} must be at least "
             f"twice heartbeat_seconds = {made.heartbeat_seconds:g}, or workers that live count as lost"
         )
+    if problem := unknown_gallery(made.rules, made.galleries):
+        raise SettingsError(f"{where}, {problem}")
     return _with_galleries_apart(made, where)
 
 

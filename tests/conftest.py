@@ -89,7 +89,7 @@ class Redis:
         self.client.close()
 
 
-def eventually(happened: Callable[[], object], seconds: float = 60) -> None:
+def eventually(happened: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"

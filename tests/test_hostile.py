@@ -18,7 +18,7 @@ from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Decision, Degradation, ErrorKind, Status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROBUST = Path(__file__).parents[2] / "shared/photos/clear/robust"
 SUFFIXES = {".jpg", ".png", ".tif", ".tiff", ".webp", ".heif", ".avif"}
@@ -49,7 +49,7 @@ def all_ended(jobs, photomend, eventually):
             counted = Counter(job.status for job in all_jobs(jobs))
             return counted[Status.DONE] + counted[Status.FAILED] == counted.total() >= number
 
-        eventually(have_ended, seconds=240)
+        eventually(have_ended, seconds=800)
         assert worker.poll() is None
         [child] = psutil.Process(worker.pid).children()[-1:]
         inside = child.children()

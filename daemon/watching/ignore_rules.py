@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from daemon.watching import patterns
-from daemon.watching.patterns import Pattern
+from storage import patterns
 from storage.beneath import Beneath
 from storage.formats.detect import is_photo_name
 from storage.ignored_names import is_ignored
+from storage.patterns import Pattern
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import printable
 
@@ -66,7 +66,9 @@ class Rules:
             why = "has a name that is always ignored: hidden, unfinished or another program's"
         elif not is_folder and self.result_names and self.result_names.fullmatch(name):
             why = "is named like a result of photomend"
-        elif pattern := self._pattern(folder, name, is_folder=is_folder):
+        elif (self.settings or self.files) and (
+            pattern := self._pattern(folder, name, is_folder=is_folder)
+        ):
             why = f"is ignored by {pattern}"
         else:
             return None

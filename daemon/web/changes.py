@@ -2,19 +2,18 @@
 
 import logging
 from collections.abc import Callable, Collection
-from threading import Thread
 
 from starlette.exceptions import HTTPException
 
 from daemon import actions
 from daemon.console import session
-from daemon.web import cards
+from daemon.console.changes import notify
+from daemon.web import cards, decisions
 from daemon.web.forms import Form
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import ASKED_FOR, RETRIED, Category, ErrorKind, Status, Strength
-from storage.settings import settings
 
 MOST_JOBS = 2000
 """Photos of one request; select fewer at a time in the page, or use the command line."""
@@ -44,10 +43,10 @@ def act(word: str, form: Form) -> list[Job]:
         changed = session.jobs().retry(ids, from_scratch=form.is_set("from_scratch"))
     else:
         simple: dict[str, Callable[[Collection[Job]], list[Job]]] = {
-            "keep": actions.keep, "reject": actions.reject, "undo": actions.undo,
+            "keep": decisions.keep, "reject": decisions.reject, "undo": decisions.undo,
         }  # fmt: skip
         changed = simple[word](jobs)
-    _notify(changed)
+    notify(changed)
     log.info("%s of %d photos in the page; %d changed", word, len(jobs), len(changed))
     return changed
 
@@ -60,7 +59,7 @@ def retry_kind(form: Form) -> list[Job]:
     wanted = Filter(status=(Status.FAILED, Status.QUEUED), kind=kind)
     ids = search.retriable(session.engine(), search.ids(session.engine(), wanted))
     retried = session.jobs().retry(ids, rank=ASKED_FOR if len(ids) == 1 else RETRIED)
-    _notify(retried)
+    notify(retried)
     return retried
 
 
@@ -93,18 +92,3 @@ def _mend(jobs: list[Job], form: Form) -> list[Job]:
         raise HTTPException(400, "there is no such category or strength") from error
     even = form.is_set("even_if_worse")
     return actions.mend(jobs, category=category, strength=strength, even_if_worse=even)
-
-
-def _notify(jobs: list[Job]) -> None:
-    """Notify workers in a thread: Redis may hang, and maintenance notifies them anyway."""
-    queued = [job for job in jobs if job.status is Status.QUEUED]
-    if queued:
-        Thread(target=_notify_all, args=(queued,), daemon=True).start()
-
-
-def _notify_all(jobs: list[Job]) -> None:
-    from tasks.worker import notify
-
-    for job in jobs[: settings().max_pending_notifications]:
-        if not notify.send(job.queue, job.id):
-            return

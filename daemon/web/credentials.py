@@ -66,7 +66,11 @@ class Credentials:
     def add_token(self, name: str) -> str:
         """Return a new token for a script, which is not shown again; one of that name is replaced."""
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        row: dict[str, str | int] = {"name": name, "sha256": _hash(token), "created_at": int(time.time())}
+        row: dict[str, str | int] = {
+            "name": name,
+            "sha256": _hash(token),
+            "created_at": int(time.time()),
+        }
         self._write_tokens([*(t for t in self.tokens() if t["name"] != name), row])
         return token
 

@@ -7,6 +7,7 @@ whose content came later, and needs no rules for retries.
 
 import os
 import socket
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ IGNORED = "it is ignored: "
 """Begins the reason of a photo that the rules ignore since it was recorded."""
 MOST_VANISHED = 50
 """Maximum number of vanished photos with which one photo is compared."""
+PHOTOS_PER_STATEMENT = 250
 CANCELLED_BY_OWNER = "taken back by the owner"
 LEFT = "it is not in the settings any more"
 """The reason of a gallery that no watcher of its machine watches."""
@@ -86,16 +88,18 @@ def forget(engine: sa.Engine, gallery: str) -> int | None:
 def known(engine: sa.Engine, gallery: str, folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the recorded fingerprints of each file in `folder` that is not gone.
 
-    A scan calls this for every folder, so names skip the conversion of `PathBytes`.
+    A scan calls this for every folder, so names skip the conversion of `PathBytes`, and indexes hold
+    all that is read.
     """
+    there = conditions.within(gallery, folder)
+    gone = select(c.id).where(*there, c.gone_at.is_not(None))
     query = select(sa.type_coerce(c.name, sa.types.NullType()), c.fingerprint)
+    decoding = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsdecode does
     found: dict[str, tuple[str, ...]] = {}
     with reading(engine) as connection:
-        rows = connection.execute(
-            query.where(*conditions.within(gallery, folder), conditions.here)
-        ).all()
+        rows = connection.execute(query.where(*there, c.id.not_in(gone))).all()
     for name, fingerprint in rows:
-        path = os.fsdecode(name)
+        path = str(name, *decoding)
         found[path] = (*found[path], fingerprint) if path in found else (fingerprint,)
     return found
 
@@ -268,14 +272,17 @@ def record(
         for names in conditions.chunks(list(map(Path, photos))):
             back = update(table).where(*here, c.gone_at.is_not(None), c.name.in_(names))
             connection.execute(back.values(gone_at=None))
-    row = {
+    values = {
         "gallery": gallery, "folder": os.fsencode(folder), "status": str(status),
-        "decision": None if decision is None else str(decision), "reason": reason,
-        "rank": rank,
+        "decision": None if decision is None else str(decision), "reason": reason, "rank": rank,
     }  # fmt: skip
-    rows = [row | {"name": os.fsencode(n), "fingerprint": f} for n, f in photos.items()]
+    same = [values[column] for column in conditions.RECORDED]
     last = connection.scalar(select(sa.func.max(c.id))) or 0
-    made = connection.exec_driver_sql(conditions.recording(connection.dialect.name), rows).rowcount
+    made = 0
+    for some in conditions.chunks(list(photos.items()), PHOTOS_PER_STATEMENT):
+        each = [value for name, print_ in some for value in (os.fsencode(name), print_)]
+        insert = conditions.recording(connection.dialect.name, len(some))
+        made += connection.exec_driver_sql(insert, (*same, *each)).rowcount
     if made:  # on PostgreSQL another process may add rows to the folder, too, and counts its own
         counts.add_new(
             connection, made, gallery=gallery, queue=CLASSIFY, rank=rank,

@@ -150,6 +150,7 @@ jobs = sa.Table(
     sa.Index("ix_jobs_kind", "error_kind", "status", "id"),
     sa.Index("ix_jobs_oversized", "oversized", "id"),
     sa.Index("ix_jobs_review", "review", "id"),
+    sa.Index("ix_jobs_vanished", "gallery", "folder"),
 )
 
 # Numbers of jobs, whose sum for each kind `counts` reads. Triggers on UPDATE and DELETE add rows.

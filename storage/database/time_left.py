@@ -40,7 +40,9 @@ def estimate(engine: sa.Engine, workers: int) -> TimeLeft:
     mended = [row for row in last if row.decision in (Decision.RESTORED, Decision.KEPT_ORIGINAL)]
     mean = sum(row.pixels for row in last) / len(last) / MEGA if last else 0.0
     unknown = queued.get(CLASSIFY, 0) * mean
-    classified = sum(number * (known.get(q) or mean) for q, number in queued.items() if q != CLASSIFY)
+    classified = sum(
+        number * (known.get(q) or mean) for q, number in queued.items() if q != CLASSIFY
+    )
     seconds = (unknown * _pace(last) + classified * _pace(mended or last)) / max(workers, 1)
     return TimeLeft(sum(queued.values()), unknown + classified, seconds if last else None)
 
