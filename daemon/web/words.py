@@ -1,52 +1,23 @@
-"""Plain words for what was found in a photo, what was done, why it waits, and what helps."""
+"""Words of the page, beside those of `daemon.reports.words`: what the owner said, and what helps."""
 
 from dataclasses import dataclass
 
+from daemon.reports import words
+from daemon.reports.words import CATEGORIES
 from storage.database.records import Job
-from storage.enums import Category, Decision, Degradation, ErrorKind, Review, Status, Strength
+from storage.enums import ErrorKind, Review, Strength
 from storage.text import printable
-from tasks.verdict import TREATED
 
-FAULTS = {
-    Degradation.NOISE: "noise",
-    Degradation.COMPRESSION: "traces of compression",
-    Degradation.SOFTNESS: "softness",
-    Degradation.MOTION: "shake",
-    Degradation.REFLECTION: "a reflection",
-}
-CATEGORIES = {
-    Category.SUPER_RESOLUTION: "noise, softness or compression",
-    Category.REFLECTION: "reflection",
-    Category.MOTION_BLUR: "shaken",
-    Category.CLEAN: "nothing wrong",
-}
-DECISIONS = {
-    Decision.RESTORED: "mended",
-    Decision.CLEAN: "good as it is",
-    Decision.UNSURE: "unsure",
-    Decision.KEPT_ORIGINAL: "original kept",
-    Decision.LEFT_ALONE: "left alone",
-}
-STATUSES = {
-    Status.QUEUED: "waits",
-    Status.RUNNING: "being mended",
-    Status.FAILED: "failed",
-    Status.CANCELLED: "cancelled",
-    Status.DONE: "done",
-}
 REVIEWS = {
     Review.WAITING: "waits for your word",
     Review.KEPT: "kept",
     Review.REJECTED: "rejected",
 }
 STRENGTHS = {Strength.GENTLE: "gentle", Strength.NORMAL: "normal", Strength.STRONG: "strong"}
+GUARDED_SHARE = 0.995
+"""Smallest share of a photo whose mending the guard kept that counts as all of it."""
 
-FOUND_SEVERITY = 0.5
-"""Smallest severity that is named."""
-_DEGREES = ((0.9, "strong"), (0.6, "clear"), (0.0, "slight"))
-"""Severities, and how they are called."""
-_CHANGES = ((3.0, "strongly"), (1.5, "visibly"), (0.0, "slightly"))
-"""Visible changes, in units of what a person just notices, and how they are called."""
+__all__ = ["ADVICE", "CATEGORIES", "REVIEWS", "STRENGTHS", "done", "found", "state", "wish"]
 
 
 @dataclass(frozen=True)
@@ -119,70 +90,22 @@ ADVICE = {
 """For each kind of error, what a person reads."""
 
 
-def found(job: Job) -> list[str]:
-    """Return the faults that were found, the worst first: "strong noise".
-
-    Of a photo that was mended, those that its chain treats: a shaken one often looks reflected, too.
-    """
-    severities = dict((job.scores or {}).get("severities", {}))
-    if job.decision is Decision.CLEAN:
-        return []
-    if job.decision is not Decision.UNSURE and job.category in TREATED:
-        severities = {fault: severities.get(fault, 0.0) for fault in TREATED[job.category]}
-    ordered = sorted(severities.items(), key=lambda item: -_number(item[1]))
-    return [
-        f"{_degree(_number(severity))} {_fault(name)}"
-        for name, severity in ordered
-        if _number(severity) >= FOUND_SEVERITY
-    ]
+def found(job: Job) -> str:
+    """Return what was found, as a sentence begins: "Noise and blocks"; "" if nothing was."""
+    return _sentence(words.found(job))
 
 
 def done(job: Job) -> str:
-    """Return what was done as a sentence: "Noise removed, strongly"."""
-    if job.decision is not Decision.RESTORED or job.category is None:
-        return _not_done(job)
-    guard = (job.receipt or {}).get("guard", {})
-    change = _number(guard.get("visible_change", 0.0))
-    how = next(word for least, word in _CHANGES if change >= least)
-    kept = _number(guard.get("kept_share", 1.0))
-    part = "" if kept >= 0.995 else f"; the guard kept it in {kept:.0%} of the photo"
-    return f"{_removed(job)}, {how}{part}"
-
-
-def _removed(job: Job) -> str:
-    """Return what was removed: the faults of the category that were found."""
-    severities = (job.scores or {}).get("severities", {})
-    treated = TREATED.get(job.category or Category.CLEAN, ())
-    faults = [f for f in treated if _number(severities.get(f, 0.0)) >= FOUND_SEVERITY]
-    names = [FAULTS[fault] for fault in faults or treated[:1]]
-    text = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    return f"{text[:1].upper()}{text[1:]} removed"
-
-
-def _not_done(job: Job) -> str:
-    reason = f": {job.reason}" if job.reason else ""
-    match job.decision:
-        case Decision.CLEAN:
-            return f"Nothing to mend{reason}"
-        case Decision.UNSURE:
-            return f"Not touched, because photomend was not sure{reason}"
-        case Decision.KEPT_ORIGINAL:
-            return f"The original was kept{reason}"
-        case Decision.LEFT_ALONE:
-            return f"Left alone{reason}"
-    error = f": {job.error}" if job.error else ""
-    return f"{STATUSES[job.status].capitalize()}{error}"
+    """Return what was done, as a sentence begins: "Noise removed, strongly"."""
+    kept = (job.receipt or {}).get("guard", {}).get("kept_share")
+    mended = job.output is not None and isinstance(kept, float) and kept < GUARDED_SHARE
+    part = f"; the guard kept it in {kept:.0%} of the photo" if mended else ""
+    return _sentence(words.done(job)) + part
 
 
 def state(job: Job) -> str:
     """Return where a photo stands, in a word or two."""
-    if job.review in (Review.KEPT, Review.REJECTED):
-        return REVIEWS[job.review]
-    if job.status is not Status.DONE or job.decision is None:
-        return STATUSES[job.status]
-    if job.review is Review.WAITING:
-        return REVIEWS[job.review]
-    return DECISIONS[job.decision]
+    return words.short(job) if job.review is None else REVIEWS[job.review]
 
 
 def wish(job: Job) -> str:
@@ -194,17 +117,5 @@ def wish(job: Job) -> str:
     return printable(", ".join(parts))
 
 
-def _fault(name: str) -> str:
-    try:
-        return FAULTS[Degradation(name)]
-    except ValueError:
-        return printable(name)
-
-
-def _degree(severity: float) -> str:
-    return next(word for least, word in _DEGREES if severity >= least)
-
-
-def _number(value: object) -> float:
-    """Return a number of a row; 0 for what is none, as another program may have written it."""
-    return float(value) if isinstance(value, int | float) else 0.0
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

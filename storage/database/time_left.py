@@ -33,18 +33,16 @@ class TimeLeft:
 def estimate(engine: sa.Engine, workers: int) -> TimeLeft:
     """Return what waits and for how long, with this number of workers."""
     with reading(engine) as connection:
-        waiting = counts.by(k.queue).where(k.status == Status.QUEUED)
-        queued: dict[str, int] = {queue: count for queue, count in connection.execute(waiting)}
+        waiting_rows = connection.execute(counts.by(k.queue).where(k.status == Status.QUEUED))
+        queued: dict[str, int] = {row[0]: row[1] for row in waiting_rows}
         last = connection.execute(_last()).all()
         known = {queue: _mean(connection, queue) for queue in queued if queue != CLASSIFY}
     mended = [row for row in last if row.decision in (Decision.RESTORED, Decision.KEPT_ORIGINAL)]
     mean = sum(row.pixels for row in last) / len(last) / MEGA if last else 0.0
     unknown = queued.get(CLASSIFY, 0) * mean
-    classified = sum(
-        number * (known.get(q) or mean) for q, number in queued.items() if q != CLASSIFY
-    )
-    seconds = (unknown * _pace(last) + classified * _pace(mended or last)) / max(workers, 1)
-    return TimeLeft(sum(queued.values()), unknown + classified, seconds if last else None)
+    waiting = sum(number * (known.get(q) or mean) for q, number in queued.items() if q != CLASSIFY)
+    seconds = (unknown * _pace(last) + waiting * _pace(mended or last)) / max(workers, 1)
+    return TimeLeft(sum(queued.values()), unknown + waiting, seconds if last else None)
 
 
 def _last() -> sa.Select[Any]:

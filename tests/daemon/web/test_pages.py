@@ -11,7 +11,7 @@ from starlette.routing import Route
 from daemon.web import app, listing, words
 from storage import preview_files
 from storage.database import galleries, search
-from storage.enums import Category, Decision, Degradation, ErrorKind, Review, Status
+from storage.enums import Category, Decision, ErrorKind, Review, Status, Strength
 from storage.settings import settings
 
 EVIL = "<script>alert(1)</script>\u202egpj\x1b[31m'\"&\udcff.jpg".replace("/", "\u2215")
@@ -133,9 +133,8 @@ def test_problems_are_grouped_by_cause_with_one_button(page, add, jobs, post):
 
 def test_each_kind_of_error_and_each_word_is_explained():
     assert set(words.ADVICE) == set(ErrorKind)
-    assert set(words.FAULTS) == set(Degradation)
-    assert set(words.DECISIONS) == set(Decision)
-    assert set(words.STATUSES) == set(Status)
+    assert set(words.REVIEWS) == set(Review)
+    assert set(words.STRENGTHS) == set(Strength)
 
 
 def test_the_first_screen_shows_what_was_done_today_and_what_waits(page, add_mended, add):
