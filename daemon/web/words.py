@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from daemon.reports import words
-from daemon.reports.words import CATEGORIES
 from storage.database.records import Job
 from storage.enums import ErrorKind, Review, Strength
 from storage.text import printable
 
+CATEGORIES = words.CATEGORIES
 REVIEWS = {
     Review.WAITING: "waits for your word",
     Review.KEPT: "kept",
@@ -16,8 +16,6 @@ REVIEWS = {
 STRENGTHS = {Strength.GENTLE: "gentle", Strength.NORMAL: "normal", Strength.STRONG: "strong"}
 GUARDED_SHARE = 0.995
 """Smallest share of a photo whose mending the guard kept that counts as all of it."""
-
-__all__ = ["ADVICE", "CATEGORIES", "REVIEWS", "STRENGTHS", "done", "found", "state", "wish"]
 
 
 @dataclass(frozen=True)
