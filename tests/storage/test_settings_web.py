@@ -6,12 +6,16 @@ from storage.settings_origins import origins
 from storage.settings_web import is_loopback, split
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8484", "[::1]:80", "localhost:1", "0.0.0.0:8484", ""])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:8484", "[::1]:80", "localhost:1", "0.0.0.0:8484", ""]
+)
 def test_an_address_has_a_host_and_a_port(address):
     assert make({"web": {"address": address}}, "x").web.address == address
 
 
-@pytest.mark.parametrize("address", ["8484", "127.0.0.1", "nas:8484", ":8484", "1.2.3.4:70000", "[x]:1"])
+@pytest.mark.parametrize(
+    "address", ["8484", "127.0.0.1", "nas:8484", ":8484", "1.2.3.4:70000", "[x]:1"]
+)
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(SettingsError, match="address must be an address with a port"):
         make({"web": {"address": address}}, "x")
