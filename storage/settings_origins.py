@@ -34,6 +34,12 @@ def origins() -> dict[str, str]:
     return found
 
 
+def to_environment(*, by_name: bool) -> dict[str, str]:
+    """Return the variable that passes them on; `by_name` if the command line named the gallery."""
+    named = {"galleries": COMMAND_LINE} if by_name else {}
+    return {VARIABLE: json.dumps(origins() | named)}
+
+
 def _named(values: Mapping[str, Any], where: str) -> dict[str, str]:
     """Return the names of the values that a file or a variable holds, each with where it is."""
     found = {}

@@ -1,7 +1,6 @@
 """`photomend up`: run Redis, the watcher and the workers, and start again those that end."""
 
 import dataclasses
-import json
 import os
 import subprocess
 import time
@@ -50,8 +49,7 @@ def run(
 ) -> int:  # fmt: skip
     """Run all processes until a signal arrives or, with `once`, until all photos are processed.
 
-    All photos of `gallery` are processed, unless `backlog` selects fewer. With `page`, the page is
-    shown too, but not with `once`. Returns the exit code: with
+    All photos of `gallery` are processed, unless `backlog` selects fewer. Returns the exit code: with
     `once`, it tells whether photos still wait because none of them can be claimed.
 
     Raises:
@@ -137,12 +135,8 @@ def _changed_values(gallery: GallerySettings) -> dict[str, object]:
 
 
 def _use(config: Settings, *, by_name: bool) -> None:
-    """Make these the settings of this process and of the processes that it starts.
-
-    `by_name` tells whether the command line named the gallery.
-    """
-    named = {"galleries": settings_origins.COMMAND_LINE} if by_name else {}
-    os.environ[settings_origins.VARIABLE] = json.dumps(settings_origins.origins() | named)
+    """Make these the settings of this process and of the processes that it starts."""
+    os.environ |= settings_origins.to_environment(by_name=by_name)
     os.environ[PREFIX + "CONFIG"] = os.devnull
     os.environ |= config.to_environment()
     settings.cache_clear()
@@ -176,7 +170,8 @@ def _supervise(
     processes = [*([redis] if redis else []), *workers, watcher]
     with Progress(engine) as progress:
         _print_changes(engine, progress)
-        pages = _pages(progress) if page else []
+        shown = page and page_process.can_start(progress.print)
+        pages = [_process("page", _photomend("web"))] if shown else []
         processes += pages
         try:
             if redis is not None:
@@ -202,13 +197,6 @@ def _supervise(
     with suppress(SQLAlchemyError):
         progress.print_summary()
     return ended
-
-
-def _pages(progress: Progress) -> list[SupervisedProcess]:
-    """Return the process of the page; none if its address cannot be had, which is printed."""
-    if page_process.can_start(progress.print):
-        return [_process("page", _photomend("web"))]
-    return []
 
 
 def _print_changes(engine: sa.Engine, progress: Progress) -> None:
