@@ -8,7 +8,13 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.web import hosts, sessions
@@ -29,7 +35,12 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 """Headers of every response: no script and no style but those of our own files."""
-NOT_STORED = "no-store"
+NOT_STORED, ASK_AGAIN = "no-store", "no-cache"
+"""How long browsers keep pages, and our own files: they ask whether a file has changed."""
+ARRIVING = (
+    '<!doctype html><html lang="en"><meta http-equiv="refresh" content="0"><title>photomend</title>'
+)
+"""Loads the page again: a link of another site brings no cookie along, and a new one would end a session."""
 API = "/api/v1/"
 _OPEN = ("/login", "/static/")
 """What is shown without the password."""
@@ -58,6 +69,8 @@ class Access:
                 printable(headers.get("origin")),
             )  # fmt: skip
             return await _refused(scope, reason)(scope, receive, _with_headers(send, []))
+        if _arrives(scope, headers):
+            return await HTMLResponse(ARRIVING)(scope, receive, _with_headers(send, []))
         return await self._known(scope, headers, receive, send)
 
     async def _known(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
@@ -120,6 +133,13 @@ def wants_json(scope: Scope) -> bool:
     return path_of(scope).startswith(API)
 
 
+def _arrives(scope: Scope, headers: Headers) -> bool:
+    """Return whether a browser follows a link of another site to us."""
+    foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    follows = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
+    return foreign and follows and "cookie" not in headers and not wants_json(scope)
+
+
 def _is_open(scope: Scope) -> bool:
     return path_of(scope).startswith(_OPEN)
 
@@ -156,7 +176,8 @@ def _with_headers(send: Send, cookies: list[str]) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
-            headers.setdefault("Cache-Control", NOT_STORED)
+            own = "etag" in headers
+            headers.setdefault("Cache-Control", ASK_AGAIN if own else NOT_STORED)
             for line in cookies:
                 headers.append("Set-Cookie", line)
         await send(message)

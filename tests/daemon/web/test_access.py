@@ -222,3 +222,22 @@ def test_a_form_leads_to_no_other_site(page, add_mended, place, post):
 def test_a_proxy_may_show_the_page_below_a_path(browse):
     page = browse('{"root_path": "/photos"}')
     assert "Path=/photos;" in page.get("/").headers["Set-Cookie"]
+
+
+def test_a_link_of_another_site_ends_no_session(page, credentials, post):
+    credentials.set_password("correct horse")
+    post(page, "/login", password="correct horse")
+    kept = dict(page.cookies)
+    page.cookies.clear()
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    answer = page.get("/review", headers=link)
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh"' in answer.text
+    assert "Set-Cookie" not in answer.headers
+    page.cookies.update(kept)
+    assert "Review" in page.get("/review", headers={"Sec-Fetch-Site": "same-origin"}).text
+
+
+def test_browsers_keep_our_files_and_no_page(page):
+    assert page.get("/static/page.css").headers["Cache-Control"] == "no-cache"
+    assert page.get("/review").headers["Cache-Control"] == "no-store"
