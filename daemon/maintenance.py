@@ -8,7 +8,7 @@ from threading import Event, Thread
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import publishing
+from storage import preview_files, publishing
 from storage.database import counts, processes, search, status
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
@@ -19,13 +19,15 @@ from tasks.worker import notify
 
 log = logging.getLogger(__name__)
 
+SWEEP_SECONDS = 60.0
+"""Pause between two sweeps of the previews."""
 CLEANUP_SECONDS = 3600.0
 """Pause between two cleanups of the output folders."""
 
 
 def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
-    clocks, next_cleanup = Clocks(), 0.0
+    clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
     cleanup = Thread()
     try:
         while not stop.wait(settings().maintenance_seconds):
@@ -40,6 +42,9 @@ def run(jobs: Jobs, stop: Event) -> None:
                 log.warning("maintenance failed and is retried: %s", error)
             except DatabaseGone as error:  # the watcher ends, too
                 return log.error("maintenance: %s", error)
+            if present >= next_sweep:
+                sweep_previews()
+                next_sweep = present + SWEEP_SECONDS
             if present >= next_cleanup and not cleanup.is_alive():
                 # In a thread, which the process can abandon if a share hangs.
                 cleanup = Thread(target=clean_up, args=(jobs,), name="cleanup", daemon=True)
@@ -88,6 +93,14 @@ def renew_notifications(jobs: Jobs) -> None:
         for job_id in due[notify.waiting(queue) :] if due else []:
             if not notify.send(queue, job_id):
                 return
+
+
+def sweep_previews() -> None:
+    """Remove the oldest previews if all together take more room than the settings allow."""
+    try:
+        preview_files.sweep(settings().state_dir, settings().previews_megabytes * 1_000_000)
+    except OSError as error:
+        log.warning("previews cannot be removed: %s", error)
 
 
 def clean_up(jobs: Jobs) -> None:

@@ -1,14 +1,19 @@
 """The small pictures of a job, before and after, which a worker draws and the page shows."""
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from storage import atomic_files, private_files
 
 FOLDER = "previews"
 """Folder of the previews in the state folder."""
 JOBS_PER_FOLDER = 1000
 BOX_NUMBERS = 4
+LEFT = 0.9
+"""Share of the bound that a sweep leaves: the next one is not due at once."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,58 @@ class Previews:
     """x, y, width and height of the crop, as fractions of the photo."""
 
 
+NAMES = ("before", "after", "crop_before", "crop_after")
+BOX = "box"
+
+
 def of(state_dir: Path, job_id: int) -> Previews:
     """Return the previews of a job that are there."""
-    start = state_dir / FOLDER / str(job_id // JOBS_PER_FOLDER) / str(job_id)
-    files = {name: start.with_name(f"{start.name}-{name.replace('_', '-')}.webp") for name in NAMES}
+    files = {name: _file(state_dir, job_id, name) for name in NAMES}
     found = {name: file for name, file in files.items() if file.is_file()}
-    return Previews(**found, box=_box(start.with_name(f"{start.name}-box.json")))
+    return Previews(**found, box=_box(_file(state_dir, job_id, BOX)))
 
 
-NAMES = ("before", "after", "crop_before", "crop_after")
+def write(state_dir: Path, job_id: int, name: str, content: bytes) -> None:
+    """Write a picture of a job, a WebP, or its box, which only this user can read."""
+    file = _file(state_dir, job_id, name)
+    private_files.make_folder(file.parent)
+    temporary = file.with_name(f".{file.name}.{atomic_files.token()}.tmp")
+    with private_files.open_file(temporary, "xb") as new:
+        new.write(content)
+    temporary.replace(file)  # it is not synced: one that is lost can be drawn again
+
+
+def write_box(state_dir: Path, job_id: int, box: tuple[float, float, float, float]) -> None:
+    """Write the box of a job's crops, as fractions of the photo."""
+    write(state_dir, job_id, BOX, json.dumps([round(number, 5) for number in box]).encode())
+
+
+def share(state_dir: Path, earlier: int, job_id: int) -> None:
+    """Give a job the previews of an earlier one, which has the same photo and result."""
+    for name in (*NAMES, BOX):
+        file = _file(state_dir, job_id, name)
+        with suppress(FileNotFoundError, FileExistsError):
+            private_files.make_folder(file.parent)
+            os.link(_file(state_dir, earlier, name), file)
+
+
+def sweep(state_dir: Path, most_bytes: int) -> None:
+    """Remove the oldest previews if all together take more than `most_bytes`."""
+    files = [(file.stat(), file) for file in (state_dir / FOLDER).glob("*/*")]
+    used = sum(found.st_size for found, _ in files)
+    if used <= most_bytes:
+        return
+    for found, file in sorted(files, key=lambda each: each[0].st_mtime):
+        if used <= LEFT * most_bytes:
+            break
+        file.unlink(missing_ok=True)
+        used -= found.st_size
+
+
+def _file(state_dir: Path, job_id: int, name: str) -> Path:
+    suffix = "json" if name == BOX else "webp"
+    folder = state_dir / FOLDER / str(job_id // JOBS_PER_FOLDER)
+    return folder / f"{job_id}-{name.replace('_', '-')}.{suffix}"
 
 
 def _box(file: Path) -> tuple[float, float, float, float] | None:

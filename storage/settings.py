@@ -121,6 +121,8 @@ class Settings:
     """Memory that a worker's child may take, unless it uses a GPU. 0 means seven eighths of the memory."""
     min_free_megabytes: int = 500
     """No result is written while its disk has less free space."""
+    previews_megabytes: int = 500
+    """Room in `state_dir` for the pictures that the page shows; the oldest go first. 0 draws none."""
     full_results_megabytes: int = 500
     """Space in `state_dir` for the full results of photos whose strength the owner chose: another
     strength is made from them without computing again. The oldest are removed; 0 keeps none."""

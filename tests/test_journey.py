@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from storage import publishing
+from storage import preview_files, publishing
 from storage.database import search
 from storage.database.records import Job
 from storage.database.tables import jobs as table
@@ -75,6 +75,10 @@ def test_each_category_is_mended_and_a_clean_photo_left_alone(
             assert publishing.sha256(home / "output" / job.output) == job.sha256
     assert {p: publishing.sha256(p) for p in originals} == originals
     assert not (home / "output/clean.jpg").exists()
+    for job in all_jobs(jobs):
+        drawn = preview_files.of(home / "state", job.id)
+        assert drawn.before is not None
+        assert (drawn.after is None) == (drawn.box is None) == (job.output is None)
 
 
 def test_an_unreadable_photo_waits_while_it_is_new_and_fails_when_it_is_old(

@@ -9,6 +9,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from storage.photos import Image
+from tasks.imaging.crops import changed_cell
 
 CELL = 320
 """Width and height of a cell, in pixels of the photo; scaling down would hide the changes."""
@@ -51,24 +52,9 @@ def write(strips: Sequence[Strip], file: Path) -> None:
 def _draw(strip: Strip, sheet: Picture.Image, left: int, top: int) -> None:
     """Draw the headings and images of a strip at a place of the sheet."""
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    cell = most_changed(*strip.images[: 1 + strip.results])
+    cell = changed_cell(strip.images[0], strip.images[1 : 1 + strip.results], CELL)
     for heading, image in zip(strip.headings, strip.images, strict=True):
         pen.text((left, top), ascii(heading)[1:-1], "dimgrey", font)
         part = np.rint(image[cell] * 255).astype(np.uint8)
         sheet.paste(Picture.fromarray(part), (left, top + HEADING))
         left += CELL + GAP
-
-
-def most_changed(before: Image, *after: Image) -> tuple[slice, slice]:
-    """Return rows and columns of the cell in which images differ most from the first."""
-    height, width = before.shape[:2]
-    change = np.zeros((height, width), np.float32)
-    for each in after:
-        change = np.maximum(change, np.abs(each - before).mean(axis=2))
-    corners = [
-        (top, left)
-        for top in range(0, max(1, height - CELL + 1), CELL // 4)
-        for left in range(0, max(1, width - CELL + 1), CELL // 4)
-    ]
-    cells = [(slice(top, top + CELL), slice(left, left + CELL)) for top, left in corners]
-    return max(cells, key=lambda cell: change[cell].sum())

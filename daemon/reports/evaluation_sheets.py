@@ -15,6 +15,7 @@ from storage.formats import arrays
 from storage.photos import Image
 from tasks.evaluation import summary
 from tasks.evaluation.run import Evaluated, Views
+from tasks.imaging.crops import changed_cell
 
 EXTREMES = 6
 """Number of the best results that are drawn, and of the worst."""
@@ -36,7 +37,7 @@ def keep(views: Views, folder: Path, number: int) -> None:
         images["after"] = views.after
     if views.truth is not None:
         images["truth"] = views.truth
-    cell = contact_sheet.most_changed(views.before, views.after)
+    cell = changed_cell(views.before, [views.after], contact_sheet.CELL)
     for name, image in images.items():
         part = np.rint(image[cell] * 255).astype(np.uint8)
         Picture.fromarray(part).save(_cell(folder, number, name), compress_level=1)

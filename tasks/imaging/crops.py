@@ -1,9 +1,11 @@
 """Cut crops out of a photo at its native resolution: shrinking it would hide noise and blur."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 
+from storage.photos import Image
 from tasks.imaging.light import Plane
 
 
@@ -25,6 +27,26 @@ def corners(height: int, width: int, side: int, limit: int) -> Iterator[tuple[in
     for top in np.linspace(0, height - side, rows).astype(int) // 8 * 8:
         for left in np.linspace(0, width - side, columns).astype(int) // 8 * 8:
             yield int(top), int(left)
+
+
+def changed_cell(before: Image, after: Sequence[Image], side: int) -> tuple[slice, slice]:
+    """Return rows and columns of the square in which images differ most from the one before.
+
+    It has `side` pixels a side, or fewer where the images have. All images are RGB, of one shape.
+    """
+    height, width = before.shape[:2]
+    change = np.zeros((height, width), np.float32)
+    for each in after:
+        change = np.maximum(change, np.abs(each - before).mean(axis=2))
+    tall, wide = min(side, height), min(side, width)
+    sums = cv2.integral(change)
+    tops = np.arange(0, height - tall + 1, max(1, side // 8))
+    lefts = np.arange(0, width - wide + 1, max(1, side // 8))
+    upper, lower = sums[tops], sums[tops + tall]
+    cells = lower[:, lefts + wide] - lower[:, lefts] - upper[:, lefts + wide] + upper[:, lefts]
+    row, column = np.unravel_index(int(np.argmax(cells)), cells.shape)
+    top, left = int(tops[row]), int(lefts[column])
+    return slice(top, top + tall), slice(left, left + wide)
 
 
 def _grid(rows: int, columns: int, limit: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from storage.enums import CLASSIFY, Category, Decision, EngineName
 from storage.photos import Photo
 from storage.rules import Ruling
 from storage.wishes import Wish
+from tasks import previews
 from tasks.engines import engine_of
 from tasks.steps import paths, reuse
 from tasks.verdict import Verdict
@@ -32,6 +33,7 @@ def classify(job: Job) -> None:
         if reuse.decide(job):
             return None
         photo = photos.decoded(inspected)
+    previews.draw_photo(job.id, photo)
     return _classified(reuse.with_earlier_wish(job), photo, ruling)
 
 

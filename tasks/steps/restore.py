@@ -21,6 +21,7 @@ from storage.formats.turn import Turn
 from storage.photos import Photo, Written
 from storage.settings import settings
 from storage.text import printable
+from tasks import previews
 from tasks.mend import Engine, Mended, mend
 from tasks.receipt import provenance, with_copy
 from tasks.steps import full_results, paths, reuse
@@ -51,6 +52,7 @@ def restore(job: Job) -> None:
     if job.category is Category.REFLECTION and settings().paper.keep_reflection:
         receipt["reflection"] = str(_kept_reflection(job, photo.image - mended.image))
     written = _publish(job, photo.with_image(mended.image), relative, receipt, replaced)
+    previews.draw_result(job.id, photo, mended.image)
     _finish(job, relative, written.turn)
     log.info("job %d restored as %s -> %s", job.id, job.category, printable(relative))
     return None

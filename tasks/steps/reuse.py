@@ -6,11 +6,12 @@ was lost, the metadata of the result name the photo and its content hash.
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from storage import file_attributes, photos, publishing
+from storage import file_attributes, photos, preview_files, publishing
 from storage.beneath import Beneath
 from storage.database import conditions, output_names, search
 from storage.database.jobs import REJECTED
@@ -51,10 +52,17 @@ def decide(job: Job) -> bool:
                 category=earlier.category,
                 receipt=earlier.receipt,
             )
+            _share_previews(job, earlier)
             return True
         if _reuse_result(job, earlier):
+            _share_previews(job, earlier)
             return True
     return _use_existing_result(job)
+
+
+def _share_previews(job: Job, earlier: Job) -> None:
+    with suppress(OSError):  # some file systems have no hard links
+        preview_files.share(settings().state_dir, earlier.id, job.id)
 
 
 def with_earlier_wish(job: Job) -> Job:
