@@ -137,7 +137,7 @@ def test_each_screen_is_whole_quiet_and_accessible(hostile_jobs, screen, address
     assert problems == []
 
 
-def test_the_keys_are_enough(hostile_jobs, screen, jobs):
+def test_the_keys_are_enough(hostile_jobs, screen, jobs, eventually):
     page = screen("/review")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -148,13 +148,12 @@ def test_the_keys_are_enough(hostile_jobs, screen, jobs):
     page.keyboard.up("o")
     assert slider.evaluate("slider => slider.value") == 50
     page.keyboard.press("+")
-    page.wait_for_function(
-        "document.querySelector('#viewer-body [data-scale]').textContent[0] != '1'"
-    )
-    page.wait_for_function(
-        "(() => { const [a, b] = document.querySelectorAll('#viewer-body .stage:not([hidden]) img');"
-        " return a.style.transform && a.style.transform === b.style.transform; })()"
-    )
+    scale = page.locator("#viewer-body [data-scale]")
+    eventually(lambda: scale.inner_text() == "1.5\u00d7")
+    images = page.locator("#viewer-body .stage:not([hidden]) img")
+    moved = "images => new Set(images.map(image => image.style.transform)).size"
+    eventually(lambda: images.evaluate_all(moved) == 1)
+    assert "scale(1.5)" in images.first.evaluate("image => image.style.transform")
     page.keyboard.press("w")
     page.locator("#viewer-body [data-view=whole]").wait_for()
     page.keyboard.press("k")
@@ -181,8 +180,9 @@ def test_a_review_from_the_photo_to_mending_it_anyway(
     photomend("watch")
     photomend("work", "classify", *(c.value for c in Category if c is not Category.CLEAN))
     result = home / "output/cat.jpg"
-    eventually(lambda: [j for j in search.jobs(jobs.engine, search.Filter()) if j.output], 200)
-    job = search.jobs(jobs.engine, search.Filter(decision=Decision.RESTORED))[0]
+    mended = search.Filter(decision=Decision.RESTORED)
+    eventually(lambda: search.jobs(jobs.engine, mended), 250)
+    job = search.jobs(jobs.engine, mended)[0]
     draw_previews(job.id, home / "gallery/cat.jpg", result)
 
     page = screen("/review", 390)
