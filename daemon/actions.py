@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from daemon.console import session
 from daemon.console.changes import notify
+from daemon.console.exit_codes import Unknown
 from storage.database import search, wishes
 from storage.database.records import Job
 from storage.enums import Category, Strength
@@ -21,7 +22,16 @@ def mend(
 
     The newest job of each photo is taken. What is running, and what would lose the owner's data, stays
     as it is.
+
+    Raises:
+        Unknown: `even_if_worse` is asked for, and there is no review yet in which it could be shown.
+
     """
+    if even_if_worse:
+        raise Unknown(
+            "a result that is worse than its photo cannot be shown before there is a review; "
+            "mend it without --even-if-worse"
+        )
     engine = session.engine()
     newest = search.newest(engine, [job.id for job in jobs])
     asked = wishes.ask(engine, newest, Wish(category, strength, even_if_worse))

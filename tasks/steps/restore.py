@@ -62,6 +62,8 @@ def _why_not(job: Job) -> str | None:
     """Return which rule leaves the photo alone, perhaps since it was classified; None if none does."""
     assert job.category is not None
     ruling = paths.ruling(job)
+    if ruling.waits:  # until results can wait, none of these is published
+        return f"{ruling.name} lets results wait for a review, which this version does not have yet"
     return ruling.why_off or (ruling.why_not(job.category) if job.wish is None else None)
 
 

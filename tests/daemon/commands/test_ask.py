@@ -84,6 +84,13 @@ def test_wrong_words_are_refused_in_a_sentence(run, home, recorded):
     assert "is ignored" in run("mend", "gallery/.hidden.jpg", code=1).stderr
 
 
+def test_a_result_that_is_worse_cannot_be_shown_yet(run, jobs, recorded):
+    recorded("cat.jpg")
+    ended = run("mend", 1, "--even-if-worse", code=1)
+    assert "cannot be shown before there is a review" in ended.stderr
+    assert search.get(jobs.engine, 1).wish is None
+
+
 def test_a_running_job_stays_as_it_is(run, recorded, claim):
     recorded("cat.jpg")
     claim()

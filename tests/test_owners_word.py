@@ -1,0 +1,95 @@
+"""The owner's word with a real watcher and a real worker: what is mended after it was asked for."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage.database import search
+from storage.database.records import Job
+from storage.database.tables import jobs as table
+from storage.enums import QUEUES, Category, Decision, Degradation, Status
+
+pytestmark = pytest.mark.slow
+
+
+def all_jobs(jobs) -> dict[str, Job]:
+    with jobs.engine.connect() as connection:
+        rows = connection.execute(table.select().order_by(table.c.id))
+        return {str(job.source): job for job in map(Job.of, rows)}
+
+
+@pytest.fixture
+def run(home, redis_server):
+    def run(*words: str) -> str:
+        command = [Path(sys.executable).with_name("photomend"), *words]
+        env = os.environ | {"PHOTOMEND_REDIS_URL": redis_server.url}
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=home, env=env
+        ).stdout
+
+    return run
+
+
+def test_what_was_clean_and_a_screenshot_are_mended_when_the_owner_asks(
+    home, jobs, take_photo, photomend, run, eventually
+):
+    take_photo("Screenshot_1.jpg", kind=Degradation.NOISE)
+    take_photo("cat.jpg", kind=Degradation.NOISE)
+    take_photo("clean.jpg")
+    photomend("watch")
+    photomend("work", *QUEUES)
+
+    def ended(number: int) -> bool:
+        return [job.status for job in all_jobs(jobs).values()] == [Status.DONE] * number
+
+    eventually(lambda: ended(3), 200)
+    found = {name: job.decision for name, job in all_jobs(jobs).items()}
+    assert found == {
+        "Screenshot_1.jpg": Decision.LEFT_ALONE,
+        "cat.jpg": Decision.RESTORED,
+        "clean.jpg": Decision.CLEAN,
+    }
+    normal = all_jobs(jobs)["cat.jpg"]
+    run("mend", "gallery/Screenshot_1.jpg")
+    run("mend", "gallery/cat.jpg", "--strength", "gentle")
+    run("mend", "gallery/clean.jpg", "--as", "super-resolution")
+    eventually(lambda: ended(3), 200)
+    asked = all_jobs(jobs)
+    assert asked["Screenshot_1.jpg"].decision is Decision.RESTORED
+    assert (home / "output/Screenshot_1.jpg").exists()
+    assert asked["cat.jpg"].receipt["strength"] == "gentle"
+    assert asked["cat.jpg"].sha256 != normal.sha256
+    assert asked["clean.jpg"].category is Category.SUPER_RESOLUTION
+    assert asked["clean.jpg"].decision in (Decision.RESTORED, Decision.KEPT_ORIGINAL)
+    run("mend", "gallery/cat.jpg", "--strength", "normal")
+    eventually(lambda: ended(3), 200)
+    again = all_jobs(jobs)["cat.jpg"]
+    assert again.receipt["from_full_result"]
+    assert again.decision is Decision.RESTORED
+
+
+def test_a_rule_that_is_changed_holds_for_what_is_queued_and_for_what_it_left(
+    home, jobs, take_photo, photomend, eventually
+):
+    off = json.dumps([{"match": "drafts/", "mode": "off"}])
+    watcher = photomend("watch", PHOTOMEND_RULES=off)
+    take_photo("drafts/a.jpg", kind=Degradation.NOISE)
+    eventually(lambda: len(all_jobs(jobs)) == 1)
+    worker = photomend("work", *QUEUES, PHOTOMEND_RULES=off)
+    eventually(lambda: all_jobs(jobs)["drafts/a.jpg"].status is Status.DONE, 120)
+    assert all_jobs(jobs)["drafts/a.jpg"].reason == 'rule 1 ("drafts/") turns mending off'
+    for process in (watcher, worker):
+        process.terminate()
+        process.wait(60)
+    gentle = json.dumps([{"match": "drafts/", "strength": "gentle"}])
+    photomend("watch", PHOTOMEND_RULES=gentle)
+    photomend("work", *QUEUES, PHOTOMEND_RULES=gentle)
+    eventually(lambda: all_jobs(jobs)["drafts/a.jpg"].decision is Decision.RESTORED, 200)
+    job = all_jobs(jobs)["drafts/a.jpg"]
+    assert job.receipt["strength"] == "gentle"
+    events = [event.event for event in search.events(jobs.engine, job.id)]
+    assert "the rules allow it now" in events
