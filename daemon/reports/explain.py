@@ -159,20 +159,22 @@ def _next_step(job: Job, photo: Beneath, ruling: Ruling) -> str:
         case Status.CANCELLED:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
-            return _of_left_alone(photo, ruling)
+            return _of_left_alone(job, photo, ruling)
         case Status.DONE:
             again = f"`photomend retry {job.id} --from-scratch` processes it again"
             anyway = f"{_mend_anyway(photo)}; " if job.decision is not Decision.RESTORED else ""
             return f"nothing until the photo changes; {anyway}{again}"
 
 
-def _of_left_alone(photo: Beneath, ruling: Ruling) -> str:
+def _of_left_alone(job: Job, photo: Beneath, ruling: Ruling) -> str:
     """Return why a photo is left alone now, and what to type if it may be mended."""
     if (reason := _why_never_read(photo)) is not None:
         return f"nothing: {reason}"
-    if (reason := _left_alone(photo, ruling.allowed)) is not None:
-        return f"nothing: {_sentence(reason)}; {_mend_anyway(photo)}"
-    return f"nothing; `{command('photomend', 'add', of=photo)}` queues it"
+    guess = _left_alone(photo, ruling.allowed)
+    if guess is None and arrivals.is_left(job):
+        return f"nothing; `{command('photomend', 'add', of=photo)}` queues it"
+    reason = guess or job.reason or ""
+    return f"nothing: {_sentence(reason)}; {_mend_anyway(photo)}"
 
 
 def _mend_anyway(photo: Beneath) -> str:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 TOP = np.float32(65535)
 MEGA = 1_000_000
+LEFT_SECONDS = 3600
+"""Age at which an unfinished file is removed; writing one takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,9 @@ def _coded(values: Image | Plane) -> NDArray[np.uint16]:
 def _make_room(folder: Path, size: int) -> bool:
     """Remove the oldest results until one of `size` bytes fits; return whether it does."""
     most = settings().full_results_megabytes * MEGA
+    for left in folder.iterdir():  # by a process that was killed
+        if left.suffix != ".npz" and time.time() - left.stat().st_mtime > LEFT_SECONDS:
+            left.unlink()
     files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
     used = sum(file.stat().st_size for file in files)
     while files and used + size > most:
