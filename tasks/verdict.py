@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from storage.enums import Category, Decision, Degradation
-from storage.photos import Image
+
+if TYPE_CHECKING:  # commands that show words read this module, and numpy takes them long
+    from storage.photos import Image
 
 Scores = Mapping[Category, float]
 Severities = Mapping[Degradation, float]
@@ -93,7 +95,7 @@ class Classifier(Protocol):
         """For the receipt: the network and its version, or the method."""
         ...
 
-    def __call__(self, image: Image, *, jpeg_quality: int | None = None) -> Verdict:
+    def __call__(self, image: "Image", *, jpeg_quality: int | None = None) -> Verdict:
         """Judge an image, RGB in [0, 1], shape (H, W, 3), any H and W.
 
         `jpeg_quality` is the one its file was last saved with (1 to 100, from its quantisation
