@@ -1,7 +1,11 @@
 """Print values as text and as JSON, and read time spans."""
 
 import json
+import os
 import re
+import shutil
+import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +14,10 @@ import typer
 
 from storage.text import printable
 
+LABEL = 11
+"""Columns of the title of a section."""
+GAP = 2
+"""Columns between two columns of a table."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
@@ -45,24 +53,85 @@ def seconds(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in found)
 
 
+class Trouble(str):
+    """A line or cell about trouble: it is red on a terminal, unless NO_COLOR is set."""
+
+    __slots__ = ()
+
+
 def section(title: str, lines: Iterable[str]) -> None:
     """Print lines, with a title before the first one."""
     for number, line in enumerate(lines):
-        label = "" if number else title
-        typer.echo(typer.style(f"{label:<11}", bold=True) + printable(line))
+        label = typer.style(f"{'' if number else title:<{LABEL}}", bold=True)
+        text = wrapped(printable(line), LABEL)
+        red = isinstance(line, Trouble) and not os.environ.get("NO_COLOR")
+        typer.echo(label + (typer.style(text, fg="red") if red else text))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; if stdout is not a terminal, no cell is wrapped."""
+def wrapped(text: str, indent: int = 0) -> str:
+    """Return a text of which no word is broken at the end of a line of this terminal.
+
+    It is printed from the column `indent` on. Elsewhere than on a terminal it stays one line.
+    """
+    if not sys.stdout.isatty():
+        return text
+    lines, room = [""], shutil.get_terminal_size().columns - indent
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cells(longer) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return f"\n{'':{indent}}".join(lines)
+
+
+def cells(text: str) -> int:
+    """Return the number of columns that a text takes on a terminal."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], drop: Sequence[str] = ()) -> None:
+    """Print a table; if stdout is not a terminal, all of it, and no cell is wrapped.
+
+    On a terminal that is too narrow, the columns in `drop` are left out, the first one first; then
+    the widest column loses the beginnings of its cells.
+    """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = 10_000
-    rich_table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        rich_table.add_column(column, overflow="fold")
-    for row in rows:
-        rich_table.add_row(*("" if cell is None else printable(cell) for cell in row))
+    texts = [[_cell(cell) for cell in row] for row in rows]
+    widths = [max(map(cells, column)) for column in zip(columns, *texts, strict=True)]
+    kept = list(range(len(columns)))
+    for name in drop:
+        if sum(widths[at] + GAP for at in kept) - GAP > console.width:
+            kept.remove(columns.index(name))
+    widest = max(kept, key=widths.__getitem__)
+    room = console.width - sum(widths[at] + GAP for at in kept if at != widest)
+    rich_table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for at in kept:
+        rich_table.add_column(columns[at], no_wrap=True)
+    for text in texts:
+        text[widest] = _ended(text[widest], max(room, 1))
+        rich_table.add_row(
+            *(Text(text[at], "red" if isinstance(text[at], Trouble) else "") for at in kept)
+        )
     console.print(rich_table)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else printable(value)
+    return Trouble(text) if isinstance(value, Trouble) else text
+
+
+def _ended(text: str, room: int) -> str:
+    """Return the end of a text that fits into so many columns, as the names of files are there."""
+    if cells(text) <= room:
+        return text
+    while text and cells(text) > room - 1:
+        text = text[1:]
+    return f"…{text}"

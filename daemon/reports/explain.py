@@ -32,6 +32,7 @@ class Rule(StrEnum):
     GONE = "gone"
     JOB = "job"
     NEW = "new"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True)
