@@ -9,7 +9,7 @@ import typer
 from daemon.commands.status import Json
 from daemon.console import session, targets
 from daemon.console.exit_codes import Exit
-from daemon.console.output import Trouble, as_json, seconds, section, span, table, when, wrapped
+from daemon.console.output import Red, as_json, seconds, section, span, table, when, wrapped
 from daemon.reports import words
 from storage.database import search
 from storage.database.records import Job
@@ -78,8 +78,8 @@ def jobs(
     table(
         ["id", "state", "found", "photo", "why"],
         [_line(job) for job in (listed if limit else listed[:SCREEN_LIMIT])],
-        drop=("why", "found", "state"),
-    )
+        drop=("why", "found"), cut={"photo": 20, "why": 20},
+    )  # fmt: skip
     if not limit and len(listed) > SCREEN_LIMIT:
         typer.echo(f"there are more; --limit {20 * SCREEN_LIMIT} lists up to {20 * SCREEN_LIMIT}")
     return None
@@ -87,7 +87,7 @@ def jobs(
 
 def _line(job: Job) -> tuple[object, ...]:
     state = words.short(job)
-    shown = Trouble(state) if job.status is Status.FAILED else state
+    shown = Red(state) if job.status is Status.FAILED else state
     return (job.id, shown, words.found(job), job.source, job.error or job.reason)
 
 
@@ -124,12 +124,13 @@ def _show(job: Job) -> None:
     place = targets.full_paths(job)
     section("photo", [f"{printable(place.source)}{', gone' if job.gone_at else ''}"])
     section("found", [found] if (found := words.found(job)) else [])
-    section("done", [printable(words.done(job))])
+    done = printable(words.done(job))
+    section("done", [Red(done) if job.status is Status.FAILED else done])
     section("result", [printable(place.output)] if place.output else [])
     section("job", [f"{job.id} of the gallery {printable(job.gallery)}, {job.status}"])
     section("recorded", [f"{when(job.created_at)}, as {job.fingerprint}"])
     section("decision", [_decision(job)] if job.decision else [])
-    section("error", [_error(job)] if job.error else [])
+    section("error", [Red(_error(job))] if job.error else [])
     section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} in total"])
 
 

@@ -65,6 +65,7 @@ def list_(json: Json = False) -> None:
         [
             (w.name, _size(w), found, _steps(w), _licence(w), w.purpose) for w, found in states
         ],
+        drop=("purpose", "licence", "needed by"), cut={"purpose": 20},
     )  # fmt: skip
     return None
 

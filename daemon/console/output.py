@@ -6,8 +6,9 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 import typer
@@ -53,7 +54,7 @@ def seconds(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in found)
 
 
-class Trouble(str):
+class Red(str):
     """A line or cell about trouble: it is red on a terminal, unless NO_COLOR is set."""
 
     __slots__ = ()
@@ -64,7 +65,7 @@ def section(title: str, lines: Iterable[str]) -> None:
     for number, line in enumerate(lines):
         label = typer.style(f"{'' if number else title:<{LABEL}}", bold=True)
         text = wrapped(printable(line), LABEL)
-        red = isinstance(line, Trouble) and not os.environ.get("NO_COLOR")
+        red = isinstance(line, Red) and not os.environ.get("NO_COLOR")
         typer.echo(label + (typer.style(text, fg="red") if red else text))
 
 
@@ -91,11 +92,14 @@ def cells(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], drop: Sequence[str] = ()) -> None:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *,
+    drop: Sequence[str] = (), cut: Mapping[str, int] | None = None,
+) -> None:  # fmt: skip
     """Print a table; if stdout is not a terminal, all of it, and no cell is wrapped.
 
-    On a terminal that is too narrow, the columns in `drop` are left out, the first one first; then
-    the widest column loses the beginnings of its cells.
+    On a terminal that is too narrow, the columns in `drop` are left out, the first one first, and
+    the cells of those in `cut` are shortened to so many columns or more: a path keeps its end.
     """
     from rich.console import Console
     from rich.table import Table
@@ -104,34 +108,45 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], drop: Sequence[
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = 10_000
-    texts = [[_cell(cell) for cell in row] for row in rows]
+    rows = [*rows]
+    texts = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(columns, *texts, strict=True)]
-    kept = list(range(len(columns)))
-    for name in drop:
-        if sum(widths[at] + GAP for at in kept) - GAP > console.width:
-            kept.remove(columns.index(name))
-    widest = max(kept, key=widths.__getitem__)
-    room = console.width - sum(widths[at] + GAP for at in kept if at != widest)
-    rich_table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for at in kept:
-        rich_table.add_column(columns[at], no_wrap=True)
-    for text in texts:
-        text[widest] = _ended(text[widest], max(room, 1))
-        rich_table.add_row(
-            *(Text(text[at], "red" if isinstance(text[at], Trouble) else "") for at in kept)
+    fitted = _fitted(dict(zip(columns, widths, strict=True)), console.width, drop, cut or {})
+    shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for name in fitted:
+        shown.add_column(name, overflow="fold", no_wrap=bool(drop or cut))
+    for row, row_texts in zip(rows, texts, strict=True):
+        shown.add_row(
+            *(
+                Text(_cut(text, fitted[name], value), "red" if isinstance(value, Red) else "")
+                for name, value, text in zip(columns, row, row_texts, strict=True)
+                if name in fitted
+            )
         )
-    console.print(rich_table)
+    console.print(shown)
 
 
-def _cell(value: object) -> str:
-    text = "" if value is None else printable(value)
-    return Trouble(text) if isinstance(value, Trouble) else text
+def _fitted(
+    widths: Mapping[str, int], room: int, drop: Sequence[str], cut: Mapping[str, int]
+) -> dict[str, int]:
+    """Return the width of each column that is shown; the first ones get what room is left."""
+    least = {name: min(width, cut.get(name, width)) for name, width in widths.items()}
+    for name in drop:
+        if sum(least.values()) + GAP * (len(least) - 1) > room:
+            del least[name]
+    left = room - sum(least.values()) - GAP * (len(least) - 1)
+    fitted = {}
+    for name, width in least.items():
+        fitted[name] = width + max(0, min(widths[name] - width, left))
+        left -= fitted[name] - width
+    return fitted
 
 
-def _ended(text: str, room: int) -> str:
-    """Return the end of a text that fits into so many columns, as the names of files are there."""
+def _cut(text: str, room: int, value: object) -> str:
+    """Return as much of a text as fits into so many columns; of a path its end."""
     if cells(text) <= room:
         return text
+    from_end = isinstance(value, PurePath)
     while text and cells(text) > room - 1:
-        text = text[1:]
-    return f"…{text}"
+        text = text[1:] if from_end else text[:-1]
+    return f"…{text}" if from_end else f"{text}…"
