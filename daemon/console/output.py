@@ -118,7 +118,10 @@ def table(
     for row, row_texts in zip(rows, texts, strict=True):
         shown.add_row(
             *(
-                Text(_cut(text, fitted[name], value), "red" if isinstance(value, Red) else "")
+                Text(
+                    cut_to(text, fitted[name], from_end=isinstance(value, PurePath)),
+                    "red" if isinstance(value, Red) else "",
+                )
                 for name, value, text in zip(columns, row, row_texts, strict=True)
                 if name in fitted
             )
@@ -142,11 +145,10 @@ def _fitted(
     return fitted
 
 
-def _cut(text: str, room: int, value: object) -> str:
-    """Return as much of a text as fits into so many columns; of a path its end."""
+def cut_to(text: str, room: int, *, from_end: bool = False) -> str:
+    """Return as much of a text as fits into so many columns: its start, or its end."""
     if cells(text) <= room:
         return text
-    from_end = isinstance(value, PurePath)
     while text and cells(text) > room - 1:
         text = text[1:] if from_end else text[:-1]
     return f"…{text}" if from_end else f"{text}…"
