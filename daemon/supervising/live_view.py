@@ -42,7 +42,7 @@ class View:
     def draw(self, console: Console) -> RenderableType:
         """Return the view for a terminal of this size; each line has one row."""
         room = console.width - LABEL
-        heads = [*self._some("results in", self.outputs, 2, room)]
+        heads = [*self._some("results", self.outputs, 2, room)]
         troubles = [*self._some("", self.troubles, 3, room, style="red")]
         rows = max(1, console.height - OTHERS - len(heads) - len(troubles))
         running = self._some("running", self.running, rows, room)
@@ -71,7 +71,7 @@ class View:
         return line
 
     def _pace(self, room: int) -> Text:
-        parts = [f"since {span(self.seconds)}"]
+        parts = [f"{span(self.seconds)} so far"]
         if self.left and self.seconds_left is not None:
             parts.insert(0, f"about {span(self.seconds_left)} left")
         line = _line("time", cut_to("; ".join(parts), room))

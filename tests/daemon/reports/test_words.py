@@ -61,7 +61,7 @@ def test_faults_are_named_by_their_severities(job, found):
         (make(decision=Decision.CLEAN, category=NOISY, reason="nothing a person would see"),
          "left as it was: mending changes nothing a person would see"),
         (make(decision=Decision.UNSURE, reason="perhaps noise"),
-         "left as it was: not sure enough: perhaps noise"),
+         "left as it was: perhaps noise"),
         (make(decision=Decision.KEPT_ORIGINAL, reason="more noise"), "original kept: more noise"),
         (make(decision=Decision.KEPT_ORIGINAL, reason=REJECTED),
          "original kept: you rejected the result"),
