@@ -64,6 +64,22 @@ def test_the_help_of_each_command_has_an_example(run):
     assert "photomend retry --kind" in run("retry", "--help").stdout
 
 
+@pytest.mark.parametrize("words", [[], ["status"], ["weights", "list"]])
+def test_h_shows_the_help(run, words):
+    assert "Usage: photomend" in run(*words, "-h").stdout
+
+
+def test_a_shell_completes_commands_and_options(run):
+    def completed(*words):
+        asked = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+        return run(_PHOTOMEND_COMPLETE="complete_bash", **asked).stdout.split()
+
+    assert completed("photomend", "sta") == ["status"]
+    assert completed("photomend", "show", "--verb") == ["--verbose"]
+    script = run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "_PHOTOMEND_COMPLETE=complete_bash" in script.stdout
+
+
 def test_the_version_is_that_of_the_package(run):
     assert run("--version").stdout.startswith("photomend 0.")
 
