@@ -53,10 +53,10 @@ def draft(place: Path | Beneath, temporary: str, mode: int = 0o600) -> Iterator[
                 os.unlink(temporary, dir_fd=folder)
 
 
-def write(path: Path | Beneath, content: bytes) -> None:
+def write(path: Path | Beneath, content: bytes, mode: int = 0o666) -> None:
     """Write a file whole or not at all; whatever had its name is replaced."""
     place = beneath.at(path)
-    with draft(place, f".{place.name}.{token()}.tmp", 0o666) as new:
+    with draft(place, f".{place.name}.{token()}.tmp", mode) as new:
         new.file.write(content)
         new.finish()
         os.rename(new.temporary, new.name, src_dir_fd=new.folder, dst_dir_fd=new.folder)

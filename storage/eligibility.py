@@ -2,16 +2,19 @@
 
 RAW and animated files; what has a part that a copy cannot carry (`storage/uncarried`) or a sidecar that
 cannot be read; the photo of a film; screenshots, chat pictures, others' edits and our own results.
+A reason that protects the owner's data always holds. One that guesses what the owner wants does not
+hold where a rule of the settings allows such photos, or the owner asked for this one.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from storage import jail, uncarried
 from storage.beneath import Beneath
+from storage.enums import Allowed
 from storage.formats import headers
 from storage.formats.containers import exif, png, webp
 from storage.formats.detect import OTHERS, RAW, Format
@@ -25,6 +28,10 @@ from storage.uncarried.words import FILM
 
 SMALLEST_PIXELS = 16
 """A photo whose shorter side has fewer pixels is left alone."""
+SMALL = "small"
+"""What only the owner allows, who asks for one photo."""
+ASKED_FOR: tuple[str, ...] = (*Allowed, SMALL)
+"""All that is allowed for a photo that the owner asked for."""
 _FILMS = (".mov", ".MOV", ".mp4", ".MP4")
 """Suffixes of the film of a Live or motion photo."""
 
@@ -49,6 +56,16 @@ _SCREENSHOT_NAMES = re.compile(
 _CHAT_NAMES = re.compile(r"^whatsapp|^(img|vid)-\d{8}-wa\d{4,}", re.IGNORECASE)
 
 
+class _Reason(NamedTuple):
+    text: str
+    guess: str = ""
+    """What allows the photo all the same; empty where the reason protects the owner's data."""
+
+    def holds(self, allowed: Collection[str]) -> bool:
+        """Return whether the photo is left alone, where these are allowed."""
+        return self.guess not in allowed
+
+
 @dataclass(frozen=True)
 class Beside:
     """What lies beside a photo."""
@@ -59,55 +76,72 @@ class Beside:
     """Its sidecars, by name."""
 
 
-def left_alone(seen: Inspection) -> str | None:
+def left_alone(seen: Inspection, allowed: Collection[str] = ()) -> str | None:
     """Return why a photo is left alone, in a few words; None if it may be mended.
 
-    A file that has too many bytes or is no photo has no reason here: `photos.read` refuses it.
+    `allowed` are guesses that do not hold, of `ASKED_FOR`. A file that has too many bytes or is no photo has no reason here: `photos.read` refuses it.
 
     Raises:
         UnreadablePhoto: it is no regular file, empty or broken.
         OSError: the disk or the share does not give it.
 
     """
-    if named := by_name(seen.path.path):
+    if named := by_name(seen.path.path, allowed):
         return named
     if seen.source_bytes > seen.limits.max_bytes:
         return None
     beside = Beside(_has_film(seen.path), sidecar.beside(seen.path))
-    return jail.run(by_content, seen, beside)
+    return jail.run(by_content, seen, beside, tuple(map(str, allowed)))
 
 
-def by_content(seen: Inspection, beside: Beside) -> str | None:
+def by_content(seen: Inspection, beside: Beside, allowed: tuple[str, ...]) -> str | None:
     """Return why a photo is left alone because of its content or what lies beside it."""
     with seen.reading() as file:
-        return next(_reasons(seen, beside, file), None)
+        reasons = _reasons(seen, beside, file)
+        return next((reason.text for reason in reasons if reason.holds(allowed)), None)
 
 
-def by_name(path: Path) -> str | None:
+def by_name(path: Path, allowed: Collection[str] = ()) -> str | None:
     """Return why a file is left alone because of its name; None if the name allows it."""
+    reasons = _named(path)
+    return next((reason.text for reason in reasons if reason.holds(allowed)), None)
+
+
+def _named(path: Path) -> Iterator[_Reason]:
     suffix = path.suffix.lower()
     if suffix in RAW:
-        return "a RAW file, which photomend does not handle"
+        yield _Reason("a RAW file, which photomend does not handle")
     if suffix in OTHERS:
-        return f"a {OTHERS[suffix]} file, which photomend does not handle"
+        yield _Reason(f"a {OTHERS[suffix]} file, which photomend does not handle")
     if _SCREENSHOT_NAMES.search(path.stem) or any(map(_SCREENSHOT_NAMES.search, path.parts[:-1])):
-        return "a screenshot, by its name or folder"
+        yield _Reason("a screenshot, by its name or folder", Allowed.SCREENSHOTS)
     if _CHAT_NAMES.search(path.stem) or any(map(_CHAT_NAMES.search, path.parts[:-1])):
-        return "a picture from WhatsApp, by its name or folder"
+        yield _Reason("a picture from WhatsApp, by its name or folder", Allowed.CHATS)
     if _EDIT_NAMES.search(path.stem):
-        return "an edit or export of another program, by its name"
-    return None
+        yield _Reason("an edit or export of another program, by its name", Allowed.EDITS)
 
 
-def _reasons(seen: Inspection, beside: Beside, file: BinaryIO) -> Iterator[str]:
+def _reasons(seen: Inspection, beside: Beside, file: BinaryIO) -> Iterator[_Reason]:
     """Yield the reasons that the content gives; the last check reads the whole file."""
     kind = seen.sniffed
     if isinstance(kind, str) and not isinstance(kind, Format):
-        yield f"a {kind} file by its content, which photomend does not handle"
+        yield _Reason(f"a {kind} file by its content, which photomend does not handle")
     if not isinstance(kind, Format):
         return
-    yield from _animated(file, kind)
     packet = xmp.parse_or_empty(seen.metadata.xmp)
+    yield from map(_Reason, _protecting(seen, beside, file, kind, packet))
+    if min(seen.header.width, seen.header.height) < SMALLEST_PIXELS:
+        size = f"{seen.header.width} x {seen.header.height}"
+        yield _Reason(f"too small ({size} pixels)", SMALL)
+    yield from _from_elsewhere(kind, seen.header, seen.metadata, packet)
+    yield from map(_Reason, uncarried.behind(file, kind))
+
+
+def _protecting(
+    seen: Inspection, beside: Beside, file: BinaryIO, kind: Format, packet: Packet
+) -> Iterator[str]:
+    """Yield what a copy would lose or get wrong."""
+    yield from _animated(file, kind)
     if provenance.of(packet) is not None:
         yield "photomend made it"
     yield from uncarried.reasons(seen, file, kind)
@@ -117,10 +151,6 @@ def _reasons(seen: Inspection, beside: Beside, file: BinaryIO) -> Iterator[str]:
         yield FILM
     if seen.header.unusual:
         yield seen.header.unusual
-    if min(seen.header.width, seen.header.height) < SMALLEST_PIXELS:
-        yield f"too small ({seen.header.width} x {seen.header.height} pixels)"
-    yield from _from_elsewhere(kind, seen.header, seen.metadata, packet)
-    yield from uncarried.behind(file, kind)
 
 
 def _unturnable(seen: Inspection, packet: Packet, sidecars: Mapping[str, bytes]) -> Iterator[str]:
@@ -147,15 +177,17 @@ def _has_film(photo: Beneath) -> bool:
 
 def _from_elsewhere(
     kind: Format, header: headers.Header, found: Metadata, packet: Packet
-) -> Iterator[str]:
+) -> Iterator[_Reason]:
     """Yield a reason if its size is that of a screen, or its metadata name an editor."""
     facts: exif.Facts = found.facts
     if facts.comment.strip() == "Screenshot":
-        yield "a screenshot, by its comment"
+        yield _Reason("a screenshot, by its comment", Allowed.SCREENSHOTS)
     if not facts.make and is_screen(header.width, header.height, kind):
         size = f"{header.width} x {header.height}"
-        yield f"a screenshot, by its size ({size}) without a camera's name"
+        text = f"a screenshot, by its size ({size}) without a camera's name"
+        yield _Reason(text, Allowed.SCREENSHOTS)
     tools = (facts.software, packet.text("xmp:CreatorTool") or "")
     for tool in tools:
         if _EDITORS.search(tool):
-            yield f"an edit or export of {xmp.clean_text(tool)[:60]}"
+            text = f"an edit or export of {xmp.clean_text(tool)[:60]}"
+            yield _Reason(text, Allowed.EDITS)

@@ -64,6 +64,32 @@ class Strength(StrEnum):
     STRONG = "strong"
 
 
+class RuleMode(StrEnum):
+    """The setting `mode` of a rule."""
+
+    OFF = "off"
+    """These photos are never mended."""
+    ASK = "ask"
+    """Their results wait until the owner keeps them."""
+    ON = "on"
+
+
+class Allowed(StrEnum):
+    """Photos that are left alone unless the setting `allow` of a rule names them."""
+
+    EDITS = "edits"
+    SCREENSHOTS = "screenshots"
+    CHATS = "chats"
+
+
+class Publish(StrEnum):
+    """The setting `publish`: when a result appears in the output folder."""
+
+    AT_ONCE = "at once"
+    AFTER_REVIEW = "after review"
+    """When the owner has kept it."""
+
+
 class Degradation(StrEnum):
     """What can be wrong with a photo (the paper's word); each has its own severity."""
 

@@ -115,3 +115,7 @@ class LicenceNotAccepted(PhotomendError):
 
 class NoRoom(PhotomendError):
     """The disk is full, or would have less free space than the settings ask for."""
+
+
+class PageRefused(PhotomendError):
+    """The page may not be shown at the address of the settings; the message says what to do."""

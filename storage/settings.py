@@ -21,6 +21,7 @@ from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_paper import PaperSettings
+from storage.settings_rules import Rule, unknown_gallery
 from storage.settings_urls import Mirror, RedisUrl
 from storage.settings_values import (
     Positive,
@@ -31,13 +32,14 @@ from storage.settings_values import (
     read_values,
     types_of,
 )
+from storage.settings_web import WebSettings
 
 PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
 """Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""
 PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
-TABLES = ("galleries", "paper")
+TABLES = ("galleries", "paper", "rules", "web")
 """Settings that are tables; a variable holds them as JSON."""
 
 FOREIGN = re.compile(
@@ -67,12 +69,15 @@ class Settings:
     weights_mirror: Mirror = ""
     """If set, weights are fetched from below this address and from nowhere else."""
     galleries: Mapping[str, GallerySettings] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    """What holds for some photos only; the first rule that matches a photo decides."""
     engine: EngineChoice = EngineChoice.LITE
     """The networks that classify and mend."""
     least_change: LeastChange = LeastChange.VISIBLE
     """Whether a photo stays as it is if nobody would see the change at native size (`visible`), or
     every change that the guard accepts makes a copy (`any`)."""
     paper: PaperSettings = field(default_factory=PaperSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     workers: int = 0
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two
     cores, or a single one if the paper engine may run."""
@@ -116,6 +121,9 @@ class Settings:
     """Memory that a worker's child may take, unless it uses a GPU. 0 means seven eighths of the memory."""
     min_free_megabytes: int = 500
     """No result is written while its disk has less free space."""
+    full_results_megabytes: int = 500
+    """Space in `state_dir` for the full results of photos whose strength the owner chose: another
+    strength is made from them without computing again. The oldest are removed; 0 keeps none."""
 
     @property
     def database(self) -> str:
@@ -184,7 +192,7 @@ def settings() -> Settings:
 
     """
     file = settings_file()
-    values = {} if file is None else read_values(Settings, _read(file), str(file))
+    values = {} if file is None else read_values(Settings, read_file(file), str(file))
     for variable, text in os.environ.items():
         if variable.startswith(PREFIX) and _is_ours(variable):
             value = {variable.removeprefix(PREFIX).lower(): _value(variable, text)}
@@ -215,6 +223,8 @@ def _consistent(made: Settings, where: str) -> Settings:
             f"{where}: worker_timeout_seconds = {made.worker_timeout_seconds:g} must be at least "
             f"twice heartbeat_seconds = {made.heartbeat_seconds:g}, or workers that live count as lost"
         )
+    if problem := unknown_gallery(made.rules, made.galleries):
+        raise SettingsError(f"{where}, {problem}")
     return _with_galleries_apart(made, where)
 
 
@@ -233,7 +243,13 @@ def settings_file() -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_file(file: Path) -> dict[str, Any]:
+    """Return the values that a settings file holds, as they are written.
+
+    Raises:
+        SettingsError: it cannot be read, or is no TOML.
+
+    """
     try:
         return tomllib.loads(file.read_text("utf-8-sig"))  # Windows editors write a BOM
     except OSError as error:

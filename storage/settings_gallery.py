@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from storage.enums import WatchMode
+from storage.enums import Strength, WatchMode
 from storage.settings_values import Check, Positive
 from storage.text import printable
 
@@ -78,6 +78,8 @@ class GallerySettings:
     in the gallery add theirs."""
     faces: bool = True
     """Whether a network may change faces in these photos. If true, `[paper]` decides."""
+    strength: Strength = Strength.NORMAL
+    """How much of the change of a photo its result has."""
     name: Name = "mirror"
     """How results are named: a preset of `NAME_PRESETS` or a template with {stem} and {ext}."""
 

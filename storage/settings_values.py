@@ -126,7 +126,7 @@ def _read(kind: Any, value: Any, inner: str) -> Any:
     if origin is UnionType:  # a type or None
         return None if value is None else _read(parts[0], value, inner)
     if origin is tuple:
-        return _texts(value)
+        return _list(parts[0], value, inner)
     if origin is Literal:
         return _word(value, parts)
     if origin is not None:  # tables by their names
@@ -147,6 +147,22 @@ def _tables(kind: type, value: Any, inner: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise WrongValue(f"tables, like {inner.rpartition(', ')[2]}.family]", _shown(value))
     return {name: read_table(kind, item, f"{inner}.{name}]") for name, item in value.items()}
+
+
+def _list(kind: Any, value: Any, inner: str) -> tuple[Any, ...]:
+    """Return a list as a tuple: of texts, of words or of tables."""
+    if kind is str:
+        return _texts(value)
+    if issubclass(kind, StrEnum):
+        words = tuple(word.value for word in kind)
+        if not isinstance(value, list | tuple):
+            raise WrongValue(f'a list of words, like ["{words[0]}"]', _shown(value))
+        return tuple(kind(_word(word, words)) for word in value)
+    place, _, name = inner.rpartition("[")
+    if not isinstance(value, list | tuple):
+        raise WrongValue(f"a list of tables, each under [[{name}]]", _shown(value))
+    tables = (read_table(kind, item, f"{place}[[{name}]] {n}") for n, item in enumerate(value, 1))
+    return tuple(tables)
 
 
 def _word(value: Any, words: tuple[object, ...]) -> object:

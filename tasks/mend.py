@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from storage.enums import Category, Decision, LeastChange
+import cv2
+import numpy as np
+
+from storage.enums import Category, Decision, LeastChange, Strength
 from storage.photos import Image
 from tasks import guard
 from tasks.chains import Chain
@@ -16,6 +19,8 @@ from tasks.imaging.wrapping import border, unwrapped, wrapped
 from tasks.receipt import Receipt
 from tasks.verdict import Classifier, Verdict
 
+SHARES = {Strength.GENTLE: 0.5, Strength.NORMAL: 1.0, Strength.STRONG: 1.25}
+"""How much of the change that a chain makes is kept for each strength (`docs/experiments.md`)."""
 UNSEEN = "nothing a person would see"
 """Why a result that the guard accepted is not kept."""
 
@@ -28,6 +33,8 @@ class Engine:
     chain: Callable[[Category], Chain]
     least_change: LeastChange = LeastChange.VISIBLE
     """Which of the results that the guard accepts are kept."""
+    strength: Strength = Strength.NORMAL
+    """How much of a chain's change the guard gets to judge."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +52,18 @@ class Mended:
     """Measurements of the guard, and `visible_change` of a result that it accepted."""
     failed: str | None = None
     """The name of the guard's figure for which the result was refused."""
+    strength: Strength = Strength.NORMAL
 
     @property
     def record(self) -> dict[str, Any]:
         """The JSON object that is stored with a job."""
-        return {
+        made = {
             "steps": self.receipt.steps,
             "guard": {name: round(figure, 5) for name, figure in self.figures.items()},
             "generative": self.receipt.generative,
+            "strength": self.strength.value,
         }
+        return made | ({"from_full_result": True} if self.receipt.from_full_result else {})
 
 
 def mend(
@@ -76,30 +86,47 @@ def mend(
             return Mended(verdict, *untouched, image)
     chain = engine.chain(verdict.category)
     if not wraps:
-        return _restored(image, chain, verdict, engine.least_change)
+        return _restored(image, chain, verdict, engine)
     wide = wrapped(image)
-    mended = _restored(wide, chain, verdict, engine.least_change)
+    mended = _restored(wide, chain, verdict, engine)
     if mended.image is wide:
         return replace(mended, image=image)
     return replace(mended, image=unwrapped(mended.image, border(image) * chain.scale))
 
 
-def _restored(image: Image, chain: Chain, verdict: Verdict, least: LeastChange) -> Mended:
+def blended(before: Image, made: Image, strength: Strength) -> Image:
+    """Return a result with less or more of what a chain changed.
+
+    `made` is the chain's result, perhaps larger than `before`, which is then enlarged smoothly.
+    """
+    share = np.float32(SHARES[strength])
+    if share == 1:
+        return made
+    if before.shape != made.shape:
+        size = made.shape[1::-1]
+        before = np.asarray(cv2.resize(before, size, interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.clip(before + share * (made - before), 0, 1)
+
+
+def _restored(image: Image, chain: Chain, verdict: Verdict, engine: Engine) -> Mended:
     """Restore an image, and keep of it what the guard accepts; nothing if a network fails at it."""
-    receipt = Receipt()
+    receipt, strength = Receipt(), engine.strength
     try:
         made = chain(image, verdict, receipt)
     except FloatingPointError as error:
-        return Mended(verdict, Decision.KEPT_ORIGINAL, str(error), image, receipt, failed="pixels")
+        reason = str(error)
+        return Mended(
+            verdict, Decision.KEPT_ORIGINAL, reason, image, receipt, {}, "pixels", strength
+        )
     judgement = guard.judge(
-        image, made, verdict.category,
+        image, blended(image, made, strength), verdict.category,
         scale=chain.scale, text=receipt.text, generative=receipt.generative,
     )  # fmt: skip
     mended = Mended(
         verdict, Decision.RESTORED if judgement.kept else Decision.KEPT_ORIGINAL, judgement.reason,
-        judgement.image, receipt, judgement.figures, judgement.failed,
+        judgement.image, receipt, judgement.figures, judgement.failed, strength,
     )  # fmt: skip
-    return mended if chain.scale > 1 else _if_visible(image, mended, least)
+    return mended if chain.scale > 1 else _if_visible(image, mended, engine.least_change)
 
 
 def _if_visible(before: Image, mended: Mended, least: LeastChange) -> Mended:

@@ -26,6 +26,8 @@ class Receipt:
     steps: list[dict[str, object]] = field(default_factory=list)
     generative: bool = False
     """Whether a step may have invented content; it is written into the copy's metadata."""
+    from_full_result: bool = False
+    """Whether the steps ran for an earlier result, whose pixels were kept."""
     text: "Plane | None" = None
     """Mask of the text that a step found, for the guard; None if none looked for it."""
 

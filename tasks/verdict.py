@@ -1,7 +1,7 @@
 """Find out what is wrong with a photo: image → Verdict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from storage.enums import Category, Decision, Degradation
@@ -23,6 +23,14 @@ TREATED = {
     Category.CLEAN: (),
 }
 """What each chain is there for."""
+FAULTS = {
+    Degradation.NOISE: "noise",
+    Degradation.COMPRESSION: "blocks of compression",
+    Degradation.SOFTNESS: "softness",
+    Degradation.MOTION: "motion blur",
+    Degradation.REFLECTION: "a reflection",
+}
+"""The words for what is wrong with a photo."""
 SURE_MOVEMENT = 0.85
 """Smallest severity of a movement that is certain: 200 good, soft or varied photos have at most
 0.83."""
@@ -42,6 +50,8 @@ class Verdict:
     """Whether the category may be acted on; if not, the photo is left alone as unsure."""
     jpeg_quality: int | None = None
     """Of the photo's file, if it is known: what a restorer undoes depends on it."""
+    doubt: str = ""
+    """What it may be, and which figure was missing to be sure; empty if nobody knows."""
 
     @property
     def category(self) -> Category:
@@ -65,10 +75,26 @@ class Verdict:
     def _doubt(self) -> str:
         if self.surely_moved:
             return "moved; the paper's engine could try"
-        return f"perhaps {self.category} ({self.scores[self.category]:.2f})"
+        return self.doubt or f"perhaps {self.category} ({self.scores[self.category]:.2f})"
+
+    def asked_for(self, category: Category | None) -> "Verdict":
+        """Return the verdict for a photo that the owner wants mended, as `category` if one is named.
+
+        Without one, the likeliest fault is mended. The worst degradation of the category counts as
+        certain, so that its chain acts on it.
+        """
+        mended = {each: score for each, score in self.scores.items() if each is not Category.CLEAN}
+        wanted = category or max(mended, key=mended.__getitem__)
+        if self.confident and self.category is wanted:
+            return self
+        worst = max(TREATED[wanted], key=self.severities.__getitem__)
+        return replace(
+            self, scores={each: float(each is wanted) for each in Category},
+            severities={**self.severities, worst: 1.0}, confident=True, doubt="",
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object that is stored with a job, without the quality of its file."""
+        """Return the JSON object that is stored with a job, without its doubt and its file's quality."""
         return {
             "scores": {name.value: round(score, 4) for name, score in self.scores.items()},
             "severities": {name.value: round(s, 4) for name, s in self.severities.items()},

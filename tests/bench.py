@@ -39,6 +39,7 @@ def main() -> None:
         arrivals,
         scans,
         million_jobs,
+        pages,
         workers,
         decoding,
         photos,
@@ -69,6 +70,7 @@ GOALS = {
     "claim behind 1,000,000 jobs that are not due, ms": "<= 2",
     "claim behind 1,000,000 jobs that are offline, ms": "<= 2",
     "slowest page of 1,000,000 jobs, ms": "<= 100",
+    "page review, new, median ms": "<= 100",
     "Redis with 100,000 waiting jobs, MB": "< 20",
     "12 megapixels, read in a jail, times without": "<= 1.2",
 }
@@ -401,6 +403,13 @@ def million_jobs(folder: Path, environment: dict[str, str]) -> Figures:
         connection.exec_driver_sql("UPDATE jobs SET due_at = due_at + 3000 WHERE gallery = 'g'")
     figures["claim behind 1,000,000 jobs that are not due, ms"] = least(claim) * 1000
     return figures
+
+
+def pages(folder: Path, environment: dict[str, str]) -> Figures:
+    """Measure each screen of the page with 100,000 jobs, beside a worker that claims and ends jobs."""
+    import bench_pages
+
+    return bench_pages.measure(folder, environment, engine_of(folder))
 
 
 def workers(_folder: Path, _environment: dict[str, str]) -> Figures:

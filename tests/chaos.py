@@ -49,7 +49,9 @@ DISTURBED = 0.4
 """Probability of a disturbance beside a kill."""
 CLAIM_SECONDS = 20.0
 """Longest wait for a running claim, before a kill that should hit one."""
-SETTLE_SECONDS = 600.0
+STEP_SECONDS = 2.5
+"""About how long a claim lasts; one is killed at a random moment of it."""
+SETTLE_SECONDS = 1800.0
 """Longest time until all photos are done after the last kill."""
 SETTINGS = {
     "SETTLE": 0.3,
@@ -132,6 +134,7 @@ def run(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Result:
         if rng.random() < DISTURBED:
             disturbances.one(rng, up.processes())
         up.kill_one(rng, result)
+        _print_progress(result, up, len(originals))
     disturbances.end()
     up.wait_until_done(len(originals))
     _check(result, up, originals)
@@ -140,6 +143,14 @@ def run(folder: Path, photos: int, kills: int, hits: int, seed: int) -> Result:
     disturbances.unmount()
     result.seconds = time.monotonic() - started
     return result
+
+
+def _print_progress(result: Result, up: "Up", photos: int) -> None:
+    """Print how far the run is, on one line of a terminal."""
+    done = sum(job.status is Status.DONE for job in up.rows())
+    kills, hits = sum(result.kills.values()), result.running_claims_hit
+    line = f"{kills} kills, {hits} of a running claim, {done} of {photos} photos done"
+    print(f"… {line}", end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
 
 
 class Up:
@@ -198,7 +209,7 @@ class Up:
     def kill_one(self, rng: random.Random, result: Result) -> None:
         """Kill one process, or empty Redis; every second kill is aimed at a running claim."""
         self.restart_if_ended()
-        targets = self._claim_processes() if rng.random() < 0.5 else []
+        targets = self._claim_processes(rng) if rng.random() < 0.5 else []
         if not targets:
             time.sleep(rng.uniform(0.2, 1.2))
             targets = list(self._processes())
@@ -230,11 +241,13 @@ class Up:
     def _running(self) -> list[Job]:
         return [job for job in self.rows() if job.status is Status.RUNNING]
 
-    def _claim_processes(self) -> list[tuple[str, psutil.Process]]:
+    def _claim_processes(self, rng: random.Random) -> list[tuple[str, psutil.Process]]:
         """Wait for a running claim; return its process and the parents of that process."""
         deadline = time.monotonic() + CLAIM_SECONDS
         while time.monotonic() < deadline:
-            if running := self._running():
+            if self._running():
+                time.sleep(rng.uniform(0, STEP_SECONDS))
+                running = self._running()
                 return [(k, p) for k, p in self._processes() if any(_runs(p, j) for j in running)]
             time.sleep(0.05)
         return []

@@ -361,9 +361,9 @@ def test_a_photo_that_kills_its_child_is_tried_again_after_all_others(
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
         "import os, signal\nfrom storage import eligibility\nleft_alone = eligibility.left_alone\n"
-        "def poison(seen):\n"
+        "def poison(seen, allowed=()):\n"
         "    if 'poison' in seen.path.name: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return left_alone(seen)\n"
+        "    return left_alone(seen, allowed)\n"
         "eligibility.left_alone = poison\n"
     )
     photomend("watch")

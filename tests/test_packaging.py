@@ -22,6 +22,7 @@ from storage import installation
 from storage.settings import Settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_paper import PaperSettings
+from storage.settings_web import WebSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,6 +42,17 @@ def test_the_wheel_contains_the_migrations():
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     assert wheel["targets"]["wheel"]["force-include"] == {"alembic": "storage/migrations"}
     assert list((ROOT / "alembic/versions").glob("0001_*.py"))
+
+
+def test_the_wheel_contains_the_files_of_the_page(tmp_path):
+    """Hatch takes every file of a package that git does not ignore."""
+    files = [*(ROOT / "daemon/web/static").rglob("*"), *(ROOT / "daemon/web/templates").iterdir()]
+    kept = subprocess.run(
+        ["git", "check-ignore", *map(str, files)], cwd=ROOT, capture_output=True, check=False
+    )
+    assert len(files) > 30
+    assert kept.stdout == b""
+    assert "exclude" not in (ROOT / "pyproject.toml").read_text().split("[tool.hatch", 1)[1]
 
 
 def test_the_headless_opencv_is_the_only_one_that_is_locked():
@@ -83,10 +95,13 @@ def test_the_readme_names_every_command():
 def test_the_readme_names_every_setting():
     readme = (ROOT / "README.md").read_text()
     names = [
-        field.name for kind in (Settings, GallerySettings, PaperSettings) for field in fields(kind)
+        field.name
+        for kind in (Settings, GallerySettings, PaperSettings, WebSettings)
+        for field in fields(kind)
     ]
-    names = [name for name in names if name not in ("galleries", "paper")]
+    names = [name for name in names if name not in ("galleries", "paper", "web")]
     assert "[paper]" in readme
+    assert "[web]" in readme
     assert "[galleries." in readme
     assert not [name for name in names if f"`{name}`" not in readme]
 

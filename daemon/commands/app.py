@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.commands import change, inspect, pauses, run, train, weights
+from daemon.commands import ask, change, inspect, pauses, run, train, web, weights
 from daemon.commands.accept import accept
 from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
@@ -17,8 +17,8 @@ PANELS = {
     "Run": (run.up, run.watch, run.work, run.migrate),
     "Inspect": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
     "Change": (
-        change.retry, change.reject, change.cancel, pauses.pause, pauses.resume, change.add, accept,
-        change.forget,
+        change.retry, ask.mend, change.reject, change.cancel, pauses.pause, pauses.resume, ask.add,
+        accept, change.forget,
     ),
 }  # fmt: skip
 _EPILOG = "Exit codes: " + ", ".join(
@@ -72,3 +72,4 @@ for panel, commands in PANELS.items():
 app.command(hidden=True)(run.demo)  # it needs packages that only a checkout installs
 app.add_typer(weights.app, name="weights", rich_help_panel="Run")
 app.add_typer(train.app, name="train", rich_help_panel="Run")
+app.add_typer(web.app, name="web", rich_help_panel="Run")

@@ -1,16 +1,13 @@
-"""Commands that change jobs: `retry`, `reject`, `cancel`, `add` and `forget`."""
+"""Commands that change jobs: `retry`, `reject`, `cancel` and `forget`."""
 
-import logging
 import os
-from collections.abc import Iterable
-from pathlib import Path
-from threading import Thread
 from typing import Annotated
 
 import typer
 
 from daemon.commands.status import Json
 from daemon.console import session, targets
+from daemon.console.changes import notify, report, report_unchanged
 from daemon.console.exit_codes import Exit, Unknown
 from daemon.console.output import as_json
 from storage import output_folder, publishing
@@ -22,9 +19,6 @@ from storage.database.search import Filter
 from storage.enums import ASKED_FOR, RETRIED, Category, ErrorKind, Status
 from storage.settings_gallery import BESIDE
 from storage.text import command, printable
-
-NOTIFY_SECONDS = 3.0
-"""Longest wait for Redis; after that, maintenance sends the notifications."""
 
 
 def retry(
@@ -41,7 +35,11 @@ def retry(
         bool, typer.Option("--all", help="All jobs that ended, or wait after an error.")
     ] = False,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Classify the photos again.")
+        bool,
+        typer.Option(
+            "--from-scratch",
+            help="Classify the photos again; forget what you asked for those that you name.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -67,19 +65,19 @@ def retry(
         asked, others, wanted, everywhere=not names, filtered=bool(failed or category or kind)
     )
     table = session.jobs()
-    retried = table.retry(named, from_scratch=from_scratch)
+    retried = table.retry(named, from_scratch=from_scratch, forget_wish=from_scratch)
     rank = ASKED_FOR if (failed or kind) and not names else RETRIED
     retried += table.retry(others, from_scratch=from_scratch, rank=rank)
-    _notify(retried)
-    _report_unchanged(asked, retried)
+    notify(retried)
+    report_unchanged(asked, retried)
     if json:
         return as_json([job.to_json() for job in retried])
     due = [job for job in retried if job.error_kind is not None]
     queued = [job for job in retried if job.error_kind is None]
     if due:
-        _report(due, "due now", json=False)
+        report(due, "due now", json=False)
     if queued or not due:
-        _report(queued, "queued again", json=False)
+        report(queued, "queued again", json=False)
     return None
 
 
@@ -119,7 +117,7 @@ def reject(
     """
     results = [_result(name) for name in names]
     rejected = [job for job in results if _remove(job) and session.jobs().reject(job)]
-    _report(rejected, "rejected", json=json)
+    report(rejected, "rejected", json=json)
     if len(rejected) < len(results):
         raise typer.Exit(Exit.PROBLEM)
 
@@ -168,30 +166,8 @@ def cancel(
     wanted = Filter(status=(Status.QUEUED, Status.RUNNING))
     named, others = targets.job_ids(names) if names else ([], search.ids(session.engine(), wanted))
     cancelled = session.jobs().cancel([*named, *others])
-    _report_unchanged(named, cancelled)
-    _report(cancelled, "cancelled", json=json)
-
-
-def add(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Photos or folders in a gallery.")
-    ],
-    json: Json = False,
-) -> None:
-    """Mend photos before all others, also those that a gallery's backlog setting excludes.
-
-    Example: photomend add ~/Photos/2019/wedding
-    """
-    from daemon.console.selection import photos_in
-
-    table, added = session.jobs(), []
-    for place, fingerprint in photos_in(paths):
-        name = Path(place.source.name)
-        added.append(table.ask(place.gallery, place.source.parent, name, fingerprint))
-    if not added:
-        raise Unknown("there is no photo to add; `photomend explain PATH` shows why")
-    _notify(added)
-    _report(added, "queued first", json=json)
+    report_unchanged(named, cancelled)
+    report(cancelled, "cancelled", json=json)
 
 
 def forget(
@@ -214,41 +190,3 @@ def forget(
     if count is None:
         raise Unknown(f"there is no gallery {printable(name)}; `photomend status` lists all")
     typer.echo(f"{printable(name)} is forgotten, with {count} jobs; its photos and results stay")
-
-
-def _notify(jobs: Iterable[Job]) -> None:
-    """Notify workers of queued jobs; wait at most NOTIFY_SECONDS for Redis."""
-    queued = [job for job in jobs if job.status is Status.QUEUED]
-    if queued:
-        sender = Thread(target=_notify_all, args=(queued,), daemon=True)
-        sender.start()
-        sender.join(NOTIFY_SECONDS)
-
-
-def _notify_all(jobs: list[Job]) -> None:
-    from storage.settings import settings
-    from tasks.worker import notify
-
-    logging.getLogger("tasks.worker.notify").setLevel(logging.ERROR)
-    for job in jobs[: settings().max_pending_notifications]:
-        if not notify.send(job.queue, job.id):
-            return
-
-
-def _report_unchanged(named: list[int], changed: list[Job]) -> None:
-    """Print the status of each named job that was not changed, which is why it was not."""
-    ids = {job.id for job in changed}
-    for job_id in named:
-        if job_id not in ids and (job := search.get(session.engine(), job_id)):
-            why = f"job {job.id} is {job.status}, so it stays as it is: {printable(job.source)}"
-            typer.echo(f"photomend: {why}", err=True)
-
-
-def _report(jobs: list[Job], done: str, *, json: bool) -> None:
-    if json:
-        return as_json([job.to_json() for job in jobs])
-    for job in jobs[:20]:
-        typer.echo(f"job {job.id} is {done}: {printable(job.source)}")
-    if len(jobs) != 1:
-        typer.echo(f"{len(jobs)} jobs are {done}")
-    return None

@@ -130,12 +130,19 @@ def _show(job: Job) -> None:
     section("job", [f"{job.id} of the gallery {printable(job.gallery)}, {job.status}"])
     section("recorded", [f"{when(job.created_at)}, as {job.fingerprint}"])
     section("decision", [_decision(job)] if job.decision else [])
+    section("asked for", [_wish(job.wish)] if job.wish is not None else [])
     section("error", [Red(_error(job))] if job.error else [])
     section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} in total"])
 
 
 def _decision(job: Job) -> str:
-    return f"{job.decision}: {printable(job.reason)}" if job.reason else str(job.decision)
+    shown = f"{job.decision}: {printable(job.reason)}" if job.reason else str(job.decision)
+    way = f"; `photomend mend {job.id}` mends it anyway" if job.decision is Decision.UNSURE else ""
+    return shown + way
+
+
+def _wish(wish: dict[str, Any]) -> str:
+    return _fact(wish) or "mend it anyway"
 
 
 def _error(job: Job) -> str:

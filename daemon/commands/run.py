@@ -41,6 +41,7 @@ def up(
     once: Annotated[
         bool, typer.Option("--once", help="Mend the existing photos, then exit.")
     ] = False,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Show no page for browsers.")] = False,
 ) -> None:
     """Watch galleries and mend their photos: run Redis, watcher and workers.
 
@@ -50,7 +51,7 @@ def up(
     """
     from daemon.supervising.up import run
 
-    raise typer.Exit(run(gallery, output, backlog=backlog, once=once))
+    raise typer.Exit(run(gallery, output, backlog=backlog, once=once, page=not no_web))
 
 
 def demo(

@@ -1,7 +1,9 @@
 """Explain why a file was or was not mended, and what happens to it next."""
 
+import json
 import os
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -10,14 +12,14 @@ from daemon.console import session, targets
 from daemon.console.output import span
 from daemon.console.targets import Place
 from daemon.watching import arrivals, ignore_rules
-from storage import fingerprints
+from storage import fingerprints, rules
 from storage.beneath import Beneath
 from storage.database import conditions, holds, search, status
 from storage.database.records import Job
 from storage.enums import Decision, Status
 from storage.errors import DecoderDied, DecodingFailed, TooLarge, UnreadablePhoto
+from storage.rules import Ruling
 from storage.settings import settings
-from storage.settings_gallery import GallerySettings
 from storage.text import command
 
 
@@ -28,6 +30,7 @@ class Rule(StrEnum):
     RESULT = "result"
     OFFLINE = "offline"
     IGNORED = "ignored"
+    RULED = "rule"
     NO_PHOTO = "no photo"
     GONE = "gone"
     JOB = "job"
@@ -94,13 +97,50 @@ def _decide(place: Place, facts: list[str]) -> tuple[Rule, str]:
     if (reason := ignore_rules.why_no_photo(path)) is not None:
         facts.append(f"it is {reason}")
         return Rule.NO_PHOTO, "nothing"
+    ruling = _ruling(place.gallery, place.source)
+    if ruling.rule is not None:
+        facts.append(_ruled(ruling))
+    if (reason := ruling.why_off) is not None:
+        return Rule.RULED, f"nothing: {reason}"
     fingerprint = fingerprints.of(photo.status())
     exact = (job for job in versions if job.fingerprint == fingerprint)
     job = next(exact, None) or arrivals.known_as(versions, fingerprint)
     if job is not None:
-        return Rule.JOB, _next_step(job, photo)
+        return Rule.JOB, _next_step(job, photo, ruling)
     scanned = row is not None and row.scanned_at is not None
-    return Rule.NEW, _next_step_of_new(gallery, photo, facts, scanned=scanned)
+    return Rule.NEW, _next_step_of_new(ruling, photo, facts, scanned=scanned)
+
+
+def _ruling(gallery: str, source: Path) -> Ruling:
+    return rules.ruling(settings().rules, gallery, targets.gallery(gallery), source)
+
+
+def _ruled(ruling: Ruling) -> str:
+    """Return what the rule that matches a photo says."""
+    assert ruling.rule is not None
+    rule = ruling.rule
+    parts = [f'mode = "{rule.mode}"']
+    for name in ("categories", "strength", "faces", "allow", "publish"):
+        value = getattr(rule, name)
+        if value not in (None, ()):
+            parts.append(f"{name} = {json.dumps(value)}")
+    return f"{ruling.name} of the settings decides: {', '.join(parts)}"
+
+
+def why_never(job: Job) -> str | None:
+    """Return why the photo of a job is not mended even if its owner asks for it; None if it is."""
+    photo = Beneath(Path(os.path.realpath(targets.gallery(job.gallery).path)), job.source)
+    if not photo.exists():
+        return "it is gone"
+    return _ruling(job.gallery, job.source).why_off or _why_never_read(photo)
+
+
+def _why_never_read(photo: Beneath) -> str | None:
+    """Return what of the photo itself keeps it from being mended even if its owner asks for it."""
+    from storage import eligibility
+
+    reason = _left_alone(photo, eligibility.ASKED_FOR)
+    return None if reason is None else _sentence(reason)
 
 
 def _version(job: Job) -> str:
@@ -108,7 +148,7 @@ def _version(job: Job) -> str:
     return f"job {job.id}, for version {job.fingerprint}: {', '.join(filter(None, parts))}"
 
 
-def _next_step(job: Job, photo: Beneath) -> str:
+def _next_step(job: Job, photo: Beneath, ruling: Ruling) -> str:
     """Return what happens next to the job of the file's current version."""
     match job.status:
         case Status.RUNNING:
@@ -120,14 +160,24 @@ def _next_step(job: Job, photo: Beneath) -> str:
         case Status.CANCELLED:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
-            reason = _left_alone(photo)
-            again = f"`{command('photomend', 'add', of=photo)}` queues it"
-            return f"nothing: {_sentence(reason)}" if reason else f"nothing; {again}"
+            return _of_left_alone(photo, ruling)
         case Status.DONE:
-            return (
-                "nothing until the photo changes; "
-                f"`photomend retry {job.id} --from-scratch` processes it again"
-            )
+            again = f"`photomend retry {job.id} --from-scratch` processes it again"
+            anyway = f"{_mend_anyway(photo)}; " if job.decision is not Decision.RESTORED else ""
+            return f"nothing until the photo changes; {anyway}{again}"
+
+
+def _of_left_alone(photo: Beneath, ruling: Ruling) -> str:
+    """Return why a photo is left alone now, and what to type if it may be mended."""
+    if (reason := _why_never_read(photo)) is not None:
+        return f"nothing: {reason}"
+    if (reason := _left_alone(photo, ruling.allowed)) is not None:
+        return f"nothing: {_sentence(reason)}; {_mend_anyway(photo)}"
+    return f"nothing; `{command('photomend', 'add', of=photo)}` queues it"
+
+
+def _mend_anyway(photo: Beneath) -> str:
+    return f"`{command('photomend', 'mend', of=photo)}` mends it anyway"
 
 
 def _waits(job: Job) -> str:
@@ -148,32 +198,30 @@ def _waits(job: Job) -> str:
     return f"it waits in the queue {job.queue}"
 
 
-def _left_alone(photo: Beneath) -> str | None:
+def _left_alone(photo: Beneath, allowed: Collection[str]) -> str | None:
     """Return why the file would be left alone or cannot be read; None if it would be mended."""
     from storage import eligibility, inspection, jail
     from storage.formats.safe_open import Limits
 
     try:
         with jail.used(), inspection.opened(photo, Limits.of(settings())) as seen:
-            return eligibility.left_alone(seen)
+            return eligibility.left_alone(seen, allowed)
     except (UnreadablePhoto, TooLarge, DecoderDied, DecodingFailed, OSError) as error:
         return f"unreadable: {error}"
 
 
-def _next_step_of_new(
-    gallery: GallerySettings, photo: Beneath, facts: list[str], *, scanned: bool
-) -> str:
+def _next_step_of_new(ruling: Ruling, photo: Beneath, facts: list[str], *, scanned: bool) -> str:
     changed_at = photo.status().st_mtime
     age_seconds = time.time() - changed_at
     facts.append("this version of the file is not recorded yet")
-    if (reason := _left_alone(photo)) is not None:
+    if (reason := _left_alone(photo, ruling.allowed)) is not None:
         facts.append(_sentence(reason))
         return "it is recorded, and left alone or failed for this reason"
     if 0 <= age_seconds < settings().settle_seconds:
         return f"it is queued once it has not changed for {settings().settle_seconds:g} s"
-    if not scanned and changed_at < gallery.since:
+    if not scanned and changed_at < ruling.gallery.since:
         return (
-            f'the first full scan leaves it alone as backlog (backlog = "{gallery.backlog}"); '
+            f'the first full scan leaves it alone as backlog (backlog = "{ruling.gallery.backlog}"); '
             f"`{command('photomend', 'add', of=photo)}` queues it"
         )
     return "the next scan queues it, if the watcher is running; see `photomend status`"

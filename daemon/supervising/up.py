@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.console.exit_codes import Exit
-from daemon.supervising import listeners, redis_server
+from daemon.supervising import listeners, page_process, redis_server
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
 from daemon.supervising.python_command import SUPERVISED, python_command
 from daemon.supervising.redis_server import OwnRedis
-from storage import database, private_files
+from storage import database, private_files, settings_origins
 from storage.atomic_files import locked
 from storage.database import galleries
 from storage.database.processes import note_trouble
@@ -45,7 +45,7 @@ STOP_SECONDS = 35.0
 
 def run(
     gallery: Path | None = None, output: Path | None = None, *, backlog: str | None = None,
-    once: bool = False,
+    once: bool = False, page: bool = True,
 ) -> int:  # fmt: skip
     """Run all processes until a signal arrives or, with `once`, until all photos are processed.
 
@@ -59,7 +59,7 @@ def run(
         SettingsError: there is no gallery, or `gallery` is not a folder.
 
     """
-    _use(_with_gallery(settings(), gallery, output, backlog))
+    _use(_with_gallery(settings(), gallery, output, backlog), by_name=gallery is not None)
     stop = Event()
 
     def stop_on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -69,14 +69,14 @@ def run(
     listeners.handle_stop(stop_on_signal)
     while True:
         try:
-            return _run(stop, once=once)
+            return _run(stop, once=once, page=page and not once)
         except DatabaseGone as error:
             if stop.is_set():
                 raise
             print(printable(error), flush=True)
 
 
-def _run(stop: Event, *, once: bool) -> Exit:
+def _run(stop: Event, *, once: bool, page: bool) -> Exit:
     """Run everything in the state folder, which is locked meanwhile.
 
     Raises:
@@ -92,7 +92,7 @@ def _run(stop: Event, *, once: bool) -> Exit:
         database.migrate(config.database)
         engine = database.open_engine(config.database)
         try:
-            return _supervise(engine, process_file, stop, once=once)
+            return _supervise(engine, process_file, stop, once=once, page=page)
         finally:
             engine.dispose()
             process_file.path.unlink(missing_ok=True)
@@ -134,8 +134,9 @@ def _changed_values(gallery: GallerySettings) -> dict[str, object]:
     }
 
 
-def _use(config: Settings) -> None:
+def _use(config: Settings, *, by_name: bool) -> None:
     """Make these the settings of this process and of the processes that it starts."""
+    os.environ |= settings_origins.to_environment(by_name=by_name)
     os.environ[PREFIX + "CONFIG"] = os.devnull
     os.environ |= config.to_environment()
     settings.cache_clear()
@@ -155,7 +156,9 @@ def _locked_state(lock: Path) -> Iterator[None]:
         yield
 
 
-def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, once: bool) -> Exit:
+def _supervise(
+    engine: sa.Engine, process_file: ProcessFile, stop: Event, *, once: bool, page: bool
+) -> Exit:
     """Start the processes, start again those that end, and stop all when `stop` is set."""
     ended, redis = Exit.OK, None
     if not settings().redis_url:
@@ -167,6 +170,9 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
     processes = [*([redis] if redis else []), *workers, watcher]
     with Progress(engine) as progress:
         _print_changes(engine, progress)
+        shown = page and page_process.can_start(progress.print)
+        pages = [_process("page", _photomend("web"))] if shown else []
+        processes += pages
         try:
             if redis is not None:
                 redis.ensure_running()
@@ -185,7 +191,7 @@ def _supervise(engine: sa.Engine, process_file: ProcessFile, stop: Event, *, onc
                 stop.wait(CHECK_SECONDS)
             progress.print("stopping: watcher, workers, Redis")
         finally:
-            _stop(watcher, workers, redis)
+            _stop(watcher, [*pages, *workers], redis)
         with suppress(SQLAlchemyError):
             progress.update()
     with suppress(SQLAlchemyError):

@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from daemon.watching import patterns
-from daemon.watching.patterns import Pattern
+from storage import patterns
 from storage.beneath import Beneath
 from storage.formats.detect import is_photo_name
 from storage.ignored_names import is_ignored
+from storage.patterns import Pattern
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import printable
 

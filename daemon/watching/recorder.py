@@ -1,9 +1,11 @@
 """Write what is found of one gallery to the database, and read what is known of it."""
 
+import json
 import logging
 import os
 import socket
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,17 @@ import sqlalchemy as sa
 from daemon.watching import arrivals, placeholders
 from daemon.watching.ignore_rules import FolderRules
 from daemon.watching.scanner import NewPhoto
-from storage import availability, beneath, filesystems, fingerprints, gallery_layout, publishing
+from storage import (
+    availability,
+    beneath,
+    filesystems,
+    fingerprints,
+    gallery_layout,
+    publishing,
+    rules,
+)
 from storage.database import backlog, galleries, takeover
-from storage.database.records import Gallery
+from storage.database.records import Gallery, Job
 from storage.enums import BACKLOG
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
@@ -94,6 +104,10 @@ class Recorder:
         `before` are the settings that were applied last, None if there are none.
         """
         changes = self.settings.changes(before)
+        ruled = [asdict(rule) for rule in settings().rules]
+        if before and before.get("rules", []) != json.loads(json.dumps(ruled)):
+            queued = self._queue_ruled()
+            changes.append(f"the rules are others, and {queued} photos that they left are queued")
         if before and before["backlog"] != self.settings.backlog:
             queued = backlog.widen(self._engine, self.name, self.settings.since)
             left = backlog.narrow(self._engine, self.name, self.settings.since)
@@ -101,7 +115,20 @@ class Recorder:
         if before and changes:
             log.warning("gallery %s has other settings: %s", self.name, "; ".join(changes))
         if changes:
-            self.note(settings=self.settings.to_json())
+            self.note(settings=self.settings.to_json() | {"rules": ruled})
+
+    def _queue_ruled(self) -> int:
+        """Queue the photos that a rule left alone and that no rule does now; return their number."""
+        left = backlog.ruled(self._engine, self.name)
+        allowed = [job.id for job in left if not self._is_left(job)]
+        backlog.queue_ruled(self._engine, allowed)
+        return len(allowed)
+
+    def _is_left(self, job: Job) -> bool:
+        """Return whether a rule leaves a photo alone now."""
+        found = rules.ruling(settings().rules, self.name, self.settings, job.source)
+        why_not = found.why_not(job.category) if job.category else None
+        return bool(found.why_off or why_not)
 
     def stay_online(self) -> None:
         """Write that the gallery is online, if another watcher without it wrote that it is not."""

@@ -1,4 +1,4 @@
-"""Photos that the settings leave alone: the backlog, and what is ignored since it was recorded."""
+"""Photos that the settings leave alone: the backlog, what is ignored since it was recorded, and rules."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from storage import fingerprints
+from storage import fingerprints, rules
 from storage.database import conditions
 from storage.database.engine import reading
 from storage.database.galleries import BACKLOG_REASON, IGNORED
+from storage.database.records import Job
 from storage.database.tables import jobs as table
 from storage.enums import BACKLOG, OLD, Decision, Status
 
@@ -85,6 +86,25 @@ def narrow(engine: sa.Engine, gallery: str, since: float) -> int:
     """Leave the queued backlog alone that was modified before `since`; return its number."""
     here = (c.gallery == gallery, c.status == Status.QUEUED, c.rank.in_(OLD))
     return _change_backlog(engine, here, lambda at: at < since, _left_alone(BACKLOG_REASON))
+
+
+def ruled(engine: sa.Engine, gallery: str) -> list[Job]:
+    """Return the jobs of photos that are there and that a rule leaves alone."""
+    query = select(table).where(
+        c.gallery == gallery, c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
+        c.reason.startswith(rules.PREFIX, autoescape=True), conditions.here,
+    )  # fmt: skip
+    with reading(engine) as connection:
+        return [Job.of(row) for row in connection.execute(query)]
+
+
+def queue_ruled(engine: sa.Engine, job_ids: Collection[int]) -> None:
+    """Queue photos that a rule left alone and that the rules allow now, behind new ones."""
+    values = conditions.afresh() | {"rank": BACKLOG}
+    with engine.begin() as connection:
+        for some in conditions.chunks(list(job_ids)):
+            here = [c.id.in_(some), c.status == Status.DONE]
+            conditions.change(connection, here, "the rules allow it now", **values)
 
 
 def _change_backlog(

@@ -65,8 +65,9 @@ class Jobs:
             return Job.of(connection.execute(select(table).where(*here)).one())
 
     def retry(
-        self, job_ids: Collection[int], *, from_scratch: bool = False, rank: int = ASKED_FOR
-    ) -> list[Job]:
+        self, job_ids: Collection[int], *, from_scratch: bool = False, rank: int = ASKED_FOR,
+        forget_wish: bool = False,
+    ) -> list[Job]:  # fmt: skip
         """Queue ended jobs again, and make jobs that wait after an error due now.
 
         A job that is only made due keeps its error kind, and its rank if that is more urgent. With
@@ -74,6 +75,7 @@ class Jobs:
         be tried at once.
         """
         afresh = conditions.afresh(keep_category=not from_scratch) | {"rank": rank}
+        afresh |= {"wish": None} if forget_wish else {}
         first = sa.case((c.rank > rank, rank), else_=c.rank)
         waits = sa.and_(c.status == Status.QUEUED, c.error_kind.is_not(None))
         ended = c.status.not_in([Status.QUEUED, Status.RUNNING])

@@ -18,7 +18,7 @@ from storage.database.galleries import BACKLOG_REASON, IGNORED
 from storage.database.records import Event, Job
 from storage.database.tables import history, now
 from storage.database.tables import jobs as table
-from storage.enums import Category, Decision, ErrorKind, Status
+from storage.enums import Category, Decision, ErrorKind, Review, Status
 
 c = table.c
 _other = table.alias()
@@ -43,6 +43,12 @@ class Filter:
     younger_seconds: float | None = None
     """Maximum age of the job's row."""
     older_seconds: float | None = None
+    above: int | None = None
+    """Only jobs with a larger id."""
+    under: int | None = None
+    """Only jobs with a smaller id: the next page."""
+    review: Review | None = None
+    """What the owner said; WAITING also takes jobs of which nothing was said."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,25 @@ def get(engine: sa.Engine, job_id: int) -> Job | None:
     with reading(engine) as connection:
         row = connection.execute(select(table).where(c.id == job_id)).first()
         return None if row is None else Job.of(row)
+
+
+def first_since(engine: sa.Engine, moment: float) -> int:
+    """Return the id of the first job that was recorded at `moment` or later; 0 if there is none.
+
+    Ids grow with time, so a few rows are read; an index on the time would slow each new photo down.
+    """
+    following = select(c.id, c.created_at).order_by(c.id).limit(1)
+    with reading(engine) as connection:
+        low, high = 1, (connection.scalar(select(sa.func.max(c.id))) or 0) + 1
+        last = high
+        while low < high:
+            middle = (low + high) // 2
+            row = connection.execute(following.where(c.id >= middle)).first()
+            if row is not None and row.created_at < moment:
+                low = row.id + 1
+            else:
+                high = middle
+    return 0 if low >= last else low
 
 
 def versions(engine: sa.Engine, gallery: str, source: Path) -> list[Job]:
@@ -242,6 +267,14 @@ def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
         found.append(c.created_at > now() - wanted.younger_seconds)
     if wanted.older_seconds is not None:
         found.append(c.created_at <= now() - wanted.older_seconds)
+    if wanted.above is not None:
+        found.append(c.id > wanted.above)
+    if wanted.under is not None:
+        found.append(c.id < wanted.under)
+    if wanted.review is Review.WAITING:
+        found.append(sa.or_(c.review.is_(None), c.review == Review.WAITING))
+    elif wanted.review is not None:
+        found.append(c.review == wanted.review)
     if wanted.below is not None and wanted.below != Path():
         found.append(_below(wanted.gallery, wanted.below))
     return found

@@ -171,6 +171,18 @@ def ended_since(engine: sa.Engine, since: float) -> list[Job]:
     return [job for job in jobs if job.status not in (Status.QUEUED, Status.RUNNING)]
 
 
+def decided_since(engine: sa.Engine, since: float) -> tuple[float, dict[str, int]]:
+    """Return the database's time, and how many jobs ended after `since`, by decision or status."""
+    with reading(engine) as connection:
+        clock = float(connection.scalar(select(now())) or 0.0)
+        ended = (c.finished_at > since, c.finished_at <= clock)
+        query = select(c.decision, c.status, sa.func.count()).where(*ended)
+        found: Counter[str] = Counter()
+        for decision, status, count in connection.execute(query.group_by(c.decision, c.status)):
+            found[decision if status is Status.DONE and decision else status] += count
+        return clock, dict(found)
+
+
 def progress(engine: sa.Engine) -> tuple[dict[Status, int], list[Path]]:
     """Return the number of jobs by status, and the sources of those that run."""
     running = select(c.folder, c.name).where(c.status == Status.RUNNING)

@@ -24,7 +24,15 @@ from tasks.lite.fusion import figures_of, weigh
 from tasks.lite.motion import removal
 from tasks.lite.trial import visible_removal
 from tasks.lite.veil import Veil, veil
-from tasks.verdict import SMALLEST, SURE_MOVEMENT, TREATED, Scores, Severities, Verdict
+from tasks.verdict import (
+    FAULTS,
+    SMALLEST,
+    SURE_MOVEMENT,
+    TREATED,
+    Scores,
+    Severities,
+    Verdict,
+)
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """The category in which each degradation is treated."""
@@ -100,7 +108,9 @@ class Lite:
             severities[Degradation.NOISE] = combined[Degradation.NOISE]
         bad = to_mend(severities, ghost)
         scores = _scores(votes, severities, bad)
-        return Verdict(scores, severities, is_measurable and _confident(scores, bad), jpeg_quality)
+        sure = is_measurable and _confident(scores, bad)
+        doubt = _doubt(scores, severities) if is_measurable else _unmeasurable(image)
+        return Verdict(scores, severities, sure, jpeg_quality, "" if sure else doubt)
 
 
 def logits(image: Image) -> dict[Degradation, float]:
@@ -249,6 +259,25 @@ def _confident(scores: Scores, bad: Sequence[Degradation]) -> bool:
     if surest is Category.CLEAN:
         return scores[surest] >= MIN_CLEAN_SCORE
     return surest in map(CATEGORY.__getitem__, bad)
+
+
+def _doubt(scores: Scores, severities: Severities) -> str:
+    """Return what an unsure verdict may be, and the figure that was missing."""
+    surest = max(scores, key=scores.__getitem__)
+    if surest is Category.CLEAN:
+        return f"perhaps clean ({scores[surest]:.3g}, {MIN_CLEAN_SCORE} needed)"
+    kind = max(TREATED[surest], key=lambda kind: severities[kind] / MIN_SEVERITY[kind])
+    found, needed = severities[kind], MIN_SEVERITY[kind]
+    if found >= needed:
+        return f"perhaps {FAULTS[kind]}, but something else may look like it"
+    return f"perhaps {FAULTS[kind]} ({found:.3g}, {needed:.3g} needed)"
+
+
+def _unmeasurable(image: Image) -> str:
+    side = min(image.shape[:2])
+    if side < SMALLEST:
+        return f"too small to be judged ({side} pixels, {SMALLEST} needed)"
+    return f"too few shades of grey to be judged ({_levels(image)}, {MIN_LEVELS} needed)"
 
 
 def _raised(scores: Scores, category: Category, share: float) -> Scores:

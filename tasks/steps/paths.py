@@ -14,17 +14,21 @@ from storage import (
     output_folder,
     photos,
     publishing,
+    rules,
 )
 from storage.atomic_files import Draft
 from storage.beneath import Beneath
 from storage.database import galleries, holds, output_names, search, takeover
 from storage.database.jobs import Jobs
 from storage.database.records import Job
+from storage.enums import Strength
 from storage.errors import GalleryOffline, OutputTaken, SettingsError
 from storage.formats.safe_open import Limits
+from storage.rules import Ruling
 from storage.settings import settings
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import printable
+from storage.wishes import Wish
 from tasks.worker import runtime
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,22 @@ def gallery(job: Job) -> GallerySettings:
         return settings().gallery(job.gallery)
     except SettingsError as error:
         raise GalleryOffline(str(error)) from error
+
+
+def ruling(job: Job) -> Ruling:
+    """Return what the settings say of the photo now.
+
+    Raises:
+        GalleryOffline: this machine does not have the gallery.
+
+    """
+    return rules.ruling(settings().rules, job.gallery, gallery(job), job.source)
+
+
+def strength(job: Job) -> Strength:
+    """Return how much of the change of the photo its result has: the owner's wish, or the settings."""
+    wish = Wish.of(job)
+    return (wish.strength if wish else None) or ruling(job).strength
 
 
 def source(job: Job) -> Beneath:

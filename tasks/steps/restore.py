@@ -15,7 +15,7 @@ from PIL import Image as Pictures
 from storage import atomic_files, file_attributes, photos, private_files, publishing
 from storage.beneath import Beneath
 from storage.database.records import Job
-from storage.enums import Category, Decision
+from storage.enums import Category, Decision, LeastChange
 from storage.errors import TooLarge
 from storage.formats.turn import Turn
 from storage.photos import Photo, Written
@@ -23,7 +23,7 @@ from storage.settings import settings
 from storage.text import printable
 from tasks.mend import Engine, Mended, mend
 from tasks.receipt import provenance, with_copy
-from tasks.steps import paths, reuse
+from tasks.steps import full_results, paths, reuse
 from tasks.verdict import Verdict
 from tasks.worker import runtime
 
@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 
 
 def restore(job: Job) -> None:
-    """Publish the restored photo in the output tree, if the guard accepts it."""
+    """Publish the restored photo in the output tree, if the rules allow it and the guard accepts it."""
+    if reason := _why_not(job):
+        return reuse.finish_without_result(job, Decision.LEFT_ALONE, reason)
     jobs = runtime.jobs()
     relative = paths.reserve(jobs, job)
     output = paths.output(job, relative)
@@ -54,6 +56,13 @@ def restore(job: Job) -> None:
     return None
 
 
+def _why_not(job: Job) -> str | None:
+    """Return which rule leaves the photo alone, perhaps since it was classified; None if none does."""
+    assert job.category is not None
+    ruling = paths.ruling(job)
+    return ruling.why_off or (ruling.why_not(job.category) if job.wish is None else None)
+
+
 def _finish(job: Job, relative: Path, turn: Turn | None = None, reason: str | None = None) -> None:
     """End the claim of a job whose result is published: its sidecar comes, older results go.
 
@@ -73,10 +82,13 @@ def _published(job: Job, output: Beneath) -> bool:
 def _mend(job: Job, photo: Photo) -> Mended:
     """Run the chain of the job's category, and the guard."""
     assert job.category is not None
-    chain = runtime.chain(job.category, faces=paths.gallery(job).faces)
+    category, faces = job.category, paths.ruling(job).faces
+    chain = full_results.chain(
+        job, photo, faces=faces, load=lambda: runtime.chain(category, faces=faces)
+    )
     _check_result_size(photo, chain.scale)
-    least = settings().least_change
-    engine = Engine(runtime.classifier, lambda _: chain, least)
+    least = settings().least_change if job.wish is None else LeastChange.ANY
+    engine = Engine(runtime.classifier, lambda _: chain, least, paths.strength(job))
     verdict = Verdict.from_json(job.scores or {}, jpeg_quality=photo.jpeg_quality)
     return mend(photo.image, engine, verdict=verdict, wraps=photo.wraps)
 

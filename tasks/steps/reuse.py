@@ -6,14 +6,16 @@ was lost, the metadata of the result name the photo and its content hash.
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from storage import file_attributes, photos, publishing
 from storage.beneath import Beneath
 from storage.database import conditions, output_names, search
+from storage.database.jobs import REJECTED
 from storage.database.records import Job
-from storage.enums import ASKED, Category, Decision, LeastChange
+from storage.enums import ASKED, Category, Decision, LeastChange, Strength
 from storage.errors import OutputTaken
 from storage.formats.turn import Turn
 from storage.metadata import sidecar
@@ -39,10 +41,10 @@ def decide(job: Job) -> bool:
     if job.rank in ASKED:
         return False
     same = search.same_content(runtime.jobs().engine, job, str(job.content_hash))
-    for earlier in filter(_still_holds, same):
+    for earlier in (each for each in same if _still_holds(job, each)):
         if earlier.decision is not None and earlier.decision is not Decision.RESTORED:
             finish_without_result(
-                job,
+                replace(job, wish=earlier.wish),
                 earlier.decision,
                 earlier.reason,
                 scores=earlier.scores,
@@ -55,8 +57,32 @@ def decide(job: Job) -> bool:
     return _use_existing_result(job)
 
 
-def _still_holds(earlier: Job) -> bool:
+def with_earlier_wish(job: Job) -> Job:
+    """Return a job with the wish of an earlier version of its photo that had the same content."""
+    if job.wish is not None:
+        return job
+    same = search.same_content(runtime.jobs().engine, job, str(job.content_hash))
+    wishes = [each.wish for each in same if each.source == job.source and each.wish is not None]
+    return replace(job, wish=wishes[0]) if wishes else job
+
+
+def _still_holds(job: Job, earlier: Job) -> bool:
+    """Return whether the present settings would decide the same for a job as for an earlier one."""
+    if earlier.reason == REJECTED or earlier.decision in (Decision.CLEAN, Decision.UNSURE):
+        return _is_as_visible(earlier)
+    wanted = paths.strength(replace(job, wish=earlier.wish))
+    made = (earlier.receipt or {}).get("strength", Strength.NORMAL if earlier.receipt else wanted)
+    ruling = paths.ruling(job)
+    excluded = earlier.category is not None and ruling.why_not(earlier.category) is not None
+    if made != wanted or (excluded and earlier.wish is None):
+        return False
+    return _is_as_visible(earlier)
+
+
+def _is_as_visible(earlier: Job) -> bool:
     """Return whether an earlier decision would be the same with the present `least_change`."""
+    if earlier.wish is not None:
+        return True
     change = (earlier.receipt or {}).get("guard", {}).get("visible_change", VISIBLE)
     if change >= VISIBLE:
         return True
@@ -76,7 +102,7 @@ def finish_without_result(
     if job.output is not None:
         publishing.remove(paths.output(job, job.output), job.sha256)
     jobs.finish(
-        job, decision, reason, content_hash=job.content_hash, pixels=job.pixels,
+        job, decision, reason, content_hash=job.content_hash, pixels=job.pixels, wish=job.wish,
         **conditions.NO_OUTPUT, **values,
     )  # fmt: skip
     log.info("job %d: %s%s", job.id, decision, f", {reason}" if reason else "")
@@ -112,7 +138,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     if earlier.source == job.source and _is_up_to_date(job, earlier, result, source_sha256):
         jobs.finish(
             job, Decision.RESTORED, "its result is there, and the photo has not changed",
-            category=earlier.category, scores=earlier.scores, receipt=earlier.receipt,
+            wish=earlier.wish, category=earlier.category, scores=earlier.scores, receipt=earlier.receipt,
             content_hash=job.content_hash, pixels=job.pixels,
             output=earlier.output, sha256=earlier.sha256,
         )  # fmt: skip
@@ -134,7 +160,7 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     copy_sidecar(job, relative, written.turn)
     jobs.finish(
         job, Decision.RESTORED, f"the result of {printable(earlier.source)}, the same photo",
-        category=earlier.category, scores=earlier.scores,
+        category=earlier.category, scores=earlier.scores, wish=earlier.wish,
         content_hash=job.content_hash, pixels=job.pixels,
     )  # fmt: skip
     here = in_place or earlier.source == job.source

@@ -1,5 +1,6 @@
 """The lite classifier's verdicts on good photos, degraded photos and artificial images."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -172,3 +173,21 @@ def test_logits_do_not_depend_on_the_borders():
     whole, part = logits(degraded), logits(degraded[: 512 + 64, : 512 + 64])
     for kind in Degradation:
         assert whole[kind] == pytest.approx(part[kind], abs=0.7)
+
+
+def test_an_unsure_verdict_names_the_figure_that_was_missing():
+    unsure = 0
+    for photo in _photos():
+        for kind in (Degradation.SOFTNESS, Degradation.MOTION, Degradation.NOISE):
+            weak = photo + np.float32(0.4) * (degrade.degrade(photo, kind, seed=1) - photo)
+            found = classify(weak)
+            assert bool(found.doubt) == (not found.confident)
+            if not found.confident:
+                unsure += 1
+                assert re.fullmatch(
+                    r"perhaps [a-z ]+( \([\d.]+, [\d.]+ needed\)|, but something else may .*)",
+                    found.doubt,
+                ), found.doubt
+    small = classify(np.full((20, 90, 3), 0.5, np.float32))
+    assert small.doubt == "too small to be judged (20 pixels, 64 needed)"
+    assert unsure

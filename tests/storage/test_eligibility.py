@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from storage import eligibility, inspection, photos
+from storage.enums import Allowed
 from storage.formats.containers import jpeg
 from storage.formats.detect import RAW
 from storage.formats.safe_open import Limits
@@ -357,3 +358,52 @@ def test_a_file_that_is_too_large_or_broken_has_no_reason(
     path.write_bytes(b"\xff\xd8\xff broken")
     with pytest.raises(UnreadablePhoto):
         left_alone(path, limits)
+
+
+@pytest.mark.parametrize(
+    ("name", "allow"),
+    [
+        ("Screenshots/a.jpg", Allowed.SCREENSHOTS),
+        ("IMG-20240101-WA0001.jpg", Allowed.CHATS),
+        ("cat-edited.jpg", Allowed.EDITS),
+    ],
+)
+def test_a_guess_by_the_name_does_not_hold_where_such_photos_are_allowed(
+    name: str, allow: Allowed, tmp_path: Path, make: Make, limits: Limits
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    with inspection.opened(make(tmp_path / name), limits) as seen:
+        assert eligibility.left_alone(seen)
+        assert eligibility.left_alone(seen, [other for other in Allowed if other is not allow])
+        assert eligibility.left_alone(seen, [allow]) is None
+
+
+def test_a_guess_by_the_content_does_not_hold_for_a_photo_that_was_asked_for(
+    tmp_path: Path, make: Make, limits: Limits
+) -> None:
+    tools = 'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:CreatorTool="GIMP 2.10"'
+    edit = make(tmp_path / "a.jpg", xmp=RDF % (tools.encode(), b""))
+    small = tmp_path / "small.png"
+    Pillow.new("RGB", (40, 10)).save(small)
+    screen = tmp_path / "screen.png"
+    Pillow.new("RGB", (1080, 2400)).save(screen)
+    for path, allow in ((edit, Allowed.EDITS), (screen, Allowed.SCREENSHOTS)):
+        with inspection.opened(path, limits) as seen:
+            assert eligibility.left_alone(seen, ())
+            assert eligibility.left_alone(seen, (allow,)) is None
+    with inspection.opened(small, limits) as seen:
+        assert "too small" in str(eligibility.left_alone(seen, tuple(Allowed)))
+        assert eligibility.left_alone(seen, eligibility.ASKED_FOR) is None
+
+
+def test_what_protects_the_photo_holds_whatever_is_asked_for(
+    tmp_path: Path, make: Make, limits: Limits
+) -> None:
+    gain = RDF % (b'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"', b"")
+    film = make(tmp_path / "b.jpg")
+    film.with_suffix(".MOV").touch()
+    raw = tmp_path / "c.nef"
+    raw.touch()
+    for path in (make(tmp_path / "Screenshot_a.jpg", xmp=gain), film, raw):
+        with inspection.opened(path, limits) as seen:
+            assert eligibility.left_alone(seen, eligibility.ASKED_FOR)

@@ -124,6 +124,7 @@ def test_what_is_not_allowed_is_one_sentence_that_names_file_and_key(write, text
         ("faces = 'off'", 'faces must be true or false, not "off"'),
         ("faces = 0", "faces must be true or false, not 0"),
         ("pth = '/o'", "pth is no setting; did you mean path?"),
+        ("strength = 'much'", 'strength must be "gentle", "normal" or "strong", not "much"'),
         ("colour = 1", "colour is no setting; there are backlog, faces, ignore, "),
     ],
 )
@@ -335,3 +336,46 @@ def test_a_socket_of_redis_fits_whatever_the_state_folder():
     deep = Settings(state_dir=Path("/tmp") / ("x" * 200))
     assert len(os.fsencode(deep.redis_socket)) <= SOCKET_PATH_BYTES
     assert json.loads(deep.to_environment()["PHOTOMEND_GALLERIES"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("", "match is missing; add it"),
+        ("match = '!a'", "must be a pattern as in .gitignore"),
+        ("match = '# no'", "must be a pattern as in .gitignore"),
+        ("match = '[a'", "must be a pattern as in .gitignore"),
+        ("match = '*'\nmode = 'maybe'", 'mode must be "off", "ask" or "on", not "maybe"'),
+        ("match = '*'\ncategories = ['clean']", "categories must be categories of photos that"),
+        ("match = '*'\ncategories = ['noise']", 'must be "super-resolution", "reflection", '),
+        ("match = '*'\nallow = 'edits'", 'allow must be a list of words, like ["edits"], not "ed'),
+        ("match = '*'\npublish = 'later'", 'publish must be "at once" or "after review"'),
+        ("match = '*'\ngalleries = ['b']", "there is no gallery 'b'; there are a"),
+        ("match = '*'\ncategoriez = 1", "categoriez is no setting; did you mean categories?"),
+    ],
+)
+def test_a_rule_that_is_not_allowed_is_one_sentence_that_names_its_number(write, rule, message):
+    file = write(f"{GALLERY}[[rules]]\nmatch = 'a'\n[[rules]]\n{rule}\n")
+    found = refused()
+    assert found.startswith(f"{file}, [[rules]] 2: ")
+    assert message in found
+
+
+def test_rules_are_a_list_of_tables(write):
+    write("rules = 3")
+    assert "rules must be a list of tables, each under [[rules]], not 3" in refused()
+
+
+def test_rules_are_the_same_in_another_process(write, monkeypatch):
+    write(
+        f"{GALLERY}[[rules]]\nmatch = '2019/'\ngalleries = ['a', '/home/me/Photos']\nmode = 'ask'\n"
+        "categories = ['reflection']\nallow = ['edits', 'chats']\n[[rules]]\nmatch = '*.png'\n"
+        "strength = 'gentle'\nfaces = false\npublish = 'after review'\n"
+    )
+    rules, variables = settings().rules, settings().to_environment()
+    assert [rule.match for rule in rules] == ["2019/", "*.png"]
+    write("")
+    monkeypatch.setenv("PHOTOMEND_GALLERIES", variables["PHOTOMEND_GALLERIES"])
+    monkeypatch.setenv("PHOTOMEND_RULES", variables["PHOTOMEND_RULES"])
+    settings.cache_clear()
+    assert settings().rules == rules

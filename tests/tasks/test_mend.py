@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from storage.enums import Category, Decision, Degradation, LeastChange
+from storage.enums import Category, Decision, Degradation, LeastChange, Strength
 from tasks.imaging.visibility import VISIBLE
-from tasks.mend import Engine, mend
+from tasks.mend import Engine, blended, mend
 from tasks.verdict import Verdict
 
 IMAGE = np.random.default_rng(0).random((96, 96, 3), np.float32) * np.float32(0.5) + 0.2
@@ -123,7 +123,8 @@ def test_what_is_clean_or_unsure_is_left_and_nothing_is_loaded_for_it(found, dec
     assert mended.decision is decision
     assert (mended.decision, mended.reason) == found.untouched
     assert mended.image is IMAGE
-    assert mended.record == {"steps": [], "guard": {}, "generative": False}
+    nothing = {"steps": [], "guard": {}, "generative": False, "strength": "normal"}
+    assert mended.record == nothing
 
 
 def test_a_verdict_that_is_given_is_acted_on():
@@ -187,3 +188,35 @@ def test_a_panorama_that_is_kept_is_the_given_one_and_one_that_is_enlarged_has_i
     assert mend(IMAGE, dark, verdict=verdict(), wraps=True).image is IMAGE
     twice = engine(chain=Chain(scale=2))
     assert mend(IMAGE, twice, verdict=verdict(), wraps=True).image.shape == (192, 192, 3)
+
+
+@pytest.mark.parametrize(
+    ("strength", "share"), [("gentle", 0.5), ("normal", 1.0), ("strong", 1.25)]
+)
+def test_a_result_has_as_much_of_the_change_as_its_strength_says(strength, share):
+    chosen = engine(chain=Chain(share=0.5), strength=Strength(strength))
+    mended = mend(IMAGE, chosen, verdict=verdict())
+    expected = IMAGE + 0.5 * share * (cv2.blur(IMAGE, (3, 3)) - IMAGE)
+    assert mended.decision is Decision.RESTORED
+    assert np.allclose(mended.image, expected, atol=1e-5)
+    assert mended.record["strength"] == strength
+
+
+def test_a_stronger_result_is_judged_as_any_and_stays_an_image():
+    dark = np.clip(IMAGE * 0.5 - 0.1, 0, 1)
+    assert blended(dark, np.clip(dark - 0.1, 0, 1), Strength.STRONG).min() >= 0
+    brighter = Brightening(0.007)  # the guard allows a shift of the mean by 2/255
+    kept = [
+        mend(IMAGE, engine(chain=brighter, strength=each), verdict=verdict()).decision
+        for each in (Strength.NORMAL, Strength.STRONG)
+    ]
+    assert kept == [Decision.RESTORED, Decision.KEPT_ORIGINAL]
+
+
+def test_an_enlarged_result_is_blended_with_the_enlarged_image():
+    chain = Chain(scale=2)
+    mended = mend(IMAGE, engine(chain=chain, strength=Strength.GENTLE), verdict=verdict())
+    large = cv2.resize(IMAGE, (192, 192), interpolation=cv2.INTER_CUBIC)
+    made = cv2.resize(cv2.blur(IMAGE, (3, 3)), None, fx=2, fy=2)
+    assert np.allclose(blended(IMAGE, made, Strength.GENTLE), (large + made) / 2, atol=1e-5)
+    assert mended.image.shape == (192, 192, 3)

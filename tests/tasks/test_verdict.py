@@ -64,3 +64,36 @@ def test_a_photo_that_surely_moved_says_what_could_try():
     )
     assert moved.untouched == (Decision.UNSURE, "moved; the paper's engine could try")
     assert dataclasses.replace(moved, confident=True).untouched is None
+
+
+def test_an_unsure_verdict_gives_the_doubt_of_its_classifier():
+    doubt = "perhaps motion blur (0.41, 0.972 needed)"
+    unsure = dataclasses.replace(verdict(Category.MOTION_BLUR, 0.6, confident=False), doubt=doubt)
+    assert unsure.untouched == (Decision.UNSURE, doubt)
+
+
+@pytest.mark.parametrize("confident", [True, False])
+def test_a_verdict_that_the_owner_asks_for_is_sure_and_its_chain_acts_on_it(confident):
+    found = verdict(Category.CLEAN, confident=confident)
+    severities = found.severities | {Degradation.SOFTNESS: 0.4}
+    found = dataclasses.replace(found, severities=severities, doubt="perhaps")
+    asked = found.asked_for(Category.SUPER_RESOLUTION)
+    assert (asked.category, asked.untouched) == (Category.SUPER_RESOLUTION, None)
+    assert asked.severities == severities | {Degradation.SOFTNESS: 1.0}
+    for category in (Category.REFLECTION, Category.MOTION_BLUR):
+        assert found.asked_for(category).category is category
+
+
+def test_a_verdict_without_a_named_category_takes_the_likeliest_fault():
+    scores = {
+        Category.CLEAN: 0.7, Category.REFLECTION: 0.2, Category.MOTION_BLUR: 0.05,
+        Category.SUPER_RESOLUTION: 0.05,
+    }  # fmt: skip
+    found = Verdict(scores, dict.fromkeys(Degradation, 0.1), True)
+    assert found.asked_for(None).category is Category.REFLECTION
+
+
+def test_a_sure_verdict_is_what_the_owner_asks_for():
+    found = verdict(Category.REFLECTION)
+    assert found.asked_for(None) is found.asked_for(Category.REFLECTION) is found
+    assert found.asked_for(Category.MOTION_BLUR).category is Category.MOTION_BLUR

@@ -96,7 +96,9 @@ def verdict(
         and likeliest is _likeliest(uncalibrated)
         and scores[likeliest] >= min_scores[likeliest]
     )
-    return Verdict(scores, severities(scores), confident)
+    found, needed = scores[likeliest], min_scores[likeliest]
+    missing = f"perhaps {likeliest} ({found:.3g}, {needed:.3g} needed)" if found < needed else ""
+    return Verdict(scores, severities(scores), confident, doubt=missing)
 
 
 def severities(scores: Scores) -> dict[Degradation, float]:

@@ -41,7 +41,10 @@ class SecondOpinion:
             return first
         agree = first.category is second.category
         sure = second.confident and agree
-        return replace(first, scores=_mean(first, second), confident=sure)
+        doubt = first.doubt
+        if first.confident and second.confident:
+            doubt = f"perhaps {first.category} or {second.category}: two classifiers disagree"
+        return replace(first, scores=_mean(first, second), confident=sure, doubt=doubt)
 
 
 def _mean(first: Verdict, second: Verdict) -> dict[Category, float]:

@@ -243,3 +243,41 @@ def test_a_redis_that_answers_is_named_without_its_password(doctor, redis_server
     wrong = doctor(PHOTOMEND_REDIS_URL=f"redis://:sesame@127.0.0.1:{port}/0")["Redis"]
     assert "sesam" not in wrong["text"]
     assert not wrong["well"]
+
+
+def test_a_rule_is_named_with_its_number_and_what_it_says(explanation, monkeypatch, take_photo):
+    rules = [
+        {"match": "*.png", "mode": "off"},
+        {"match": "2019/", "strength": "gentle", "categories": ["reflection"]},
+    ]
+    monkeypatch.setenv("PHOTOMEND_RULES", json.dumps(rules))
+    take_photo("2019/a.jpg")
+    take_photo("2019/b.png")
+    _, facts, now = explanation("gallery/2019/a.jpg")
+    assert (
+        'rule 2 ("2019/") of the settings decides: mode = "on", categories = ["reflection"], '
+        'strength = "gentle"'
+    ) in facts
+    assert "next scan" in now
+    rule, facts, now = explanation("gallery/2019/b.png")
+    assert (rule, now) == ("rule", 'nothing: rule 1 ("*.png") turns mending off')
+
+
+def test_every_photo_that_is_left_has_a_way_to_be_mended(explanation, jobs, take_photo, home):
+    for name in ("unsure.jpg", "Screenshot_1.jpg", "live.jpg"):
+        found = take_photo(name).stat()
+        galleries.add(jobs.engine, "g", Path(), {name: fingerprints.of(found)})
+    (home / "gallery/live.mov").touch()
+    claims = [
+        jobs.claim("w", [CLASSIFY], child=n, seconds=300, seconds_per_megapixel=60)
+        for n in range(3)
+    ]
+    jobs.finish(claims[0], Decision.UNSURE, "perhaps noise (0.5, 0.983 needed)")
+    for claim in claims[1:]:
+        jobs.finish(claim, Decision.LEFT_ALONE, "for a reason")
+    anyway = f"`photomend mend {home}/gallery/{{}}` mends it anyway"
+    assert anyway.format("unsure.jpg") in explanation("gallery/unsure.jpg")[2]
+    now = explanation("gallery/Screenshot_1.jpg")[2]
+    assert now.startswith("nothing: it is a screenshot, by its name or folder; ")
+    assert now.endswith(anyway.format("Screenshot_1.jpg"))
+    assert "photomend mend" not in explanation("gallery/live.jpg")[2]

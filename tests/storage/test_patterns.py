@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.watching import patterns
-from daemon.watching.patterns import MAX_LETTERS
+from storage import patterns
+from storage.patterns import MAX_LETTERS
 
 CASES = 400
 """Random sets of patterns that are compared with git, each for all paths of a small tree."""

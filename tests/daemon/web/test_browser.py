@@ -1,0 +1,207 @@
+"""The page in a real browser: each screen, and the whole way of a review beside a running worker."""
+
+import json
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storage import preview_files
+from storage.database import galleries, search
+from storage.enums import Category, Decision, Degradation, ErrorKind, Review, Status
+from storage.settings import settings
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium")
+AXE = Path(__file__).parent / "vendor/axe.min.js"
+WIDTHS = (390, 1280)
+SERIOUS = ("serious", "critical")
+EVIL = "<script>alert(1)<\u2215script>\u202egpj\x1b[31m'\"&.jpg"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[playwright.Browser]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(home, photomend, eventually) -> str:
+    """Start the page in its own process; return its address."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    photomend("web", PHOTOMEND_WEB=json.dumps({"address": f"127.0.0.1:{port}"}))
+    eventually(lambda: b"the page is at" in (home / "log").read_bytes())
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def screen(chromium, address) -> Iterator[Callable[..., playwright.Page]]:
+    """Open the page at a width; at the end, its console must hold no complaint."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(path: str, width: int = 1280, scheme: str = "light") -> playwright.Page:
+        size = {"width": width, "height": 844 if width < 800 else 800}
+        context = chromium.new_context(viewport=size, color_scheme=scheme, has_touch=width < 800)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.goto(address + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def draw_previews(job_id: int, before: Path, after: Path | None = None) -> None:
+    """Draw what a worker draws, if it did not."""
+    start = settings().state_dir / preview_files.FOLDER / str(job_id // 1000)
+    start.mkdir(parents=True, exist_ok=True)
+    for name, file in (("before", before), ("after", after)):
+        if (
+            file is not None
+            and getattr(preview_files.of(settings().state_dir, job_id), name) is None
+        ):
+            with Image.open(file) as image:
+                image.save(start / f"{job_id}-{name}.webp")
+                image.crop((0, 0, 200, 200)).save(start / f"{job_id}-crop-{name}.webp")
+    (start / f"{job_id}-box.json").write_text("[0.1, 0.2, 0.5, 0.5]")
+
+
+def findings(page: playwright.Page) -> list[str]:
+    """Return what axe-core finds serious."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{f['id']}: {f['help']}: {f['nodes'][0]['html'][:200]}"
+        for f in found
+        if f["impact"] in SERIOUS
+    ]
+
+
+@pytest.fixture
+def hostile_jobs(home, add, add_mended, jobs) -> int:
+    """Jobs of all kinds with names that want to run a script; the newest one has pictures."""
+    picture = home / "picture.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)).save(
+        picture
+    )
+    add("f.jpg", status=Status.FAILED, error_kind=ErrorKind.CRASHED, error=f"died of {EVIL}")
+    add("u.jpg", status=Status.DONE, decision=Decision.UNSURE, reason=EVIL)
+    add("k.jpg", status=Status.DONE, decision=Decision.RESTORED, review=Review.KEPT)
+    number = add_mended(EVIL, folder="<b>\u202e")
+    draw_previews(number, picture, picture)
+    galleries.note(
+        jobs.engine, "g", host="h", root=Path("/g<i>"), output=Path("/o"), filesystem="nfs",
+        watching="events", online=False, reason=f"gone {EVIL}",
+    )  # fmt: skip
+    return number
+
+
+def test_each_screen_is_whole_quiet_and_accessible(hostile_jobs, screen, address):
+    paths = ["/", "/review?show=all", f"/photo/{hostile_jobs}", "/problems", "/settings", "/api"]
+    problems = []
+    for width, scheme, shown in (
+        (390, "light", paths),
+        (1280, "light", paths),
+        (1280, "dark", paths[1:3]),
+    ):
+        page = screen("/review", width, scheme)
+        page.locator(".shot").first.click()
+        page.locator("#viewer-body .done").wait_for()
+        problems += [f"opened at {width}, {scheme}: {text}" for text in findings(page)]
+        for path in shown:
+            page.goto(address + path)
+            problems += [f"{path} at {width}, {scheme}: {text}" for text in findings(page)]
+            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            problems += [f"{path} at {width} is {over} pixels too wide"] if over > 0 else []
+            assert not {"\u202e", "\x1b"} & set(page.content())
+    assert problems == []
+
+
+def test_the_keys_are_enough(hostile_jobs, screen, jobs):
+    page = screen("/review")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.locator("#viewer-body .done").wait_for()
+    slider = page.locator("#viewer-body .stage:not([hidden]) img-comparison-slider")
+    page.keyboard.down("o")
+    assert slider.evaluate("slider => slider.value") == 100
+    page.keyboard.up("o")
+    assert slider.evaluate("slider => slider.value") == 50
+    page.keyboard.press("+")
+    page.wait_for_function(
+        "document.querySelector('#viewer-body [data-scale]').textContent[0] != '1'"
+    )
+    page.wait_for_function(
+        "(() => { const [a, b] = document.querySelectorAll('#viewer-body .stage:not([hidden]) img');"
+        " return a.style.transform && a.style.transform === b.style.transform; })()"
+    )
+    page.keyboard.press("w")
+    page.locator("#viewer-body [data-view=whole]").wait_for()
+    page.keyboard.press("k")
+    page.locator("#viewer-body .badge.good").wait_for()
+    assert search.get(jobs.engine, hostile_jobs).review is Review.KEPT
+    page.keyboard.press("u")
+    page.locator("#viewer-body [data-key=k]").wait_for()
+    assert search.get(jobs.engine, hostile_jobs).review is None
+    page.keyboard.press("Escape")
+    page.locator("#viewer").wait_for(state="hidden")
+
+
+def test_what_changes_is_shown_without_loading_again(hostile_jobs, screen, jobs):
+    page = screen("/")
+    page.get_by_text("Every photo is done").wait_for()
+    jobs.pause("all")
+    page.get_by_text("until you resume it").wait_for()
+
+
+def test_a_review_from_the_photo_to_mending_it_anyway(
+    home, screen, address, take_photo, photomend, jobs, eventually
+):
+    take_photo(kind=Degradation.NOISE)
+    photomend("watch")
+    photomend("work", "classify", *(c.value for c in Category if c is not Category.CLEAN))
+    result = home / "output/cat.jpg"
+    eventually(lambda: [j for j in search.jobs(jobs.engine, search.Filter()) if j.output], 200)
+    job = search.jobs(jobs.engine, search.Filter(decision=Decision.RESTORED))[0]
+    draw_previews(job.id, home / "gallery/cat.jpg", result)
+
+    page = screen("/review", 390)
+    page.locator(".shot").first.click()
+    page.get_by_text("removed").last.wait_for()
+    page.locator("#viewer-body [data-tool=in]").click()
+    page.locator("#viewer-body button[value=reject]").click()
+    page.locator("#viewer-body .badge.bad").wait_for()
+    assert not result.exists()
+    assert search.get(jobs.engine, job.id).review is Review.REJECTED
+
+    page.locator("#viewer-body button[value=undo]").click()
+    eventually(result.exists, 200)
+    eventually(lambda: search.get(jobs.engine, job.id).status is Status.DONE)
+
+    page.goto(f"{address}/photo/{job.id}")
+    page.locator("select[name=strength]").select_option("strong")
+    claims = search.get(jobs.engine, job.id).claims
+    page.get_by_role("button", name="Mend it").click()
+    eventually(lambda: search.get(jobs.engine, job.id).claims > claims, 200)
+    eventually(lambda: search.get(jobs.engine, job.id).status is Status.DONE, 200)
+    assert search.get(jobs.engine, job.id).wish["strength"] == "strong"
