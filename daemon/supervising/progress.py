@@ -5,7 +5,6 @@ The lines stay; the view is drawn below them again and again.
 
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Self
 
 import sqlalchemy as sa
@@ -38,7 +37,7 @@ class Progress:
         self._view = Live(console=self._console, auto_refresh=False, transient=True)
         self._since = self._begun_at = status.clock(engine)
         self._shown: set[tuple[int, int, Status]] = set()
-        self._ends: dict[tuple[str, Path], str] = {}
+        self._ends: dict[int, str] = {}  # by the hash of a photo: a million paths would fill memory
         self._started = self._last_active = time.monotonic()
         self._left_seconds: float | None = None
         self._estimated_at = 0.0
@@ -69,9 +68,7 @@ class Progress:
         self._since, self._begun_at = min(self._since, clock), min(self._begun_at, clock)
         for job in self._ended():
             self._shown.add((job.id, job.claims, job.status))
-            self._ends[job.gallery, job.source] = words.short(
-                job
-            )  # a photo that ends again counts once
+            self._ends[hash((job.gallery, job.source))] = words.short(job)
             self._print_line(_line_of(job))
         if self._console.is_terminal:
             self._view.update(self._now().draw(self._console), refresh=True)
