@@ -66,12 +66,12 @@ class Progress:
         """Print the jobs that ended since the last call, and redraw the view."""
         clock = status.clock(self._engine)  # it may have been set back
         self._since, self._begun_at = min(self._since, clock), min(self._begun_at, clock)
-        for job in self._ended():
-            self._shown.add((job.id, job.claims, job.status))
-            self._ends[hash((job.gallery, job.source))] = words.short(job)
-            self._print_line(_line_of(job))
+        self._print_ended()
         if self._console.is_terminal:
-            self._view.update(self._now().draw(self._console), refresh=True)
+            now = self._now()
+            if self._print_ended():  # a photo that ended meanwhile would be missing in both numbers
+                now = self._now()
+            self._view.update(now.draw(self._console), refresh=True)
         self._problem = ""
 
     def all_done(self) -> bool:
@@ -92,6 +92,15 @@ class Progress:
         for word, number in Counter(self._ends.values()).most_common():
             total.add_row(word, str(number))
         self._console.print(total)
+
+    def _print_ended(self) -> bool:
+        """Print and count the jobs that ended since the last call; return whether there were any."""
+        ended = self._ended()
+        for job in ended:
+            self._shown.add((job.id, job.claims, job.status))
+            self._ends[hash((job.gallery, job.source))] = words.short(job)
+            self._print_line(_line_of(job))
+        return bool(ended)
 
     def _ended(self) -> list[Job]:
         """Return the jobs that ended since the last call."""
