@@ -10,7 +10,7 @@ from typing import Self
 import sqlalchemy as sa
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from daemon.console.output import when
@@ -24,6 +24,8 @@ from storage.enums import Status
 from storage.settings import settings
 from storage.text import command, printable
 
+STATE = 14
+"""Columns of what became of a photo, in its line."""
 ESTIMATE_SECONDS = 5.0
 """Pause between two estimates of the time that is left: each reads hundreds of jobs."""
 
@@ -99,7 +101,7 @@ class Progress:
         for job in ended:
             self._shown.add((job.id, job.claims, job.status))
             self._ends[hash((job.gallery, job.source))] = words.short(job)
-            self._print_line(_line_of(job))
+            self._print_job(job)
         return bool(ended)
 
     def _ended(self) -> list[Job]:
@@ -117,6 +119,19 @@ class Progress:
     def _print_line(self, line: Text) -> None:
         """Print a line; on a terminal it appears above the view, and no word of it is broken."""
         self._console.print(line, soft_wrap=not self._console.is_terminal)
+
+    def _print_job(self, job: Job) -> None:
+        """Print a line such as "mended         2024/cat.jpg  noise removed, strongly (3.1 s)"."""
+        state = words.short(job)
+        shown = Text(f"{state:<{STATE}}", style="red" if job.status is Status.FAILED else "")
+        done = printable(words.done(job).removeprefix(f"{state}: "))
+        what = Text(printable(job.source)).append(f"  {done} ({job.seconds:.1f} s)", style="dim")
+        if not self._console.is_terminal:
+            self._print_line(Text(" ").join((shown, what)))
+            return
+        line = Table.grid(Column(width=STATE), Column(overflow="fold"), padding=(0, 1))
+        line.add_row(shown, what)
+        self._console.print(line)
 
     def _now(self) -> View:
         counts, running = status.progress(self._engine)
@@ -163,12 +178,3 @@ def _sentence(jobs: WaitingJobs) -> str:
         if jobs.kind is not None:
             told += f", or at once after `{command('photomend', 'retry', '--kind', jobs.kind)}`"
     return told
-
-
-def _line_of(job: Job) -> Text:
-    """Return a line such as "mended         2024/cat.jpg  noise removed, strongly (3.1 s)"."""
-    state = words.short(job)
-    line = Text(f"{state:<14}", style="red" if job.status is Status.FAILED else "")
-    line.append(f" {printable(job.source)}", style="default")
-    done = printable(words.done(job).removeprefix(f"{state}: "))
-    return line.append(f"  {done} ({job.seconds:.1f} s)", style="dim")
