@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as Picture
 from skimage import data
 
-from daemon.reports import contact_sheet
+from daemon.reports import contact_sheet, words
 from daemon.supervising import up
 from storage import database, jail, photos
 from storage.database import search
@@ -107,13 +107,13 @@ def _write_samples(gallery: Path) -> dict[str, Sample]:
 
 def _report(samples: dict[str, Sample], mended: Path) -> None:
     """Print what was found in each photo, what was decided, and the PSNR against the original."""
-    print(LINE.format("photo", "degradation", "category", "decision", "PSNR in dB"))
+    print(LINE.format("photo", "degradation", "found", "result", "PSNR in dB"))
     for job in _jobs():
         sample = samples[str(job.source)]
         print(
             LINE.format(
                 str(job.source), f"{sample.photograph}, {sample.kind or 'none'}",
-                job.category or "-", job.decision or job.status, _gain(job, sample.original, mended),
+                words.found(job) or "-", words.short(job), _gain(job, sample.original, mended),
             )
         )  # fmt: skip
 
@@ -141,7 +141,7 @@ def _pairs(mended: Path) -> Iterator[contact_sheet.Strip]:
             before = _image(settings().gallery(job.gallery).path / job.source)
             after = _image(mended / job.output)
             if before.shape == after.shape:
-                title, headings = f"{job.source}: {job.category}", ("before", "after")
+                title, headings = f"{job.source}: {words.done(job)}", ("before", "after")
                 yield contact_sheet.Strip(title, headings, (before, after))
 
 

@@ -35,7 +35,10 @@ _EPILOG = "Exit codes: " + ", ".join(
     }.items()
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
 
 
 def _version(requested: bool) -> None:

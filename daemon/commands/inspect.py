@@ -9,7 +9,8 @@ import typer
 from daemon.commands.status import Json
 from daemon.console import session, targets
 from daemon.console.exit_codes import Exit
-from daemon.console.output import as_json, seconds, section, span, table, when
+from daemon.console.output import Red, as_json, seconds, section, span, table, when, wrapped
+from daemon.reports import words
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
@@ -75,27 +76,33 @@ def jobs(
     if json:
         return as_json([job.to_json() for job in listed])
     table(
-        ["id", "status", "category", "decision", "photo", ""],
+        ["id", "state", "found", "photo", "why"],
         [_line(job) for job in (listed if limit else listed[:SCREEN_LIMIT])],
-    )
+        drop=("why", "found"), cut={"photo": 20, "why": 20},
+    )  # fmt: skip
     if not limit and len(listed) > SCREEN_LIMIT:
         typer.echo(f"there are more; --limit {20 * SCREEN_LIMIT} lists up to {20 * SCREEN_LIMIT}")
     return None
 
 
 def _line(job: Job) -> tuple[object, ...]:
-    return (job.id, job.status, job.category, job.decision, job.source, job.error or job.reason)
+    state = words.short(job)
+    shown = Red(state) if job.status is Status.FAILED else state
+    return (job.id, shown, words.found(job), job.source, job.error or job.reason)
 
 
 def show(
     photo: Annotated[str, typer.Argument(metavar="ID|PATH", help="A job, a photo or a result.")],
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show the figures: scores and receipt.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show the jobs of a photo: decision, result, scores and history.
+    """Show a photo: what was found, what was done, its result and its history.
 
     Examples: photomend show 7
 
-    photomend show ~/Photos/2024/cat.jpg
+    photomend show ~/Photos/2024/cat.jpg --verbose
     """
     histories = [(job, search.events(session.engine(), job.id)) for job in targets.jobs(photo)]
     if json:
@@ -106,22 +113,26 @@ def show(
         if number:
             typer.echo()
         _show(job)
+        if verbose:
+            section("scores", _facts(job.scores or {}))
+            section("receipt", _facts(job.receipt or {}))
         section("history", [f"{when(event.at)}  {printable(event.event)}" for event in events])
     return None
 
 
 def _show(job: Job) -> None:
-    section("job", [f"{job.id}, {job.status}"])
-    section("photo", [f"{printable(job.source)} in {job.gallery}{', gone' if job.gone_at else ''}"])
+    place = targets.full_paths(job)
+    section("photo", [f"{printable(place.source)}{', gone' if job.gone_at else ''}"])
+    section("found", [found] if (found := words.found(job)) else [])
+    done = printable(words.done(job))
+    section("done", [Red(done) if job.status is Status.FAILED else done])
+    section("result", [printable(place.output)] if place.output else [])
+    section("job", [f"{job.id} of the gallery {printable(job.gallery)}, {job.status}"])
     section("recorded", [f"{when(job.created_at)}, as {job.fingerprint}"])
-    section("category", [job.category.value] if job.category else [])
     section("decision", [_decision(job)] if job.decision else [])
     section("asked for", [_wish(job.wish)] if job.wish is not None else [])
-    section("result", [printable(job.output)] if job.output else [])
-    section("error", [_error(job)] if job.error else [])
+    section("error", [Red(_error(job))] if job.error else [])
     section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} in total"])
-    section("scores", _facts(job.scores or {}))
-    section("receipt", _facts(job.receipt or {}))
 
 
 def _decision(job: Job) -> str:
@@ -154,21 +165,25 @@ def _fact(value: object) -> str:
 
 
 def explain(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file in or outside a gallery.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A file or folder in or outside a gallery.")
+    ],
     json: Json = False,
 ) -> None:
-    """Show why a file was or was not mended, and what happens to it next.
+    """Show why a file was or was not mended, and what happens to it next; a folder is summed up.
 
-    Example: photomend explain ~/Photos/2024/cat.jpg
+    Examples: photomend explain ~/Photos/2024/cat.jpg
+
+    photomend explain ~/Photos/2024
     """
     from daemon.reports.explain import explain
+    from daemon.reports.explain_folder import explain_folder
 
-    explanation = explain(path)
+    explanation = explain_folder(path) or explain(path)
     if json:
         return as_json(asdict(explanation))
-    for line in explanation.facts:
-        typer.echo(printable(line))
-    typer.echo(f"now: {printable(explanation.now)}")
+    for line in (*explanation.facts, f"now: {explanation.now}"):
+        typer.echo(wrapped(printable(line)))
     return None
 
 

@@ -7,11 +7,10 @@ import typer
 
 from daemon.console import session
 from daemon.console.exit_codes import Exit
-from daemon.console.output import as_json, section
+from daemon.console.output import Red, as_json, section, wrapped
 from daemon.reports.health import problems
 from daemon.reports.status import NOTHING, has_left, show, to_json
 from storage.database.status import summary
-from storage.text import printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, in ASCII.")]
 
@@ -37,7 +36,7 @@ def status(
         as_json(to_json(state) | ({"problems": found} if check else {}))
     else:
         show(state)
-        section("PROBLEMS", map(printable, found))
+        section("PROBLEMS", map(Red, found))
     if found:
         raise typer.Exit(Exit.PROBLEM)
     return None
@@ -48,6 +47,6 @@ def _not_started(*, check: bool, json: bool) -> None:
     if json:
         as_json(NOTHING | ({"problems": [sentence]} if check else {}))
     else:
-        typer.echo(sentence)
+        typer.echo(wrapped(sentence))
     if check:
         raise typer.Exit(Exit.PROBLEM)

@@ -11,7 +11,7 @@ import typer
 
 from daemon.commands.status import Json
 from daemon.console.exit_codes import Exit, Unknown
-from daemon.console.output import as_json, table
+from daemon.console.output import as_json, table, wrapped
 from storage.enums import QUEUES, EngineChoice
 from storage.errors import PhotomendError
 from storage.settings import settings
@@ -58,13 +58,16 @@ def list_(json: Json = False) -> None:
         return as_json([asdict(w) | {"state": found} | _needed(w) for w, found in states])
     if settings().engine is EngineChoice.LITE:
         typer.echo(
-            'lite, the engine of your settings, needs none of these; "paper" or "auto" does:'
+            wrapped(
+                'lite, the engine of your settings, needs none of these; "paper" or "auto" does:'
+            )
         )
     table(
         ["name", "size", "state", "needed by", "licence", "purpose"],
         [
             (w.name, _size(w), found, _steps(w), _licence(w), w.purpose) for w, found in states
         ],
+        drop=("purpose", "licence", "needed by"), cut={"needed by": 16, "licence": 20, "purpose": 20},
     )  # fmt: skip
     return None
 

@@ -33,6 +33,21 @@ class Roots(NamedTuple):
     output: Path
 
 
+class FullPaths(NamedTuple):
+    """The photo and the result of a job."""
+
+    source: Path
+    output: Path | None
+
+
+def full_paths(job: Job) -> FullPaths:
+    """Return the full paths of a job's photo and result; as recorded if the gallery is not here."""
+    for name, root, output in roots():
+        if name == job.gallery:
+            return FullPaths(root / job.source, job.output and output / job.output)
+    return FullPaths(job.source, job.output)
+
+
 def roots() -> list[Roots]:
     """Return the galleries of this machine: those of the settings and those that `up` recorded."""
     found = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from daemon.reports import contact_sheet
+from daemon.reports import contact_sheet, words
 from storage import photos
 from storage.enums import Category, Decision, EngineName
 from storage.formats.safe_open import Limits
@@ -84,7 +84,12 @@ def draw(compared: Sequence[Comparison], file: Path) -> None:
 
 
 def _strip(each: Comparison) -> contact_sheet.Strip:
-    decisions = ", ".join(f"{result.engine} {result.decision}" for result in each.results)
-    title = f"{Path(each.results[0].path).name}: before, {decisions}"
-    headings = ("before", *(f"after, {result.engine}" for result in each.results))
+    headings = ("before", *map(_heading, each.results))
+    title = Path(each.results[0].path).name
     return contact_sheet.Strip(title, headings, (each.before, *each.after), len(each.after))
+
+
+def _heading(result: EngineResult) -> str:
+    """Return what an engine found and did, such as "after, lite: shaken, mended"."""
+    found, decision = words.CATEGORIES[result.category], words.DECISIONS[result.decision]
+    return f"after, {result.engine}: {found}, {decision}"

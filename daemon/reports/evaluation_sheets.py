@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from daemon.reports import contact_sheet
+from daemon.reports import contact_sheet, words
 from storage.formats import arrays
 from storage.photos import Image
 from tasks.evaluation import summary
@@ -110,7 +110,8 @@ def strip(each: Evaluated, cells: Path, number: int) -> contact_sheet.Strip:
     else:
         images = {"before, unchanged": images.pop("before"), **images}
     gain = "" if each.gain is None else f", {each.gain:+.2f} dB"
-    title = f"{each.row.path.name}: {each.verdict.category}, {each.decision}{gain}"
+    found, decision = words.CATEGORIES[each.verdict.category], words.DECISIONS[each.decision]
+    title = f"{each.row.path.name}: {found}, {decision}{gain}"
     return contact_sheet.Strip(title, list(images), list(images.values()))
 
 

@@ -35,6 +35,7 @@ class Rule(StrEnum):
     GONE = "gone"
     JOB = "job"
     NEW = "new"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from daemon.console.output import section, span, when
+from daemon.console.output import Red, section, span, when
 from daemon.reports.health import is_alive, waits
 from storage.database import conditions, galleries, heartbeats, holds
 from storage.database.records import Gallery, Job, Pause, Process, Worker
@@ -106,8 +106,12 @@ def _pace(state: Summary) -> str:
 
 
 def _running(state: Summary, job: Job) -> str:
+    from daemon.reports import words  # takes a while: only if something runs
+
     since = span(state.now - (job.claimed_at or state.now))
-    what = f"job {job.id}, {job.category or 'classify'}, for {since}{_progress(state, job)}"
+    what = (
+        f"job {job.id}, {words.found(job) or 'being examined'}, for {since}{_progress(state, job)}"
+    )
     return f"{what}: {printable(job.source)}"
 
 
@@ -123,10 +127,10 @@ def _progress(state: Summary, job: Job) -> str:
 def _gallery(state: Summary, gallery: Gallery) -> str:
     where = f"{gallery.name}: {printable(gallery.root)} ({gallery.filesystem})"
     if not gallery.online:
-        return f"{where} is OFFLINE: {printable(gallery.reason)}"
+        return Red(f"{where} is OFFLINE: {printable(gallery.reason)}")
     if waits(state, gallery):
         tried = span(conditions.left(gallery.held_until, state.now, holds.MAX_PAUSE_SECONDS))
-        return (
+        return Red(
             f"{where} WAITS since {when(gallery.trouble_at)}: {printable(gallery.trouble)}; "
             f"it is tried again in {tried}"
         )
@@ -145,22 +149,25 @@ def _worker(state: Summary, worker: Worker) -> str:
         tried = span(conditions.left(worker.held_until, state.now, holds.MAX_PAUSE_SECONDS))
         since = f"since {when(worker.trouble_at)}: {printable(worker.trouble)}"
         waits = "WAITS" if worker.held_queues else "in place of a GPU that cannot be used"
-        return f"{line} {waits} {since}; it is tried again in {tried}"
+        return Red(f"{line} {waits} {since}; it is tried again in {tried}")
     if is_alive(state, worker):
         return f"{line}, up for {span(state.now - worker.started_at)}"
-    return f"{line} is MISSING: no heartbeat for {span(heartbeats.silence(worker, state.now))}"
+    return Red(f"{line} is MISSING: no heartbeat for {span(heartbeats.silence(worker, state.now))}")
 
 
 def _process(state: Summary, process: Process) -> str:
     line = f"{process.name} on {process.host}, process {process.process}"
     if is_alive(state, process):
         return line
-    return f"{line} is MISSING: no heartbeat for {span(heartbeats.silence(process, state.now))}"
+    return Red(
+        f"{line} is MISSING: no heartbeat for {span(heartbeats.silence(process, state.now))}"
+    )
 
 
 def _trouble(state: Summary, trouble: Trouble) -> str:
     latest = state.examples[trouble.latest]
-    return f"{trouble.count:,} {trouble.kind}; the latest is job {latest.id}: {printable(latest.error)}"
+    line = f"{trouble.count:,} {trouble.kind}; the latest is job {latest.id}: {printable(latest.error)}"
+    return Red(line) if trouble.status is Status.FAILED else line
 
 
 def paused(pause: Pause) -> str:

@@ -109,7 +109,7 @@ def _decided(job: Job) -> str:
                 return "nothing to mend"
             return _with("left as it was", f"mending changes {job.reason}" if job.reason else None)
         case Decision.UNSURE:
-            return _with("left as it was: not sure enough", job.reason)
+            return _with("left as it was", job.reason)
         case Decision.KEPT_ORIGINAL if _is_rejected(job):
             return "original kept: you rejected the result"
         case Decision.KEPT_ORIGINAL:

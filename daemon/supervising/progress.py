@@ -1,50 +1,58 @@
-"""Show the progress of `photomend up`: a panel on a terminal, plain lines elsewhere."""
+"""Show the progress of `photomend up`: a line for each photo that ended, and a view on a terminal.
+
+The lines stay; the view is drawn below them again and again.
+"""
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from typing import Self
 
 import sqlalchemy as sa
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from daemon.console.output import when
+from daemon.reports import words
 from daemon.reports.status import paused
-from storage.database import remaining, status
+from daemon.supervising.live_view import View
+from storage.database import remaining, status, time_left
 from storage.database.records import Job
 from storage.database.remaining import Waiting, WaitingJobs
-from storage.enums import Decision, Status
+from storage.enums import Status
 from storage.settings import settings
 from storage.text import command, printable
 
-PANEL_LINES = 12
-"""Number of lines that the panel shows: the newest."""
+STATE = 14
+"""Columns of what became of a photo, in its line."""
+ESTIMATE_SECONDS = 5.0
+"""Pause between two estimates of the time that is left: each reads hundreds of jobs."""
 
 
 class Progress:
-    """Print each job when it ends, and count them for the panel and the summary."""
+    """Print each job when it ends, and count the photos for the view and the summary."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._console = Console(highlight=False)
-        self._lines: deque[Text] = deque(maxlen=PANEL_LINES)
-        self._panel = Live(console=self._console, auto_refresh=False)
+        self._view = Live(console=self._console, auto_refresh=False, transient=True)
         self._since = self._begun_at = status.clock(engine)
         self._shown: set[tuple[int, int, Status]] = set()
-        self._counts: Counter[str] = Counter()
+        self._ends: dict[int, str] = {}  # by the hash of a photo: a million paths would fill memory
         self._started = self._last_active = time.monotonic()
+        self._left_seconds: float | None = None
+        self._estimated_at = 0.0
         self._problem = ""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._panel.start()
+            self._view.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
-            self._panel.stop()
+            self._view.stop()
 
     def print(self, sentence: str) -> None:
         """Print a sentence about the processes."""
@@ -57,15 +65,15 @@ class Progress:
         self._problem = sentence
 
     def update(self) -> None:
-        """Print the jobs that ended since the last call, and redraw the panel."""
+        """Print the jobs that ended since the last call, and redraw the view."""
         clock = status.clock(self._engine)  # it may have been set back
         self._since, self._begun_at = min(self._since, clock), min(self._begun_at, clock)
-        for job in self._ended():
-            self._shown.add((job.id, job.claims, job.status))
-            self._counts[_word(job)] += 1
-            self._print_line(_line_of(job))
+        self._print_ended()
         if self._console.is_terminal:
-            self._panel.update(Group(self._status_table(), *self._lines), refresh=True)
+            now = self._now()
+            if self._print_ended():  # a photo that ended meanwhile would be missing in both numbers
+                now = self._now()
+            self._view.update(now.draw(self._console), refresh=True)
         self._problem = ""
 
     def all_done(self) -> bool:
@@ -82,10 +90,19 @@ class Progress:
         """Print the number of photos by decision, and what still waits."""
         for sentence in _sentences(self.waiting()):
             self._console.print(Text(printable(sentence), style="yellow"), soft_wrap=True)
-        total = Table("decision", "photos")
-        for word, number in self._counts.most_common():
+        total = Table("result", "photos")
+        for word, number in Counter(self._ends.values()).most_common():
             total.add_row(word, str(number))
         self._console.print(total)
+
+    def _print_ended(self) -> bool:
+        """Print and count the jobs that ended since the last call; return whether there were any."""
+        ended = self._ended()
+        for job in ended:
+            self._shown.add((job.id, job.claims, job.status))
+            self._ends[hash((job.gallery, job.source))] = words.short(job)
+            self._print_job(job)
+        return bool(ended)
 
     def _ended(self) -> list[Job]:
         """Return the jobs that ended since the last call."""
@@ -100,20 +117,48 @@ class Progress:
         ]
 
     def _print_line(self, line: Text) -> None:
-        if self._console.is_terminal:
-            self._lines.append(line)
-        else:
-            self._console.print(line, soft_wrap=True)
+        """Print a line; on a terminal it appears above the view, and no word of it is broken."""
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
 
-    def _status_table(self) -> Table:
+    def _print_job(self, job: Job) -> None:
+        """Print a line such as "mended         2024/cat.jpg  noise removed, strongly (3.1 s)"."""
+        state = words.short(job)
+        shown = Text(f"{state:<{STATE}}", style="red" if job.status is Status.FAILED else "")
+        done = printable(words.done(job).removeprefix(f"{state}: "))
+        what = Text(printable(job.source)).append(f"  {done} ({job.seconds:.1f} s)", style="dim")
+        if not self._console.is_terminal:
+            self._print_line(Text(" ").join((shown, what)))
+            return
+        line = Table.grid(Column(width=STATE), Column(overflow="fold"), padding=(0, 1))
+        line.add_row(shown, what)
+        self._console.print(line)
+
+    def _now(self) -> View:
         counts, running = status.progress(self._engine)
-        shown = Table(show_header=False, box=None)
-        shown.add_row("jobs", ", ".join(f"{count} {word}" for word, count in counts.items()))
-        minutes = (time.monotonic() - self._started) / 60
-        shown.add_row("finished", f"{sum(self._counts.values())} photos in {minutes:.1f} min")
-        for source in running:
-            shown.add_row("running", Text(printable(source)))
-        return shown
+        mine = settings().galleries
+        offline = [
+            f"{g.name} is offline: {g.reason}"
+            for g in status.galleries_known(self._engine)
+            if g.name in mine and not g.online
+        ]
+        pauses = [f"paused: {paused(pause)}" for pause in status.pauses_now(self._engine)]
+        return View(
+            outputs=[gallery.output_root for gallery in mine.values()],
+            finished=len(self._ends),
+            failed=sum(word == words.STATUSES[Status.FAILED] for word in self._ends.values()),
+            left=counts[Status.QUEUED] + counts[Status.RUNNING],
+            seconds=time.monotonic() - self._started,
+            seconds_left=self._estimate(len(running)),
+            troubles=pauses + offline,
+            running=running,
+        )
+
+    def _estimate(self, running: int) -> float | None:
+        """Return the time that the waiting photos need; it is computed every few seconds."""
+        if time.monotonic() - self._estimated_at > ESTIMATE_SECONDS or not self._estimated_at:
+            self._left_seconds = time_left.estimate(self._engine, running).seconds
+            self._estimated_at = time.monotonic()
+        return self._left_seconds
 
 
 def _sentences(waiting: Waiting) -> list[str]:
@@ -133,18 +178,3 @@ def _sentence(jobs: WaitingJobs) -> str:
         if jobs.kind is not None:
             told += f", or at once after `{command('photomend', 'retry', '--kind', jobs.kind)}`"
     return told
-
-
-def _word(job: Job) -> str:
-    return str(job.decision) if job.status is Status.DONE and job.decision else str(job.status)
-
-
-def _line_of(job: Job) -> Text:
-    """Return a line such as "restored       motion-blur       2024/cat.jpg  (3.1 s)"."""
-    styles = {Decision.RESTORED: "green", Decision.KEPT_ORIGINAL: "cyan"}
-    style = "red" if job.status is Status.FAILED else styles.get(job.decision or Decision.CLEAN, "")
-    line = Text(f"{_word(job):<14} {job.category or '-':<17}", style=style)
-    line.append(f" {printable(job.source)}  ({job.seconds:.1f} s)", style="default")
-    if why := job.reason or job.error:
-        line.append(f"  {printable(why)}", style="dim")
-    return line

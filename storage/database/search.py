@@ -51,6 +51,17 @@ class Filter:
     """What the owner said; WAITING also takes jobs of which nothing was said."""
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Photos that ended alike, and their number."""
+
+    status: Status
+    decision: Decision | None
+    reason: str | None
+    error_kind: ErrorKind | None
+    count: int
+
+
 def get(engine: sa.Engine, job_id: int) -> Job | None:
     """Return one job; None if there is none with this id."""
     with reading(engine) as connection:
@@ -197,6 +208,16 @@ def ids(engine: sa.Engine, wanted: Filter, limit: int | None = None) -> list[int
         rows = connection.execute(query)
         found = (job_id for job_id, folder, name in rows if matches(_joined(folder, name)))
         return list(itertools.islice(found, limit))
+
+
+def kinds(engine: sa.Engine, gallery: str, below: Path) -> list[Kind]:
+    """Count the photos of a folder, by their newest versions; those that are gone are left out."""
+    newer = select(_other.c.id).where(*_SAME_PHOTO, _other.c.id > c.id).exists()
+    columns = (c.status, c.decision, c.reason, c.error_kind)
+    where = (*_where(Filter(gallery=gallery, below=below)), c.gone_at.is_(None), ~newer)
+    query = select(*columns, sa.func.count()).where(*where).group_by(*columns)
+    with reading(engine) as connection:
+        return [Kind(*row) for row in connection.execute(query)]
 
 
 def _query(wanted: Filter, limit: int | None, dialect: str) -> sa.Select[Any]:

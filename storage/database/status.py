@@ -233,6 +233,12 @@ def _pace(connection: sa.Connection) -> tuple[float, Pace]:
     return clock, Pace(finished, min(max(since, 1.0), PACE_SECONDS))
 
 
+def pauses_now(engine: sa.Engine) -> list[Pause]:
+    """Return the pauses that have not expired."""
+    with reading(engine) as connection:
+        return lasting_pauses(connection)
+
+
 def lasting_pauses(connection: sa.Connection) -> list[Pause]:
     """Return the pauses that have not expired."""
     query = select(pauses).where(conditions.pause_lasts())

@@ -189,6 +189,6 @@ def test_compare_draws_both_engines_side_by_side(run, home, take_photo):
         ("lite", "motion-blur", "restored"), ("paper", "motion-blur", "restored"),
     ]  # fmt: skip
     with Image.open(home / "both.png") as sheet:
-        cells = [sheet.crop((8 + n * 328, 34, 328 + n * 328, 354)) for n in range(3)]
+        cells = [sheet.crop((8 + n * 328, 82, 328 + n * 328, 402)) for n in range(1, 4)]
     before, lite, paper = (np.asarray(cell.convert("RGB"), np.float32) for cell in cells)
     assert min(np.abs(before - lite).mean(), np.abs(lite - paper).mean()) > 0.5

@@ -64,6 +64,22 @@ def test_the_help_of_each_command_has_an_example(run):
     assert "photomend retry --kind" in run("retry", "--help").stdout
 
 
+@pytest.mark.parametrize("words", [[], ["status"], ["weights", "list"]])
+def test_h_shows_the_help(run, words):
+    assert "Usage: photomend" in run(*words, "-h").stdout
+
+
+def test_a_shell_completes_commands_and_options(run):
+    def completed(*words):
+        asked = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+        return run(_PHOTOMEND_COMPLETE="complete_bash", **asked).stdout.split()
+
+    assert completed("photomend", "sta") == ["status"]
+    assert completed("photomend", "show", "--verb") == ["--verbose"]
+    script = run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "_PHOTOMEND_COMPLETE=complete_bash" in script.stdout
+
+
 def test_the_version_is_that_of_the_package(run):
     assert run("--version").stdout.startswith("photomend 0.")
 
@@ -242,9 +258,20 @@ def test_a_photo_is_shown_by_id_by_path_and_by_its_result(read, run, home, mende
         assert read("show", name) == story
     assert story[0]["scores"] == {"scores": {"motion-blur": 0.9}}
     assert [e["event"] for e in story[0]["history"]][-1] == "restored"
-    screen = run("show", 1).stdout
+    screen = run("show", 1, "--verbose").stdout
     assert "motion-blur 0.9" in screen
     assert "name deblur" in screen
+
+
+def test_show_begins_with_the_full_path_what_was_found_and_what_was_done(run, home, mended):
+    screen = run("show", 1).stdout
+    begin = [line.split(maxsplit=1) for line in screen.splitlines()[:4]]
+    assert begin == [
+        ["photo", str(home / "gallery/cat.jpg")], ["found", "shaken"], ["done", "mended"],
+        ["result", str(home / "output/cat.jpg")],
+    ]  # fmt: skip
+    assert "scores" not in screen
+    assert "receipt" not in screen
 
 
 def test_a_photo_is_found_through_a_symbolic_link_to_its_gallery(read, home, mended):

@@ -131,6 +131,28 @@ def test_a_result_names_the_job_that_made_it(explanation, jobs, home):
     assert "job 1" in facts
 
 
+def test_a_folder_is_summed_up(explanation, jobs, home):
+    (home / "gallery/2024").mkdir()
+    names = {f"{number}.jpg": "1" for number in range(6)}
+    galleries.add(jobs.engine, "g", Path("2024"), names)
+    galleries.add(jobs.engine, "g", Path(), {"other.jpg": "1"})
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE jobs SET status = 'done', decision = 'unsure', finished_at = 1,"
+            " reason = 'perhaps reflection (0.' || id || ')' WHERE id <= 3"
+        )
+        connection.exec_driver_sql(
+            "UPDATE jobs SET status = 'failed', error_kind = 'unreadable', finished_at = 1"
+            " WHERE id = 4"
+        )
+    rule, facts, now = explanation("gallery/2024")
+    assert rule == "folder"
+    assert "in the gallery g: 6 photos 3 unsure   3: perhaps reflection 2 wait 1 failed" in facts
+    assert "1: unreadable" in facts
+    assert now == "2 photos wait"
+    assert "7 photos" in explanation("gallery")[1]
+
+
 def test_a_photo_in_an_offline_gallery_is_explained_by_the_reason(explanation, jobs, home):
     galleries.note(
         jobs.engine, "g", host="here", root=home / "gallery", output=home / "output", filesystem="nfs4",

@@ -94,7 +94,7 @@ def test_once_processes_all_photos_and_exits_with_0_although_one_failed(home, jo
     assert status.summary(jobs.engine).counts.jobs[Status.FAILED] == 1
     assert status.summary(jobs.engine).counts.decisions[Decision.RESTORED] == 1
     assert (home / "output/2024/noisy.jpg").exists()
-    for word in ("2024/noisy.jpg", "super-resolution", "failed", "clean"):
+    for word in ("2024/noisy.jpg", "noise removed", "failed", "good as it is"):
         assert word in one.output()
     assert not one.processes()
 
