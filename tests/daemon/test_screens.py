@@ -98,8 +98,8 @@ def screens(home, full):
     (home / "tmux.conf").write_text("set -g status off\nset -g history-limit 1000\n")
     environment = os.environ | {"LC_ALL": "C.UTF-8", "TMUX_TMPDIR": str(home)}
     environment |= {"PYTHONPATH": str(Path(__file__).parents[2])}
-    environment.pop("TMUX", None)
-    environment.pop("NO_COLOR", None)
+    for name in ("TMUX", "NO_COLOR", "COLUMNS", "LINES"):
+        environment.pop(name, None)
 
     def tmux(*words: str) -> str:
         command = ["tmux", "-f", home / "tmux.conf", *words]
