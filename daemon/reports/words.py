@@ -6,6 +6,7 @@ Reasons and errors come from the database: print what is returned by `storage.te
 from storage.database.jobs import REJECTED
 from storage.database.records import Job
 from storage.enums import Category, Decision, Degradation, Review, Status
+from tasks.lite.limits import MIN_SEVERITY, MIN_SEVERITY_BESIDE
 from tasks.verdict import TREATED
 
 FAULTS = {
@@ -121,7 +122,15 @@ def _decided(job: Job) -> str:
 
 
 def _mended(job: Job) -> str:
-    seen = faults(job)
+    """Return what was removed: each fault from the severity that the chain treats it from.
+
+    The other chains treat their only fault in any case.
+    """
+    limits = MIN_SEVERITY | MIN_SEVERITY_BESIDE if job.category is Category.SUPER_RESOLUTION else {}
+    severities = (job.scores or {}).get("severities", {})
+    seen = [
+        fault for fault in faults(job) if _number(severities.get(fault)) >= limits.get(fault, 0.0)
+    ]
     removed = [_REMOVED[fault] for fault in seen if fault in _REMOVED]
     words = [f"{_and(removed)} removed"] if removed else []
     if Degradation.SOFTNESS in seen and Degradation.NOISE not in seen:  # it would bring noise back

@@ -21,6 +21,7 @@ from tasks.imaging.light import luma
 from tasks.imaging.shared_kernel import CROP
 from tasks.lite import onnx_nets
 from tasks.lite.fusion import figures_of, weigh
+from tasks.lite.limits import MIN_SEVERITY
 from tasks.lite.motion import removal
 from tasks.lite.trial import visible_removal
 from tasks.lite.veil import Veil, veil
@@ -36,14 +37,6 @@ from tasks.verdict import (
 
 CATEGORY = {kind: category for category, kinds in TREATED.items() for kind in kinds}
 """The category in which each degradation is treated."""
-MIN_SEVERITY = {
-    Degradation.NOISE: 0.983,
-    Degradation.COMPRESSION: 0.95,
-    Degradation.SOFTNESS: 0.987,
-    Degradation.MOTION: 0.972,
-    Degradation.REFLECTION: 0.96,
-}
-"""Smallest severity that is mended."""
 MAX_OTHER_SEVERITY = 0.7
 """Largest severity of blur beside a reflection that is mended, unless it is a ghost."""
 LIKE_A_REFLECTION = (Degradation.SOFTNESS, Degradation.MOTION)

@@ -8,13 +8,11 @@ import numpy as np
 from storage.enums import Degradation
 from storage.photos import Image
 from tasks.imaging.tiles import with_low_frequencies_of
-from tasks.lite.classifier import MIN_SEVERITY
+from tasks.lite.limits import MIN_SEVERITY, MIN_SEVERITY_BESIDE
 from tasks.lite.restorers import LOW_SIGMA, removed
 from tasks.verdict import Verdict
 
 ORDER = (Degradation.COMPRESSION, Degradation.NOISE, Degradation.SOFTNESS)
-MIN_SEVERITY_BESIDE = {Degradation.NOISE: 0.8, Degradation.COMPRESSION: 0.5}
-"""Smaller limits for degradations of a photo that is mended anyway (`docs/experiments.md`)."""
 SHARE_BESIDE_BLOCKS = 0.5
 """Share of the sharpening of a photo that also has blocks, which look soft; chosen on 12 photos
 (`docs/experiments.md`)."""

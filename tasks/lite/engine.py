@@ -13,9 +13,10 @@ from tasks.chains.motion_blur import MotionBlur
 from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
 from tasks.chains.super_resolution import SuperResolution
 from tasks.imaging.text_detection import find_text
-from tasks.lite.cleaning import MIN_SEVERITY_BESIDE, clean
+from tasks.lite.cleaning import clean
 from tasks.lite.ghosts import remove_ghost
 from tasks.lite.lift_veil import lift_veil
+from tasks.lite.limits import MIN_SEVERITY_BESIDE
 from tasks.lite.motion import undo_movement
 from tasks.verdict import Verdict
 

@@ -19,7 +19,8 @@ from storage.enums import Category, Degradation
 from tasks.evaluation import metrics
 from tasks.imaging.evidence import measure
 from tasks.lite import fusion
-from tasks.lite.classifier import MIN_SEVERITY, logits
+from tasks.lite.classifier import logits
+from tasks.lite.limits import MIN_SEVERITY
 from tasks.lite.veil import veil
 from tasks.training.data import classifier_examples, photo_pool
 from tasks.training.objectives import SEED

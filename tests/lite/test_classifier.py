@@ -11,8 +11,9 @@ from PIL import Image as Pictures
 
 from storage.enums import Category, Decision, Degradation
 from tasks.imaging import degrade
-from tasks.lite.classifier import MIN_SEVERITY, Lite, logits
+from tasks.lite.classifier import Lite, logits
 from tasks.lite.engine import lite_chain
+from tasks.lite.limits import MIN_SEVERITY
 from tasks.mend import Engine, mend
 
 pytestmark = pytest.mark.slow

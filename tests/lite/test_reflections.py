@@ -13,8 +13,9 @@ from tasks.chains.reflection import Reflection, nothing_hidden, unpainted
 from tasks.evaluation.metrics import fsim, psnr, ssim
 from tasks.imaging import degrade
 from tasks.imaging.light import coded, linear
-from tasks.lite.classifier import MIN_SEVERITY, Lite, to_mend
+from tasks.lite.classifier import Lite, to_mend
 from tasks.lite.engine import lite_chain
+from tasks.lite.limits import MIN_SEVERITY
 from tasks.lite.veil import structure, veil
 from tasks.mend import Engine, mend
 from tasks.receipt import Receipt

@@ -11,7 +11,8 @@ from PIL import Image as Pictures
 from storage.enums import Category, Degradation
 from tasks.imaging import degrade
 from tasks.imaging.visibility import VISIBLE
-from tasks.lite.classifier import MIN_SEVERITY, Lite
+from tasks.lite.classifier import Lite
+from tasks.lite.limits import MIN_SEVERITY
 from tasks.lite.trial import MAX_CROPS, visible_removal
 
 PAIRS = Path(__file__).parents[2] / "../shared/photos/research/noise_polyu"
