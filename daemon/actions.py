@@ -1,39 +1,153 @@
 """What the owner does with photos and results, for the commands and the web page alike."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
 
-from daemon.console import session
+from daemon.console import session, targets
 from daemon.console.changes import notify
 from daemon.console.exit_codes import Unknown
-from storage.database import search, wishes
+from storage import file_attributes, output_folder, publishing, trash
+from storage.beneath import Beneath
+from storage.database import output_names, reviews, search, wishes
 from storage.database.records import Job
-from storage.enums import Category, Strength
+from storage.enums import Category, Review, Status, Strength
+from storage.errors import PathRefused
+from storage.settings import settings
+from storage.settings_gallery import BESIDE
+from storage.text import printable
 from storage.wishes import Wish
 
 
+class Outcome(NamedTuple):
+    """What an action did with one job."""
+
+    job: Job | None
+    """The job as it is now; None if it is no longer recorded."""
+    reason: str | None
+    """Why it was not changed; None if it was."""
+
+
+class _Unchanged(Exception):  # it ends no command
+    """A job stays as it is, for this reason."""
+
+
+def keep(jobs: Iterable[Job]) -> list[Outcome]:
+    """Record that the owner keeps these results."""
+    return _each(jobs, _keep)
+
+
+def reject(jobs: Iterable[Job]) -> list[Outcome]:
+    """Move results to the trash, so that only a retry makes them again.
+
+    A result that was changed after photomend wrote it stays.
+    """
+    return _each(jobs, _reject)
+
+
+def undo(jobs: Iterable[Job]) -> list[Outcome]:
+    """Take back what the owner said of these results: what was rejected is restored."""
+    return _each(jobs, _undo)
+
+
+def restore(jobs: Iterable[Job]) -> list[Outcome]:
+    """Bring rejected results back from the trash, but never over another file."""
+    return _each(jobs, _restore)
+
+
 def mend(
-    jobs: Iterable[Job],
-    *,
-    category: Category | None = None,
-    strength: Strength | None = None,
-    even_if_worse: bool = False,
+    jobs: Iterable[Job], *, category: Category | None = None, strength: Strength | None = None
 ) -> list[Job]:
     """Queue photos before all others, whatever was decided for them; return the queued jobs.
 
     The newest job of each photo is taken. What is running, and what would lose the owner's data, stays
     as it is.
-
-    Raises:
-        Unknown: `even_if_worse` is asked for, and there is no review yet in which it could be shown.
-
     """
-    if even_if_worse:
-        raise Unknown(
-            "a result that is worse than its photo cannot be shown before there is a review; "
-            "mend it without --even-if-worse"
-        )
     engine = session.engine()
     newest = search.newest(engine, [job.id for job in jobs])
-    asked = wishes.ask(engine, newest, Wish(category, strength, even_if_worse))
+    asked = wishes.ask(engine, newest, Wish(category, strength))
     notify(asked)
     return asked
+
+
+def _each(jobs: Iterable[Job], change: Callable[[Job], Job | None]) -> list[Outcome]:
+    return [_outcome(job, change) for job in jobs]
+
+
+def _outcome(job: Job, change: Callable[[Job], Job | None]) -> Outcome:
+    reason = f"job {job.id} was changed meanwhile; look at it again"
+    try:
+        if (changed := change(job)) is not None:
+            return Outcome(changed, None)
+    except (_Unchanged, Unknown, PathRefused) as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"the result of job {job.id} cannot be moved: {printable(error)}"
+    return Outcome(search.get(session.engine(), job.id), reason)
+
+
+def _keep(job: Job) -> Job | None:
+    _check_has_result(job)
+    return reviews.keep(session.engine(), job)
+
+
+def _reject(job: Job) -> Job | None:
+    _check_has_result(job)
+    assert job.output is not None
+    result = Beneath(_output_root(job), job.output)
+    if settings().trash_days > 0:
+        gone = trash.put(result, job.id, job.sha256)
+    else:
+        gone = publishing.remove(result, job.sha256)
+    if not gone:
+        raise _Unchanged(f"{printable(result)} was changed, so it is not removed")
+    changed = reviews.reject(session.engine(), job)
+    if changed is None and job.sha256 is not None:
+        trash.take_out(result, job.id, job.sha256)
+    return changed
+
+
+def _undo(job: Job) -> Job | None:
+    if job.review is Review.KEPT:
+        return reviews.undo_keep(session.engine(), job)
+    return _restore(job)
+
+
+def _restore(job: Job) -> Job | None:
+    known = reviews.rejected(job)
+    if known is None:
+        raise _Unchanged(f"job {job.id} has no rejected result: {printable(job.source)}")
+    output, sha256 = known
+    result, engine = Beneath(_output_root(job), output), session.engine()
+    if search.newest(engine, [job.id]) != [job.id]:
+        raise _Unchanged(f"there is a newer version of {printable(job.source)}; it stays as it is")
+    if not output_names.reserve(engine, job, output):
+        raise _Unchanged(f"the result of another photo has the name {printable(output)} now")
+    if publishing.sha256(result) != sha256:  # else a restore was interrupted
+        _take_out(job, result, sha256)
+    return reviews.restore(engine, job, output, sha256)
+
+
+def _take_out(job: Job, result: Beneath, sha256: str) -> None:
+    folder = result.parent
+    photos = Beneath(targets.gallery(job.gallery).path, folder.relative)
+    file_attributes.make_folder(photos, folder)
+    try:
+        if not trash.take_out(result, job.id, sha256):
+            raise _Unchanged(f"{printable(result)} is no longer in the trash; retry makes it again")
+    except FileExistsError as error:
+        raise _Unchanged(f"another file has the name {printable(result)}; it stays") from error
+
+
+def _check_has_result(job: Job) -> None:
+    if job.status is not Status.DONE or job.output is None:
+        raise _Unchanged(f"job {job.id} has no result: it is {job.status}")
+
+
+def _output_root(job: Job) -> Path:
+    """Return the folder of a job's results, if it is there."""
+    gallery = targets.gallery(job.gallery)
+    root = gallery.output_root
+    if gallery.name not in BESIDE and not output_folder.is_marked(root):
+        raise Unknown(f"{printable(root)} holds no results; is its disk or share mounted?")
+    return root

@@ -8,7 +8,7 @@ from threading import Event, Thread
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import preview_files, publishing
+from storage import preview_files, publishing, trash
 from storage.database import counts, processes, search, status
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
@@ -104,7 +104,7 @@ def sweep_previews() -> None:
 
 
 def clean_up(jobs: Jobs) -> None:
-    """Remove the temporary files of claims that have ended, and results that were put aside.
+    """Remove temporary files of claims that have ended, results that were put aside, and old trash.
 
     The files are listed before the claims are read, so no file of a newer claim is among them.
     """
@@ -123,6 +123,10 @@ def clean_up(jobs: Jobs) -> None:
                         "%s was changed by its owner while its worker died, and is kept; give it "
                         "its name again, or remove it", file
                     )  # fmt: skip
+            for file in trash.empty(gallery.output_root, settings().trash_days):
+                log.warning(
+                    "%s is not a result as it was rejected, and is kept; move it away", file
+                )
         except (OSError, SQLAlchemyError, DatabaseGone) as error:
             folder = printable(gallery.output_root)
             log.warning("temporary files in %s cannot be removed: %s", folder, error)

@@ -217,8 +217,8 @@ def sha256_in(inside: int, name: str) -> str | None:
         return ""
 
 
-def rename_new(inside: int, old: str, new: str) -> None:
-    """Rename a file of a folder, unless something has the new name.
+def rename_new(inside: int, old: str, new: str, to: int | None = None) -> None:
+    """Rename a file of a folder, unless something has the new name, which may be in the folder `to`.
 
     A filesystem without this flag (NFS) makes a hard link and removes the old name. One without
     hard links either (some of FUSE) looks at the name just before, which leaves a short moment.
@@ -228,17 +228,18 @@ def rename_new(inside: int, old: str, new: str) -> None:
         FileNotFoundError: there is no such file.
 
     """
-    if system_calls.renameat2(inside, old, new, system_calls.NOREPLACE):
+    to = inside if to is None else to
+    if system_calls.renameat2(inside, old, new, system_calls.NOREPLACE, to):
         return
     try:
-        os.link(old, new, src_dir_fd=inside, dst_dir_fd=inside, follow_symlinks=False)
+        os.link(old, new, src_dir_fd=inside, dst_dir_fd=to, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         with suppress(FileNotFoundError):
-            os.stat(new, dir_fd=inside, follow_symlinks=False)
+            os.stat(new, dir_fd=to, follow_symlinks=False)
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from error
-        os.rename(old, new, src_dir_fd=inside, dst_dir_fd=inside)
+        os.rename(old, new, src_dir_fd=inside, dst_dir_fd=to)
     else:
         os.unlink(old, dir_fd=inside)
 

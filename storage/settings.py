@@ -126,6 +126,8 @@ class Settings:
     full_results_megabytes: int = 500
     """Space in `state_dir` for the full results of photos whose strength the owner chose: another
     strength is made from them without computing again. The oldest are removed; 0 keeps none."""
+    trash_days: int = 30
+    """Days for which rejected results are kept; 0 removes them at once."""
 
     @property
     def database(self) -> str:

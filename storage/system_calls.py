@@ -42,12 +42,16 @@ def has_openat2() -> bool:
     return True
 
 
-def renameat2(inside: int, old: str, new: str, flag: int) -> bool:
-    """Rename with a flag; return False if the filesystem, the kernel or the C library cannot."""
+def renameat2(inside: int, old: str, new: str, flag: int, to: int | None = None) -> bool:
+    """Rename with a flag; return False if the filesystem, the kernel or the C library cannot.
+
+    `to` is the folder of the new name, if it is another one.
+    """
+    to = inside if to is None else to
     rename = getattr(_libc(), "renameat2", None)
     if rename is None:
         return False
-    if rename(inside, os.fsencode(old), inside, os.fsencode(new), flag) == 0:
+    if rename(inside, os.fsencode(old), to, os.fsencode(new), flag) == 0:
         return True
     number = ctypes.get_errno()
     if number in UNSUPPORTED:

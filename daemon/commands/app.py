@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.commands import ask, change, inspect, pauses, run, train, web, weights
+from daemon.commands import ask, change, inspect, pauses, review, run, train, web, weights
 from daemon.commands.accept import accept
 from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
@@ -17,8 +17,8 @@ PANELS = {
     "Run": (run.up, run.watch, run.work, run.migrate),
     "Inspect": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
     "Change": (
-        change.retry, ask.mend, change.reject, change.cancel, pauses.pause, pauses.resume, ask.add,
-        accept, change.forget,
+        change.retry, ask.mend, review.keep, review.reject, review.restore, review.undo,
+        change.cancel, pauses.pause, pauses.resume, ask.add, accept, change.forget,
     ),
 }  # fmt: skip
 _EPILOG = "Exit codes: " + ", ".join(

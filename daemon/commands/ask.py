@@ -14,8 +14,8 @@ from daemon.console.changes import notify, report, report_unchanged
 from daemon.console.exit_codes import Exit, Unknown
 from daemon.console.targets import Place
 from storage.database import galleries, search
-from storage.database.jobs import REJECTED
 from storage.database.records import Job
+from storage.database.reviews import REJECTED
 from storage.enums import Category, Status, Strength
 from storage.text import printable
 
@@ -102,13 +102,6 @@ def mend(
     strength: Annotated[
         Strength | None, typer.Option(help="How much of the change the result has.")
     ] = None,
-    even_if_worse: Annotated[
-        bool,
-        typer.Option(
-            "--even-if-worse",
-            help="Show you the result that the guard refuses; it is not published by itself.",
-        ),
-    ] = False,
     json: Json = False,
 ) -> None:
     """Mend photos that were clean, unsure or left alone, or mend them in another way.
@@ -126,7 +119,7 @@ def mend(
         raise typer.BadParameter("a clean photo is not mended; name what is wrong with it")
     jobs = [_job(name) for name in names]
     wanted = [job for job in jobs if not _is_refused(job)]
-    asked = actions.mend(wanted, category=category, strength=strength, even_if_worse=even_if_worse)
+    asked = actions.mend(wanted, category=category, strength=strength)
     report_unchanged([job.id for job in wanted], asked)
     report(asked, "queued first", json=json)
     if len(wanted) < len(jobs):

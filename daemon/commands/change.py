@@ -1,4 +1,4 @@
-"""Commands that change jobs: `retry`, `reject`, `cancel` and `forget`."""
+"""Commands that change jobs: `retry`, `cancel` and `forget`."""
 
 import os
 from typing import Annotated
@@ -8,17 +8,13 @@ import typer
 from daemon.commands.status import Json
 from daemon.console import session, targets
 from daemon.console.changes import notify, report, report_unchanged
-from daemon.console.exit_codes import Exit, Unknown
+from daemon.console.exit_codes import Unknown
 from daemon.console.output import as_json
-from storage import output_folder, publishing
 from storage.atomic_files import locked
-from storage.beneath import Beneath
 from storage.database import galleries, search
-from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import ASKED_FOR, RETRIED, Category, ErrorKind, Status
-from storage.settings_gallery import BESIDE
-from storage.text import command, printable
+from storage.text import printable
 
 
 def retry(
@@ -101,51 +97,6 @@ def _retry_statuses(failed: bool, kind: ErrorKind | None) -> tuple[Status, ...]:
     if kind is not None:
         return (Status.FAILED, Status.QUEUED)
     return (Status.DONE, Status.FAILED, Status.CANCELLED, Status.QUEUED)
-
-
-def reject(
-    names: Annotated[
-        list[str], typer.Argument(metavar="ID|PATH", help="Jobs, photos or their results.")
-    ],
-    json: Json = False,
-) -> None:
-    """Remove results that you do not want; only a retry makes them again.
-
-    A result that was changed after photomend wrote it is not removed.
-
-    Example: photomend reject ~/Photos-mended/2024/cat.jpg
-    """
-    results = [_result(name) for name in names]
-    rejected = [job for job in results if _remove(job) and session.jobs().reject(job)]
-    report(rejected, "rejected", json=json)
-    if len(rejected) < len(results):
-        raise typer.Exit(Exit.PROBLEM)
-
-
-def _remove(job: Job) -> bool:
-    """Remove the result of a job, unless it was changed; return whether it is gone."""
-    gallery = targets.gallery(job.gallery)
-    root = gallery.output_root
-    if gallery.name not in BESIDE and not output_folder.is_marked(root):
-        raise Unknown(f"{printable(root)} holds no results; is its disk or share mounted?")
-    assert job.output is not None
-    result = Beneath(root, job.output)
-    if publishing.remove(result, job.sha256):
-        return True
-    shown = printable(result)
-    typer.echo(f"photomend: {shown} was changed, so it is not removed", err=True)
-    return False
-
-
-def _result(name: str) -> Job:
-    jobs = targets.jobs(name)
-    for job in jobs:
-        if job.status is Status.DONE and job.output is not None:
-            return job
-    raise Unknown(
-        f"{printable(name)} has no result to reject: job {jobs[0].id} is {jobs[0].status}; "
-        f"see `{command('photomend', 'show', of=name)}`"
-    )
 
 
 def cancel(

@@ -107,6 +107,24 @@ def jobs(name: str) -> list[Job]:
     )
 
 
+def folder(name: str) -> Filter | None:
+    """Return the filter for all jobs below a folder of a gallery or of its results; None if it is none.
+
+    Raises:
+        Unknown: the folder is in no gallery, and in no folder of results.
+
+    """
+    path = Path(name)
+    if not path.is_dir():
+        return None
+    if here := place(path):
+        return Filter(gallery=here.gallery, below=here.source)
+    for gallery, _, output in roots():
+        for below in _below(path, output):
+            return Filter(gallery=gallery, below=below)
+    raise Unknown(f"{printable(path)} is in no gallery")
+
+
 def job_ids(names: list[str]) -> tuple[list[int], list[int]]:
     """Return ids of jobs: the newest job of each photo, and then all jobs below the folders."""
     named: dict[int, None] = {}

@@ -3,8 +3,8 @@
 Reasons and errors come from the database: print what is returned by `storage.text.printable`.
 """
 
-from storage.database.jobs import REJECTED
 from storage.database.records import Job
+from storage.database.reviews import REJECTED
 from storage.enums import Category, Decision, Degradation, Review, Status
 from tasks.lite.limits import MIN_SEVERITY, MIN_SEVERITY_BESIDE
 from tasks.verdict import TREATED

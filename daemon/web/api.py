@@ -138,7 +138,6 @@ CALLS = (
             "ids": "A list of jobs' ids.",
             "category": "With mend: mend it as this category.",
             "strength": "With mend: gentle, normal or strong.",
-            "even_if_worse": "With mend: true shows you a result that the guard refuses; it is not published.",
             "from_scratch": "With retry: true classifies again.",
         },
     ),

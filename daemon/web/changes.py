@@ -1,19 +1,21 @@
 """What a form of the page changes: jobs, pauses and failed photos that are tried again."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 
 from starlette.exceptions import HTTPException
 
 from daemon import actions
+from daemon.actions import Outcome
 from daemon.console import session
 from daemon.console.changes import notify
-from daemon.web import cards, decisions
+from daemon.web import cards
 from daemon.web.forms import Form
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import ASKED_FOR, RETRIED, Category, ErrorKind, Status, Strength
+from storage.text import printable
 
 MOST_JOBS = 2000
 """Photos of one request; select fewer at a time in the page, or use the command line."""
@@ -42,10 +44,13 @@ def act(word: str, form: Form) -> list[Job]:
         ids = search.retriable(session.engine(), [job.id for job in jobs])
         changed = session.jobs().retry(ids, from_scratch=form.is_set("from_scratch"))
     else:
-        simple: dict[str, Callable[[Collection[Job]], list[Job]]] = {
-            "keep": decisions.keep, "reject": decisions.reject, "undo": decisions.undo,
+        simple: dict[str, Callable[[Iterable[Job]], list[Outcome]]] = {
+            "keep": actions.keep, "reject": actions.reject, "undo": actions.undo,
         }  # fmt: skip
-        changed = simple[word](jobs)
+        outcomes = simple[word](jobs)
+        for reason in (outcome.reason for outcome in outcomes if outcome.reason is not None):
+            log.warning("%s in the page: %s", word, printable(reason))
+        changed = [outcome.job for outcome in outcomes if outcome.job and outcome.reason is None]
     notify(changed)
     log.info("%s of %d photos in the page; %d changed", word, len(jobs), len(changed))
     return changed
@@ -90,5 +95,4 @@ def _mend(jobs: list[Job], form: Form) -> list[Job]:
         strength = Strength(form.get("strength")) if form.get("strength") else None
     except ValueError as error:
         raise HTTPException(400, "there is no such category or strength") from error
-    even = form.is_set("even_if_worse")
-    return actions.mend(jobs, category=category, strength=strength, even_if_worse=even)
+    return actions.mend(jobs, category=category, strength=strength)

@@ -111,7 +111,6 @@ def wish(job: Job) -> str:
     wanted = job.wish or {}
     parts = [f"as {wanted['category']}"] if wanted.get("category") else []
     parts += [f"strength {wanted['strength']}"] if wanted.get("strength") else []
-    parts += ["even if it looks worse"] if wanted.get("even_if_worse") else []
     return printable(", ".join(parts))
 
 

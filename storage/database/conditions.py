@@ -110,7 +110,7 @@ def afresh(*, keep_category: bool = False) -> dict[str, Any]:
     values = {
         "status": Status.QUEUED, "attempts": 0, "due_at": now(), "rank": ASKED_FOR,
         "decision": None, "reason": None, "receipt": None, "error": None, "error_kind": None,
-        "finished_at": None, "worker": None, "child": None,
+        "finished_at": None, "worker": None, "child": None, "review": None, "reviewed_at": None,
     }  # fmt: skip
     if not keep_category:
         return values | {"category": None, "queue": CLASSIFY, "scores": None}

@@ -23,8 +23,6 @@ from storage.errors import ClaimLost
 from storage.settings import settings
 from storage.text import printable
 
-REJECTED = "rejected by the owner"
-
 c = table.c
 
 
@@ -101,17 +99,6 @@ class Jobs:
             return conditions.change(
                 connection, [conditions.unfinished(), c.id.in_(list(job_ids))], "cancelled by the owner",
                 status=Status.CANCELLED, error=galleries.CANCELLED_BY_OWNER, finished_at=now(),
-            )  # fmt: skip
-
-    def reject(self, job: Job) -> bool:
-        """Keep the original, because the owner rejected the result; False if the job has changed."""
-        here = [c.id == job.id, c.status == Status.DONE, c.sha256 == job.sha256]
-        with self.engine.begin() as connection:
-            return bool(
-                conditions.change(
-                    connection, here, "rejected by the owner",
-                    decision=Decision.KEPT_ORIGINAL, reason=REJECTED, **conditions.NO_OUTPUT,
-                )
             )  # fmt: skip
 
     def pause(self, scope: str, name: str = "", seconds: float | None = None) -> None:

@@ -77,7 +77,7 @@ class Job(_Row):
     gone_at: float | None
     """When the source was found gone."""
     wish: dict[str, Any] | None
-    """What the owner asked for: `category`, `strength` and `even_if_worse`, each if it was named."""
+    """What the owner asked for: `category` and `strength`, each if it was named."""
     review: Review | None
     """What the owner said of the result; None if nothing."""
     reviewed_at: float | None

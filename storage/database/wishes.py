@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import select
@@ -20,7 +19,7 @@ c = table.c
 def ask(engine: sa.Engine, job_ids: Collection[int], wish: Wish) -> list[Job]:
     """Queue jobs before all others, with a wish; return those that were queued, without running ones.
 
-    What an earlier wish named and this one does not holds on, but for `even_if_worse`. A photo that a
+    What an earlier wish named and this one does not holds on. A photo that a
     chain has mended is not classified again, unless the wish names a category.
     """
     values = conditions.afresh(keep_category=wish.category is None)
@@ -42,8 +41,6 @@ def _merged(
     found: dict[str, list[int]] = defaultdict(list)
     for some in conditions.chunks(list(job_ids)):
         for job_id, earlier in connection.execute(select(c.id, c.wish).where(c.id.in_(some))):
-            before: dict[str, Any] = {
-                k: v for k, v in (earlier or {}).items() if k != "even_if_worse"
-            }
-            found[json.dumps(before | wish.to_json(), sort_keys=True)].append(job_id)
+            merged = {**(earlier or {}), **wish.to_json()}
+            found[json.dumps(merged, sort_keys=True)].append(job_id)
     return found

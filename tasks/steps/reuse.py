@@ -14,8 +14,8 @@ from typing import Any
 from storage import file_attributes, photos, preview_files, publishing
 from storage.beneath import Beneath
 from storage.database import conditions, output_names, search
-from storage.database.jobs import REJECTED
 from storage.database.records import Job
+from storage.database.reviews import REJECTED
 from storage.enums import ASKED, Category, Decision, LeastChange, Strength
 from storage.errors import OutputTaken
 from storage.formats.turn import Turn

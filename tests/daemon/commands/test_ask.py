@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from storage import fingerprints
-from storage.database import galleries, search
+from storage.database import galleries, reviews, search
 from storage.enums import ASKED_FOR, Category, Decision, Status
 from storage.wishes import Wish
 
@@ -84,13 +84,6 @@ def test_wrong_words_are_refused_in_a_sentence(run, home, recorded):
     assert "is ignored" in run("mend", "gallery/.hidden.jpg", code=1).stderr
 
 
-def test_a_result_that_is_worse_cannot_be_shown_yet(run, jobs, recorded):
-    recorded("cat.jpg")
-    ended = run("mend", 1, "--even-if-worse", code=1)
-    assert "cannot be shown before there is a review" in ended.stderr
-    assert search.get(jobs.engine, 1).wish is None
-
-
 def test_a_running_job_stays_as_it_is(run, recorded, claim):
     recorded("cat.jpg")
     claim()
@@ -105,7 +98,7 @@ def test_add_takes_what_was_never_done_and_the_others_only_again(run, read, jobs
     held = claim()
     jobs.record(held, Path("2019/b.jpg"), "hash", {})
     jobs.finish(held, Decision.RESTORED)
-    assert jobs.reject(search.get(jobs.engine, 2))
+    assert reviews.reject(jobs.engine, search.get(jobs.engine, 2))
     galleries.note_backlog(jobs.engine, "g", Path("2019"), {"old.jpg": "1-1-1"})
     ended = run("add", "gallery/2019")
     assert ended.stdout == "job 3 is queued first: 2019/c.jpg\n"

@@ -75,7 +75,7 @@ def test_a_named_job_that_is_not_changed_is_told_with_its_status(run, jobs, clai
     assert cancelled.stdout == "job 3 is cancelled: c.jpg\n"
     assert run("cancel", 3).stderr == stays(3, "cancelled", "c.jpg")
     rejected = run("reject", 2, code=1).stderr
-    assert "2 has no result to reject: job 2 is running; see `photomend show 2`" in rejected
+    assert "2 has no result: job 2 is running; see `photomend show 2`" in rejected
 
 
 def note(jobs, name: str, root: Path, **columns: object) -> None:

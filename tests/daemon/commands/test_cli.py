@@ -13,7 +13,8 @@ import pytest
 from daemon.commands.app import app
 from storage.database import galleries, holds, processes, search, status
 from storage.database import workers as worker_rows
-from storage.database.jobs import REJECTED, Jobs
+from storage.database.jobs import Jobs
+from storage.database.reviews import REJECTED
 from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, ErrorKind, Status
 from tasks.worker.redis_client import key
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from daemon.reports import words
-from storage.database.jobs import REJECTED
 from storage.database.records import Job
+from storage.database.reviews import REJECTED
 from storage.enums import Category, Decision, Review, Status
 
 NOISY = Category.SUPER_RESOLUTION

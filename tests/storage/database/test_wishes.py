@@ -66,8 +66,8 @@ def test_another_strength_does_not_classify_again_and_another_category_does(jobs
     assert again.wish == {"category": "motion-blur", "strength": "strong"}
 
 
-def test_a_later_wish_keeps_what_it_does_not_name_but_not_the_leave_to_be_worse(jobs, unsure):
-    wishes.ask(jobs.engine, [1], Wish(Category.REFLECTION, even_if_worse=True))
+def test_a_later_wish_keeps_what_it_does_not_name(jobs, unsure):
+    wishes.ask(jobs.engine, [1], Wish(Category.REFLECTION))
     [asked] = wishes.ask(jobs.engine, [1], Wish(strength=Strength.GENTLE))
     assert Wish.of(asked) == Wish(Category.REFLECTION, Strength.GENTLE)
 
@@ -88,7 +88,7 @@ def test_only_a_named_retry_from_scratch_forgets_a_wish(jobs, unsure, claim):
 
 
 def test_a_wish_that_another_version_stored_is_read_as_far_as_it_is_known(jobs, unsure):
-    wish = {"category": "colour", "strength": 3, "even_if_worse": "yes", "more": 1}
+    wish = {"category": "colour", "strength": 3, "more": 1}
     with jobs.engine.begin() as connection:
         connection.execute(table.update().values(wish=wish))
     assert Wish.of(search.get(jobs.engine, 1)) == Wish()

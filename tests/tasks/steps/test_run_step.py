@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from storage import photos, publishing
-from storage.database import galleries, search
+from storage.database import galleries, reviews, search
 from storage.enums import CLASSIFY, Category, Decision, Degradation, EngineName, ErrorKind, Status
 from storage.errors import GpuBusy, GpuLost, TooLarge, WeightsMissing, WeightsWrong
 from storage.formats.containers import jpeg
@@ -176,7 +176,7 @@ def test_two_sources_that_would_get_one_name_get_two(home, jobs, take_photo):
 
 def test_a_rejected_photo_is_never_made_again(home, jobs, noisy, take_photo):
     restore(noisy)
-    assert jobs.reject(search.get(jobs.engine, 1))
+    assert reviews.reject(jobs.engine, search.get(jobs.engine, 1))
     (home / "output/cat.jpg").unlink()
     take_photo("copy.jpg", kind=Degradation.NOISE)
     galleries.add(jobs.engine, "g", Path(), {"copy.jpg": seen("copy.jpg")})
@@ -244,7 +244,8 @@ def restore_and_remove(job):
 
 def restore_and_reject(job):
     restore_and_remove(job)
-    assert runtime.jobs().reject(search.get(runtime.jobs().engine, 1))
+    engine = runtime.jobs().engine
+    assert reviews.reject(engine, search.get(engine, 1))
 
 
 def restore_and_forget(job):
