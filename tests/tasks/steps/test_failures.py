@@ -17,7 +17,7 @@ ENDED_BY_OTHERS = {
 }  # fmt: skip
 NOT_IN_A_STEP = {
     errors.AlreadyRunning, errors.DatabaseNewer, errors.DatabaseOlder, errors.NoWorker,
-    errors.RedisMissing,
+    errors.PageRefused, errors.RedisMissing,
     errors.LicenceNotAccepted, errors.NoRoom, errors.WeightsBusy, errors.WeightsUnreachable,
     errors.ClaimLost, errors.DatabaseGone,  # the claim has ended already
 }  # fmt: skip
