@@ -76,12 +76,12 @@ def with_earlier_wish(job: Job) -> Job:
 
 def _still_holds(job: Job, earlier: Job) -> bool:
     """Return whether the present settings would decide the same for a job as for an earlier one."""
-    if earlier.reason == REJECTED or earlier.decision in (Decision.CLEAN, Decision.UNSURE):
-        return _is_as_visible(earlier)
+    if earlier.reason == REJECTED:
+        return True
     wanted = paths.strength(replace(job, wish=earlier.wish))
     made = (earlier.receipt or {}).get("strength", Strength.NORMAL if earlier.receipt else wanted)
-    ruling = paths.ruling(job)
-    excluded = earlier.category is not None and ruling.why_not(earlier.category) is not None
+    mended = earlier.decision not in (Decision.CLEAN, Decision.UNSURE)
+    excluded = mended and earlier.category and paths.ruling(job).why_not(earlier.category)
     if made != wanted or (excluded and earlier.wish is None):
         return False
     return _is_as_visible(earlier)
