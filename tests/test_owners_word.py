@@ -80,7 +80,7 @@ def test_a_rule_that_is_changed_holds_for_what_is_queued_and_for_what_it_left(
     take_photo("drafts/a.jpg", kind=Degradation.NOISE)
     eventually(lambda: len(all_jobs(jobs)) == 1)
     worker = photomend("work", *QUEUES, PHOTOMEND_RULES=off)
-    eventually(lambda: all_jobs(jobs)["drafts/a.jpg"].status is Status.DONE, 120)
+    eventually(lambda: all_jobs(jobs)["drafts/a.jpg"].status is Status.DONE, 240)
     assert all_jobs(jobs)["drafts/a.jpg"].reason == 'rule 1 ("drafts/") turns mending off'
     for process in (watcher, worker):
         process.terminate()
@@ -89,7 +89,7 @@ def test_a_rule_that_is_changed_holds_for_what_is_queued_and_for_what_it_left(
     photomend("watch", PHOTOMEND_RULES=gentle)
     # Of so little noise nobody would see the half.
     photomend("work", *QUEUES, PHOTOMEND_RULES=gentle, PHOTOMEND_LEAST_CHANGE="any")
-    eventually(lambda: all_jobs(jobs)["drafts/a.jpg"].decision is Decision.RESTORED, 200)
+    eventually(lambda: all_jobs(jobs)["drafts/a.jpg"].decision is Decision.RESTORED, 240)
     job = all_jobs(jobs)["drafts/a.jpg"]
     assert job.receipt["strength"] == "gentle"
     events = [event.event for event in search.events(jobs.engine, job.id)]
