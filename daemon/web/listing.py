@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from daemon.web import cards
-from storage.database import search
+from storage.database import days, search
 from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import Category, Decision, Review, Status
@@ -94,11 +94,11 @@ def page(engine: sa.Engine, wanted: Wanted, limit: int = PAGE) -> tuple[list[Job
     """Return a page of jobs, the newest first, and where the next page begins, if there is one."""
     above, under = None, wanted.under
     if wanted.since is not None:
-        above = search.first_since(engine, _start(wanted.since)) - 1
+        above = days.first_since(engine, _start(wanted.since)) - 1
         if above < 0:
             return [], None
     if wanted.until is not None:
-        end = search.first_since(engine, _start(wanted.until + timedelta(days=1)))
+        end = days.first_since(engine, _start(wanted.until + timedelta(days=1)))
         under = min(filter(None, (under, end)), default=None)
     fitting = Filter(
         gallery=wanted.gallery or None, category=wanted.category, above=above, under=under,

@@ -69,25 +69,6 @@ def get(engine: sa.Engine, job_id: int) -> Job | None:
         return None if row is None else Job.of(row)
 
 
-def first_since(engine: sa.Engine, moment: float) -> int:
-    """Return the id of the first job that was recorded at `moment` or later; 0 if there is none.
-
-    Ids grow with time, so a few rows are read; an index on the time would slow each new photo down.
-    """
-    following = select(c.id, c.created_at).order_by(c.id).limit(1)
-    with reading(engine) as connection:
-        low, high = 1, (connection.scalar(select(sa.func.max(c.id))) or 0) + 1
-        last = high
-        while low < high:
-            middle = (low + high) // 2
-            row = connection.execute(following.where(c.id >= middle)).first()
-            if row is not None and row.created_at < moment:
-                low = row.id + 1
-            else:
-                high = middle
-    return 0 if low >= last else low
-
-
 def versions(engine: sa.Engine, gallery: str, source: Path) -> list[Job]:
     """Return the jobs of a photo, the newest first; `source` is relative to the gallery."""
     here = (*conditions.within(gallery, source.parent), c.name == Path(source.name))

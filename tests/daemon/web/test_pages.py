@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from daemon.web import app, listing, words
 from storage import preview_files
-from storage.database import galleries, search
+from storage.database import days, galleries, search
 from storage.enums import Category, Decision, ErrorKind, Review, Status, Strength
 from storage.settings import settings
 
@@ -70,9 +70,9 @@ def test_lists_are_filtered(page, add_mended, add):
 def test_the_first_job_of_a_day_is_found_by_a_few_reads(jobs, add):
     numbers = [add(f"{n}.jpg", created_at=1000.0 * n) for n in range(40)]
     for n in (0, 7, 39):
-        assert search.first_since(jobs.engine, 1000.0 * n) == numbers[n]
-        assert search.first_since(jobs.engine, 1000.0 * n - 1) == numbers[n]
-    assert search.first_since(jobs.engine, 40_000.0) == 0
+        assert days.first_since(jobs.engine, 1000.0 * n) == numbers[n]
+        assert days.first_since(jobs.engine, 1000.0 * n - 1) == numbers[n]
+    assert days.first_since(jobs.engine, 40_000.0) == 0
 
 
 def test_photos_are_kept_and_taken_back(page, add_mended, jobs, post):
@@ -247,3 +247,11 @@ def test_the_interface_prints_what_the_command_prints(page, add_mended, jobs):
     expected = json.loads(json.dumps(search.get(jobs.engine, number).to_json(), default=str))
     assert {name: shown[name] for name in expected} == expected
     assert shown["done"] == "Noise removed, strongly"
+
+
+def test_a_photo_without_a_picture_can_be_looked_at_again(page, add_mended, jobs, post):
+    number = add_mended()
+    assert "and draw it" in page.get(f"/review/{number}").text
+    post(page, "/act", ids=number, do="retry", from_scratch="1")
+    job = search.get(jobs.engine, number)
+    assert (job.status, job.queue) == (Status.QUEUED, "classify")
