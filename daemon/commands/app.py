@@ -11,11 +11,12 @@ from daemon.commands.accept import accept
 from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
 from daemon.commands.status import status
+from daemon.commands.trial import trial
 from daemon.console.exit_codes import Exit
 
 PANELS = {
     "Run": (run.up, run.watch, run.work, run.migrate),
-    "Inspect": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare),
+    "Inspect": (status, inspect.jobs, inspect.show, inspect.explain, inspect.doctor, evaluate, compare, trial),
     "Change": (
         change.retry, ask.mend, review.keep, review.reject, review.restore, review.undo,
         change.cancel, pauses.pause, pauses.resume, ask.add, accept, change.forget,

@@ -164,7 +164,7 @@ def _supervise(
     if not settings().redis_url:
         redis = OwnRedis("redis", redis_server.start, _log("redis"))
     workers = [
-        _process(f"worker-{n + 1}", _photomend("work", *QUEUES)) for n in range(_worker_count())
+        _process(f"worker-{n + 1}", _photomend("work", *QUEUES)) for n in range(worker_count())
     ]
     watcher = _process("watcher", _photomend("watch"))
     processes = [*([redis] if redis else []), *workers, watcher]
@@ -277,7 +277,7 @@ def _wait_for_redis(own: OwnRedis | None, stop: Event) -> None:
         time.sleep(0.1)
 
 
-def _worker_count() -> int:
+def worker_count() -> int:
     """Return how many workers to start: one for the paper engine, whose networks fill the memory."""
     config = settings()
     if config.engine != EngineChoice.LITE:

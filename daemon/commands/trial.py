@@ -1,0 +1,120 @@
+"""The command `trial`."""
+
+import os
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.commands.status import Json
+from daemon.console.output import as_json, span
+from storage.errors import SettingsError
+from storage.settings import settings
+from storage.settings_gallery import GallerySettings
+from storage.text import command, printable
+
+if TYPE_CHECKING:
+    from daemon.reports.trial import Estimate, Pair, Tried
+
+
+def trial(
+    gallery: Annotated[
+        str | None,
+        typer.Argument(metavar="GALLERY", help="A gallery of the settings, or a folder."),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Number of photos to try.")] = 60,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report. Default: in the state folder.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Draw the same sample again.")] = None,
+    json: Json = False,
+) -> None:
+    """Mend a random sample in memory and estimate all; write nothing but a report.
+
+    Example: photomend trial ~/Photos --sample 60
+    """
+    from daemon.reports import trial as work
+    from daemon.reports import trial_page
+    from daemon.supervising.up import worker_count
+
+    chosen, below = _place(gallery)
+    folder = (out or settings().state_dir / "trial").expanduser().resolve()
+    if folder.is_relative_to(os.path.realpath(chosen.path)):
+        raise typer.BadParameter("--out must be outside of the photos' folder")
+    found = work.candidates(chosen, below)
+    seed = random.randrange(1_000_000) if seed is None else seed
+    tried, pairs = _tried(chosen, work.draw(found, sample, seed))
+    workers = worker_count()
+    estimate = work.estimate(tried, len(found), workers)
+    lines = [*_lines(estimate, seed), *_next(Path(os.path.realpath(chosen.path), below))]
+    files = trial_page.write(lines, pairs, folder)
+    if json:
+        as_json({**work.as_record(estimate, tried), "seed": seed, "files": files})
+        return
+    for line in lines:
+        typer.echo(printable(line))
+    typer.echo("report: " + ", ".join(printable(file) for file in files))
+
+
+def _place(named: str | None) -> tuple[GallerySettings, str]:
+    """Return a gallery and the folder in it, "" for all of it."""
+    known = settings().galleries
+    if named is None:
+        if len(known) != 1:
+            raise SettingsError("name a gallery or a folder: photomend trial ~/Photos")
+        return next(iter(known.values())), ""
+    if named in known:
+        return known[named], ""
+    folder = Path(named).expanduser().resolve()
+    if not folder.is_dir():
+        raise SettingsError(f"{printable(named)} is neither a gallery nor a folder")
+    for each in known.values():
+        if folder.is_relative_to(root := Path(os.path.realpath(each.path))):
+            return each, "/".join(folder.relative_to(root).parts)
+    return GallerySettings(folder), ""
+
+
+def _tried(gallery: GallerySettings, drawn: list) -> "tuple[list[Tried], list[Pair]]":  # type: ignore[type-arg]
+    """Try the sample, with progress on a terminal."""
+    from daemon.reports.trial import Pair, attempt
+    from storage import jail
+
+    tried, pairs = [], []
+    with jail.used():
+        for each in attempt(gallery, drawn):
+            if isinstance(each, Pair):
+                pairs.append(each)
+            tried.append(each.tried if isinstance(each, Pair) else each)
+            if sys.stderr.isatty():
+                end = "\n" if len(tried) == len(drawn) else ""
+                typer.echo(f"\rtried {len(tried)} of {len(drawn)} photos{end}", nl=False, err=True)
+    return tried, pairs
+
+
+def _lines(found: "Estimate", seed: int) -> list[str]:
+    """Return the estimate in sentences."""
+    lines = [f"{found.sampled} of {found.photos} photos were tried (seed {seed})"]
+    if not found.sampled:
+        return lines
+    lines.append("of them: " + ", ".join(f"{n} {word}" for word, n in found.outcomes.items()))
+    lines.append(f"would be mended: {_share(found.mended)}")
+    lines += [f"  {kind}: {_share(each)}" for kind, each in found.categories.items()]
+    lines.append(
+        f"time: {span(found.seconds / found.workers)} for {found.workers} workers that do not slow "
+        f"each other, {found.megapixels:.0f} megapixels in all"
+    )
+    lines.append(f"space: {found.gigabytes:.2g} GB, if copies are as large as their photos")
+    return lines
+
+
+def _share(of: tuple[float, float, float]) -> str:
+    return f"{of[0]:.0%} (19 times of 20 between {of[1]:.0%} and {of[2]:.0%})"
+
+
+def _next(folder: Path) -> list[str]:
+    return [
+        "mend all: " + command("photomend", "up", "--backlog", "all", of=folder),
+        "mend new photos only: " + command("photomend", "up", "--backlog", "new", of=folder),
+    ]

@@ -1,0 +1,92 @@
+"""`photomend trial`: what it tries, writes and says."""
+
+import json
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from daemon.commands.app import app
+from daemon.reports import trial
+from storage.settings import settings
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOMEND_CONFIG", "/dev/null")
+    monkeypatch.setenv("PHOTOMEND_STATE_DIR", str(tmp_path / "state"))
+    settings.cache_clear()
+    yield tmp_path / "state"
+    settings.cache_clear()
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["trial", *map(str, words)], catch_exceptions=False)
+
+
+def test_sample_has_years_in_their_proportion_and_depends_on_the_seed():
+    found = [trial.Candidate(2000 + n % 4, n, str(n)) for n in range(400)]
+    drawn = trial.draw(found, 40, 7)
+    assert Counter(each.year for each in drawn) == {2000: 10, 2001: 10, 2002: 10, 2003: 10}
+    assert drawn == trial.draw(found, 40, 7) != trial.draw(found, 40, 8)
+    assert len(set(drawn)) == 40
+    assert sorted(trial.draw(found, 1000, 7)) == sorted(found)
+
+
+def test_estimate_scales_the_sample_to_all_photos():
+    tried = [
+        trial.Tried("a", "restored", "noise", "", 3.0, 2.0, 1_000_000),
+        trial.Tried("b", "clean", "clean", "", 1.0, 2.0, 1_000_000),
+    ]
+    found = trial.estimate(tried, 1000, 2)
+    assert (found.seconds, found.megapixels, found.gigabytes) == (2000, 2000, 0.5)
+    assert found.hours == pytest.approx(2000 / 2 / 3600)
+    middle, low, high = found.mended
+    assert low < middle == 0.5 < high
+
+
+@pytest.mark.slow
+def test_trial_writes_only_its_report_with_names_escaped(tmp_path, state):
+    from chaos import add_photo
+
+    gallery = tmp_path / "gallery"
+    gallery.mkdir()
+    for number in range(6):
+        add_photo(gallery, number, random.Random(number))
+    for photo in sorted(gallery.rglob("*.jpg")):
+        photo.rename(photo.with_name(f"<script>{photo.name}"))
+    (gallery / "Screenshot 1.jpg").write_bytes(next(gallery.rglob("<*.jpg")).read_bytes())
+    (gallery / ".hidden.jpg").write_bytes(b"ignored")
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    found = json.loads(run(gallery, "--seed", 1, "--json").stdout)
+    assert found["photos"] == found["sampled"] == 7
+    assert found["outcomes"]["left alone"] == 1
+    assert found["outcomes"]["restored"] >= 1
+    page = state / "trial" / "trial.html"
+    files = {p for p in tmp_path.rglob("*") if p.is_file()}
+    assert files == {*before, page, page.with_suffix(".jpg")}
+    assert all(p.stat().st_mtime_ns == mtime for p, mtime in before.items())
+    assert {p.stat().st_mode & 0o777 for p in files - set(before)} == {0o600}
+    assert page.parent.stat().st_mode & 0o777 == 0o700
+    text = page.read_text()
+    assert "&lt;script&gt;IMG" in text
+    assert "<script>IMG" not in text
+    assert "default-src 'none'" in text
+    assert 'type="range"' in text
+    assert f"photomend up --backlog all {gallery}" in text
+
+
+def test_report_is_not_written_among_the_photos(tmp_path, state):
+    done = run(tmp_path, "--out", tmp_path / "report")
+    assert done.exit_code == 2
+    assert not (tmp_path / "report").exists()
+
+
+def test_empty_folder_is_told(tmp_path, state):
+    (tmp_path / "empty").mkdir()
+    assert "0 of 0 photos were tried" in run(tmp_path / "empty").stdout
