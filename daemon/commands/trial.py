@@ -10,6 +10,8 @@ import typer
 
 from daemon.commands.status import Json
 from daemon.console.output import as_json, span
+from daemon.reports.words import CATEGORIES
+from storage.enums import Category
 from storage.errors import SettingsError
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
@@ -100,10 +102,11 @@ def _lines(found: "Estimate", seed: int) -> list[str]:
         return lines
     lines.append("of them: " + ", ".join(f"{n} {word}" for word, n in found.outcomes.items()))
     lines.append(f"would be mended: {_share(found.mended)}")
-    lines += [f"  {kind}: {_share(each)}" for kind, each in found.categories.items()]
+    shown = {CATEGORIES[Category(kind)]: each for kind, each in found.categories.items()}
+    lines += [f"  {words}: {_share(each)}" for words, each in shown.items()]
+    workers = "one worker" if found.workers == 1 else f"{found.workers} workers, each at this pace"
     lines.append(
-        f"time: {span(found.seconds / found.workers)} for {found.workers} workers that do not slow "
-        f"each other, {found.megapixels:.0f} megapixels in all"
+        f"time: {span(found.seconds / found.workers)} for {workers}, {found.megapixels:.0f} megapixels"
     )
     lines.append(f"space: {found.gigabytes:.2g} GB, if copies are as large as their photos")
     return lines

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from daemon.reports import contact_sheet
 from daemon.watching import ignore_rules
 from daemon.watching.scanner import FullScan, Scanner
-from storage import eligibility, photos
+from storage import eligibility, fingerprints, photos
 from storage.beneath import Beneath
 from storage.enums import Decision, EngineChoice, EngineName
 from storage.errors import DecoderDied, DecodingFailed, TooLarge, UnreadablePhoto
@@ -25,6 +25,7 @@ from storage.settings import settings
 from storage.settings_gallery import GallerySettings
 from tasks import loading
 from tasks.evaluation.run import of_size
+from tasks.imaging.crops import changed_cell
 from tasks.mend import Engine, mend
 
 Z = 1.96
@@ -90,15 +91,15 @@ def candidates(gallery: GallerySettings, below: str = "") -> list[Candidate]:
     scanner = Scanner(root, ignore_rules.gallery_rules(gallery), lambda _: {}, settle_seconds=0)
     scanner.full_scan = FullScan(to_visit=[below])
     return [
-        _candidate(Beneath(Path(root), Path(found.folder, name)))
+        _candidate(Path(found.folder, name), photo.fingerprint)
         for found in scanner.scan(time.monotonic())
-        for name in found.settled
+        for name, photo in found.settled.items()
     ]
 
 
-def _candidate(photo: Beneath) -> Candidate:
-    status = photo.status()
-    return Candidate(time.localtime(status.st_mtime).tm_year, status.st_size, str(photo.relative))
+def _candidate(source: Path, fingerprint: str) -> Candidate:
+    year = time.localtime(fingerprints.modified_at(fingerprint)).tm_year
+    return Candidate(year, int(fingerprints.size(fingerprint)), str(source))
 
 
 def draw(found: Sequence[Candidate], count: int, seed: int) -> list[Candidate]:
@@ -119,6 +120,7 @@ def attempt(gallery: GallerySettings, sample: Sequence[Candidate]) -> Iterator[P
     """Mend each photo of the sample in memory as a worker would; yield a pair if it is restored."""
     lite = settings().engine == EngineChoice.LITE
     engine = loading.engine(EngineName.LITE if lite else EngineName.PAPER)
+    engine.classifier()  # its loading counts for no photo
     root = Path(os.path.realpath(gallery.path))
     for each in sample:
         started = time.perf_counter()
@@ -143,7 +145,7 @@ def _attempt(photo: Beneath, each: Candidate, engine: Engine, started: float) ->
     if mended.decision is not Decision.RESTORED:
         return tried
     after = of_size(mended.image, read.image)
-    cell = contact_sheet.most_changed(read.image, after)
+    cell = changed_cell(read.image, [after], contact_sheet.CELL)
     return Pair(tried, read.image[cell].copy(), after[cell].copy())
 
 
