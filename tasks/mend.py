@@ -5,6 +5,7 @@ No file, database or device is touched here; the parts of the engine are given.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -14,13 +15,15 @@ from storage.enums import Category, Decision, LeastChange, Strength
 from storage.photos import Image
 from tasks import guard
 from tasks.chains import Chain
+from tasks.guard import Judgement
 from tasks.imaging.visibility import VISIBLE, visible_change
 from tasks.imaging.wrapping import border, unwrapped, wrapped
 from tasks.receipt import Receipt
 from tasks.verdict import Classifier, Verdict
 
 SHARES = {Strength.GENTLE: 0.5, Strength.NORMAL: 1.0, Strength.STRONG: 1.25}
-"""How much of the change that a chain makes is kept for each strength (`docs/experiments.md`)."""
+"""How much of the change that a chain makes is kept for each strength (`docs/experiments.md`,
+"Strengths")."""
 UNSEEN = "nothing a person would see"
 """Why a result that the guard accepted is not kept."""
 
@@ -118,15 +121,34 @@ def _restored(image: Image, chain: Chain, verdict: Verdict, engine: Engine) -> M
         return Mended(
             verdict, Decision.KEPT_ORIGINAL, reason, image, receipt, {}, "pixels", strength
         )
-    judgement = guard.judge(
-        image, blended(image, made, strength), verdict.category,
+    judge = partial(
+        guard.judge, image, category=verdict.category,
         scale=chain.scale, text=receipt.text, generative=receipt.generative,
     )  # fmt: skip
+    judgement = _judged(image, made, strength, judge)
     mended = Mended(
         verdict, Decision.RESTORED if judgement.kept else Decision.KEPT_ORIGINAL, judgement.reason,
         judgement.image, receipt, judgement.figures, judgement.failed, strength,
     )  # fmt: skip
     return mended if chain.scale > 1 else _if_visible(image, mended, engine.least_change)
+
+
+def _judged(
+    image: Image, made: Image, strength: Strength, judge: Callable[[Image], Judgement]
+) -> Judgement:
+    """Return what the guard keeps of a result in its strength.
+
+    A gentle result lies between the photo and a normal one, so that one is judged: to the guard,
+    half a change looks like a blur. A strong one that the guard refuses gives way to the normal one.
+    """
+    first = judge(blended(image, made, strength) if strength is Strength.STRONG else made)
+    if not first.kept and strength is Strength.STRONG:
+        normal = judge(made)
+        reason = f"not strongly, since {first.reason}" if normal.kept else normal.reason
+        return replace(normal, reason=reason)
+    if first.kept and strength is Strength.GENTLE:
+        return replace(first, image=blended(image, first.image, strength))
+    return first
 
 
 def _if_visible(before: Image, mended: Mended, least: LeastChange) -> Mended:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from storage.enums import Category, Decision, Degradation, LeastChange, Strength
+from tasks import guard
 from tasks.imaging.visibility import VISIBLE
 from tasks.mend import Engine, blended, mend
 from tasks.verdict import Verdict
@@ -206,11 +207,24 @@ def test_a_stronger_result_is_judged_as_any_and_stays_an_image():
     dark = np.clip(IMAGE * 0.5 - 0.1, 0, 1)
     assert blended(dark, np.clip(dark - 0.1, 0, 1), Strength.STRONG).min() >= 0
     brighter = Brightening(0.007)  # the guard allows a shift of the mean by 2/255
-    kept = [
-        mend(IMAGE, engine(chain=brighter, strength=each), verdict=verdict()).decision
-        for each in (Strength.NORMAL, Strength.STRONG)
-    ]
-    assert kept == [Decision.RESTORED, Decision.KEPT_ORIGINAL]
+    mended = mend(IMAGE, engine(chain=brighter, strength=Strength.STRONG), verdict=verdict())
+    assert mended.decision is Decision.RESTORED
+    assert np.allclose(mended.image, IMAGE + np.float32(0.007), atol=1e-6)
+    assert mended.reason and mended.reason.startswith("not strongly, since ")
+    worse = engine(chain=Brightening(0.02), strength=Strength.STRONG)
+    assert mend(IMAGE, worse, verdict=verdict()).decision is Decision.KEPT_ORIGINAL
+
+
+def test_a_gentle_result_is_kept_if_the_normal_one_is(monkeypatch):
+    judged = []
+    judge = guard.judge
+    monkeypatch.setattr(guard, "judge", lambda *a, **b: judged.append(a[1]) or judge(*a, **b))
+    normal, gentle = (
+        mend(IMAGE, engine(chain=Chain(share=0.5), strength=each), verdict=verdict())
+        for each in (Strength.NORMAL, Strength.GENTLE)
+    )
+    assert np.array_equal(judged[0], judged[1])
+    assert np.allclose(gentle.image, (IMAGE + normal.image) / 2, atol=1e-6)
 
 
 def test_an_enlarged_result_is_blended_with_the_enlarged_image():
