@@ -60,14 +60,16 @@ def test_chain_and_guard_get_the_image_the_verdict_and_what_the_chain_noted(
     assert categories == [category]
     [(image, said)] = chain.given
     assert image is IMAGE and said is given
-    [((before, after, judged_as), facts)] = asked
-    assert before is IMAGE and after is chain.made and judged_as is category
-    assert facts == {"scale": scale, "text": TEXT, "generative": generative}
+    [((before, after), facts)] = asked
+    assert before is IMAGE and after is chain.made
+    assert facts == {
+        "category": category, "scale": scale, "text": TEXT, "generative": generative,
+    }  # fmt: skip
     assert mended.verdict is given and mended.image is kept
     assert (mended.decision, mended.reason, mended.failed) == (Decision.RESTORED, "better", None)
     assert [step["step"] for step in mended.receipt.steps] == ["restore"]
     record = mended.record
-    assert set(record) == {"steps", "guard", "generative"}
+    assert set(record) == {"steps", "guard", "generative", "strength"}
     assert record["steps"] is mended.receipt.steps and record["generative"] is generative
     assert record["guard"]["kept_share"] == 0.12346
     assert ("visible_change" in record["guard"]) == (scale == 1)
