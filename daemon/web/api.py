@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from daemon.console import session
+from daemon.reports import in_effect
 from daemon.reports import status as status_report
-from daemon.web import cards, changes, forms, in_effect, listing, words
+from daemon.web import cards, changes, forms, listing, words
 from daemon.web.access import to_json
 from daemon.web.forms import Form
 from daemon.web.listing import Wanted

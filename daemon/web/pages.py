@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from daemon.console import session
-from daemon.web import cards, changes, forms, in_effect, listing, rendering
+from daemon.reports import in_effect
+from daemon.web import cards, changes, forms, listing, rendering
 from daemon.web.cards import Card
 from daemon.web.forms import Form
 from daemon.web.listing import Wanted

@@ -1,4 +1,4 @@
-"""The settings in effect, for the page: name, value and where it comes from; secrets are hidden."""
+"""The settings in effect: name, value and where each comes from; secrets are hidden."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +17,7 @@ SECRET = ("classifier_key",)
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting as the page shows it."""
+    """One setting as it is shown."""
 
     name: str
     value: str
