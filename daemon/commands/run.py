@@ -35,7 +35,8 @@ def up(
     backlog: Annotated[
         str | None,
         typer.Option(
-            help='Which existing photos to mend: all, new (none), "since 2024-05-01". Default: all.'
+            help='Which existing photos to mend: all, new (none), "since 2024-05-01". Default: all; '
+            "on a terminal you are asked if they are more than 500."
         ),
     ] = None,
     once: Annotated[
@@ -49,8 +50,16 @@ def up(
 
     photomend up ~/Photos --output ~/Mended --once
     """
-    from daemon.supervising.up import run
+    from daemon.console import first_day
+    from daemon.supervising.up import run, worker_count
 
+    if gallery is not None and backlog is None and not once:
+        choice = first_day.choose(gallery, worker_count())
+        if choice is first_day.Choice.TRIAL:
+            from daemon.commands.trial import trial
+
+            return trial(str(gallery))
+        backlog = choice
     raise typer.Exit(run(gallery, output, backlog=backlog, once=once, page=not no_web))
 
 

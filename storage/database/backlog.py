@@ -20,6 +20,17 @@ _IGNORED = (
     c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
     c.reason.startswith(IGNORED, autoescape=True),
 )  # fmt: skip
+_IN_THE_BACKLOG = (
+    c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
+    c.reason == BACKLOG_REASON, conditions.here,
+)  # fmt: skip
+
+
+def left(engine: sa.Engine, gallery: str) -> list[str]:
+    """Return the fingerprints of the backlog that was left alone."""
+    query = select(c.fingerprint).where(c.gallery == gallery, *_IN_THE_BACKLOG)
+    with reading(engine) as connection:
+        return list(connection.scalars(query))
 
 
 def leave(engine: sa.Engine, gallery: str, folder: Path, photos: Mapping[str, str]) -> int:
@@ -73,10 +84,7 @@ def widen(engine: sa.Engine, gallery: str, since: float, folder: Path | None = N
     Only photos that were modified at `since` or later are queued.
     """
     place = (c.gallery == gallery,) if folder is None else conditions.within(gallery, folder)
-    here = (
-        *place, c.status == Status.DONE, c.decision == Decision.LEFT_ALONE,
-        c.reason == BACKLOG_REASON, conditions.here,
-    )  # fmt: skip
+    here = (*place, *_IN_THE_BACKLOG)
     return _change_backlog(
         engine, here, lambda at: at >= since, conditions.afresh() | {"rank": BACKLOG}
     )
