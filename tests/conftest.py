@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -363,11 +364,15 @@ def in_namespace(
 
 
 @pytest.fixture
-def run_inside(tmp_path: Path) -> Callable[[str, str, str, str], None]:
-    """Run one test of a file in namespaces of its own; it finds the environment variable `mark`."""
+def run_inside() -> Iterator[Callable[[str, str, str, str], None]]:
+    """Run one test of a file in namespaces of its own; it finds the environment variable `mark`.
+
+    Its folder has a short path, since it holds the socket of a Redis.
+    """
+    folder = tempfile.mkdtemp(prefix="in-", dir="/tmp")
 
     def run(unshared: str, file: str, chosen: str, mark: str) -> None:
-        inner = [file, "-k", chosen, "--basetemp", str(tmp_path / "in")]
+        inner = [file, "-k", chosen, "--basetemp", f"{folder}/in"]
         keep = ["-o", "tmp_path_retention_policy=all"]  # mounted folders cannot be removed
         ran = subprocess.run(
             ["unshare", unshared, sys.executable, "-m", "pytest", "-q", *keep, *inner],
@@ -377,4 +382,5 @@ def run_inside(tmp_path: Path) -> Callable[[str, str, str, str], None]:
         assert ran.returncode == 0, ran.stdout[-12000:] + ran.stderr[-2000:]
         assert "1 passed" in ran.stdout
 
-    return run
+    yield run
+    shutil.rmtree(folder, ignore_errors=True)

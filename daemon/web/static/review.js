@@ -35,7 +35,11 @@ const move = (step) => {
 
 const press = (key) => {
   const opened = viewer()?.open ? viewer() : document.querySelector(".photo");
-  if (opened) return opened.querySelector(`[data-key="${key}"]`)?.click();
+  if (opened) {
+    const button = opened.querySelector(`[data-key="${key}"]`);
+    if (button) htmx.process(button); // it may have come a moment ago
+    return button?.click();
+  }
   const card = document.activeElement?.closest?.(".card");
   const words = { k: "keep", r: "reject", u: "undo", m: "mend" };
   if (!card || !words[key]) return undefined;
