@@ -147,6 +147,12 @@ class Settings:
         return self.max_megapixels or min(fitting, MOST_MEGAPIXELS)
 
     @property
+    def worker_count(self) -> int:
+        """The workers of `up`: one for the paper engine, whose networks fill the memory."""
+        fitting = (os.cpu_count() or 1) // 2 if self.engine is EngineChoice.LITE else 1
+        return self.workers or max(1, fitting)
+
+    @property
     def redis_socket(self) -> Path:
         """Where a Redis of our own listens, if `redis_url` names no other."""
         socket = self.state_dir / "redis.sock"

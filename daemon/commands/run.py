@@ -51,10 +51,10 @@ def up(
     photomend up ~/Photos --output ~/Mended --once
     """
     from daemon.console import first_day
-    from daemon.supervising.up import run, worker_count
+    from daemon.supervising.up import run
 
     if gallery is not None and backlog is None and not once:
-        choice = first_day.choose(gallery, worker_count())
+        choice = first_day.choose(gallery, settings().worker_count)
         if choice is first_day.Choice.TRIAL:
             from daemon.commands.trial import trial
 

@@ -39,7 +39,6 @@ def trial(
     """
     from daemon.reports import trial as work
     from daemon.reports import trial_page
-    from daemon.supervising.up import worker_count
 
     chosen, below = _place(gallery)
     folder = (out or settings().state_dir / "trial").expanduser().resolve()
@@ -48,8 +47,7 @@ def trial(
     found = work.candidates(chosen, below)
     seed = random.randrange(1_000_000) if seed is None else seed
     tried, pairs = _tried(chosen, work.draw(found, sample, seed))
-    workers = worker_count()
-    estimate = work.estimate(tried, len(found), workers)
+    estimate = work.estimate(tried, len(found), settings().worker_count)
     lines = [*_lines(estimate, seed), *_next(Path(os.path.realpath(chosen.path), below))]
     files = trial_page.write(lines, pairs, folder)
     if json:

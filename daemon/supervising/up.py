@@ -24,7 +24,7 @@ from storage import database, private_files, settings_origins
 from storage.atomic_files import locked
 from storage.database import galleries
 from storage.database.processes import note_trouble
-from storage.enums import QUEUES, EngineChoice
+from storage.enums import QUEUES
 from storage.errors import AlreadyRunning, DatabaseGone, NoWorker, RedisMissing, SettingsError
 from storage.settings import PREFIX, Settings, make, settings
 from storage.settings_gallery import GallerySettings
@@ -164,7 +164,8 @@ def _supervise(
     if not settings().redis_url:
         redis = OwnRedis("redis", redis_server.start, _log("redis"))
     workers = [
-        _process(f"worker-{n + 1}", _photomend("work", *QUEUES)) for n in range(worker_count())
+        _process(f"worker-{n + 1}", _photomend("work", *QUEUES))
+        for n in range(settings().worker_count)
     ]
     watcher = _process("watcher", _photomend("watch"))
     processes = [*([redis] if redis else []), *workers, watcher]
@@ -275,14 +276,6 @@ def _wait_for_redis(own: OwnRedis | None, stop: Event) -> None:
         if own is not None:
             own.ensure_running()
         time.sleep(0.1)
-
-
-def worker_count() -> int:
-    """Return how many workers to start: one for the paper engine, whose networks fill the memory."""
-    config = settings()
-    if config.engine != EngineChoice.LITE:
-        return config.workers or 1
-    return config.workers or max(1, (os.cpu_count() or 1) // 2)
 
 
 def _process(name: str, start: Start) -> SupervisedProcess:

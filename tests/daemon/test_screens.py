@@ -127,8 +127,8 @@ def screens(home, full):
 
 def steady(text: str, home: Path) -> str:
     """Return a text in which what differs between two runs has other signs, as many."""
-    text = text.replace(str(home), "/tmp/photomend-XXXXXXXX").replace(
-        home.name, "photomend-XXXXXXXX"
+    text = text.replace(str(home), "/tmp/photomend-00000000").replace(
+        home.name, "photomend-00000000"
     )
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2024-05-01 12:00:00", text)
     text = re.sub(r"\d+\.\d s so far", "1.0 s so far", text)
