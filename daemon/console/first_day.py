@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import time
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -15,8 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.console import session
 from daemon.console.output import span
-from daemon.watching import ignore_rules
-from daemon.watching.scanner import FullScan, Scanner
+from daemon.watching import listing
 from storage import fingerprints
 from storage.database import backlog, status
 from storage.errors import PhotomendError
@@ -75,16 +73,8 @@ def _waiting(folder: Path) -> list[int]:
             for row in status.galleries_known(engine):
                 if Path(os.path.realpath(row.root)) == folder and row.scanned_at is not None:
                     return _left(engine, row.name)
-    gallery = GallerySettings(folder)
-    scanner = Scanner(
-        str(folder), ignore_rules.gallery_rules(gallery), lambda _: {}, settle_seconds=0
-    )
-    scanner.full_scan = FullScan()
-    return [
-        int(fingerprints.size(photo.fingerprint))
-        for found in scanner.scan(time.monotonic())
-        for photo in found.settled.values()
-    ]
+    found = listing.photos(GallerySettings(folder))
+    return [int(fingerprints.size(fingerprint)) for _, fingerprint in found]
 
 
 def _left(engine: sa.Engine, gallery: str) -> list[int]:

@@ -1,15 +1,13 @@
 """Find the photos that `photomend add` names: files, and all photos below folders."""
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from daemon.console import targets
 from daemon.console.exit_codes import Unknown
 from daemon.console.targets import Place
-from daemon.watching import ignore_rules
-from daemon.watching.scanner import FullScan, Scanner
+from daemon.watching import ignore_rules, listing
 from storage import fingerprints
 from storage.beneath import Beneath
 from storage.text import command, printable
@@ -43,11 +41,7 @@ def photos_in(paths: Iterable[Path]) -> Iterator[tuple[Place, str]]:
 
 
 def _below(folder: Place) -> Iterator[tuple[Place, str]]:
-    """Yield the photos in a folder and below it, as the watcher's scanner finds them."""
-    gallery = targets.gallery(folder.gallery)
-    rules = ignore_rules.gallery_rules(gallery)
-    scanner = Scanner(os.path.realpath(gallery.path), rules, lambda _: {}, settle_seconds=0)
-    scanner.full_scan = FullScan(to_visit=["/".join(folder.source.parts)])
-    for found in scanner.scan(time.monotonic()):
-        for name, photo in sorted(found.settled.items()):
-            yield Place(folder.gallery, Path(found.folder, name)), photo.fingerprint
+    """Yield the photos in a folder and below it."""
+    below = "/".join(folder.source.parts)
+    for source, fingerprint in listing.photos(targets.gallery(folder.gallery), below):
+        yield Place(folder.gallery, source), fingerprint

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from daemon.reports import contact_sheet
-from daemon.watching import ignore_rules
-from daemon.watching.scanner import FullScan, Scanner
+from daemon.watching import listing
 from storage import eligibility, fingerprints, photos
 from storage.beneath import Beneath
 from storage.enums import Decision, EngineChoice, EngineName
@@ -87,14 +86,7 @@ class Estimate:
 
 def candidates(gallery: GallerySettings, below: str = "") -> list[Candidate]:
     """Return the photos in a folder of a gallery and below it, as the watcher finds them."""
-    root = os.path.realpath(gallery.path)
-    scanner = Scanner(root, ignore_rules.gallery_rules(gallery), lambda _: {}, settle_seconds=0)
-    scanner.full_scan = FullScan(to_visit=[below])
-    return [
-        _candidate(Path(found.folder, name), photo.fingerprint)
-        for found in scanner.scan(time.monotonic())
-        for name, photo in found.settled.items()
-    ]
+    return [_candidate(*found) for found in listing.photos(gallery, below)]
 
 
 def _candidate(source: Path, fingerprint: str) -> Candidate:
