@@ -79,7 +79,8 @@ class Beside:
 def left_alone(seen: Inspection, allowed: Collection[str] = ()) -> str | None:
     """Return why a photo is left alone, in a few words; None if it may be mended.
 
-    `allowed` are guesses that do not hold, of `ASKED_FOR`. A file that has too many bytes or is no photo has no reason here: `photos.read` refuses it.
+    `allowed` are guesses that do not hold, of `ASKED_FOR`. A file that has too many bytes or is no
+    photo has no reason here: `photos.read` refuses it.
 
     Raises:
         UnreadablePhoto: it is no regular file, empty or broken.

@@ -59,10 +59,11 @@ def write_box(state_dir: Path, job_id: int, box: tuple[float, float, float, floa
 def share(state_dir: Path, earlier: int, job_id: int) -> None:
     """Give a job the previews of an earlier one, which has the same photo and result."""
     for name in (*NAMES, BOX):
-        file = _file(state_dir, job_id, name)
-        with suppress(FileNotFoundError, FileExistsError):
+        known, file = (_file(state_dir, each, name) for each in (earlier, job_id))
+        if known.exists():
             private_files.make_folder(file.parent)
-            os.link(_file(state_dir, earlier, name), file)
+            with suppress(FileNotFoundError, FileExistsError):
+                os.link(known, file)
 
 
 def sweep(state_dir: Path, most_bytes: int) -> None:

@@ -6,6 +6,7 @@ from daemon.reports import words
 from storage.database.records import Job
 from storage.enums import ErrorKind, Review, Strength
 from storage.text import printable
+from storage.wishes import Wish
 
 CATEGORIES = words.CATEGORIES
 REVIEWS = {
@@ -108,10 +109,7 @@ def state(job: Job) -> str:
 
 def wish(job: Job) -> str:
     """Return what the owner asked for; "" if nothing."""
-    wanted = job.wish or {}
-    parts = [f"as {wanted['category']}"] if wanted.get("category") else []
-    parts += [f"strength {wanted['strength']}"] if wanted.get("strength") else []
-    return printable(", ".join(parts))
+    return printable(Wish.of(job) or "")
 
 
 def _sentence(text: str) -> str:
