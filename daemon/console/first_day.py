@@ -43,14 +43,15 @@ def choose(folder: Path, workers: int) -> Choice | None:
 
     Nobody is asked without a terminal, or if few photos would be queued.
     """
+    folder = folder.expanduser().resolve()
     if not (sys.stdin.isatty() and sys.stdout.isatty() and folder.is_dir()):
         return None
-    sizes = _waiting(folder.resolve())
+    sizes = _waiting(folder)
     if len(sizes) <= MANY:
         return None
     megapixels = sum(sizes) / BYTES_PER_MEGAPIXEL
     shortest, longest = (span(megapixels * pace / workers) for pace in (LEAST, MOST))
-    free = shutil.disk_usage(folder.resolve().parent).free / 1e9
+    free = shutil.disk_usage(folder.parent).free / 1e9
     typer.echo(
         f"{printable(folder)} has {len(sizes):,} photos ({sum(sizes) / 1e9:.1f} GB). To look at all takes "
         f"about {shortest}, and {longest} if each is mended; then their copies take as much room "

@@ -1,12 +1,14 @@
 """Maintenance on a real database, with real files and a real Redis."""
 
+import hashlib
 import os
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 from daemon import maintenance
-from storage import publishing
+from storage import preview_files, publishing, trash
 from storage.database import galleries, search
 from storage.database import workers as worker_rows
 from storage.enums import CLASSIFY, QUEUES, Status
@@ -59,3 +61,32 @@ def test_each_due_job_gets_one_notification_up_to_the_maximum(home, jobs, redis_
         subprocess.run([sys.executable, "-P", "-c", RENEW], env=environment, cwd=home, check=True)
         assert redis_server.client.llen(key(CLASSIFY)) == expected
         jobs.retry([3, 4, 5])
+
+
+DAYS = [(date.today() - timedelta(days=days)).isoformat() for days in (29, 31)]
+RUN = """
+from threading import Event
+from daemon import maintenance
+from storage.database.jobs import open_jobs
+stop = Event()
+clean_up = maintenance.clean_up
+maintenance.clean_up = lambda jobs: (clean_up(jobs), stop.set())
+maintenance.run(open_jobs(), stop)
+"""
+
+
+def test_previews_beyond_their_room_go_and_so_does_old_trash(home, jobs, redis_server):
+    state, content = home / "state", b"a rejected result"
+    preview_files.write(state, 7, "before", b"picture")
+    days = home / "output" / trash.FOLDER
+    kept, old = (days / day / f"7-{hashlib.sha256(content).hexdigest()}" for day in DAYS)
+    for file in (kept, old):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    environment = os.environ | {
+        "PHOTOMEND_REDIS_URL": redis_server.url, "PHOTOMEND_PREVIEWS_MEGABYTES": "0",
+        "PHOTOMEND_MAINTENANCE_SECONDS": "0.1",
+    }  # fmt: skip
+    subprocess.run([sys.executable, "-P", "-c", RUN], env=environment, cwd=home, check=True)
+    assert preview_files.of(state, 7).before is None
+    assert kept.exists() and not old.exists()
