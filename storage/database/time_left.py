@@ -14,6 +14,8 @@ from storage.enums import CLASSIFY, Decision, Status
 
 LAST = 200
 """Number of the last jobs that ended, whose pace counts."""
+READ = 2000
+"""Number of the last jobs that ended, among which those are looked for."""
 SAMPLE = 200
 """Number of waiting jobs of a queue, whose mean size is that of all."""
 MEGA = 1_000_000
@@ -46,10 +48,16 @@ def estimate(engine: sa.Engine, workers: int) -> TimeLeft:
 
 
 def _last() -> sa.Select[Any]:
-    """Build the SELECT of the last jobs that a worker decided."""
-    ended = (c.finished_at.is_not(None), c.pixels.is_not(None), c.claims > 0)
-    query = select(c.pixels, c.seconds, c.decision).where(*ended)
-    return query.order_by(c.finished_at.desc()).limit(LAST)
+    """Build the SELECT of the last jobs that a worker decided, among the last that ended.
+
+    A library of screenshots ends without pixels; so not all of its jobs are read.
+    """
+    columns = (c.pixels, c.seconds, c.decision, c.claims, c.finished_at)
+    ended = select(*columns).where(c.finished_at.is_not(None)).order_by(c.finished_at.desc())
+    read = ended.limit(READ).subquery().c
+    decided = select(read.pixels, read.seconds, read.decision)
+    decided = decided.where(read.pixels.is_not(None), read.claims > 0)
+    return decided.order_by(read.finished_at.desc()).limit(LAST)
 
 
 def _mean(connection: sa.Connection, queue: str) -> float | None:
