@@ -40,6 +40,8 @@ def decide(job: Job) -> bool:
     if job.rank in ASKED:
         return False
     same = search.same_content(runtime.jobs().engine, job, str(job.content_hash))
+    if any(each.review is Review.WAITING and each.source == job.source for each in same):
+        return False
     for earlier in (each for each in same if _still_holds(job, each)):
         if earlier.decision is not None and earlier.decision is not Decision.RESTORED:
             finish_without_result(

@@ -7,8 +7,8 @@ import pytest
 from daemon import actions, maintenance
 from daemon.console import session
 from storage import publishing, waiting_results
-from storage.database import galleries, reviews, search, wishes
-from storage.enums import CLASSIFY, Category, Decision, Degradation, Review, Status
+from storage.database import galleries, holds, reviews, search, status, wishes
+from storage.enums import CLASSIFY, Category, Decision, Degradation, ErrorKind, Review, Status
 from storage.errors import OutputFull
 from storage.settings import settings
 from storage.wishes import Wish
@@ -29,8 +29,8 @@ def mend(jobs, take_photo, monkeypatch, given_verdict, use, smoothing):
     chain = smoothing()
     use(chain)
 
-    def mend(name="cat.jpg", wish=None):
-        take_photo(name, kind=Degradation.NOISE)
+    def mend(name="cat.jpg", wish=None, kind=Degradation.NOISE):
+        take_photo(name, kind=kind)
         [job_id] = galleries.add(jobs.engine, "g", Path(), {name: seen(name)})
         if wish is not None:
             wishes.ask(jobs.engine, [job_id], wish)
@@ -195,6 +195,46 @@ def test_sweeps_remove_what_nobody_will_look_at(jobs, home, waiting, do, monkeyp
     monkeypatch.setattr(waiting_results, "LEFT_SECONDS", -1.0)
     maintenance.sweep_waiting_results(runtime.jobs())
     assert not list(folder.iterdir())
+
+
+def test_a_sweep_leaves_what_is_written_and_what_could_not_be_published(jobs, waiting, do):
+    folder = settings().state_dir / waiting_results.FOLDER
+    [queued] = galleries.add(jobs.engine, "g", Path(), {"dog.jpg": "1-2-3"})
+    (folder / f"{queued}.jpg").touch()  # by a claim that has not ended
+    do(actions.keep, waiting)
+    jobs.finish(runtime.claim(["reflection"]), Decision.LEFT_ALONE, "its name is taken")
+    maintenance.sweep_waiting_results(runtime.jobs())
+    assert {path.name for path in folder.iterdir()} == {"1.jpg", f"{queued}.jpg"}
+
+
+def test_the_result_of_an_older_version_goes_while_the_newer_one_waits(configure, mend, published):
+    mend()
+    configure({"publish": "after review"}, LEAST_CHANGE="any")
+    assert mend(kind=Degradation.MOTION).review is Review.WAITING
+    assert not published()
+
+
+def test_a_photo_that_is_tagged_while_its_result_waits_gets_a_waiting_result_of_its_own(
+    jobs, home, configure, mend
+):
+    job = mend()
+    configure({"publish": "after review"})
+    wishes.ask(jobs.engine, [job.id], Wish())
+    restore(runtime.claim())
+    newer = mend()
+    assert newer.id != job.id and newer.review is Review.WAITING
+    assert kept_file(newer).name == f"{newer.id}.jpg"
+
+
+def test_a_result_that_can_wait_ends_the_hold_of_its_gallery(jobs, home, configure, mend):
+    configure({"publish": "after review"})
+    galleries.note(
+        jobs.engine, "g", host="h", root=home / "gallery", output=home / "output",
+        filesystem="ext4", watching="events", online=True,
+    )  # fmt: skip
+    holds.hold_gallery(jobs.engine, "g", ErrorKind.DISK_FULL, "full", least_seconds=0)
+    mend()
+    assert status.galleries_known(jobs.engine)[0].trouble_at is None
 
 
 def test_a_copy_of_a_photo_is_not_published_by_the_result_of_another(
