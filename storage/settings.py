@@ -72,7 +72,7 @@ class Settings:
     rules: tuple[Rule, ...] = ()
     """What holds for some photos only; the first rule that matches a photo decides."""
     engine: EngineChoice = EngineChoice.LITE
-    """The networks that classify and mend."""
+    """The networks that classify and mend. `auto`: `paper` where its weights and a GPU are, else `lite`."""
     least_change: LeastChange = LeastChange.VISIBLE
     """Whether a photo stays as it is if nobody would see the change at native size (`visible`), or
     every change that the guard accepts makes a copy (`any`)."""
@@ -118,7 +118,7 @@ class Settings:
     """A photo with more pixels is not decoded. 0 means 200, or fewer if they do not fit into the
     memory that a worker may take."""
     max_memory_megabytes: int = 0
-    """Memory that a worker's child may take, unless it uses a GPU. 0 means seven eighths of the memory."""
+    """Memory that a worker's child may take, unless it uses a GPU. 0: seven eighths of all there is."""
     min_free_megabytes: int = 500
     """No result is written while its disk has less free space."""
     previews_megabytes: int = 500

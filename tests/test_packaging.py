@@ -1,4 +1,4 @@
-"""The installed packages are complete, and the README describes all commands and settings."""
+"""The installed packages are complete, and the README describes all commands."""
 
 import itertools
 import os
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -19,10 +18,6 @@ import daemon
 import storage
 import tasks
 from storage import installation
-from storage.settings import Settings
-from storage.settings_gallery import GallerySettings
-from storage.settings_paper import PaperSettings
-from storage.settings_web import WebSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,32 +85,6 @@ def test_the_readme_names_every_command():
     assert {"up", "status", "retry"} <= set(names)
     readme = (ROOT / "README.md").read_text()
     assert not [name for name in names if f"photomend {name}" not in readme]
-
-
-def test_the_readme_names_every_setting():
-    readme = (ROOT / "README.md").read_text()
-    names = [
-        field.name
-        for kind in (Settings, GallerySettings, PaperSettings, WebSettings)
-        for field in fields(kind)
-    ]
-    names = [name for name in names if name not in ("galleries", "paper", "web")]
-    assert "[paper]" in readme
-    assert "[web]" in readme
-    assert "[galleries." in readme
-    assert not [name for name in names if f"`{name}`" not in readme]
-
-
-def test_the_readme_names_the_default_of_every_number():
-    shown = dict(re.findall(r"(?m)^\| `(\w+)` \| ([0-9.]+) \|", (ROOT / "README.md").read_text()))
-    defaults = {
-        field.name: field.default
-        for kind in (Settings, GallerySettings, PaperSettings)
-        for field in fields(kind)
-        if type(field.default) in (int, float)
-    }
-    assert len(defaults) > 15
-    assert {name: float(text) for name, text in shown.items()} == defaults
 
 
 def test_the_pictures_of_the_readme_exist():

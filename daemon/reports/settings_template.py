@@ -45,15 +45,15 @@ def text() -> str:
 def _settings(
     kind: Any, examples: dict[str, object], left_out: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    explained = _docstrings(kind)
+    explained = docstrings(kind)
     for item in dataclasses.fields(kind):
         if item.name not in left_out:
             unset = " Not set by default." if item.default is None else ""
             yield from _comment(explained.get(item.name, "") + unset)
-            yield f"# {item.name} = {_toml(examples.get(item.name, item.default))}"
+            yield f"# {item.name} = {toml(examples.get(item.name, item.default))}"
 
 
-def _docstrings(kind: type) -> dict[str, str]:
+def docstrings(kind: type) -> dict[str, str]:
     """Return the docstrings below the fields of a dataclass, which Python does not keep."""
     [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(body, ast.ClassDef)
@@ -72,7 +72,7 @@ def _comment(words: str) -> list[str]:
     return [f"## {line}" for line in textwrap.wrap(" ".join(words.split()), WIDTH - 3)]
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
     """Return a value as TOML writes it; one that is not set is "", for the owner to fill."""
     match value:
         case StrEnum() | Path():
