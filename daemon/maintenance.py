@@ -8,10 +8,10 @@ from threading import Event, Thread
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import preview_files, publishing, trash, waiting_results
+from storage import preview_files, preview_requests, publishing, trash, waiting_results
 from storage.database import counts, processes, reviews, search, status
 from storage.database.jobs import Jobs
-from storage.enums import QUEUES
+from storage.enums import PREVIEWS, QUEUES
 from storage.errors import DatabaseGone
 from storage.settings import settings
 from storage.text import printable
@@ -37,6 +37,7 @@ def run(jobs: Jobs, stop: Event) -> None:
                 if clocks.run_evenly(status.clock(jobs.engine), present):
                     release(jobs)
                 renew_notifications(jobs)
+                renew_requests()
                 counts.fold(jobs.engine)
             except (SQLAlchemyError, RedisError) as error:
                 log.warning("maintenance failed and is retried: %s", error)
@@ -96,9 +97,19 @@ def renew_notifications(jobs: Jobs) -> None:
                 return
 
 
+def renew_requests() -> None:
+    """Notify workers of previews that the page asked for, if no notification of any waits."""
+    wanted = preview_requests.waiting(settings().state_dir)
+    if wanted and not notify.waiting(PREVIEWS):
+        for job_id in wanted:
+            if not notify.send(PREVIEWS, job_id):
+                return
+
+
 def sweep_previews() -> None:
-    """Remove the oldest previews if all together take more room than the settings allow."""
+    """Remove the oldest previews if all together take too much room, and old requests for some."""
     try:
+        preview_requests.sweep(settings().state_dir)
         preview_files.sweep(settings().state_dir, settings().previews_megabytes * 1_000_000)
     except OSError as error:
         log.warning("previews cannot be removed: %s", error)

@@ -64,6 +64,11 @@ def job(request: Request) -> Response:
     return to_json(_shown(request, found) | {"history": [asdict(event) for event in events]})
 
 
+def draw(request: Request, _form: Form) -> Response:
+    """Ask a worker to draw the pictures of a job again."""
+    return to_json(_shown(request, changes.draw(request.path_params["number"])), 202)
+
+
 def problems(request: Request) -> Response:
     """Return the kinds of errors, each with what helps."""
     state = request.app.state.reader.read().state
@@ -131,6 +136,11 @@ CALLS = (
         },
     ),
     Call("jobs/{number}", "GET", "A job with its history.", job),
+    Call(
+        "jobs/{number}/previews", "POST",
+        "Ask a worker to draw the pictures of a job again. `drawing` of the job tells when they are there.",
+        draw,
+    ),
     Call("problems", "GET", "Kinds of errors, each with its number of jobs and what helps.", problems),
     Call("settings", "GET", "The settings in effect; secrets are hidden.", settings_in_effect),
     Call(
