@@ -1,20 +1,17 @@
 """What the owner does with photos and results, for the commands and the web page alike."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import NamedTuple
 
-from daemon.console import session, targets
+from daemon import rejections
+from daemon.console import session
 from daemon.console.changes import notify
 from daemon.console.exit_codes import Unknown
-from storage import file_attributes, output_folder, publishing, trash
-from storage.beneath import Beneath
-from storage.database import output_names, reviews, search, wishes
+from daemon.rejections import Unchanged
+from storage.database import reviews, search, wishes
 from storage.database.records import Job
 from storage.enums import Category, Review, Status, Strength
 from storage.errors import PathRefused
-from storage.settings import settings
-from storage.settings_gallery import BESIDE
 from storage.text import printable
 from storage.wishes import Wish
 
@@ -26,10 +23,6 @@ class Outcome(NamedTuple):
     """The job as it is now; None if it is no longer recorded."""
     reason: str | None
     """Why it was not changed; None if it was."""
-
-
-class _Unchanged(Exception):  # it ends no command
-    """A job stays as it is, for this reason."""
 
 
 def keep(jobs: Iterable[Job]) -> list[Outcome]:
@@ -79,7 +72,7 @@ def _outcome(job: Job, change: Callable[[Job], Job | None]) -> Outcome:
     try:
         if (changed := change(job)) is not None:
             return Outcome(changed, None)
-    except (_Unchanged, Unknown, PathRefused) as error:
+    except (Unchanged, Unknown, PathRefused) as error:
         reason = str(error)
     except OSError as error:
         reason = f"the result of job {job.id} cannot be moved: {printable(error)}"
@@ -93,18 +86,7 @@ def _keep(job: Job) -> Job | None:
 
 def _reject(job: Job) -> Job | None:
     _check_has_result(job)
-    assert job.output is not None
-    result = Beneath(_output_root(job), job.output)
-    if settings().trash_days > 0:
-        gone = trash.put(result, job.id, job.sha256)
-    else:
-        gone = publishing.remove(result, job.sha256)
-    if not gone:
-        raise _Unchanged(f"{printable(result)} was changed, so it is not removed")
-    changed = reviews.reject(session.engine(), job)
-    if changed is None and job.sha256 is not None:
-        trash.take_out(result, job.id, job.sha256)
-    return changed
+    return rejections.reject(session.engine(), job)
 
 
 def _undo(job: Job) -> Job | None:
@@ -114,40 +96,9 @@ def _undo(job: Job) -> Job | None:
 
 
 def _restore(job: Job) -> Job | None:
-    known = reviews.rejected(job)
-    if known is None:
-        raise _Unchanged(f"job {job.id} has no rejected result: {printable(job.source)}")
-    output, sha256 = known
-    result, engine = Beneath(_output_root(job), output), session.engine()
-    if search.newest(engine, [job.id]) != [job.id]:
-        raise _Unchanged(f"there is a newer version of {printable(job.source)}; it stays as it is")
-    if not output_names.reserve(engine, job, output):
-        raise _Unchanged(f"the result of another photo has the name {printable(output)} now")
-    if publishing.sha256(result) != sha256:  # else a restore was interrupted
-        _take_out(job, result, sha256)
-    return reviews.restore(engine, job, output, sha256)
-
-
-def _take_out(job: Job, result: Beneath, sha256: str) -> None:
-    folder = result.parent
-    photos = Beneath(targets.gallery(job.gallery).path, folder.relative)
-    file_attributes.make_folder(photos, folder)
-    try:
-        if not trash.take_out(result, job.id, sha256):
-            raise _Unchanged(f"{printable(result)} is no longer in the trash; retry makes it again")
-    except FileExistsError as error:
-        raise _Unchanged(f"another file has the name {printable(result)}; it stays") from error
+    return rejections.restore(session.engine(), job)
 
 
 def _check_has_result(job: Job) -> None:
     if job.status is not Status.DONE or job.output is None:
-        raise _Unchanged(f"job {job.id} has no result: it is {job.status}")
-
-
-def _output_root(job: Job) -> Path:
-    """Return the folder of a job's results, if it is there."""
-    gallery = targets.gallery(job.gallery)
-    root = gallery.output_root
-    if gallery.name not in BESIDE and not output_folder.is_marked(root):
-        raise Unknown(f"{printable(root)} holds no results; is its disk or share mounted?")
-    return root
+        raise Unchanged(f"job {job.id} has no result: it is {job.status}")

@@ -1,13 +1,15 @@
-"""Release jobs of lost workers, renew notifications, remove temporary files of ended claims."""
+"""Release jobs of lost workers, renew notifications, and finish what processes that ended left behind."""
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon import rejections
 from storage import preview_files, publishing, trash
 from storage.database import counts, processes, search, status
 from storage.database.jobs import Jobs
@@ -28,7 +30,7 @@ CLEANUP_SECONDS = 3600.0
 def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
     clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
-    cleanup = Thread()
+    cleanup, going_on = Thread(), Thread()
     try:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()
@@ -44,16 +46,23 @@ def run(jobs: Jobs, stop: Event) -> None:
                 return log.error("maintenance: %s", error)
             if present >= next_sweep:
                 sweep_previews()
+                if not going_on.is_alive():
+                    going_on = _in_thread(go_on, jobs)
                 next_sweep = present + SWEEP_SECONDS
             if present >= next_cleanup and not cleanup.is_alive():
-                # In a thread, which the process can abandon if a share hangs.
-                cleanup = Thread(target=clean_up, args=(jobs,), name="cleanup", daemon=True)
-                cleanup.start()
+                cleanup = _in_thread(clean_up, jobs)
                 next_cleanup = present + CLEANUP_SECONDS
     finally:
         stop.set()  # the watcher must not run without maintenance
         with suppress(SQLAlchemyError, DatabaseGone):
             processes.remove(jobs.engine, [processes.MAINTENANCE])
+
+
+def _in_thread(work: Callable[[Jobs], None], jobs: Jobs) -> Thread:
+    """Start work on the folders of results in a thread, which the process can abandon if a share hangs."""
+    thread = Thread(target=work, args=(jobs,), name=work.__name__, daemon=True)
+    thread.start()
+    return thread
 
 
 class Clocks:
@@ -101,6 +110,14 @@ def sweep_previews() -> None:
         preview_files.sweep(settings().state_dir, settings().previews_megabytes * 1_000_000)
     except OSError as error:
         log.warning("previews cannot be removed: %s", error)
+
+
+def go_on(jobs: Jobs) -> None:
+    """Make the moves to the trash and back that were begun by processes which have ended."""
+    try:
+        rejections.go_on(jobs.engine)
+    except (SQLAlchemyError, DatabaseGone) as error:
+        log.warning("results that were being moved are looked at later: %s", error)
 
 
 def clean_up(jobs: Jobs) -> None:
