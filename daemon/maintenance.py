@@ -9,7 +9,7 @@ from threading import Event, Thread
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon import rejections
+from daemon import owners_word, rejections
 from storage import preview_files, publishing, trash
 from storage.database import counts, processes, search, status
 from storage.database.jobs import Jobs
@@ -120,11 +120,22 @@ def go_on(jobs: Jobs) -> None:
         log.warning("results that were being moved are looked at later: %s", error)
 
 
+def write_owners_word(jobs: Jobs) -> None:
+    """Write what the owner said of photos beside the results, where that could not be done at once."""
+    for name, gallery in settings().galleries.items():
+        try:
+            owners_word.write(jobs.engine, name, gallery)
+        except (OSError, SQLAlchemyError, DatabaseGone) as error:
+            text = "gallery %s: your word on its photos is written beside the results later: %s"
+            log.warning(text, printable(name), printable(error))
+
+
 def clean_up(jobs: Jobs) -> None:
     """Remove temporary files of claims that have ended, results that were put aside, and old trash.
 
     The files are listed before the claims are read, so no file of a newer claim is among them.
     """
+    write_owners_word(jobs)
     for gallery in settings().galleries.values():
         try:
             listed = list(publishing.temporaries(gallery.output_root))
