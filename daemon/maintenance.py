@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import owners_word, rejections
-from storage import preview_files, publishing, trash
-from storage.database import counts, processes, search, status
+from storage import preview_files, publishing, trash, waiting_results
+from storage.database import counts, processes, reviews, search, status
 from storage.database.jobs import Jobs
 from storage.enums import QUEUES
 from storage.errors import DatabaseGone
@@ -22,7 +22,7 @@ from tasks.worker import notify
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60.0
-"""Pause between two sweeps of the previews."""
+"""Pause between two sweeps of the previews and of results that waited."""
 CLEANUP_SECONDS = 3600.0
 """Pause between two cleanups of the output folders."""
 
@@ -49,6 +49,7 @@ def run(jobs: Jobs, stop: Event) -> None:
                 if not going_on.is_alive():
                     going_on = _in_thread(go_on, jobs)
                 next_sweep = present + SWEEP_SECONDS
+                sweep_waiting_results(jobs)
             if present >= next_cleanup and not cleanup.is_alive():
                 cleanup = _in_thread(clean_up, jobs)
                 next_cleanup = present + CLEANUP_SECONDS
@@ -110,6 +111,21 @@ def sweep_previews() -> None:
         preview_files.sweep(settings().state_dir, settings().previews_megabytes * 1_000_000)
     except OSError as error:
         log.warning("previews cannot be removed: %s", error)
+
+
+def sweep_waiting_results(jobs: Jobs) -> None:
+    """Remove results in the state folder that nobody will look at: published, or rejected long ago.
+
+    The files are listed before the jobs are read, so each belongs to a state of its job.
+    """
+    try:
+        listed = waiting_results.listed(settings().state_dir)
+        needed = reviews.waiting(jobs.engine, listed, settings().trash_days) if listed else set()
+        for job_id, file in listed.items():
+            if job_id not in needed:
+                file.unlink(missing_ok=True)
+    except (OSError, SQLAlchemyError, DatabaseGone) as error:
+        log.warning("results that waited cannot be removed: %s", error)
 
 
 def go_on(jobs: Jobs) -> None:

@@ -59,11 +59,21 @@ def draft(place: Path | Beneath, temporary: str, mode: int = 0o600) -> Iterator[
 def write(path: Path | Beneath, content: bytes, mode: int = 0o666) -> None:
     """Write a file whole or not at all; whatever had its name is replaced."""
     place = beneath.at(path)
-    with draft(place, f".{place.name}.{token()}.tmp", mode) as new:
+    with draft(place, temporary_name(place.name), mode) as new:
         new.file.write(content)
-        new.finish()
-        os.rename(new.temporary, new.name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
-        sync_open(new.folder)
+        put(new)
+
+
+def put(new: Draft) -> None:
+    """Give a draft its name; whatever had it is replaced."""
+    new.finish()
+    os.rename(new.temporary, new.name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
+    sync_open(new.folder)
+
+
+def temporary_name(name: str) -> str:
+    """Return a temporary name for a file, which `remove_drafts` knows."""
+    return f".{name}.{token()}.tmp"
 
 
 def append(place: Beneath, lines: bytes) -> None:
@@ -107,7 +117,7 @@ def replacing(path: Path) -> Iterator[Path]:
     This is for libraries that take no open file, in folders where only the owner writes. If the code
     inside fails, the temporary file is removed and `path` stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{token()}.tmp")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         yield temporary
         sync(temporary)

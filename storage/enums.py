@@ -36,13 +36,13 @@ class Decision(StrEnum):
     """What was decided for a photo whose job is done."""
 
     RESTORED = "restored"
-    """A mended copy was published."""
+    """A mended copy was published, or waits for that (`Review.WAITING`)."""
     CLEAN = "clean"
     """The classifier found nothing wrong, or mending changed nothing that a person would see."""
     UNSURE = "unsure"
     """The classifier was not sure enough."""
     KEPT_ORIGINAL = "kept original"
-    """The guard refused the result, or the owner rejected it."""
+    """The guard refused the result, or the owner rejected it. A refused one may wait to be looked at."""
     LEFT_ALONE = "left alone"
     """A kind of file that photomend does not mend, or a photo of the backlog."""
 
@@ -51,7 +51,7 @@ class Review(StrEnum):
     """What the owner said of a result."""
 
     WAITING = "waiting"
-    """Nothing yet, and it is not published before it is kept."""
+    """Nothing yet: it waits in the state folder, and is not published before it is kept."""
     KEPT = "kept"
     REJECTED = "rejected"
     REJECTING = "rejecting"

@@ -65,10 +65,10 @@ class Ruling:
 
     @property
     def waits(self) -> bool:
-        """Whether the rule lets a result wait until the owner keeps it."""
-        return self.rule is not None and (
-            self.rule.mode is RuleMode.ASK or self.rule.publish is Publish.AFTER_REVIEW
-        )
+        """Whether a result waits until the owner keeps it."""
+        asks = self.rule is not None and self.rule.mode is RuleMode.ASK
+        of_rule = self.rule.publish if self.rule is not None else None
+        return asks or (of_rule or self.gallery.publish) is Publish.AFTER_REVIEW
 
 
 def ruling(rules: Iterable[Rule], name: str, gallery: GallerySettings, source: Path) -> Ruling:

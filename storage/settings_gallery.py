@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from storage.enums import Strength, WatchMode
+from storage.enums import Publish, Strength, WatchMode
 from storage.settings_values import Check, Positive
 from storage.text import printable
 
@@ -80,6 +80,8 @@ class GallerySettings:
     """Whether a network may change faces in these photos. If true, `[paper]` decides."""
     strength: Strength = Strength.NORMAL
     """How much of the change of a photo its result has."""
+    publish: Publish = Publish.AT_ONCE
+    """When a result appears in the output folder: `at once`, or `after review`, once you have kept it."""
     name: Name = "mirror"
     """How results are named: a preset of `NAME_PRESETS` or a template with {stem} and {ext}."""
 

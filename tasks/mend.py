@@ -38,6 +38,8 @@ class Engine:
     """Which of the results that the guard accepts are kept."""
     strength: Strength = Strength.NORMAL
     """How much of a chain's change the guard gets to judge."""
+    shows_refused: bool = False
+    """Whether the result has what the guard refused, too."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Mended:
     failed: str | None = None
     """The name of the guard's figure for which the result was refused."""
     strength: Strength = Strength.NORMAL
+    refused: Image | None = None
+    """What the guard refused, if the engine shows it."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -92,9 +96,12 @@ def mend(
         return _restored(image, chain, verdict, engine)
     wide = wrapped(image)
     mended = _restored(wide, chain, verdict, engine)
-    if mended.image is wide:
-        return replace(mended, image=image)
-    return replace(mended, image=unwrapped(mended.image, border(image) * chain.scale))
+    inner = partial(unwrapped, width=border(image) * chain.scale)
+    return replace(
+        mended,
+        image=image if mended.image is wide else inner(mended.image),
+        refused=None if mended.refused is None else inner(mended.refused),
+    )
 
 
 def blended(before: Image, made: Image, strength: Strength) -> Image:
@@ -129,6 +136,7 @@ def _restored(image: Image, chain: Chain, verdict: Verdict, engine: Engine) -> M
     mended = Mended(
         verdict, Decision.RESTORED if judgement.kept else Decision.KEPT_ORIGINAL, judgement.reason,
         judgement.image, receipt, judgement.figures, judgement.failed, strength,
+        None if judgement.kept or not engine.shows_refused else blended(image, made, strength),
     )  # fmt: skip
     return mended if chain.scale > 1 else _if_visible(image, mended, engine.least_change)
 

@@ -1,5 +1,6 @@
 """A process is killed or stopped at each step of a job: the job still ends exactly once."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from storage import publishing
 from storage.database import search
-from storage.enums import QUEUES, Degradation, Status
+from storage.enums import QUEUES, Degradation, Review, Status
 
 pytestmark = pytest.mark.slow
 
@@ -108,6 +109,31 @@ def test_a_kill_when_a_clean_version_is_done_leaves_no_result_of_the_older_one(
     eventually(lambda: decision(2) == "clean")
     assert (home / "failed").exists()
     assert not (home / "output/cat.jpg").exists()
+
+
+@pytest.mark.parametrize("point", ["claim", "hash", "rename", "done"])
+def test_a_kill_between_keep_and_publish_loses_and_doubles_nothing(
+    home, jobs, photomend, take_photo, eventually, check, monkeypatch, point
+):
+    reviewed = json.loads(os.environ["PHOTOMEND_GALLERIES"])
+    reviewed["g"]["publish"] = "after review"
+    monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps(reviewed))
+    take_photo("cat.jpg", kind=Degradation.NOISE)
+    photomend("watch")
+    worker = photomend("work", *QUEUES)
+    eventually(lambda: (job := search.get(jobs.engine, 1)) and job.review is Review.WAITING)
+    assert not list((home / "output").glob("*.jpg"))
+    worker.terminate()
+    worker.wait()
+    photomend("keep", "1").wait()
+    photomend(
+        "work", *QUEUES, PYTHONPATH=FAILPOINTS,
+        FAILPOINT=point, FAILPOINT_HOW="kill", FAILPOINT_MARK=str(home / "failed"),
+    )  # fmt: skip
+    eventually(lambda: search.get(jobs.engine, 1).status is Status.DONE)
+    eventually((home / "failed").exists)
+    check("super-resolution")
+    assert search.get(jobs.engine, 1).review is Review.KEPT
 
 
 @pytest.mark.parametrize("operation", ["decoded", "coded"])

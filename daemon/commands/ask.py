@@ -102,12 +102,17 @@ def mend(
     strength: Annotated[
         Strength | None, typer.Option(help="How much of the change the result has.")
     ] = None,
+    even_if_worse: Annotated[
+        bool,
+        typer.Option("--even-if-worse", help="Keep a result that the guard refuses, unpublished."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Mend photos that were clean, unsure or left alone, or mend them in another way.
 
     A photo whose copy would lose something stays as it is: one with an HDR gain map or a film, RAW
-    files and others; the reason is printed. A result that is worse than the photo is not published.
+    files and others; the reason is printed. A result that is worse than the photo is not published;
+    with --even-if-worse it waits in the state folder, for your eyes only: `photomend show` names it.
 
     Examples: photomend mend ~/Photos/2019/cat.jpg
 
@@ -119,7 +124,7 @@ def mend(
         raise typer.BadParameter("a clean photo is not mended; name what is wrong with it")
     jobs = [_job(name) for name in names]
     wanted = [job for job in jobs if not _is_refused(job)]
-    asked = actions.mend(wanted, category=category, strength=strength)
+    asked = actions.mend(wanted, category=category, strength=strength, even_if_worse=even_if_worse)
     report_unchanged([job.id for job in wanted], asked)
     report(asked, "queued first", json=json)
     if len(wanted) < len(jobs):

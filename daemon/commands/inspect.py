@@ -14,8 +14,10 @@ from daemon.reports import words
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
-from storage.enums import Category, Decision, ErrorKind, Status
+from storage.enums import Category, Decision, ErrorKind, Review, Status
+from storage.settings import settings
 from storage.text import printable
+from storage.wishes import Wish
 
 SCREEN_LIMIT = 50
 """Maximum number of jobs that are listed as text if no limit is given."""
@@ -127,10 +129,11 @@ def _show(job: Job) -> None:
     done = printable(words.done(job))
     section("done", [Red(done) if job.status is Status.FAILED else done])
     section("result", [printable(place.output)] if place.output else [])
+    section("waiting", [_waiting(job)] if job.review is Review.WAITING else [])
     section("job", [f"{job.id} of the gallery {printable(job.gallery)}, {job.status}"])
     section("recorded", [f"{when(job.created_at)}, as {job.fingerprint}"])
     section("decision", [_decision(job)] if job.decision else [])
-    section("asked for", [_wish(job.wish)] if job.wish is not None else [])
+    section("asked for", [str(wish) or "mend it anyway"] if (wish := Wish.of(job)) else [])
     section("error", [Red(_error(job))] if job.error else [])
     section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} in total"])
 
@@ -141,8 +144,15 @@ def _decision(job: Job) -> str:
     return shown + way
 
 
-def _wish(wish: dict[str, Any]) -> str:
-    return _fact(wish) or "mend it anyway"
+def _waiting(job: Job) -> str:
+    """Return where the result of a job waits, and what to type."""
+    from storage import waiting_results
+
+    file = waiting_results.file(settings().state_dir, job)
+    if job.decision is not Decision.RESTORED:
+        return f"{printable(file)}, for your eyes only"
+    where = printable(file) if file else "it is mended again when you keep it"
+    return f"{where}; `photomend keep {job.id}` publishes it"
 
 
 def _error(job: Job) -> str:

@@ -24,7 +24,7 @@ Results = Annotated[
 
 
 def keep(names: Results, json: Json = False) -> None:
-    """Record that you want to keep these results.
+    """Record that you want to keep these results; those that wait for that are published.
 
     Example: photomend keep ~/Photos/2024
     """
@@ -87,6 +87,8 @@ def restore(names: Results, json: Json = False) -> None:
 def undo(names: Results, json: Json = False) -> None:
     """Take back `photomend keep` and `photomend reject`; what was rejected is restored.
 
+    With publish = "after review", what was kept waits again, and leaves the output folder.
+
     Example: photomend undo 7
     """
     said = _reviewed(names, {Review.KEPT, Review.REJECTED})
@@ -105,13 +107,13 @@ def _with_results(names: list[str]) -> list[Job]:
 
 def _all_with_results(wanted: Filter) -> list[Job]:
     wanted = replace(wanted, status=(Status.DONE,), decision=Decision.RESTORED)
-    return [job for job in search.jobs(session.engine(), wanted) if job.output is not None]
+    return [job for job in search.jobs(session.engine(), wanted) if job.has_result]
 
 
 def _result(name: str) -> Job:
     jobs = targets.jobs(name)
     for job in jobs:
-        if job.status is Status.DONE and job.output is not None:
+        if job.has_result:
             return job
     raise Unknown(
         f"{printable(name)} has no result: job {jobs[0].id} is {jobs[0].status}; "

@@ -16,7 +16,7 @@ from storage import fingerprints, rules
 from storage.beneath import Beneath
 from storage.database import conditions, holds, search, status
 from storage.database.records import Job
-from storage.enums import Decision, Status
+from storage.enums import Decision, Review, Status
 from storage.errors import DecoderDied, DecodingFailed, TooLarge, UnreadablePhoto
 from storage.rules import Ruling
 from storage.settings import settings
@@ -159,6 +159,8 @@ def _next_step(job: Job, photo: Beneath, ruling: Ruling) -> str:
             return f"nothing; `photomend retry {job.id}` queues it again"
         case Status.CANCELLED:
             return f"nothing; `photomend retry {job.id}` queues it again"
+        case Status.DONE if job.review is Review.WAITING and job.decision is Decision.RESTORED:
+            return f"its result waits for you; `photomend keep {job.id}` publishes it"
         case Status.DONE if job.decision is Decision.LEFT_ALONE:
             return _of_left_alone(job, photo, ruling)
         case Status.DONE:

@@ -25,6 +25,7 @@ NOTHING = {
     "jobs": dict.fromkeys(Status, 0),
     "decisions": dict.fromkeys(Decision, 0),
     "oversized": 0,
+    "to_review": 0,
     "galleries": [],
     "workers": [],
 }
@@ -50,6 +51,7 @@ def to_json(state: Summary) -> dict[str, Any]:
         "jobs": state.counts.jobs,
         "decisions": state.counts.decisions,
         "oversized": state.counts.oversized,
+        "to_review": state.counts.to_review,
         "pace": {
             "finished": state.pace.finished, "seconds": state.pace.seconds,
             "per_hour": state.pace.per_hour, "left": state.left, "left_seconds": state.left_seconds,
@@ -80,6 +82,7 @@ def show(state: Summary) -> None:
     section("jobs", [", ".join(f"{count:,} {word}" for word, count in counts.jobs.items())])
     decided = [f"{count:,} {decision}" for decision, count in counts.decisions.items() if count]
     section("decisions", [", ".join(decided)] if decided else [])
+    section("to review", [_to_review(counts.to_review)] if counts.to_review else [])
     section("oversized", [_oversized(counts.oversized)] if counts.oversized else [])
     section("pace", [_pace(state)] if state.left or state.pace.finished else [])
     section("running", [_running(state, job) for job in state.running])
@@ -93,6 +96,11 @@ def show(state: Summary) -> None:
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
     section("paused", [paused(pause) for pause in state.pauses])
+
+
+def _to_review(count: int) -> str:
+    results = "1 result waits" if count == 1 else f"{count:,} results wait"
+    return f"{results} until you keep or reject them; look at them in the page (`photomend web`)"
 
 
 def _oversized(count: int) -> str:

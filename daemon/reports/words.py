@@ -89,6 +89,8 @@ def short(job: Job) -> str:
     """Return where a photo stands, in a word or two."""
     if job.status is not Status.DONE or job.decision is None:
         return STATUSES[job.status]
+    if job.review is Review.WAITING:
+        return "to review"
     return "rejected" if _is_rejected(job) else DECISIONS[job.decision]
 
 
@@ -114,7 +116,8 @@ def _decided(job: Job) -> str:
         case Decision.KEPT_ORIGINAL if _is_rejected(job):
             return "original kept: you rejected the result"
         case Decision.KEPT_ORIGINAL:
-            return _with("original kept", job.reason)
+            seen = "; the result is for your eyes only" if job.review is Review.WAITING else ""
+            return _with("original kept", job.reason) + seen
         case Decision.LEFT_ALONE:
             return _with("left alone", job.reason)
         case None:

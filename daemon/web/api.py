@@ -139,6 +139,7 @@ CALLS = (
             "ids": "A list of jobs' ids.",
             "category": "With mend: mend it as this category.",
             "strength": "With mend: gentle, normal or strong.",
+            "even_if_worse": "With mend: true keeps a result that the guard refuses, unpublished.",
             "from_scratch": "With retry: true classifies again.",
         },
     ),

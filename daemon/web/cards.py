@@ -68,7 +68,7 @@ def allowed(job: Job) -> tuple[str, ...]:
         return ("undo", "mend")
     if job.decision is Decision.RESTORED:
         return ("keep", "reject", "mend")
-    return ("mend",)
+    return ("reject", "mend") if job.review is Review.WAITING else ("mend",)
 
 
 def of(state_dir: Path, job: Job) -> Card:

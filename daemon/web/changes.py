@@ -95,4 +95,5 @@ def _mend(jobs: list[Job], form: Form) -> list[Job]:
         strength = Strength(form.get("strength")) if form.get("strength") else None
     except ValueError as error:
         raise HTTPException(400, "there is no such category or strength") from error
-    return actions.mend(jobs, category=category, strength=strength)
+    worse = form.is_set("even_if_worse")
+    return actions.mend(jobs, category=category, strength=strength, even_if_worse=worse)

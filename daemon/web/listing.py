@@ -23,6 +23,8 @@ class Show(StrEnum):
 
     NEW = "new"
     """Mended, and nothing was said."""
+    WAITING = "waiting"
+    """The result waits for the owner, and is not published."""
     UNSURE = "unsure"
     KEPT = "kept"
     REJECTED = "rejected"
@@ -35,6 +37,7 @@ class Show(StrEnum):
 
 TITLES = {
     Show.NEW: "New",
+    Show.WAITING: "Not published yet",
     Show.UNSURE: "Unsure",
     Show.KEPT: "Kept",
     Show.REJECTED: "Rejected",
@@ -45,10 +48,11 @@ TITLES = {
     Show.ALL: "All",
 }
 _FILTERS: dict[Show, dict[str, object]] = {
-    Show.NEW: {"decision": Decision.RESTORED, "review": Review.WAITING},
+    Show.NEW: {"decision": Decision.RESTORED, "review": (None, Review.WAITING)},
+    Show.WAITING: {"review": (Review.WAITING,)},
     Show.UNSURE: {"decision": Decision.UNSURE},
-    Show.KEPT: {"review": Review.KEPT},
-    Show.REJECTED: {"review": Review.REJECTED},
+    Show.KEPT: {"review": (Review.KEPT,)},
+    Show.REJECTED: {"review": (Review.REJECTED,)},
     Show.ORIGINAL: {"decision": Decision.KEPT_ORIGINAL},
     Show.CLEAN: {"decision": Decision.CLEAN},
     Show.LEFT: {"decision": Decision.LEFT_ALONE},

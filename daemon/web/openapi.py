@@ -13,7 +13,7 @@ from storage.database.records import Event, Job
 
 _JSON = "application/json"
 _SENT: dict[str, dict[str, Any]] = {"ids": {"type": "array", "items": {"type": "integer"}}}
-_TRUTHS = ("from_scratch",)
+_TRUTHS = ("even_if_worse", "from_scratch")
 
 
 def document(request: Request) -> Response:

@@ -77,7 +77,7 @@ class Job(_Row):
     gone_at: float | None
     """When the source was found gone."""
     wish: dict[str, Any] | None
-    """What the owner asked for: `category` and `strength`, each if it was named."""
+    """What the owner asked for: `category`, `strength` and `even_if_worse`, each if it was named."""
     review: Review | None
     """What the owner said of the result; None if nothing."""
     reviewed_at: float | None
@@ -86,6 +86,12 @@ class Job(_Row):
     def source(self) -> Path:
         """The photo, relative to the gallery."""
         return self.folder / self.name
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a result that the owner may judge, published or waiting."""
+        made = self.output is not None or self.review is Review.WAITING
+        return self.status is Status.DONE and made
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that scripts rely on; paths as `os.fsdecode` gives them."""

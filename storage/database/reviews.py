@@ -1,20 +1,24 @@
 """What the owner said of results: each change of a job's review, with a line of its history."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import sqlalchemy as sa
 
-from storage.database import conditions, moves
+from storage.database import conditions, holds, moves
+from storage.database.engine import reading
 from storage.database.records import Job
 from storage.database.tables import jobs, now
-from storage.enums import Decision, Review, Status
+from storage.enums import ASKED_FOR, Decision, Review, Status
+from storage.waiting_results import Waiting
 
 REJECTED = "rejected by the owner"
 TAKEN_BACK = "the owner took the word back"
 BROUGHT_BACK = "restored by the owner"
+EARLIER_STAYS = "the newer result was rejected; the earlier one stays"
 _TRASH = "rejected"
 """The entry of a receipt with the name and the SHA-256 of the result that was rejected."""
 
@@ -22,7 +26,12 @@ c = jobs.c
 
 
 def keep(engine: sa.Engine, job: Job) -> Job | None:
-    """Record that the owner keeps the result; return None if the job has changed."""
+    """Record that the owner keeps the result; return None if the job has changed.
+
+    One that waits is queued to be published.
+    """
+    if job.review is Review.WAITING:
+        return _publish(engine, job)
     return _change(
         engine, job, "kept by the owner", sa.and_(c.sha256 == job.sha256, moves.none_begun()),
         review=Review.KEPT, reviewed_at=now(),
@@ -31,14 +40,33 @@ def keep(engine: sa.Engine, job: Job) -> Job | None:
 
 def undo_keep(engine: sa.Engine, job: Job) -> Job | None:
     """Record that the owner has said nothing of the result; return None if the job has changed."""
+    return _change(engine, job, TAKEN_BACK, c.review == Review.KEPT, review=None, reviewed_at=None)
+
+
+def wait_again(engine: sa.Engine, job: Job, waiting: Waiting) -> Job | None:
+    """Record that a result waits for the owner's word again; return None if the job has changed.
+
+    It was kept or rejected, and is not published; an older result of the photo may be.
+    """
+    gone = (
+        {} if job.status is Status.QUEUED or job.review is Review.REJECTED else conditions.NO_OUTPUT
+    )
+    is_refused = waiting.refused is not None
     return _change(
-        engine, job, TAKEN_BACK, c.review == Review.KEPT,
-        review=None, reviewed_at=None,
+        engine, job, TAKEN_BACK, c.review == job.review, status=Status.DONE,
+        decision=Decision.KEPT_ORIGINAL if is_refused else Decision.RESTORED,
+        reason=waiting.refused, review=Review.WAITING, reviewed_at=None, finished_at=now(),
+        error=None, error_kind=None, receipt=(job.receipt or {}) | waiting.to_entry(), **gone,
     )  # fmt: skip
 
 
 def reject(engine: sa.Engine, job: Job) -> Job | None:
-    """Keep the original, because the owner rejected the result; return None if the job has changed."""
+    """Keep the original, because the owner rejected the result; return None if the job has changed.
+
+    If it was waiting, an older result of the photo stays.
+    """
+    if job.review is Review.WAITING:
+        return _reject_waiting(engine, job)
     receipt = (job.receipt or {}) | trash_receipt(job.output or Path(), job.sha256)
     return _change(
         engine, job, REJECTED, c.sha256 == job.sha256,
@@ -71,9 +99,55 @@ def restore(engine: sa.Engine, job: Job, output: Path, sha256: str) -> Job | Non
     )  # fmt: skip
 
 
+def waiting(engine: sa.Engine, job_ids: Collection[int], days: int) -> set[int]:
+    """Return which of these jobs still need the result in the state folder.
+
+    They wait, are worked on or not published yet, or were rejected in the last `days` days.
+    """
+    lately = c.reviewed_at > now() - days * 24 * 3600
+    needed = sa.or_(
+        c.status != Status.DONE,
+        c.review == Review.WAITING,
+        sa.and_(c.review == Review.KEPT, c.output.is_(None)),
+        sa.and_(c.review == Review.REJECTED, lately),
+    )
+    with reading(engine) as connection:
+        return {
+            job_id
+            for ids in conditions.chunks(list(job_ids))
+            for job_id in connection.scalars(sa.select(c.id).where(c.id.in_(ids), needed))
+        }
+
+
+def _publish(engine: sa.Engine, job: Job) -> Job | None:
+    """Queue a job whose result waits, before all others; a worker publishes it."""
+    queued = _change(
+        engine, job, "kept by the owner", c.review == Review.WAITING,
+        status=Status.QUEUED, rank=ASKED_FOR, due_at=now(), attempts=0, finished_at=None,
+        decision=None, reason=None, error=None, error_kind=None,
+        review=Review.KEPT, reviewed_at=now(),
+    )  # fmt: skip
+    if queued is not None:
+        with engine.begin() as connection:
+            holds.try_now(connection, [queued.gallery])
+    return queued
+
+
+def _reject_waiting(engine: sa.Engine, job: Job) -> Job | None:
+    if job.output is not None:
+        return _change(
+            engine, job, REJECTED, c.review == Review.WAITING, review=None,
+            decision=Decision.RESTORED, reason=EARLIER_STAYS,
+        )  # fmt: skip
+    return _change(
+        engine, job, REJECTED, c.review == Review.WAITING, review=Review.REJECTED,
+        reviewed_at=now(), decision=Decision.KEPT_ORIGINAL, reason=REJECTED,
+    )  # fmt: skip
+
+
 def _change(
     engine: sa.Engine, job: Job, event: str, still: sa.ColumnElement[bool], **values: Any
 ) -> Job | None:
-    here = [c.id == job.id, c.status == Status.DONE, still]
+    here = [c.id == job.id, c.status == job.status, c.claims == job.claims, still]
     with engine.begin() as connection:
         return next(iter(conditions.change(connection, here, event, **values)), None)

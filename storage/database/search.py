@@ -47,8 +47,8 @@ class Filter:
     """Only jobs with a larger id."""
     under: int | None = None
     """Only jobs with a smaller id: the next page."""
-    review: Review | None = None
-    """What the owner said; WAITING also takes jobs of which nothing was said."""
+    review: Collection[Review | None] = ()
+    """What the owner said; None is nothing."""
 
 
 @dataclass(frozen=True)
@@ -252,10 +252,8 @@ def _where(wanted: Filter) -> Sequence[sa.ColumnElement[bool]]:
         found.append(c.id > wanted.above)
     if wanted.under is not None:
         found.append(c.id < wanted.under)
-    if wanted.review is Review.WAITING:
-        found.append(sa.or_(c.review.is_(None), c.review == Review.WAITING))
-    elif wanted.review is not None:
-        found.append(c.review == wanted.review)
+    if wanted.review:
+        found.append(sa.or_(*(c.review == review for review in wanted.review)))
     if wanted.below is not None and wanted.below != Path():
         found.append(_below(wanted.gallery, wanted.below))
     return found

@@ -17,7 +17,7 @@ from storage.database.engine import reading
 from storage.database.records import Gallery, Job, Pause, Process, Worker
 from storage.database.tables import counted, galleries, now, pauses, processes, workers
 from storage.database.tables import jobs as table
-from storage.enums import QUEUES, Decision, ErrorKind, Status
+from storage.enums import QUEUES, Decision, ErrorKind, Review, Status
 
 PACE_SECONDS = 3600.0
 """Age in seconds up to which a finished job counts for the pace."""
@@ -50,6 +50,8 @@ class Counts:
     """Number of copies that are larger than the rule allows."""
     oldest_waiting: int | None
     """Id of the queued job that was recorded first."""
+    to_review: int
+    """Number of results that are published when the owner keeps them."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,9 @@ def _counts(connection: sa.Connection, left: Collection[str]) -> Counts:
         for (status, kind), count in troubles.most_common()
     ]
     oldest = connection.scalar(queued) if jobs[Status.QUEUED] else None
-    return Counts(jobs, decisions, galleries, examples, oversized, oldest)
+    waiting = (c.review == Review.WAITING, c.decision == Decision.RESTORED, c.gallery.not_in(left))
+    to_review = connection.scalar(select(sa.func.count()).where(*waiting)) or 0
+    return Counts(jobs, decisions, galleries, examples, oversized, oldest, to_review)
 
 
 def _newest(seen: sa.Select[tuple[int]], status: Status, kind: ErrorKind) -> sa.Select[tuple[int]]:

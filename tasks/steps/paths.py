@@ -143,8 +143,13 @@ def publish(job: Job, draft: Draft, relative: Path, replaced: str | None) -> Non
     except OutputTaken:
         runtime.jobs().take_back(job)
         raise
+    end_hold(job)
+
+
+def end_hold(job: Job) -> None:
+    """End the hold of the job's gallery, if it had one: a result could be written."""
     if holds.release_gallery(runtime.jobs().engine, job.gallery):
-        log.warning("gallery %s: its output can be written to again", job.gallery)
+        log.warning("gallery %s: its results can be written again", job.gallery)
 
 
 def may_be_arriving(job: Job) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from storage import file_attributes, photos, preview_files, publishing
+from storage import photos, preview_files, publishing
 from storage.beneath import Beneath
 from storage.database import conditions, output_names, search
 from storage.database.records import Job
@@ -24,14 +24,12 @@ from storage.metadata.provenance import place_of
 from storage.settings import settings
 from storage.text import printable
 from tasks.imaging.visibility import VISIBLE
-from tasks.receipt import provenance, with_copy
+from tasks.receipt import provenance
 from tasks.steps import paths, remembered
+from tasks.steps.publication import SOURCE_SHA256, publish
 from tasks.worker import runtime
 
 log = logging.getLogger(__name__)
-
-SOURCE_SHA256 = "source_sha256"
-"""The entry of a receipt with the SHA-256 of the whole photo, metadata included."""
 
 
 def decide(job: Job) -> bool:
@@ -42,6 +40,8 @@ def decide(job: Job) -> bool:
     if job.rank in ASKED:
         return False
     same = search.same_content(runtime.jobs().engine, job, str(job.content_hash))
+    if any(each.review is Review.WAITING and each.source == job.source for each in same):
+        return False
     for earlier in (each for each in same if _still_holds(job, each)):
         if earlier.decision is not None and earlier.decision is not Decision.RESTORED:
             finish_without_result(
@@ -78,6 +78,8 @@ def _still_holds(job: Job, earlier: Job) -> bool:
     """Return whether the present settings would decide the same for a job as for an earlier one."""
     if earlier.reason == REJECTED:
         return True
+    if earlier.review is Review.WAITING:
+        return False
     wanted = paths.strength(replace(job, wish=earlier.wish))
     made = (earlier.receipt or {}).get("strength", Strength.NORMAL if earlier.receipt else wanted)
     mended = earlier.decision not in (Decision.CLEAN, Decision.UNSURE)
@@ -131,7 +133,10 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     if earlier.output is None or earlier.sha256 is None:
         return False
     jobs, result = runtime.jobs(), paths.output(earlier, earlier.output)
-    moved = earlier.source != job.source and paths.source_gone(jobs, earlier)
+    is_other = earlier.source != job.source
+    moved = is_other and paths.source_gone(jobs, earlier)
+    if is_other and not moved and paths.ruling(job).waits:
+        return False
     if moved and not result.exists():
         result = _moved_along(job, earlier) or result
     # It is this job's own if an earlier claim published it in place and then ended.
@@ -158,13 +163,11 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
     replaced = found if in_place else check_replaceable(job, output, relative)
     publishing.remove_temporaries(output)
     mark = provenance(job, str(earlier.category), {})
-    with publishing.draft(output, job.id, job.claims) as draft:
-        with paths.writing(job, relative):
-            written = photos.refreshed(paths.source(job), result, draft.file, mark, paths.limits())
-        file_attributes.keep(paths.source(job), draft.file)
-        receipt = with_copy(earlier.receipt or {}, written) | {SOURCE_SHA256: source_sha256}
-        jobs.record(job, relative, written.sha256, receipt)
-        paths.publish(job, draft, relative, replaced)
+    written = publish(
+        job, relative,
+        lambda file: photos.refreshed(paths.source(job), result, file, mark, paths.limits()),
+        earlier.receipt or {}, source_sha256=source_sha256, replaced=replaced,
+    )  # fmt: skip
     copy_sidecar(job, relative, written.turn)
     jobs.finish(
         job, Decision.RESTORED, f"the result of {printable(earlier.source)}, the same photo",

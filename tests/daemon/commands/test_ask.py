@@ -30,11 +30,12 @@ def test_an_unsure_photo_is_queued_with_what_was_asked_for(run, read, jobs, reco
     jobs.finish(claim(), Decision.UNSURE, "perhaps motion blur (0.41, 0.972 needed)")
     shown = run("show", "gallery/cat.jpg").stdout
     assert "(0.41, 0.972 needed); `photomend mend 1` mends it anyway" in shown
-    words = ("--as", "motion-blur", "--strength", "gentle")
+    words = ("--as", "motion-blur", "--strength", "gentle", "--even-if-worse")
     [asked] = read("mend", "gallery/cat.jpg", *words)
     assert (asked["status"], asked["rank"], asked["category"]) == ("queued", ASKED_FOR, None)
-    assert asked["wish"] == {"category": "motion-blur", "strength": "gentle"}
-    assert "category motion-blur, strength gentle" in run("show", 1).stdout
+    named = {"category": "motion-blur", "strength": "gentle", "even_if_worse": True}
+    assert asked["wish"] == named
+    assert "asked for  as motion-blur, gentle, even if it is worse" in run("show", 1).stdout
     assert "job 1 is queued first: cat.jpg" in run("mend", 1).stdout
 
 

@@ -116,19 +116,6 @@ def test_a_rule_names_the_categories_that_are_mended_unless_the_owner_asks(
     assert search.get(jobs.engine, 3).decision is Decision.RESTORED
 
 
-@pytest.mark.parametrize("rule", [{"mode": "ask"}, {"publish": "after review"}])
-def test_a_result_that_is_to_wait_is_not_published(
-    home, jobs, arrived, told, configure, use, smoothing, rule
-):
-    use(smoothing())
-    told(Category.REFLECTION)
-    configure(RULES=[{"match": "*"} | rule])
-    job = arrived()
-    restore(runtime.claim())
-    assert search.get(jobs.engine, job.id).decision is not Decision.RESTORED
-    assert not (home / "output/cat.jpg").exists()
-
-
 def change_of(home, name="cat.jpg"):
     before = photos.read(home / "gallery" / name, paths.limits()).image
     return photos.read(home / "output" / name, paths.limits()).image - before
