@@ -3,20 +3,20 @@
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
-from daemon.console import session, targets
+from daemon import rejections
+from daemon.console import session
 from daemon.console.changes import notify
 from daemon.console.exit_codes import Unknown
-from storage import file_attributes, output_folder, publishing, trash, waiting_results
+from daemon.rejections import Unchanged
+from storage import publishing, waiting_results
 from storage.beneath import Beneath
-from storage.database import output_names, reviews, search, wishes
+from storage.database import reviews, search, wishes
 from storage.database.records import Job
 from storage.enums import Category, Review, Status, Strength
 from storage.errors import PathRefused
 from storage.settings import settings
-from storage.settings_gallery import BESIDE
 from storage.text import printable
 from storage.waiting_results import Waiting
 from storage.wishes import Wish
@@ -29,10 +29,6 @@ class Outcome(NamedTuple):
     """The job as it is now; None if it is no longer recorded."""
     reason: str | None
     """Why it was not changed; None if it was."""
-
-
-class _Unchanged(Exception):  # it ends no command
-    """A job stays as it is, for this reason."""
 
 
 def keep(jobs: Iterable[Job]) -> list[Outcome]:
@@ -86,7 +82,7 @@ def _outcome(job: Job, change: Callable[[Job], Job | None]) -> Outcome:
     try:
         if (changed := change(job)) is not None:
             return Outcome(changed, None)
-    except (_Unchanged, Unknown, PathRefused) as error:
+    except (Unchanged, Unknown, PathRefused) as error:
         reason = str(error)
     except OSError as error:
         reason = f"the result of job {job.id} cannot be moved: {printable(error)}"
@@ -98,7 +94,7 @@ def _keep(job: Job) -> Job | None:
     waiting = waiting_results.of(job) if job.review is Review.WAITING else None
     if waiting is not None and waiting.refused is not None:
         file = waiting_results.file(settings().state_dir, job)
-        raise _Unchanged(
+        raise Unchanged(
             f"the guard refused the result of job {job.id} ({waiting.refused}); it is for your eyes "
             f"only, and is not published: {printable(file or 'it is gone')}"
         )
@@ -109,18 +105,7 @@ def _reject(job: Job) -> Job | None:
     _check_has_result(job)
     if job.review is Review.WAITING:
         return reviews.reject(session.engine(), job)
-    assert job.output is not None
-    result = Beneath(_output_root(job), job.output)
-    if settings().trash_days > 0:
-        gone = trash.put(result, job.id, job.sha256)
-    else:
-        gone = publishing.remove(result, job.sha256)
-    if not gone:
-        raise _Unchanged(f"{printable(result)} was changed, so it is not removed")
-    changed = reviews.reject(session.engine(), job)
-    if changed is None and job.sha256 is not None:
-        trash.take_out(result, job.id, job.sha256)
-    return changed
+    return rejections.reject(session.engine(), job)
 
 
 def _undo(job: Job) -> Job | None:
@@ -137,7 +122,7 @@ def _undo(job: Job) -> Job | None:
 def _unpublish(job: Job, waiting: Waiting) -> Job | None:
     """Take a result that had waited out of the output folder, so that it waits again."""
     assert job.output is not None
-    result = Beneath(_output_root(job), job.output)
+    result = Beneath(rejections.output_root(job), job.output)
     if publishing.sha256(result) == job.sha256:  # else an undo was interrupted
         with (
             result.open() as published,
@@ -147,55 +132,24 @@ def _unpublish(job: Job, waiting: Waiting) -> Job | None:
     again = waiting._replace(sha256=str(job.sha256))
     kept = waiting_results.file(settings().state_dir, replace(job, receipt=again.to_entry()))
     if kept is None or not publishing.remove(result, job.sha256):
-        raise _Unchanged(f"{printable(result)} was changed, so it stays")
+        raise Unchanged(f"{printable(result)} was changed, so it stays")
     return reviews.wait_again(session.engine(), job, again)
 
 
 def _restore(job: Job) -> Job | None:
-    known = reviews.rejected(job)
-    if known is None and job.review is Review.REJECTED:
+    if job.review is Review.REJECTED and reviews.rejected(job) is None:
         return _let_wait_again(job)
-    if known is None:
-        raise _Unchanged(f"job {job.id} has no rejected result: {printable(job.source)}")
-    output, sha256 = known
-    result, engine = Beneath(_output_root(job), output), session.engine()
-    if search.newest(engine, [job.id]) != [job.id]:
-        raise _Unchanged(f"there is a newer version of {printable(job.source)}; it stays as it is")
-    if not output_names.reserve(engine, job, output):
-        raise _Unchanged(f"the result of another photo has the name {printable(output)} now")
-    if publishing.sha256(result) != sha256:  # else a restore was interrupted
-        _take_out(job, result, sha256)
-    return reviews.restore(engine, job, output, sha256)
+    return rejections.restore(session.engine(), job)
 
 
 def _let_wait_again(job: Job) -> Job | None:
     """Bring back a result that was rejected while it waited."""
     waiting = waiting_results.of(job)
     if waiting is None or waiting_results.file(settings().state_dir, job) is None:
-        raise _Unchanged(f"the result of job {job.id} is gone; retry makes it again")
+        raise Unchanged(f"the result of job {job.id} is gone; retry makes it again")
     return reviews.wait_again(session.engine(), job, waiting)
-
-
-def _take_out(job: Job, result: Beneath, sha256: str) -> None:
-    folder = result.parent
-    photos = Beneath(targets.gallery(job.gallery).path, folder.relative)
-    file_attributes.make_folder(photos, folder)
-    try:
-        if not trash.take_out(result, job.id, sha256):
-            raise _Unchanged(f"{printable(result)} is no longer in the trash; retry makes it again")
-    except FileExistsError as error:
-        raise _Unchanged(f"another file has the name {printable(result)}; it stays") from error
 
 
 def _check_has_result(job: Job) -> None:
     if not job.has_result:
-        raise _Unchanged(f"job {job.id} has no result: it is {job.status}")
-
-
-def _output_root(job: Job) -> Path:
-    """Return the folder of a job's results, if it is there."""
-    gallery = targets.gallery(job.gallery)
-    root = gallery.output_root
-    if gallery.name not in BESIDE and not output_folder.is_marked(root):
-        raise Unknown(f"{printable(root)} holds no results; is its disk or share mounted?")
-    return root
+        raise Unchanged(f"job {job.id} has no result: it is {job.status}")

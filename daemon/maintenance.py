@@ -1,13 +1,15 @@
-"""Release jobs of lost workers, renew notifications, remove temporary files of ended claims."""
+"""Release jobs of lost workers, renew notifications, and finish what processes that ended left behind."""
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon import owners_word, rejections
 from storage import preview_files, preview_requests, publishing, trash, waiting_results
 from storage.database import counts, processes, reviews, search, status
 from storage.database.jobs import Jobs
@@ -28,7 +30,7 @@ CLEANUP_SECONDS = 3600.0
 def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
     clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
-    cleanup = Thread()
+    cleanup, going_on = Thread(), Thread()
     try:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()
@@ -45,17 +47,24 @@ def run(jobs: Jobs, stop: Event) -> None:
                 return log.error("maintenance: %s", error)
             if present >= next_sweep:
                 sweep_previews()
+                if not going_on.is_alive():
+                    going_on = _in_thread(go_on, jobs)
                 next_sweep = present + SWEEP_SECONDS
                 sweep_waiting_results(jobs)
             if present >= next_cleanup and not cleanup.is_alive():
-                # In a thread, which the process can abandon if a share hangs.
-                cleanup = Thread(target=clean_up, args=(jobs,), name="cleanup", daemon=True)
-                cleanup.start()
+                cleanup = _in_thread(clean_up, jobs)
                 next_cleanup = present + CLEANUP_SECONDS
     finally:
         stop.set()  # the watcher must not run without maintenance
         with suppress(SQLAlchemyError, DatabaseGone):
             processes.remove(jobs.engine, [processes.MAINTENANCE])
+
+
+def _in_thread(work: Callable[[Jobs], None], jobs: Jobs) -> Thread:
+    """Start work on the folders of results in a thread, which the process can abandon if a share hangs."""
+    thread = Thread(target=work, args=(jobs,), name=work.__name__, daemon=True)
+    thread.start()
+    return thread
 
 
 class Clocks:
@@ -130,11 +139,30 @@ def sweep_waiting_results(jobs: Jobs) -> None:
         log.warning("results that waited cannot be removed: %s", error)
 
 
+def go_on(jobs: Jobs) -> None:
+    """Make the moves to the trash and back that were begun by processes which have ended."""
+    try:
+        rejections.go_on(jobs.engine)
+    except (SQLAlchemyError, DatabaseGone) as error:
+        log.warning("results that were being moved are looked at later: %s", error)
+
+
+def write_owners_word(jobs: Jobs) -> None:
+    """Write what the owner said of photos beside the results, where that could not be done at once."""
+    for name, gallery in settings().galleries.items():
+        try:
+            owners_word.write(jobs.engine, name, gallery)
+        except (OSError, SQLAlchemyError, DatabaseGone) as error:
+            text = "gallery %s: your word on its photos is written beside the results later: %s"
+            log.warning(text, printable(name), printable(error))
+
+
 def clean_up(jobs: Jobs) -> None:
     """Remove temporary files of claims that have ended, results that were put aside, and old trash.
 
     The files are listed before the claims are read, so no file of a newer claim is among them.
     """
+    write_owners_word(jobs)
     for gallery in settings().galleries.values():
         try:
             listed = list(publishing.temporaries(gallery.output_root))

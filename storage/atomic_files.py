@@ -1,4 +1,4 @@
-"""Write a file whole or not at all, and hold a lock on one.
+"""Write a file whole or not at all, append lines to one, and hold a lock on one.
 
 A file is written under a temporary name in its own folder, synced and renamed; then the folder is
 synced. Readers see the old file or the new one, also after a power failure.
@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import BinaryIO
 
 from storage import beneath
 from storage.beneath import Beneath
+
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,29 @@ def put(new: Draft) -> None:
 def temporary_name(name: str) -> str:
     """Return a temporary name for a file, which `remove_drafts` knows."""
     return f".{name}.{token()}.tmp"
+
+
+def append(place: Beneath, lines: bytes) -> None:
+    """Append lines to a file and sync it; make it if it is not there.
+
+    What a killed writer left of a line stays a line of its own.
+
+    Raises:
+        OSError: it is no regular file, has a second name elsewhere, or cannot be written.
+
+    """
+    with place.folder(os.O_RDONLY) as folder:
+        number = os.open(place.name, _APPEND, 0o666, dir_fd=folder)
+        with os.fdopen(number, "ab") as file:
+            found = os.fstat(number)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise OSError(errno.ENXIO, "no regular file, or one with two names", str(place))
+            is_torn = found.st_size and os.pread(number, 1, found.st_size - 1) != b"\n"
+            file.write(b"\n" + lines if is_torn else lines)
+            file.flush()
+            sync_open(number)
+        if not found.st_size:
+            sync_open(folder)
 
 
 def remove_drafts(path: Path) -> None:

@@ -54,6 +54,10 @@ class Review(StrEnum):
     """Nothing yet: it waits in the state folder, and is not published before it is kept."""
     KEPT = "kept"
     REJECTED = "rejected"
+    REJECTING = "rejecting"
+    """It was rejected, and is about to be removed."""
+    RESTORING = "restoring"
+    """It was rejected, and is about to come back."""
 
 
 class Strength(StrEnum):

@@ -53,12 +53,13 @@ def _move(inside: int, name: str, trash: int, kept: str, expected: str) -> bool:
 def take_out(result: Beneath, job_id: int, expected: str) -> bool:
     """Give a result in the trash its name again; return False if it is not in the trash.
 
+    After a lost database its job has another number; the content is the same.
+
     Raises:
         FileExistsError: something has its name.
 
     """
-    for day in _days(result.root):
-        kept = Beneath(result.root, Path(FOLDER, day, f"{job_id}-{expected}"))
+    for kept in _with_content(result.root, job_id, expected):
         if publishing.sha256(kept) != expected:
             continue
         with kept.folder(os.O_RDONLY) as trash, result.folder(os.O_RDONLY) as inside:
@@ -69,14 +70,23 @@ def take_out(result: Beneath, job_id: int, expected: str) -> bool:
     return False
 
 
+def of_job(root: Path, job_id: int) -> Iterator[Beneath]:
+    """Yield the results of a job that are in the trash, the newest first."""
+    return (file for file in _files(root) if file.name.partition("-")[0] == str(job_id))
+
+
+def _with_content(root: Path, job_id: int, sha256: str) -> list[Beneath]:
+    """Return what has the name of a result: those of its job first, then the newest."""
+    found = [file for file in _files(root) if file.name.partition("-")[2] == sha256]
+    return sorted(found, key=lambda file: file.name != f"{job_id}-{sha256}")
+
+
 def empty(root: Path, days: int) -> list[Beneath]:
     """Remove what has been in the trash for more than `days` days; return what is not ours and stays."""
     last = date.today() - timedelta(days=days)
     others: list[Beneath] = []
     for day in [day for day in _days(root) if date.fromisoformat(day) < last]:
-        with beneath.folder(root, Path(FOLDER, day)) as inside:
-            files = [Beneath(root, Path(FOLDER, day, name)) for name in os.listdir(inside)]  # noqa: PTH208
-        for file in files:
+        for file in _in_day(root, day):
             if publishing.sha256(file) == file.name.partition("-")[2]:
                 file.unlink()
             else:
@@ -84,6 +94,17 @@ def empty(root: Path, days: int) -> list[Beneath]:
         with suppress(OSError), beneath.folder(root, FOLDER) as trash:
             os.rmdir(day, dir_fd=trash)
     return others
+
+
+def _files(root: Path) -> Iterator[Beneath]:
+    """Yield what is in the trash, the newest day first."""
+    return (file for day in _days(root) for file in _in_day(root, day))
+
+
+def _in_day(root: Path, day: str) -> list[Beneath]:
+    with suppress(FileNotFoundError), beneath.folder(root, Path(FOLDER, day)) as inside:
+        return [Beneath(root, Path(FOLDER, day, name)) for name in os.listdir(inside)]  # noqa: PTH208
+    return []
 
 
 def _days(root: Path) -> Iterator[str]:

@@ -2,22 +2,32 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+from PIL import Image
 
+from storage import database, owners_word, trash
 from storage.database import search
 from storage.database.records import Job
 from storage.database.tables import jobs as table
-from storage.enums import QUEUES, Category, Decision, Degradation, Status
+from storage.enums import QUEUES, Category, Decision, Degradation, Review, Status
+from storage.settings import settings
 
 pytestmark = pytest.mark.slow
 
 
 def all_jobs(jobs) -> dict[str, Job]:
-    with jobs.engine.connect() as connection:
+    return jobs_in(jobs.engine)
+
+
+def jobs_in(engine) -> dict[str, Job]:
+    with engine.connect() as connection:
         rows = connection.execute(table.select().order_by(table.c.id))
         return {str(job.source): job for job in map(Job.of, rows)}
 
@@ -94,3 +104,64 @@ def test_a_rule_that_is_changed_holds_for_what_is_queued_and_for_what_it_left(
     assert job.receipt["strength"] == "gentle"
     events = [event.event for event in search.events(jobs.engine, job.id)]
     assert "the rules allow it now" in events
+
+
+def kill_all(process) -> None:
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, 30)
+
+
+def what_holds(engine) -> dict[str, tuple[object, ...]]:
+    """What is told of each photo: what the owner said, and what was decided."""
+    return {
+        name: (job.review, job.decision, job.wish, job.category if job.wish else None, job.output)
+        for name, job in jobs_in(engine).items()
+    }
+
+
+def test_what_the_owner_said_survives_a_lost_database(
+    home, jobs, degraded_photo, photomend, run, eventually
+):
+    for number, name in enumerate(("rejected", "kept", "forced", "Screenshot_1", "untouched")):
+        with Image.open(degraded_photo(Degradation.NOISE)) as noisy:
+            photo = noisy.crop((number, 0, 250 + number, 240))
+            photo.save(home / f"gallery/{name}.jpg", quality=95)
+    up = photomend("up")
+
+    def ended(engine=jobs.engine) -> bool:
+        found = jobs_in(engine).values()
+        return len(found) == 5 and {job.status for job in found} == {Status.DONE}
+
+    eventually(ended, 240)
+    result = (home / "output/rejected.jpg").read_bytes()
+    run("reject", "gallery/rejected.jpg")
+    run("keep", "gallery/kept.jpg")
+    run("mend", "gallery/forced.jpg", "--as", "motion-blur", "--strength", "gentle")
+    run("mend", "gallery/Screenshot_1.jpg")
+    eventually(ended, 240)
+    before = what_holds(jobs.engine)
+    assert before["rejected.jpg"][:2] == (Review.REJECTED, Decision.KEPT_ORIGINAL)
+    assert before["kept.jpg"][0] is Review.KEPT
+    assert before["forced.jpg"][3] is Category.MOTION_BLUR
+    assert before["Screenshot_1.jpg"][1] is not Decision.LEFT_ALONE
+    asked = jobs_in(jobs.engine)["forced.jpg"]
+
+    kill_all(up)
+    shutil.rmtree(home / "state")
+    gallery = json.loads(os.environ["PHOTOMEND_GALLERIES"])["g"] | {"backlog": "new"}
+    photomend("up", PHOTOMEND_GALLERIES=json.dumps({"g": gallery}))
+    eventually(lambda: "you rejected the result" in (home / "log").read_text(), 240)
+    engine = database.open_engine(settings().database)
+    eventually(lambda: ended(engine), 240)
+    assert what_holds(engine) == before
+    assert not (home / "output/rejected.jpg").exists()
+    assert jobs_in(engine)["forced.jpg"].sha256 == asked.sha256
+    run("restore", "gallery/rejected.jpg")
+    assert (home / "output/rejected.jpg").read_bytes() == result
+    assert not [file for file in (home / "output" / trash.FOLDER).rglob("*") if file.is_file()]
+    assert Path("rejected.jpg") not in owners_word.read(home / "output").by_photo
+    engine.dispose()

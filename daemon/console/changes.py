@@ -1,4 +1,4 @@
-"""After a command has changed jobs: notify the workers, and print what changed and what did not."""
+"""After a command has changed jobs: notify workers, write the owner's word, print what changed."""
 
 import logging
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from threading import Thread
 
 import typer
 
+from daemon import owners_word
 from daemon.console import session
 from daemon.console.output import as_json
 from storage.database import search
@@ -18,7 +19,12 @@ NOTIFY_SECONDS = 3.0
 
 
 def notify(jobs: Iterable[Job]) -> None:
-    """Notify workers of queued jobs; wait at most NOTIFY_SECONDS for Redis."""
+    """Write what the owner said of jobs that were changed, and notify workers of those that are queued.
+
+    Wait at most NOTIFY_SECONDS for Redis.
+    """
+    jobs = list(jobs)
+    owners_word.note(jobs)
     send([(job.queue, job.id) for job in jobs if job.status is Status.QUEUED])
 
 

@@ -21,6 +21,7 @@ from storage import (
     filesystems,
     fingerprints,
     gallery_layout,
+    owners_word,
     publishing,
     rules,
 )
@@ -196,7 +197,10 @@ class Recorder:
             log.info("gallery %s: %d in %s are ignored now", self.name, count, place)
 
     def _wanted(self, folder: Path, old: Mapping[str, str]) -> dict[str, str]:
-        """Return the old photos that are queued: the settings ask for them, or they have a result."""
+        """Return the old photos that are queued: the settings ask for them, or they have a result.
+
+        So it is with those of which the owner said something before a database was lost.
+        """
         match self.settings.backlog:
             case "all":
                 return dict(old)
@@ -206,6 +210,7 @@ class Recorder:
                 since = self.settings.since
                 wanted = {n for n, f in old.items() if fingerprints.modified_at(f) >= since}
         wanted |= self._with_result(folder, old.keys() - wanted)
+        wanted |= self._with_word(folder, old.keys() - wanted)
         return {name: old[name] for name in wanted}
 
     def _with_result(self, folder: Path, names: set[str]) -> set[str]:
@@ -226,6 +231,14 @@ class Recorder:
                 for result in publishing.candidates(Path(name), template, suffix)
             )
         }
+
+    def _with_word(self, folder: Path, names: set[str]) -> set[str]:
+        """Return the photos of which the owner said something."""
+        try:
+            words = owners_word.read(self.settings.output_root).by_photo if names else {}
+        except OSError:
+            return set()
+        return {name for name in names if folder / name in words}
 
 
 def note_gallery(engine: sa.Engine, name: str, **columns: Any) -> None:

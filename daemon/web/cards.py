@@ -76,7 +76,7 @@ class Card:
 
     @property
     def may(self) -> tuple[str, ...]:
-        """What the owner may do now: keep, reject, undo, mend, retry."""
+        """What the owner may do now: keep, reject, undo, restore, mend, retry."""
         return allowed(self.job)
 
 
@@ -91,8 +91,10 @@ def allowed(job: Job) -> tuple[str, ...]:
         return ("retry",)
     if job.status is not Status.DONE:
         return ("retry",) if job.error_kind is not None else ()
-    if job.review in (Review.KEPT, Review.REJECTED):
+    if job.review is Review.KEPT:
         return ("undo", "mend")
+    if job.review in (Review.REJECTED, Review.RESTORING):
+        return ("restore", "mend")
     if job.decision is Decision.RESTORED:
         return ("keep", "reject", "mend")
     return ("reject", "mend") if job.review is Review.WAITING else ("mend",)

@@ -21,7 +21,7 @@ from storage.text import printable
 
 MOST_JOBS = 2000
 """Photos of one request; select fewer at a time in the page, or use the command line."""
-WORDS = ("keep", "reject", "undo", "mend", "retry")
+WORDS = ("keep", "reject", "undo", "restore", "mend", "retry")
 """What may be done with a photo."""
 PAUSE_SECONDS = {"": None, "1h": 3600.0, "8h": 8 * 3600.0}
 """The pauses that the page offers, and their seconds; None lasts until it is ended."""
@@ -33,7 +33,7 @@ def act(word: str, form: Form) -> list[Job]:
     """Do what a form says with the photos that it names; return those that changed.
 
     Raises:
-        HTTPException: the form makes no sense.
+        HTTPException: the form makes no sense, or none changed for a reason that is known.
 
     """
     numbers = [cards.number(text) for text in form.all("ids")]
@@ -47,12 +47,16 @@ def act(word: str, form: Form) -> list[Job]:
         changed = session.jobs().retry(ids, from_scratch=form.is_set("from_scratch"))
     else:
         simple: dict[str, Callable[[Iterable[Job]], list[Outcome]]] = {
-            "keep": actions.keep, "reject": actions.reject, "undo": actions.undo,
+            "keep": actions.keep, "reject": actions.reject,
+            "undo": actions.undo, "restore": actions.restore,
         }  # fmt: skip
         outcomes = simple[word](jobs)
-        for reason in (outcome.reason for outcome in outcomes if outcome.reason is not None):
+        reasons = [outcome.reason for outcome in outcomes if outcome.reason is not None]
+        for reason in reasons:
             log.warning("%s in the page: %s", word, printable(reason))
         changed = [outcome.job for outcome in outcomes if outcome.job and outcome.reason is None]
+        if reasons and not changed:
+            raise HTTPException(409, reasons[0])
     for job in changed:
         preview_requests.forget_reason(settings().state_dir, job.id)
     notify(changed)

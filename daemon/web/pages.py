@@ -113,7 +113,7 @@ def photo(request: Request) -> Response:
     return rendering.page(
         request, "photo.html", here="review", card=card, versions=versions, in_review=False,
         events=search.events(session.engine(), card.job.id), figures=_figures(card.job.scores),
-        receipt=_figures(card.job.receipt),
+        receipt=_figures(card.job.receipt), trash_days=settings().trash_days,
     )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ REVIEWS = {
     Review.WAITING: "waits for your word",
     Review.KEPT: "kept",
     Review.REJECTED: "rejected",
+    Review.REJECTING: "being rejected",
+    Review.RESTORING: "being restored",
 }
 STRENGTHS = {Strength.GENTLE: "gentle", Strength.NORMAL: "normal", Strength.STRONG: "strong"}
 GUARDED_SHARE = 0.995

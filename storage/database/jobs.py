@@ -23,6 +23,9 @@ from storage.errors import ClaimLost
 from storage.settings import settings
 from storage.text import printable
 
+ADDED, RETRIED = "asked for", "retried"
+"""Events of the owner's commands."""
+
 c = table.c
 
 
@@ -58,7 +61,7 @@ class Jobs:
                 c.fingerprint == fingerprint,
             ]
             conditions.change(
-                connection, [*here, c.status != Status.RUNNING], "asked for", **conditions.afresh()
+                connection, [*here, c.status != Status.RUNNING], ADDED, **conditions.afresh()
             )
             return Job.of(connection.execute(select(table).where(*here)).one())
 
@@ -86,9 +89,7 @@ class Jobs:
                 job
                 for ids in conditions.chunks(list(job_ids))
                 for which, values in steps
-                for job in conditions.change(
-                    connection, [c.id.in_(ids), which], "retried", **values
-                )
+                for job in conditions.change(connection, [c.id.in_(ids), which], RETRIED, **values)
             ]
             holds.try_now(connection, {job.gallery for job in retried})
             return retried

@@ -8,7 +8,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import sqlalchemy as sa
 
-from storage.database import conditions, holds
+from storage.database import conditions, holds, moves
 from storage.database.engine import reading
 from storage.database.records import Job
 from storage.database.tables import jobs, now
@@ -17,6 +17,7 @@ from storage.waiting_results import Waiting
 
 REJECTED = "rejected by the owner"
 TAKEN_BACK = "the owner took the word back"
+BROUGHT_BACK = "restored by the owner"
 EARLIER_STAYS = "the newer result was rejected; the earlier one stays"
 _TRASH = "rejected"
 """The entry of a receipt with the name and the SHA-256 of the result that was rejected."""
@@ -32,7 +33,7 @@ def keep(engine: sa.Engine, job: Job) -> Job | None:
     if job.review is Review.WAITING:
         return _publish(engine, job)
     return _change(
-        engine, job, "kept by the owner", c.sha256 == job.sha256,
+        engine, job, "kept by the owner", sa.and_(c.sha256 == job.sha256, moves.none_begun()),
         review=Review.KEPT, reviewed_at=now(),
     )  # fmt: skip
 
@@ -66,8 +67,7 @@ def reject(engine: sa.Engine, job: Job) -> Job | None:
     """
     if job.review is Review.WAITING:
         return _reject_waiting(engine, job)
-    name = quote_from_bytes(os.fsencode(job.output or ""))
-    receipt = (job.receipt or {}) | {_TRASH: {"output": name, "sha256": job.sha256}}
+    receipt = (job.receipt or {}) | trash_receipt(job.output or Path(), job.sha256)
     return _change(
         engine, job, REJECTED, c.sha256 == job.sha256,
         decision=Decision.KEPT_ORIGINAL, reason=REJECTED, review=Review.REJECTED,
@@ -75,10 +75,15 @@ def reject(engine: sa.Engine, job: Job) -> Job | None:
     )  # fmt: skip
 
 
+def trash_receipt(output: Path, sha256: str | None) -> dict[str, Any]:
+    """Return the part of a receipt that leads to a rejected result in the trash."""
+    return {_TRASH: {"output": quote_from_bytes(os.fsencode(output)), "sha256": sha256}}
+
+
 def rejected(job: Job) -> tuple[Path, str] | None:
     """Return the name and the SHA-256 of the result that was rejected; None if there is none."""
     entry = (job.receipt or {}).get(_TRASH)
-    if job.review is not Review.REJECTED or not isinstance(entry, dict):
+    if job.review not in (Review.REJECTED, Review.RESTORING) or not isinstance(entry, dict):
         return None
     return Path(os.fsdecode(unquote_to_bytes(entry["output"]))), str(entry["sha256"])
 
@@ -87,7 +92,7 @@ def restore(engine: sa.Engine, job: Job, output: Path, sha256: str) -> Job | Non
     """Record that a rejected result has its place again; return None if the job has changed."""
     receipt = {name: value for name, value in (job.receipt or {}).items() if name != _TRASH}
     return _change(
-        engine, job, "restored by the owner", c.review == Review.REJECTED,
+        engine, job, BROUGHT_BACK, c.review.in_([Review.REJECTED, Review.RESTORING]),
         decision=Decision.RESTORED, reason=None, review=None, reviewed_at=None,
         output=output, sha256=sha256, receipt=receipt,
         oversized="larger_than_the_rule" in receipt.get("copy", {}),

@@ -13,6 +13,9 @@ from storage.database.tables import jobs as table
 from storage.enums import Status
 from storage.wishes import Wish
 
+ASKED = "the owner asked for it"
+"""Begins the event of a job that was asked for."""
+
 c = table.c
 
 
@@ -24,7 +27,7 @@ def ask(engine: sa.Engine, job_ids: Collection[int], wish: Wish) -> list[Job]:
     """
     values = conditions.afresh(keep_category=wish.category is None)
     values |= {"review": None, "reviewed_at": None}
-    event = f"the owner asked for it: {wish}" if str(wish) else "the owner asked for it"
+    event = f"{ASKED}: {wish}" if str(wish) else ASKED
     asked: list[Job] = []
     with engine.begin() as connection:
         for whole, ids in _merged(connection, job_ids, wish).items():

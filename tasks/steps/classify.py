@@ -12,7 +12,7 @@ from storage.rules import Ruling
 from storage.wishes import Wish
 from tasks import previews
 from tasks.engines import engine_of
-from tasks.steps import paths, reuse
+from tasks.steps import paths, remembered, reuse
 from tasks.verdict import Verdict
 from tasks.worker import notify, runtime
 
@@ -21,11 +21,12 @@ log = logging.getLogger(__name__)
 
 def classify(job: Job) -> None:
     """Record the job's category and notify its queue, or end the job if there is nothing to mend."""
-    ruling, wish = paths.ruling(job), Wish.of(job)
+    ruling = paths.ruling(job)
     if reason := ruling.why_off:
         return reuse.finish_without_result(job, Decision.LEFT_ALONE, reason)
-    allowed = ruling.allowed if wish is None else eligibility.ASKED_FOR
     with inspection.opened(paths.source(job), paths.limits()) as inspected:
+        job = remembered.with_wish(job, inspected)
+        allowed = ruling.allowed if job.wish is None else eligibility.ASKED_FOR
         if reason := eligibility.left_alone(inspected, allowed):
             return reuse.finish_without_result(job, Decision.LEFT_ALONE, reason)
         width, height = inspected.size

@@ -25,7 +25,7 @@ from storage.settings import settings
 from storage.text import printable
 from tasks.imaging.visibility import VISIBLE
 from tasks.receipt import provenance
-from tasks.steps import paths
+from tasks.steps import paths, remembered
 from tasks.steps.publication import SOURCE_SHA256, publish
 from tasks.worker import runtime
 
@@ -57,7 +57,7 @@ def decide(job: Job) -> bool:
         if _reuse_result(job, earlier):
             _share_previews(job, earlier)
             return True
-    return _use_existing_result(job)
+    return _use_existing_result(job, is_known=bool(same)) or (not same and _keep_rejected(job))
 
 
 def _share_previews(job: Job, earlier: Job) -> None:
@@ -212,7 +212,15 @@ def copy_sidecar(job: Job, relative: Path, turn: Turn | None = None) -> None:
     sidecar.copy_sidecar(source, result, turn)
 
 
-def _use_existing_result(job: Job) -> bool:
+def _keep_rejected(job: Job) -> bool:
+    """End the claim if the owner rejected the result of this photo before the database was lost."""
+    if (rejected := remembered.rejected(job)) is None:
+        return False
+    finish_without_result(job, Decision.KEPT_ORIGINAL, REJECTED, **rejected)
+    return True
+
+
+def _use_existing_result(job: Job, *, is_known: bool) -> bool:
     """Use a result that is there already: it was made before the database was lost."""
     template, suffix = paths.gallery(job).template, photos.output_suffix(job.source)
     for relative in publishing.candidates(job.source, template, suffix):
@@ -230,10 +238,11 @@ def _use_existing_result(job: Job) -> bool:
         if sha256 is None or not output_names.reserve(runtime.jobs().engine, job, relative):
             continue
         copy_sidecar(job, relative)
+        kept = not is_known and remembered.is_kept(job)
         runtime.jobs().finish(
             job, Decision.RESTORED, "its result was there already", output=relative,
-            sha256=sha256, category=Category(mark.category),
-            content_hash=job.content_hash, pixels=job.pixels,
+            sha256=sha256, category=Category(mark.category), wish=job.wish,
+            content_hash=job.content_hash, pixels=job.pixels, review=Review.KEPT if kept else None,
         )  # fmt: skip
         log.info("job %d: its result was there already", job.id)
         return True

@@ -1,15 +1,17 @@
-"""Kill or stop a worker's child process once, at a named point, without code in the product.
+"""Kill or stop a worker's child process or a command once, at a named point, without code in the product.
 
 Python imports this module when it starts, if its folder is on PYTHONPATH. FAILPOINT is the point.
 FAILPOINT_HOW is kill (SIGKILL to the child), always (to each child, more than once), freeze
-(SIGSTOP to the child and its parent) or jail (SIGKILL to the child's jail). The
-file FAILPOINT_MARK is created with the ids of both processes when it happens.
+(SIGSTOP to the child and its parent) or jail (SIGKILL to the child's jail). The points OF_COMMANDS
+are reached by commands of the owner, and not by workers. The file FAILPOINT_MARK is created with the ids of both processes when it happens.
 """
 
 import functools
 import os
 import signal
 import sys
+
+OF_COMMANDS = ("reject begun", "in the trash", "rejected", "restore begun", "out of the trash")
 
 
 def _fail_once() -> None:
@@ -67,6 +69,24 @@ def _within(operation: str) -> None:
     messages.send = wrapped
 
 
+def _install_in_command(point: str) -> None:
+    from storage import publishing, trash
+    from storage.database import moves, reviews
+
+    match point:
+        case "reject begun":
+            _after(moves, "begin_reject")
+        case "in the trash":
+            _after(trash, "put")
+            _after(publishing, "remove")
+        case "rejected":
+            _after(reviews, "reject")
+        case "restore begun":
+            _after(moves, "begin_restore")
+        case "out of the trash":
+            _after(trash, "take_out")
+
+
 def _install(point: str) -> None:
     from storage import photos, publishing
     from storage.database.jobs import Jobs
@@ -95,5 +115,7 @@ def _install(point: str) -> None:
             raise ValueError(point)
 
 
-if "FAILPOINT" in os.environ and "spawn_main" in " ".join(sys.orig_argv):
+if os.environ.get("FAILPOINT") in OF_COMMANDS:
+    _install_in_command(os.environ["FAILPOINT"])
+elif "FAILPOINT" in os.environ and "spawn_main" in " ".join(sys.orig_argv):
     _install(os.environ["FAILPOINT"])

@@ -210,7 +210,7 @@ def test_a_review_from_the_photo_to_mending_it_anyway(
     assert not result.exists()
     assert search.get(jobs.engine, job.id).review is Review.REJECTED
 
-    page.locator("#viewer-body button[value=undo]").click()
+    page.locator("#viewer-body button[value=restore]").click()
     eventually(result.exists, 200)
     eventually(lambda: search.get(jobs.engine, job.id).status is Status.DONE)
 

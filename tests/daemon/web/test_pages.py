@@ -11,7 +11,8 @@ import pytest
 from starlette.routing import Route
 
 from daemon.web import app, listing, words
-from storage import preview_files, preview_requests
+from daemon.web.credentials import Credentials
+from storage import preview_files, preview_requests, publishing
 from storage.database import days, galleries, search
 from storage.enums import Category, Decision, ErrorKind, Review, Status, Strength
 from storage.settings import settings
@@ -357,3 +358,46 @@ def test_a_script_asks_for_pictures(page, add_mended, token_of):
     assert answer.status_code == 202
     assert answer.json()["drawing"] == {"pending": True, "reason": ""}
     assert preview_requests.waiting(settings().state_dir) == [number]
+
+
+def test_a_rejected_result_is_restored_in_the_page_and_by_scripts(
+    page, add_mended, jobs, post, home
+):
+    output = home / "output"
+    output.mkdir()
+    (output / publishing.MARKER).write_text(json.dumps({"gallery": "g"}))
+    (output / "cat.jpg").write_bytes(b"result")
+    number = add_mended(sha256=publishing.sha256(output / "cat.jpg"))
+    post(page, "/act", ids=number, do="reject")
+    assert not (output / "cat.jpg").exists()
+    text = page.get(f"/photo/{number}").text
+    assert 'value="restore"' in text
+    assert "the result can be restored until" in text
+    assert page.get(f"/api/v1/jobs/{number}").json()["allowed"] == ["restore", "mend"]
+    (output / "cat.jpg").write_bytes(b"the owner's")
+    answer = post(page, "/act", ids=number, do="restore")
+    assert answer.status_code == 409
+    assert "another file has the name" in answer.text
+    (output / "cat.jpg").unlink()
+    token = Credentials(settings().state_dir).add_token("script")
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = page.post("/api/v1/jobs/restore", json={"ids": [number]}, headers=headers)
+    assert [job["decision"] for job in answer.json()] == ["restored"]
+    assert (output / "cat.jpg").read_bytes() == b"result"
+
+
+@pytest.mark.parametrize(
+    ("decision", "review", "shown"),
+    [
+        (Decision.UNSURE, None, "perhaps motion blur"),
+        (Decision.LEFT_ALONE, None, "Left alone: perhaps motion blur"),
+        (Decision.KEPT_ORIGINAL, None, "Original kept: perhaps motion blur"),
+        (Decision.KEPT_ORIGINAL, Review.REJECTED, "Original kept: you rejected the result"),
+    ],
+)
+def test_a_photo_says_why_it_was_not_mended(page, add, decision, review, shown):
+    number = add(
+        status=Status.DONE, decision=decision, review=review, reason="perhaps motion blur",
+        output=None,
+    )  # fmt: skip
+    assert shown in page.get(f"/photo/{number}").text
