@@ -21,6 +21,7 @@ import tasks
 from storage import installation
 from storage.settings import Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_libraries import ImmichSettings, Library, PhotoprismSettings
 from storage.settings_paper import PaperSettings
 from storage.settings_web import WebSettings
 
@@ -96,10 +97,18 @@ def test_the_readme_names_every_setting():
     readme = (ROOT / "README.md").read_text()
     names = [
         field.name
-        for kind in (Settings, GallerySettings, PaperSettings, WebSettings)
+        for kind in (
+            Settings,
+            GallerySettings,
+            PaperSettings,
+            WebSettings,
+            ImmichSettings,
+            Library,
+            PhotoprismSettings,
+        )
         for field in fields(kind)
     ]
-    names = [name for name in names if name not in ("galleries", "paper", "web")]
+    names = [name for name in names if name not in ("galleries", "paper", "web", "photoprism")]
     assert "[paper]" in readme
     assert "[web]" in readme
     assert "[galleries." in readme

@@ -7,7 +7,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import sqlalchemy as sa
 
-from storage.database import conditions
+from storage.database import conditions, followups
 from storage.database.records import Job
 from storage.database.tables import jobs, now
 from storage.enums import Decision, Review, Status
@@ -70,4 +70,7 @@ def _change(
 ) -> Job | None:
     here = [c.id == job.id, c.status == Status.DONE, still]
     with engine.begin() as connection:
-        return next(iter(conditions.change(connection, here, event, **values)), None)
+        for changed in conditions.change(connection, here, event, **values):
+            followups.changed(connection, job, changed)
+            return changed
+    return None
