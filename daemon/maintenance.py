@@ -8,6 +8,7 @@ from threading import Event, Thread
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.library_apps import rounds
 from storage import preview_files, publishing, trash
 from storage.database import counts, processes, search, status
 from storage.database.jobs import Jobs
@@ -29,6 +30,7 @@ def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
     clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
     cleanup = Thread()
+    rounds.start(jobs, stop)
     try:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()

@@ -13,6 +13,8 @@ from daemon.library_apps.errors import Refused
 from daemon.library_apps.server import Server
 from storage.settings_libraries import ImmichSettings
 
+TIMEOUT_SECONDS = 30.0
+"""Longest wait for a whole answer; a search in a large library takes a few seconds."""
 PERMISSIONS = (
     "asset.read", "asset.update", "stack.create", "stack.read", "stack.update", "stack.delete",
     "album.read", "albumAsset.create",
@@ -70,8 +72,9 @@ class Immich:
         self.settings = known
         address = known.url.rstrip("/").removesuffix("/api")
         self.server = Server(
-            "immich", f"{address}/api", "api_key_file", known.api_key_file, ("x-api-key", "")
-        )
+            "immich", f"{address}/api", "api_key_file", known.api_key_file, ("x-api-key", ""),
+            TIMEOUT_SECONDS,
+        )  # fmt: skip
 
     def version(self) -> tuple[int, int, int]:
         """Return the version of immich."""

@@ -13,8 +13,6 @@ from storage.http_request import NoAnswer
 from storage.text import printable
 from storage.urls import HIDDEN
 
-TIMEOUT_SECONDS = 30.0
-"""Longest wait for a whole answer; a search in a large library takes a few seconds."""
 MAX_BYTES = 8 * 2**20
 """Largest answer that is read: 250 assets take half of it, with all their EXIF data."""
 MOST_KEY_BYTES = 1000
@@ -40,6 +38,8 @@ class Server:
     secret_file: Path | None
     secret_header: tuple[str, str]
     """Name of the header that holds the key, and what stands before the key."""
+    timeout_seconds: float
+    """Longest wait for a whole answer."""
 
     def get(self, path: str, query: dict[str, str] | None = None) -> Any:
         """Return the JSON of an answer."""
@@ -62,7 +62,7 @@ class Server:
         try:
             status, answer = http_request.send(
                 method, self.url + path, headers, content,
-                timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAX_BYTES,
+                timeout_seconds=self.timeout_seconds, max_bytes=MAX_BYTES,
             )  # fmt: skip
         except NoAnswer as error:
             raise Trouble(

@@ -4,7 +4,7 @@ A row says that a result was published or removed. Publishing never waits for it
 works on the rows, and finds out from the job what holds now. So a row may be worked on twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,11 @@ def _apps() -> list[str]:
     return [app for app, url in urls.items() if url]
 
 
-def take(engine: sa.Engine, app: str) -> Followup | None:
-    """Take the follow-up of an app that has been due for the longest time; None if none is."""
+def take(engine: sa.Engine, app: str, galleries: Collection[str]) -> Followup | None:
+    """Take the follow-up of these galleries that has been due for the longest time; None if none is."""
     free = sa.or_(c.held_until.is_(None), conditions.passed(c.held_until, HELD_SECONDS))
-    due = (c.app == app, conditions.passed(c.due_at, LONGEST_PAUSE_SECONDS), free)
+    mine = (c.app == app, c.gallery.in_(list(galleries)))
+    due = (*mine, conditions.passed(c.due_at, LONGEST_PAUSE_SECONDS), free)
     first = select(c.id).where(*due).order_by(c.due_at, c.id).limit(1).scalar_subquery()
     # PostgreSQL looks at `free` again when another process has taken the row meanwhile.
     step = update(followups).where(c.id == first, free).values(held_until=now() + HELD_SECONDS)
@@ -111,12 +112,6 @@ def finish(
                     ["job_id", "claim", "event", "at"], line.where(jobs.c.id == taken.job_id)
                 )
             )
-
-
-def note(engine: sa.Engine, taken: Followup, known: dict[str, Any]) -> None:
-    """Record ids that an app gave before all is done."""
-    with engine.begin() as connection:
-        connection.execute(update(followups).where(c.id == taken.id).values(known=known))
 
 
 def postpone(engine: sa.Engine, taken: Followup, error: str, seconds: float) -> None:

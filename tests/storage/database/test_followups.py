@@ -41,9 +41,9 @@ def mended(jobs, claim, apps):
 
 def test_a_published_result_is_a_followup_of_its_job(jobs, mended):
     job = mended()
-    taken = followups.take(jobs.engine, IMMICH)
+    taken = followups.take(jobs.engine, IMMICH, ["g"])
     assert (taken.job_id, taken.source, taken.output) == (job.id, job.source, job.output)
-    assert followups.take(jobs.engine, IMMICH) is None
+    assert followups.take(jobs.engine, IMMICH, ["g"]) is None
     assert followups.job_of(jobs.engine, taken) == job
     followups.finish(jobs.engine, taken, "stacked", {"done": True})
     assert followups.waiting(jobs.engine)[0].app == PHOTOPRISM
@@ -62,14 +62,14 @@ def test_the_results_of_a_folder_are_one_followup_for_photoprism_after_a_pause(j
     assert [(each.app, each.count) for each in followups.waiting(jobs.engine)] == [
         (IMMICH, 2), (PHOTOPRISM, 1),
     ]  # fmt: skip
-    assert followups.take(jobs.engine, PHOTOPRISM) is None
+    assert followups.take(jobs.engine, PHOTOPRISM, ["g"]) is None
     followups.make_due(jobs.engine, PHOTOPRISM)
-    assert followups.take(jobs.engine, PHOTOPRISM).output == Path("2024")
+    assert followups.take(jobs.engine, PHOTOPRISM, ["g"]).output == Path("2024")
 
 
 def test_a_result_that_changes_during_a_turn_stays_due(jobs, mended):
     job = mended()
-    taken = followups.take(jobs.engine, IMMICH)
+    taken = followups.take(jobs.engine, IMMICH, ["g"])
     reviews.reject(jobs.engine, job)
     for end in (
         lambda: followups.finish(jobs.engine, taken, None, None),
@@ -77,67 +77,68 @@ def test_a_result_that_changes_during_a_turn_stays_due(jobs, mended):
         lambda: followups.drop(jobs.engine, taken),
     ):
         end()
-        again = followups.take(jobs.engine, IMMICH)
+        again = followups.take(jobs.engine, IMMICH, ["g"])
         assert again.serial == taken.serial + 1
         assert followups.job_of(jobs.engine, again).output is None
 
 
 def test_a_followup_that_waits_is_taken_after_its_pause(jobs, mended):
     mended()
-    followups.postpone(jobs.engine, followups.take(jobs.engine, IMMICH), "away", 100)
-    assert followups.take(jobs.engine, IMMICH) is None
+    followups.postpone(jobs.engine, followups.take(jobs.engine, IMMICH, ["g"]), "away", 100)
+    assert followups.take(jobs.engine, IMMICH, ["g"]) is None
     assert followups.waiting(jobs.engine)[0].error == "away"
     assert followups.make_due(jobs.engine, IMMICH) == 1
-    assert followups.take(jobs.engine, IMMICH).attempts == 1
+    assert followups.take(jobs.engine, IMMICH, ["g"]).attempts == 1
 
 
 def test_a_followup_of_a_killed_process_is_taken_again(jobs, mended):
     mended()
-    taken = followups.take(jobs.engine, IMMICH)
+    taken = followups.take(jobs.engine, IMMICH, ["g"])
     with jobs.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE followups SET held_until = held_until - 700")
-    assert followups.take(jobs.engine, IMMICH).id == taken.id
+    assert followups.take(jobs.engine, IMMICH, ["g"]).id == taken.id
 
 
 def test_an_edited_photo_keeps_the_followup_of_its_result(jobs, mended):
     old = mended(fingerprint="1")
     new = mended(fingerprint="2")
     jobs.forget_output(old)
-    assert followups.take(jobs.engine, IMMICH).job_id == new.id
-    assert followups.take(jobs.engine, IMMICH) is None
+    assert followups.take(jobs.engine, IMMICH, ["g"]).job_id == new.id
+    assert followups.take(jobs.engine, IMMICH, ["g"]) is None
 
 
 def test_a_restored_result_is_a_followup_and_a_kept_one_is_none(jobs, mended):
     job = mended()
-    followups.finish(jobs.engine, followups.take(jobs.engine, IMMICH), None, {})
+    followups.finish(jobs.engine, followups.take(jobs.engine, IMMICH, ["g"]), None, {})
     rejected = reviews.reject(jobs.engine, job)
-    taken = followups.take(jobs.engine, IMMICH)
+    taken = followups.take(jobs.engine, IMMICH, ["g"])
     assert taken.known == {}
     followups.finish(jobs.engine, taken, None, None)
     restored = reviews.restore(jobs.engine, rejected, job.output, job.sha256)
-    taken = followups.take(jobs.engine, IMMICH)
+    taken = followups.take(jobs.engine, IMMICH, ["g"])
     assert (taken.known, followups.job_of(jobs.engine, taken).output) == (None, job.output)
     followups.finish(jobs.engine, taken, None, {})
     reviews.keep(jobs.engine, restored)
-    assert followups.take(jobs.engine, IMMICH) is None
+    assert followups.take(jobs.engine, IMMICH, ["g"]) is None
 
 
 def test_the_results_of_before_are_added_once(jobs, mended, monkeypatch):
     monkeypatch.delenv("PHOTOMEND_IMMICH")
     settings.cache_clear()
     mended()
-    assert followups.take(jobs.engine, IMMICH) is None
+    assert followups.take(jobs.engine, IMMICH, ["g"]) is None
     assert followups.add_results(jobs.engine) == 1
     assert followups.add_results(jobs.engine) == 0
-    assert followups.take(jobs.engine, IMMICH).output == Path("2024/a.jpg")
+    assert followups.take(jobs.engine, IMMICH, ["g"]).output == Path("2024/a.jpg")
 
 
 def test_followups_go_with_their_gallery_and_take_its_name(jobs, mended):
     mended()
     assert takeover.rename(jobs.engine, "g", "h") is None
-    taken = followups.take(jobs.engine, IMMICH)
+    taken = followups.take(jobs.engine, IMMICH, ["h"])
     assert taken.gallery == "h"
     followups.drop(jobs.engine, taken)
     mended("b.jpg")
+    assert followups.take(jobs.engine, IMMICH, ["another"]) is None
     galleries.forget(jobs.engine, "g")
-    assert followups.take(jobs.engine, IMMICH) is None
+    assert followups.take(jobs.engine, IMMICH, ["g"]) is None
