@@ -105,6 +105,13 @@ class Immich:
                 break
         return [asset for asset in found if _same(asset.path, path)]
 
+    def shows(self, folder: str) -> bool:
+        """Return whether immich has photos below a folder."""
+        wanted = {"originalPath": folder.replace("\\", "\\\\") + "/", "size": PAGE}
+        answer = self.server.ask("POST", "/search/metadata", wanted, "asset.read")
+        items = self._field(self._field(answer, "assets", dict), "items", list)
+        return any(self._asset(each).path.startswith(f"{folder}/") for each in items)
+
     def asset(self, asset_id: str) -> Asset | None:
         """Return an asset with its stack; None if there is none."""
         try:

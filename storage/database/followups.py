@@ -11,7 +11,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.database import conditions
 from storage.database.engine import reading
@@ -27,7 +26,6 @@ LONGEST_PAUSE_SECONDS = 6 * 3600.0
 """Longest pause between two turns of one follow-up."""
 BATCH_SECONDS = 30.0
 """Pause in which more results of a folder may come before PhotoPrism indexes it."""
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 c = followups.c
 
@@ -63,9 +61,20 @@ def _mark(connection: sa.Connection, app: str, job: Job, output: Path, *, newest
         "attempts": 0,
     }
     first = {"due_at": now() + (BATCH_SECONDS if app == PHOTOPRISM else 0.0)}
-    step = _INSERT[connection.dialect.name](followups).values(**row, **newer, **first)
+    step = _insert(connection.dialect.name).values(**row, **newer, **first)
     keys = ["app", "gallery", "output"]
     connection.execute(step.on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+def _insert(dialect: str) -> Any:
+    """Return an INSERT that knows ON CONFLICT; to import the dialects takes a while."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(followups)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(followups)
 
 
 def _apps() -> list[str]:
@@ -182,16 +191,15 @@ def rename(connection: sa.Connection, old: str, new: str) -> None:
     connection.execute(update(followups).where(c.gallery == old).values(gallery=new))
 
 
-def waiting(engine: sa.Engine) -> list[Waiting]:
+def waiting(connection: sa.Connection) -> list[Waiting]:
     """Return what waits, for each app."""
     due = c.due_at.is_not(None)
     counts = select(c.app, sa.func.count(), sa.func.min(c.since)).where(due).group_by(c.app)
-    with reading(engine) as connection:
-        rows: Sequence[Any] = connection.execute(counts.order_by(c.app)).all()
-        return [
-            Waiting(app, count, oldest, connection.scalar(_error_of(app)))
-            for app, count, oldest in rows
-        ]
+    rows: Sequence[Any] = connection.execute(counts.order_by(c.app)).all()
+    return [
+        Waiting(app, count, oldest, connection.scalar(_error_of(app)))
+        for app, count, oldest in rows
+    ]
 
 
 def _error_of(app: str) -> sa.Select[Any]:

@@ -12,6 +12,7 @@ from daemon.library_apps.immich import ImmichApp
 from daemon.library_apps.rounds import Rounds
 from storage.database import followups, galleries, reviews, search
 from storage.database import workers as worker_rows
+from storage.database.engine import reading
 from storage.database.followups import IMMICH
 from storage.enums import QUEUES, Category, Decision
 from storage.settings import settings
@@ -63,7 +64,8 @@ def work(jobs, immich):
             while one.turn(["g"]):
                 if not retry:
                     break
-        return followups.waiting(jobs.engine)
+        with reading(jobs.engine) as connection:
+            return followups.waiting(connection)
 
     return work
 

@@ -6,9 +6,15 @@ import pytest
 
 from storage.database import followups, galleries, reviews, search, takeover
 from storage.database import workers as worker_rows
+from storage.database.engine import reading
 from storage.database.followups import IMMICH, PHOTOPRISM
 from storage.enums import QUEUES, Category, Decision
 from storage.settings import settings
+
+
+def waiting(jobs):
+    with reading(jobs.engine) as connection:
+        return followups.waiting(connection)
 
 
 @pytest.fixture(params=[True])
@@ -46,20 +52,20 @@ def test_a_published_result_is_a_followup_of_its_job(jobs, mended):
     assert followups.take(jobs.engine, IMMICH, ["g"]) is None
     assert followups.job_of(jobs.engine, taken) == job
     followups.finish(jobs.engine, taken, "stacked", {"done": True})
-    assert followups.waiting(jobs.engine)[0].app == PHOTOPRISM
+    assert waiting(jobs)[0].app == PHOTOPRISM
     assert search.events(jobs.engine, job.id)[-1].event == "stacked"
 
 
 @pytest.mark.parametrize("apps", [False], indirect=True)
 def test_without_an_app_nothing_is_recorded(jobs, mended):
     reviews.reject(jobs.engine, mended())
-    assert followups.waiting(jobs.engine) == []
+    assert waiting(jobs) == []
 
 
 def test_the_results_of_a_folder_are_one_followup_for_photoprism_after_a_pause(jobs, mended):
     mended("a.jpg")
     mended("b.jpg")
-    assert [(each.app, each.count) for each in followups.waiting(jobs.engine)] == [
+    assert [(each.app, each.count) for each in waiting(jobs)] == [
         (IMMICH, 2), (PHOTOPRISM, 1),
     ]  # fmt: skip
     assert followups.take(jobs.engine, PHOTOPRISM, ["g"]) is None
@@ -86,7 +92,7 @@ def test_a_followup_that_waits_is_taken_after_its_pause(jobs, mended):
     mended()
     followups.postpone(jobs.engine, followups.take(jobs.engine, IMMICH, ["g"]), "away", 100)
     assert followups.take(jobs.engine, IMMICH, ["g"]) is None
-    assert followups.waiting(jobs.engine)[0].error == "away"
+    assert waiting(jobs)[0].error == "away"
     assert followups.make_due(jobs.engine, IMMICH) == 1
     assert followups.take(jobs.engine, IMMICH, ["g"]).attempts == 1
 
