@@ -108,7 +108,9 @@ def test_the_readme_names_every_setting():
         )
         for field in fields(kind)
     ]
-    names = [name for name in names if name not in ("galleries", "paper", "web", "photoprism")]
+    names = [
+        name for name in names if name not in ("galleries", "paper", "web", "immich", "photoprism")
+    ]
     assert "[paper]" in readme
     assert "[web]" in readme
     assert "[galleries." in readme
