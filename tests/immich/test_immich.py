@@ -183,6 +183,7 @@ def test_a_result_waits_until_a_scan_has_found_it(immich, mend, work):
 
 def test_only_the_exact_path_counts(immich, mend, work):
     mend("a%_.jpg")
+    immich.add("/mnt/media/gallery/a%_.jpg")
     immich.add("/mnt/media/output/a%_.jpg.xmp.jpg")
     immich.add("/mnt/media/output/A%_.JPG")
     immich.scans = False
@@ -199,6 +200,25 @@ def test_photos_of_another_user_are_not_taken(immich, mend, work):
     assert work() == []
     [front] = immich.stacks.values()
     assert immich.assets[front]["owner"] == immich.user
+
+
+def test_a_result_of_another_user_is_not_stacked(immich, mend, work):
+    mend()
+    immich.scan()
+    immich.by_name("output/a.jpg")["owner"] = str(uuid.uuid4())
+    assert work()[0].error.startswith("no user of immich has both /mnt/media/gallery/a.jpg and ")
+    assert ("POST", "/stacks") not in {(method, path) for method, path, _ in immich.asked}
+
+
+def test_a_stack_that_another_program_made_stays(immich, mend, work):
+    mend()
+    immich.scan()
+    original, result = immich.by_name("gallery/a.jpg"), immich.by_name("output/a.jpg")
+    original["favourite"] = True
+    immich.stack(original["id"], result["id"])
+    assert work() == []
+    assert in_front(immich, "gallery/a.jpg") == ["gallery/a.jpg", "output/a.jpg"]
+    assert result["favourite"]
 
 
 STEPS = ("POST /stacks", "PUT /albums", "PUT /assets", "metadata")
@@ -257,10 +277,12 @@ TROUBLES = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_trouble_is_told_once_and_everything_waits(
-    immich, mend, work, monkeypatch, caplog, trouble
+    jobs, immich, mend, work, monkeypatch, caplog, trouble
 ):
     way, sentence = TROUBLES[trouble]
     monkeypatch.setattr(server, "MAX_BYTES", 50_000)
+    monkeypatch.setenv("PHOTOMEND_RETRY_PAUSE_SECONDS", "30")
+    settings.cache_clear()
     monkeypatch.setattr(immich_api, "TIMEOUT_SECONDS", 0.5)
     mend("a.jpg")
     mend("b.jpg")
@@ -271,6 +293,8 @@ def test_a_trouble_is_told_once_and_everything_waits(
     assert sentence in waiting.error
     assert KEY not in waiting.error + caplog.text
     assert caplog.text.count(sentence) == 1
+    followups.make_due(jobs.engine, IMMICH)
+    assert not work.rounds.turn(["g"]) and len(immich.asked) == 5  # the pause lasts
     assert work() == []
 
 

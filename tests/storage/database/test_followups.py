@@ -1,5 +1,6 @@
 """Follow-ups: what apps are to be told of results."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,33 @@ def test_a_restored_result_is_a_followup_and_a_kept_one_is_none(jobs, mended):
     followups.finish(jobs.engine, taken, None, {})
     reviews.keep(jobs.engine, restored)
     assert followups.take(jobs.engine, IMMICH, ["g"]) is None
+
+
+def test_a_result_that_was_removed_is_a_followup(jobs, mended):
+    job = mended()
+    followups.finish(jobs.engine, followups.take(jobs.engine, IMMICH, ["g"]), None, {})
+    jobs.forget_output(job)
+    taken = followups.take(jobs.engine, IMMICH, ["g"])
+    assert taken.output == job.output
+    assert followups.job_of(jobs.engine, taken).output is None
+
+
+def test_processes_that_take_followups_at_once_never_take_the_same(jobs, mended):
+    for number in range(12):
+        mended(f"{number}.jpg")
+
+    def take_all(_):
+        found = []
+        while taken := followups.take(jobs.engine, IMMICH, ["g"]):
+            found.append(taken.output)
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = [output for found in pool.map(take_all, range(4)) for output in found]
+    assert len(taken) == len(set(taken))
+    while left := followups.take(jobs.engine, IMMICH, ["g"]):  # PostgreSQL may lose a race
+        taken.append(left.output)
+    assert len(set(taken)) == 12
 
 
 def test_the_results_of_before_are_added_once(jobs, mended, monkeypatch):
