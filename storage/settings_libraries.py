@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -71,6 +71,15 @@ class ImmichSettings:
         library = max(inside, key=lambda each: len(each.folder.parts))
         path = f"{library.immich_path.rstrip('/')}/{file.relative_to(library.folder)}"
         return path if _is_text(path) else None
+
+    def file_of(self, path: str) -> Path | None:
+        """Return the file on this machine that has a path in immich; None if it is in no folder."""
+        named = PurePosixPath(path)
+        inside = [each for each in self.libraries if named.is_relative_to(each.immich_path)]
+        if not inside or ".." in named.parts or "\0" in path:
+            return None
+        library = max(inside, key=lambda each: len(PurePosixPath(each.immich_path).parts))
+        return library.folder / named.relative_to(library.immich_path)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Record what apps that show photos are to be told of results."""
+"""Record what apps that show photos are to be told of results, and say of new photos."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,7 +27,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("app", "gallery", "output", name=op.f("uq_followups")),
     )
     op.create_index("ix_followups_due", "followups", ["app", "due_at"])
+    op.create_table(
+        "asked_folders",
+        sa.Column("gallery", sa.String(), nullable=False),
+        sa.Column("folder", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("gallery", "folder", name=op.f("pk_asked_folders")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("asked_folders")
     op.drop_table("followups")

@@ -264,6 +264,14 @@ followups = sa.Table(
     sa.Index("ix_followups_due", "app", "due_at"),
 )
 
+# Folders, relative to their gallery, in which another program says there is a new photo.
+asked_folders = sa.Table(
+    "asked_folders",
+    metadata,
+    sa.Column("gallery", sa.String, primary_key=True),
+    sa.Column("folder", PathBytes, primary_key=True),
+)
+
 pauses = sa.Table(
     "pauses",
     metadata,
