@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import owners_word, rejections
+from daemon.library_apps import rounds
 from storage import preview_files, preview_requests, publishing, trash, waiting_results
 from storage.database import counts, processes, reviews, search, status
 from storage.database.jobs import Jobs
@@ -31,6 +32,7 @@ def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
     clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
     cleanup, going_on = Thread(), Thread()
+    rounds.start(jobs, stop)
     try:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()

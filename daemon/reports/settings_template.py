@@ -15,6 +15,7 @@ from typing import Any
 
 from storage.settings import TABLES, Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_libraries import ImmichSettings, Library, PhotoprismSettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
 from storage.settings_web import WebSettings
@@ -28,6 +29,9 @@ SECTIONS: tuple[tuple[str, Any, dict[str, object]], ...] = (
     ("[[rules]]", Rule, {"match": "2019/"}),
     ("[paper]", PaperSettings, {}),
     ("[web]", WebSettings, {}),
+    ("[immich]", ImmichSettings, {}),
+    ("[[immich.libraries]]", Library, {"folder": "/photos", "immich_path": "/mnt/media/photos"}),
+    ("[photoprism]", PhotoprismSettings, {}),
 )
 """The tables, with values for an example where there is no default."""
 
@@ -38,7 +42,7 @@ def text() -> str:
     lines += _settings(Settings, {"state_dir": "~/.local/state/photomend"}, left_out=TABLES)
     for title, kind, examples in SECTIONS:
         lines += ["", f"# {title}", *_comment(inspect.cleandoc(kind.__doc__ or "")), ""]
-        lines += _settings(kind, examples)
+        lines += _settings(kind, examples, left_out=("libraries",))  # a table of its own
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from daemon.console.output import Red, section, span, when
+from daemon.reports import followups
 from daemon.reports.health import is_alive, waits
 from storage.database import conditions, galleries, heartbeats, holds, status
 from storage.database.records import Gallery, Job, Pause, Process, Worker
@@ -84,6 +85,7 @@ def to_json(state: Summary, left: TimeLeft) -> dict[str, Any]:
         ],
         "processes": [asdict(p) | {"alive": is_alive(state, p)} for p in state.processes],
         "pauses": [asdict(pause) for pause in state.pauses],
+        "followups": [asdict(waiting) for waiting in state.followups],
     }  # fmt: skip
 
 
@@ -106,6 +108,7 @@ def show(state: Summary, left: TimeLeft) -> None:
     section("processes", [_process(state, process) for process in state.processes])
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
+    section("apps", [followups.line(waiting) for waiting in state.followups])
     section("paused", [paused(pause) for pause in state.pauses])
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from daemon.console import session
 from daemon.reports import in_effect
 from daemon.reports import status as status_report
-from daemon.web import cards, changes, forms, listing, words
+from daemon.web import cards, changes, forms, library_apps, listing, words
 from daemon.web.access import to_json
 from daemon.web.forms import Form
 from daemon.web.listing import Wanted
@@ -160,6 +160,10 @@ CALLS = (
     Call(
         "pause", "POST", "Start no further jobs.", pause,
         body=_SCOPE | {"for": "1h or 8h; until resumed if it is missing."},
+    ),
+    Call(
+        "immich/asset", "POST", "immich has a new photo: its folder is scanned.", library_apps.asset,
+        body={"originalPath": "Its path in immich; it may stand in `asset`, also within `data`."},
     ),
     Call("resume", "POST", "End a pause; all of them if no scope is named.", resume, body=_SCOPE),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import claimable, conditions, counts
+from storage.database import claimable, conditions, counts, followups
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job, Pause, Process, Worker
 from storage.database.tables import counted, galleries, now, pauses, processes, workers
@@ -86,6 +86,8 @@ class Summary:
     """The watcher, maintenance and gallery processes, and those that keep ending."""
     pauses: list[Pause]
     """The pauses that last."""
+    followups: list[followups.Waiting]
+    """What apps that show photos are still to be told."""
 
     @property
     def left(self) -> int:
@@ -112,6 +114,7 @@ def summary(engine: sa.Engine, has_left: Callable[[Gallery], bool] = lambda _: F
             workers=[Worker.of(row) for row in connection.execute(select(workers))],
             processes=[Process.of(row) for row in connection.execute(select(processes))],
             pauses=lasting_pauses(connection),
+            followups=followups.waiting(connection),
         )  # fmt: skip
 
 
