@@ -110,6 +110,12 @@ def test_doctor_finds_all_libraries(run):
     assert "all that a worker needs can be imported" in run("photomend", "doctor", code=1)
 
 
+def test_the_units_are_made_for_this_installation(run, environment):
+    shown = run("photomend", "service", "install", "--user", "--dry-run")
+    assert f"\nExecStart={environment}/bin/photomend watch\n" in shown
+    assert "/valkey-server --port 0" in shown
+
+
 def test_the_other_daemon_stays_that_of_the_environment(run, environment):
     code = "import daemon, importlib.util as u; print(daemon.DaemonContext, u.find_spec('tasks'))"
     assert "daemon.daemon.DaemonContext'> None" in run("python", "-c", code)
@@ -117,7 +123,9 @@ def test_the_other_daemon_stays_that_of_the_environment(run, environment):
 
 def test_a_module_is_found_though_another_stands_before_it(run, tmp_path):
     (tmp_path / "tasks.py").write_text("raise SystemExit('the wrong one')")
-    code = "import photomend; photomend.use_own_packages(); import tasks.worker.app as a; print(a.app)"
+    code = (
+        "import photomend; photomend.use_own_packages(); import tasks.worker.app as a; print(a.app)"
+    )
     assert "<Celery photomend" in run("python", "-c", code)
     assert "<Celery photomend" in run("python", "-c", "import photomend; print(photomend.app)")
 
