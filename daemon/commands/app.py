@@ -15,6 +15,7 @@ from daemon.commands import (
     pauses,
     review,
     run,
+    service,
     train,
     web,
     weights,
@@ -88,3 +89,4 @@ app.add_typer(weights.app, name="weights", rich_help_panel="Run")
 app.add_typer(train.app, name="train", rich_help_panel="Run")
 app.add_typer(web.app, name="web", rich_help_panel="Run")
 app.add_typer(immich.app, name="immich", rich_help_panel="Run")
+app.add_typer(service.app, name="service", rich_help_panel="Run")
