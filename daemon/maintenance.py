@@ -1,13 +1,17 @@
-"""Release jobs of lost workers, renew notifications, remove temporary files of ended claims."""
+"""Release jobs of lost workers, renew notifications, remove old files, and start rounds of messages."""
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from threading import Event, Thread
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.messages.messenger import Messenger
+from daemon.messages.sensors import Sensors
 from storage import preview_files, publishing, trash
 from storage.database import counts, processes, search, status
 from storage.database.jobs import Jobs
@@ -23,12 +27,20 @@ SWEEP_SECONDS = 60.0
 """Pause between two sweeps of the previews."""
 CLEANUP_SECONDS = 3600.0
 """Pause between two cleanups of the output folders."""
+MESSAGE_ROUNDS = 6
+"""Rounds of maintenance from one round of messages to the next."""
 
 
 def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
-    clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
-    cleanup = Thread()
+    clocks, next_sweep = Clocks(), 0.0
+    message_seconds = MESSAGE_ROUNDS * settings().maintenance_seconds
+    sensors = Sensors(jobs.engine, settings().mqtt)
+    beside = [
+        Beside("cleanup", CLEANUP_SECONDS, partial(clean_up, jobs)),
+        Beside("messages", message_seconds, Messenger(jobs.engine).work),
+        Beside("sensors", message_seconds, sensors.work),
+    ]
     try:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()
@@ -45,15 +57,31 @@ def run(jobs: Jobs, stop: Event) -> None:
             if present >= next_sweep:
                 sweep_previews()
                 next_sweep = present + SWEEP_SECONDS
-            if present >= next_cleanup and not cleanup.is_alive():
-                # In a thread, which the process can abandon if a share hangs.
-                cleanup = Thread(target=clean_up, args=(jobs,), name="cleanup", daemon=True)
-                cleanup.start()
-                next_cleanup = present + CLEANUP_SECONDS
+            for work in beside:
+                work.start(present)
     finally:
         stop.set()  # the watcher must not run without maintenance
+        sensors.end()
         with suppress(SQLAlchemyError, DatabaseGone):
             processes.remove(jobs.engine, [processes.MAINTENANCE])
+
+
+class Beside:
+    """Work in a thread, which the process can abandon if a share or another machine hangs."""
+
+    def __init__(self, name: str, pause_seconds: float, work: Callable[[], None]) -> None:
+        self._name = name
+        self._pause_seconds = pause_seconds
+        self._work = work
+        self._thread = Thread()
+        self._next = 0.0
+
+    def start(self, present: float) -> None:
+        """Start the work if its pause is over and it has ended."""
+        if present >= self._next and not self._thread.is_alive():
+            self._thread = Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+            self._next = present + self._pause_seconds
 
 
 class Clocks:

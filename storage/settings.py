@@ -20,6 +20,7 @@ from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule, unknown_gallery
 from storage.settings_urls import Mirror, RedisUrl
@@ -39,7 +40,7 @@ PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
 PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
-TABLES = ("galleries", "paper", "rules", "web")
+TABLES = ("galleries", "mqtt", "notify", "paper", "rules", "web")
 """Settings that are tables; a variable holds them as JSON."""
 
 FOREIGN = re.compile(
@@ -78,6 +79,8 @@ class Settings:
     every change that the guard accepts makes a copy (`any`)."""
     paper: PaperSettings = field(default_factory=PaperSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
     workers: int = 0
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two
     cores, or a single one if the paper engine may run."""

@@ -19,8 +19,9 @@ import daemon
 import storage
 import tasks
 from storage import installation
-from storage.settings import Settings
+from storage.settings import TABLES, Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_web import WebSettings
 
@@ -96,11 +97,20 @@ def test_the_readme_names_every_setting():
     readme = (ROOT / "README.md").read_text()
     names = [
         field.name
-        for kind in (Settings, GallerySettings, PaperSettings, WebSettings)
+        for kind in (
+            Settings,
+            GallerySettings,
+            PaperSettings,
+            WebSettings,
+            NotifySettings,
+            MqttSettings,
+        )
         for field in fields(kind)
     ]
-    names = [name for name in names if name not in ("galleries", "paper", "web")]
+    names = [name for name in names if name not in TABLES or name == "rules"]
     assert "[paper]" in readme
+    assert "[notify]" in readme
+    assert "[mqtt]" in readme
     assert "[web]" in readme
     assert "[galleries." in readme
     assert not [name for name in names if f"`{name}`" not in readme]
@@ -110,7 +120,7 @@ def test_the_readme_names_the_default_of_every_number():
     shown = dict(re.findall(r"(?m)^\| `(\w+)` \| ([0-9.]+) \|", (ROOT / "README.md").read_text()))
     defaults = {
         field.name: field.default
-        for kind in (Settings, GallerySettings, PaperSettings)
+        for kind in (Settings, GallerySettings, PaperSettings, NotifySettings)
         for field in fields(kind)
         if type(field.default) in (int, float)
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 from storage.settings import TABLES, Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
 from storage.settings_web import WebSettings
@@ -28,6 +29,8 @@ SECTIONS: tuple[tuple[str, Any, dict[str, object]], ...] = (
     ("[[rules]]", Rule, {"match": "2019/"}),
     ("[paper]", PaperSettings, {}),
     ("[web]", WebSettings, {}),
+    ("[notify]", NotifySettings, {}),
+    ("[mqtt]", MqttSettings, {}),
 )
 """The tables, with values for an example where there is no default."""
 

@@ -9,11 +9,12 @@ from daemon.commands.app import app
 from daemon.reports import settings_template
 from storage.settings import TABLES, Settings, make, settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
 from storage.settings_web import WebSettings
 
-KINDS = (Settings, GallerySettings, PaperSettings, Rule, WebSettings)
+KINDS = (Settings, GallerySettings, PaperSettings, Rule, NotifySettings, MqttSettings, WebSettings)
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ def test_the_values_of_a_new_settings_file_are_the_defaults():
     said = "\n".join(line.removeprefix("# ") for line in lines if not line.startswith("##"))
     values = tomllib.loads(said)
     [rule], gallery = values["rules"], values["galleries"]["family"]
-    for kind, table in zip(KINDS, (values, gallery, values["paper"], rule), strict=False):
+    tables = (values, gallery, values["paper"], rule, values["notify"], values["mqtt"])
+    for kind, table in zip(KINDS, tables, strict=False):
         for item in dataclasses.fields(kind):
             if item.default is None:
                 assert table.pop(item.name) == ""
@@ -64,7 +66,7 @@ def test_show_names_where_each_setting_comes_from_and_hides_secrets(run, monkeyp
     file = tmp_path / "config.toml"
     file.write_text(
         'workers = 3\nredis_url = "redis://:geheim@localhost/0"\n'
-        '[paper]\nclassifier_key = "geheim"\n'
+        '[paper]\nclassifier_key = "geheim"\n[notify]\nurls = ["tgram://geheim/geheim", "json://nas"]\n'
     )
     monkeypatch.setenv("PHOTOMEND_CONFIG", str(file))
     monkeypatch.setenv("PHOTOMEND_SETTLE_SECONDS", "7")
@@ -72,6 +74,7 @@ def test_show_names_where_each_setting_comes_from_and_hides_secrets(run, monkeyp
     assert f"workers = 3  ({file})" in shown
     assert "settle_seconds = 7  (PHOTOMEND_SETTLE_SECONDS)" in shown
     assert "max_attempts = 3  (default)" in shown
+    assert f"urls = tgram://***, json://***  ({file})" in shown
     assert "geheim" not in shown
     found = json.loads(run("show", "--json").output)
     assert found["General"]["workers"]["origin"] == str(file)
