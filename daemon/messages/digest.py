@@ -130,4 +130,4 @@ def _size(root: Path, outputs: list[Path]) -> str:
 def _free(folder: Path) -> str:
     disk = shutil.disk_usage(folder)
     total, used, free = disk.total / GIGABYTE, disk.used / GIGABYTE, disk.free / GIGABYTE
-    return f"{used:,.0f} of {total:,.0f} GB used, {free:,.0f} free."
+    return f"{used:,.0f} of {total:,.0f} GB used, {free:,.0f} GB free."

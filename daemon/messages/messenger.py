@@ -160,7 +160,7 @@ class Messenger:
         return [
             (
                 kind,
-                f"{count:,} photos failed within a day: {ADVICE[kind].title.lower()}. {ADVICE[kind].advice}",
+                f"{count:,} photos failed within a day: {ADVICE[kind].title}. {ADVICE[kind].advice}",
             )
             for kind, count in failed.items()
             if count >= MANY

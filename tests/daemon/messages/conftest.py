@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from storage.database.tables import jobs as table
 from storage.database.tables import now
 from storage.enums import QUEUES, Decision, Status
 from storage.settings import settings
+from tasks.worker import redis_client
 
 
 class Receiver(ThreadingHTTPServer):
@@ -111,6 +111,8 @@ def healthy(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, redis_server: Any) -> N
     """Nothing that a person must mend."""
     monkeypatch.setenv("PHOTOMEND_WORKER_TIMEOUT_SECONDS", "600")
     monkeypatch.setenv("PHOTOMEND_REDIS_URL", redis_server.url)
+    settings.cache_clear()
+    redis_client.client.cache_clear()
     processes.heartbeat(jobs.engine, "watcher", "maintenance", "gallery g")
     worker_rows.heartbeat(jobs.engine, "w", "host", 1, QUEUES, "cpu")
 
@@ -153,8 +155,3 @@ def forget(home: Path) -> Callable[..., None]:
 def messenger(jobs: Jobs, healthy: None) -> Callable[[], Messenger]:
     """Return what begins with what the file remembers."""
     return lambda: Messenger(jobs.engine)
-
-
-@pytest.fixture
-def clock() -> Callable[[], float]:
-    return time.monotonic
