@@ -92,12 +92,12 @@ site: .boot/ready ## Build the site of the documentation into site/; a broken li
 	  mkdocs build --quiet --config-file .mkdocs.yml --site-dir site
 
 service: .boot/ready ## Install what photomend needs to run, without tools for development.
-	$(SYNC) $(NO_TOOLS)
+	$(SYNC) $(NO_TOOLS) --extra mqtt
 
 # Some gigabytes, as torch comes with CUDA. TORCH is one of uv's names: auto asks the driver, cu126 is
 # CUDA 12.6.
 paper: .boot/ready ## Install that and the libraries of the paper engine; TORCH=auto for an older driver.
-	$(SYNC) $(NO_TOOLS) --extra paper
+	$(SYNC) $(NO_TOOLS) --extra paper --extra mqtt
 	$(if $(TORCH),$(UV) pip install --python $(BIN)/python --reinstall-package torch \
 	  --reinstall-package torchvision --torch-backend $(TORCH) torch torchvision)
 

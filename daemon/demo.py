@@ -25,7 +25,8 @@ from storage.database.search import Filter
 from storage.enums import Decision, Degradation
 from storage.formats.safe_open import Limits
 from storage.photos import Image
-from storage.settings import PREFIX, settings
+from storage.settings import settings
+from storage.settings_file import PREFIX
 from tasks.evaluation.metrics import psnr
 from tasks.imaging.degrade import degrade
 

@@ -1,9 +1,10 @@
-"""Release jobs of lost workers, renew notifications, and finish what processes that ended left behind."""
+"""Release jobs of lost workers, renew notifications, finish what ended processes left, and send messages."""
 
 import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from threading import Event, Thread
 
 from redis.exceptions import RedisError
@@ -11,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import owners_word, rejections
 from daemon.library_apps import rounds
+from daemon.messages.messenger import Messenger
+from daemon.messages.sensors import Sensors
 from storage import preview_files, preview_requests, publishing, trash, waiting_results
 from storage.database import counts, processes, reviews, search, status
 from storage.database.jobs import Jobs
@@ -26,12 +29,21 @@ SWEEP_SECONDS = 60.0
 """Pause between two sweeps of the previews and of results that waited."""
 CLEANUP_SECONDS = 3600.0
 """Pause between two cleanups of the output folders."""
+MESSAGE_ROUNDS = 6
+"""Rounds of maintenance from one round of messages to the next."""
 
 
 def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
-    clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
-    cleanup, going_on = Thread(), Thread()
+    clocks, sensors = Clocks(), Sensors(jobs.engine, settings().mqtt)
+    message_seconds = MESSAGE_ROUNDS * settings().maintenance_seconds
+    beside = [
+        Beside("sweep", SWEEP_SECONDS, partial(sweep, jobs)),
+        Beside("moves", SWEEP_SECONDS, partial(go_on, jobs)),
+        Beside("cleanup", CLEANUP_SECONDS, partial(clean_up, jobs)),
+        Beside("messages", message_seconds, Messenger(jobs.engine).work),
+        Beside("sensors", message_seconds, sensors.work),
+    ]
     rounds.start(jobs, stop)
     try:
         while not stop.wait(settings().maintenance_seconds):
@@ -47,26 +59,31 @@ def run(jobs: Jobs, stop: Event) -> None:
                 log.warning("maintenance failed and is retried: %s", error)
             except DatabaseGone as error:  # the watcher ends, too
                 return log.error("maintenance: %s", error)
-            if present >= next_sweep:
-                sweep_previews()
-                if not going_on.is_alive():
-                    going_on = _in_thread(go_on, jobs)
-                next_sweep = present + SWEEP_SECONDS
-                sweep_waiting_results(jobs)
-            if present >= next_cleanup and not cleanup.is_alive():
-                cleanup = _in_thread(clean_up, jobs)
-                next_cleanup = present + CLEANUP_SECONDS
+            for work in beside:
+                work.start(present)
     finally:
         stop.set()  # the watcher must not run without maintenance
+        sensors.end()
         with suppress(SQLAlchemyError, DatabaseGone):
             processes.remove(jobs.engine, [processes.MAINTENANCE])
 
 
-def _in_thread(work: Callable[[Jobs], None], jobs: Jobs) -> Thread:
-    """Start work on the folders of results in a thread, which the process can abandon if a share hangs."""
-    thread = Thread(target=work, args=(jobs,), name=work.__name__, daemon=True)
-    thread.start()
-    return thread
+class Beside:
+    """Work in a thread, which the process can abandon if a share or another machine hangs."""
+
+    def __init__(self, name: str, pause_seconds: float, work: Callable[[], None]) -> None:
+        self._name = name
+        self._pause_seconds = pause_seconds
+        self._work = work
+        self._thread = Thread()
+        self._next = 0.0
+
+    def start(self, present: float) -> None:
+        """Start the work if its pause is over and it has ended."""
+        if present >= self._next and not self._thread.is_alive():
+            self._thread = Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+            self._next = present + self._pause_seconds
 
 
 class Clocks:
@@ -124,6 +141,12 @@ def sweep_previews() -> None:
         preview_files.sweep(settings().state_dir, settings().previews_megabytes * 1_000_000)
     except OSError as error:
         log.warning("previews cannot be removed: %s", error)
+
+
+def sweep(jobs: Jobs) -> None:
+    """Remove pictures and results of the state folder that nobody will look at."""
+    sweep_previews()
+    sweep_waiting_results(jobs)
 
 
 def sweep_waiting_results(jobs: Jobs) -> None:

@@ -199,6 +199,25 @@ class WatchMode(StrEnum):
     """Full scans only."""
 
 
+class Digest(StrEnum):
+    """The setting `digest`: how often a message says what was done."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    """On Monday, or as soon after as this machine runs."""
+    OFF = "off"
+
+
+class Monitoring(StrEnum):
+    """The setting `monitoring`: who may read `/metrics` and `/health`."""
+
+    OFF = "off"
+    PRIVATE = "private"
+    """This machine, and who has a token."""
+    PUBLIC = "public"
+    """Whoever reaches the address of the page."""
+
+
 class Baseline(StrEnum):
     """The option `--baseline`."""
 

@@ -57,6 +57,15 @@ def get_libraries() -> str:
     return f"`{command}` installs what the paper's engine and training need"
 
 
+def get_mqtt() -> str:
+    """Return how to install what the sensors in Home Assistant need."""
+    if installer() is Installer.MAKE:
+        command = f"make -C {shlex.quote(str(ROOT))} service"
+    else:
+        command = f"{_pip('install')} {shlex.quote(_requirement('[mqtt]'))}"
+    return f"`{command}` installs it"
+
+
 def mend() -> str:
     """Return how to reinstall all libraries."""
     if installer() is Installer.MAKE:

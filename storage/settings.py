@@ -6,7 +6,6 @@ import json
 import os
 import re
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,8 +18,10 @@ from storage import memory
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
+from storage.settings_file import PREFIX, read_file, settings_file
 from storage.settings_gallery import GallerySettings
 from storage.settings_libraries import ImmichSettings, PhotoprismSettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule, unknown_gallery
 from storage.settings_urls import Mirror, RedisUrl
@@ -35,12 +36,9 @@ from storage.settings_values import (
 )
 from storage.settings_web import WebSettings
 
-PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
-"""Where the settings file is looked for; `--config` or PHOTOMEND_CONFIG names another."""
-PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
-TABLES = ("galleries", "immich", "paper", "photoprism", "rules", "web")
+TABLES = ("galleries", "immich", "mqtt", "notify", "paper", "photoprism", "rules", "web")
 """Settings that are tables; a variable holds them as JSON."""
 
 FOREIGN = re.compile(
@@ -81,6 +79,8 @@ class Settings:
     web: WebSettings = field(default_factory=WebSettings)
     immich: ImmichSettings = field(default_factory=ImmichSettings)
     photoprism: PhotoprismSettings = field(default_factory=PhotoprismSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
     workers: int = 0
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two
     cores, or a single one if the paper engine may run."""
@@ -246,31 +246,6 @@ def _with_galleries_apart(made: Settings, where: str) -> Settings:
     if problem := entangled_settings(made.galleries):
         raise SettingsError(f"{where}: {problem}")
     return made
-
-
-def settings_file() -> Path | None:
-    """Return the settings file in use, None if there is none."""
-    if named := os.environ.get(PREFIX + "CONFIG"):
-        return Path(named)
-    places = (Path(os.path.expanduser(place)) for place in PLACES)  # noqa: PTH111 # see read_path
-    return next((place for place in places if place.is_file()), None)
-
-
-def read_file(file: Path) -> dict[str, Any]:
-    """Return the values that a settings file holds, as they are written.
-
-    Raises:
-        SettingsError: it cannot be read, or is no TOML.
-
-    """
-    try:
-        return tomllib.loads(file.read_text("utf-8-sig"))  # Windows editors write a BOM
-    except OSError as error:
-        raise SettingsError(
-            f"the settings file {file} cannot be read: {error.strerror or error}"
-        ) from error
-    except ValueError as error:  # neither UTF-8 nor TOML
-        raise SettingsError(f"the settings file {file} is not TOML: {error}") from error
 
 
 def _value(variable: str, text: str) -> Any:

@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
-from storage import settings as known
-from storage.settings import PREFIX, TABLES, Settings
+from storage import settings_file
+from storage.settings import TABLES, Settings
+from storage.settings_file import PREFIX
 
 VARIABLE = "_PHOTOMEND_ORIGINS"
 """Environment variable by which `photomend up`, which passes all settings on, also passes these on."""
@@ -21,9 +22,9 @@ def origins() -> dict[str, str]:
     if passed := os.environ.get(VARIABLE):
         return dict(json.loads(passed))
     found: dict[str, str] = {}
-    file = known.settings_file()
+    file = settings_file.settings_file()
     if file is not None:
-        found |= _named(known.read_file(file), str(file))
+        found |= _named(settings_file.read_file(file), str(file))
     for name in (item.name for item in fields(Settings)):
         variable = PREFIX + name.upper()
         if variable in os.environ:

@@ -122,7 +122,7 @@ def _read(kind: Any, value: Any, inner: str) -> Any:
     if kind in _READERS:
         return _READERS[kind](value)
     if origin is Annotated:
-        return _passed(_read(parts[0], value, inner), parts[1:])
+        return _passed(_read_shown(parts, value, inner), parts[1:])
     if origin is UnionType:  # a type or None
         return None if value is None else _read(parts[0], value, inner)
     if origin is tuple:
@@ -134,6 +134,16 @@ def _read(kind: Any, value: Any, inner: str) -> Any:
     if issubclass(kind, StrEnum):
         return kind(_word(value, tuple(word.value for word in kind)))
     return read_table(kind, value, f"{inner}]")
+
+
+def _read_shown(parts: tuple[Any, ...], value: Any, inner: str) -> Any:
+    """Return the value as the annotated type; a wrong one that may be secret is not shown."""
+    try:
+        return _read(parts[0], value, inner)
+    except WrongValue:
+        if all(check.shown for check in parts[1:]):
+            raise
+        raise WrongValue(parts[1].wanted) from None
 
 
 def _passed(value: Any, checks: tuple[Check, ...]) -> Any:

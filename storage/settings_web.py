@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
 
+from storage.enums import Monitoring
 from storage.settings_values import Check
 
 MOST_PORT = 65_535
@@ -69,3 +70,5 @@ class WebSettings:
     """The path below which a reverse proxy shows the page; "" if it has a host of its own."""
     forwarded_allow_ips: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded headers are believed."""
+    monitoring: Monitoring = Monitoring.PRIVATE
+    """Who may read /metrics and /health: this machine and who has a token (private), all (public), off."""

@@ -9,6 +9,12 @@ _URL = re.compile(r"\w{1,20}://[^\s'\"]{1,1000}")
 _MAY_HAVE_PASSWORD = re.compile("@|pass", re.IGNORECASE)
 
 
+def hidden(url: str) -> str:
+    """Return the kind of a URL that may hold a secret anywhere: "tgram://***"."""
+    scheme, separator, _ = url.partition("://")
+    return f"{scheme}{separator}{HIDDEN}" if separator else HIDDEN
+
+
 def without_passwords(text: str) -> str:
     """Return a text with each URL in it that may have a password as `without_password` shows it."""
 

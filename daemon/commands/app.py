@@ -12,6 +12,7 @@ from daemon.commands import (
     config,
     immich,
     inspect,
+    notify,
     pauses,
     review,
     run,
@@ -85,6 +86,7 @@ for panel, commands in PANELS.items():
         app.command(rich_help_panel=panel)(command)
 app.command(hidden=True)(run.demo)  # it needs packages that only a checkout installs
 app.add_typer(config.app, name="config", rich_help_panel="Inspect")
+app.add_typer(notify.app, name="notify", rich_help_panel="Inspect")
 app.add_typer(weights.app, name="weights", rich_help_panel="Run")
 app.add_typer(train.app, name="train", rich_help_panel="Run")
 app.add_typer(web.app, name="web", rich_help_panel="Run")

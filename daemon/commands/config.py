@@ -7,7 +7,7 @@ import typer
 
 from daemon.commands.status import Json
 from daemon.console.output import as_json
-from storage.settings import PLACES
+from storage.settings_file import PLACES
 from storage.text import command, printable
 
 app = typer.Typer(

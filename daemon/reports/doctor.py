@@ -24,7 +24,8 @@ from storage import (
 from storage.database import galleries, search, status
 from storage.enums import EngineChoice, WatchMode
 from storage.errors import PhotomendError
-from storage.settings import settings, settings_file
+from storage.settings import settings
+from storage.settings_file import settings_file
 from storage.settings_gallery import GallerySettings
 from storage.urls import without_password
 

@@ -52,6 +52,7 @@ def _secrets(made: Settings) -> dict[str, str]:
         "classifier_url": made.paper.classifier_url,
     }  # fmt: skip
     found = {name: url for name, url in urls.items() if without_password(url) != url}
+    found |= {"urls": made.notify.urls[0]} if made.notify.urls else {}
     return found | (
         {"classifier_key": made.paper.classifier_key} if made.paper.classifier_key else {}
     )

@@ -1,4 +1,7 @@
-"""Find what a person must mend, for `photomend status --check` and `photomend doctor`."""
+"""Find what a person must mend, for `status --check`, `doctor`, the page's monitoring and messages."""
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 import sqlalchemy as sa
 
@@ -17,6 +20,43 @@ STALLED_SECONDS = 1800.0
 """Seconds without a decision, though a photo was due all the time, that count as a problem."""
 
 
+class Concern(StrEnum):
+    """What a problem is about."""
+
+    GALLERY = "gallery"
+    """A gallery is offline."""
+    OUTPUT = "output"
+    """The output of a gallery cannot be written to."""
+    FULL = "full"
+    """A disk is full."""
+    PROCESS = "process"
+    """A process does not live, or keeps ending."""
+    WORKER = "worker"
+    """A queue has no worker."""
+    DEVICE = "device"
+    """A GPU, or another device, cannot be used."""
+    QUEUE = "queue"
+    """Jobs could go on and do not."""
+    REDIS = "redis"
+    LIBRARY_APP = "library app"
+    """What an app that shows photos was to be told has waited for too long."""
+
+
+OWN = (Concern.PROCESS, Concern.WORKER, Concern.REDIS, Concern.QUEUE)
+"""What is wrong with photomend itself: not with a disk, a share or a GPU that it needs."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a person must mend."""
+
+    concern: Concern
+    text: str
+    """A sentence with what to do."""
+    subject: str = ""
+    """The gallery or queue; "" if there is only one thing that the problem can be about."""
+
+
 def is_alive(state: Summary, sender: Worker | Process) -> bool:
     """Return whether the last heartbeat is recent."""
     return heartbeats.silence(sender, state.now) < settings().worker_timeout_seconds
@@ -24,19 +64,35 @@ def is_alive(state: Summary, sender: Worker | Process) -> bool:
 
 def problems(engine: sa.Engine, state: Summary) -> list[str]:
     """Return all problems, each as a sentence."""
+    return [problem.text for problem in find(engine, state)]
+
+
+def find(engine: sa.Engine, state: Summary) -> list[Problem]:
+    """Return all problems; no gallery and no output is touched."""
+    devices = [Problem(Concern.DEVICE, text) for text in _devices(state)]
+    queues = [Problem(Concern.QUEUE, text) for text in _queues(engine, state)]
+    apps = followups.problems(state.followups, state.now)
     return [
-        *_galleries(state), *of_processes(state), *_devices(state), *_queues(engine, state),
-        *followups.problems(state.followups, state.now), *_surroundings(),
+        *_galleries(state), *_processes(state), *devices, *queues,
+        *(Problem(Concern.LIBRARY_APP, text) for text in apps), *_surroundings(),
     ]  # fmt: skip
 
 
-def _galleries(state: Summary) -> list[str]:
-    found = [f"gallery {g.name} is offline: {g.reason}" for g in state.galleries if not g.online]
-    return found + [
-        f"the output of gallery {g.name} cannot be written to since {when(g.trouble_at)}: {g.trouble}"
+def _galleries(state: Summary) -> list[Problem]:
+    offline = [
+        Problem(Concern.GALLERY, f"gallery {g.name} is offline: {g.reason}", g.name)
+        for g in state.galleries
+        if not g.online
+    ]
+    return offline + [
+        Problem(
+            Concern.FULL if g.trouble_kind is ErrorKind.DISK_FULL else Concern.OUTPUT,
+            f"the output of gallery {g.name} cannot be written to since {when(g.trouble_at)}: "
+            f"{g.trouble}", g.name,
+        )
         for g in state.galleries
         if waits(state, g)
-    ]
+    ]  # fmt: skip
 
 
 def waits(state: Summary, gallery: Gallery) -> bool:
@@ -47,6 +103,21 @@ def waits(state: Summary, gallery: Gallery) -> bool:
 
 def of_processes(state: Summary) -> list[str]:
     """Return the problems of the watcher, the gallery processes, maintenance and the workers."""
+    return [problem.text for problem in _processes(state)]
+
+
+def _processes(state: Summary) -> list[Problem]:
+    served = _served(state)
+    return [Problem(Concern.PROCESS, text) for text in _not_alive(state)] + [
+        Problem(
+            Concern.WORKER, f"no worker serves {queue}; start one: photomend work {queue}", queue
+        )
+        for queue in QUEUES
+        if queue not in served
+    ]
+
+
+def _not_alive(state: Summary) -> list[str]:
     alive = {process.name for process in state.processes if is_alive(state, process)}
     found = [] if processes.WATCHER in alive else [_no_watcher()]
     found += [
@@ -67,17 +138,11 @@ def of_processes(state: Summary) -> list[str]:
             for name in settings().galleries
             if processes.GALLERY + name not in known
         ]
-    found += [
+    return found + [
         f"the worker of {worker.queues} on {worker.host} (process {worker.process}) has "
         f"sent no heartbeat for {span(heartbeats.silence(worker, state.now))}"
         for worker in state.workers
         if not is_alive(state, worker)
-    ]
-    served = _served(state)
-    return found + [
-        f"no worker serves {queue}; start one: photomend work {queue}"
-        for queue in QUEUES
-        if queue not in served
     ]
 
 
@@ -145,14 +210,14 @@ def _stalled(engine: sa.Engine, state: Summary, held: set[str]) -> list[str]:
     return [f"no photo has been finished {for_long}, though photos wait{why}"]
 
 
-def _surroundings() -> list[str]:
+def _surroundings() -> list[Problem]:
     """Return the problems of Redis and of the state folder's disk."""
     from tasks.worker import redis_client
 
     found = []
     if reason := redis_client.trouble():
         where = without_password(settings().redis_url) or settings().redis_socket
-        found.append(f"Redis cannot be used at {where}: {reason}")
+        found.append(Problem(Concern.REDIS, f"Redis cannot be used at {where}: {reason}"))
     if shortage := space.shortage(settings().state_dir):
-        found.append(f"the state folder {shortage}")
+        found.append(Problem(Concern.FULL, f"the state folder {shortage}"))
     return found

@@ -7,13 +7,16 @@ from typing import Any
 from storage.settings import TABLES, Settings, settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_libraries import ImmichSettings, PhotoprismSettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_origins import DEFAULT, origins
 from storage.settings_paper import PaperSettings
 from storage.settings_web import WebSettings
-from storage.urls import HIDDEN, without_passwords
+from storage.urls import HIDDEN, hidden, without_passwords
 
 SECRET = ("classifier_key",)
 """Settings whose value is never shown."""
+SECRET_URLS = ("urls",)
+"""Settings that are addresses of which only the kind is shown."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def tables() -> list[Table]:
         ("web", known.web, WebSettings),
         ("immich", known.immich, ImmichSettings),
         ("photoprism", known.photoprism, PhotoprismSettings),
+        ("notify", known.notify, NotifySettings),
+        ("mqtt", known.mqtt, MqttSettings),
     ):
         names = [item.name for item in fields(kind)]
         found.append(Table(f"[{title}]", list(_rows(value, names, f"{title}.", where))))
@@ -70,6 +75,8 @@ def _rows(value: Any, names: list[str], inside: str, where: dict[str, str]) -> I
 def _shown(name: str, value: Any) -> str:
     if name in SECRET:
         return HIDDEN if value else "not set"
+    if name in SECRET_URLS:
+        value = tuple(map(hidden, value))
     match value:
         case None | "" | ():
             return "not set"

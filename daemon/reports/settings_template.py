@@ -16,6 +16,7 @@ from typing import Any
 from storage.settings import TABLES, Settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_libraries import ImmichSettings, Library, PhotoprismSettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
 from storage.settings_web import WebSettings
@@ -32,6 +33,8 @@ SECTIONS: tuple[tuple[str, Any, dict[str, object]], ...] = (
     ("[immich]", ImmichSettings, {}),
     ("[[immich.libraries]]", Library, {"folder": "/photos", "immich_path": "/mnt/media/photos"}),
     ("[photoprism]", PhotoprismSettings, {}),
+    ("[notify]", NotifySettings, {}),
+    ("[mqtt]", MqttSettings, {}),
 )
 """The tables, with values for an example where there is no default."""
 

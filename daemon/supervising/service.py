@@ -15,7 +15,8 @@ from daemon.supervising import redis_server
 from daemon.supervising.unit_files import REDIS_UNIT, STATE, Place, UnitsRefused
 from storage import atomic_files, private_files, settings_origins
 from storage.enums import QUEUES
-from storage.settings import PLACES, settings, settings_file
+from storage.settings import settings
+from storage.settings_file import PLACES, settings_file
 from storage.text import command, printable
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")

@@ -26,7 +26,8 @@ from storage.database import galleries
 from storage.database.processes import note_trouble
 from storage.enums import QUEUES
 from storage.errors import AlreadyRunning, DatabaseGone, NoWorker, RedisMissing, SettingsError
-from storage.settings import PREFIX, Settings, make, settings
+from storage.settings import Settings, make, settings
+from storage.settings_file import PREFIX
 from storage.settings_gallery import GallerySettings
 from storage.text import printable
 from storage.urls import without_password

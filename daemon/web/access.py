@@ -1,5 +1,6 @@
 """Who may see the page: every request is checked here, and every response gets its headers here."""
 
+import ipaddress
 import json
 import logging
 from http.cookies import CookieError, SimpleCookie
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from daemon.web import hosts, sessions
 from daemon.web.credentials import Credentials
 from daemon.web.sessions import Session
+from storage.enums import Monitoring
 from storage.settings_web import WebSettings
 from storage.text import printable
 
@@ -42,6 +44,10 @@ ARRIVING = (
 )
 """Loads the page again: a link of another site brings no cookie along, and a new one would end a session."""
 API = "/api/v1/"
+MONITORING = ("/health", "/metrics")
+"""What programs read: by the setting `monitoring`, without a session."""
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+"""Headers of reverse proxies: who comes through one is not known to be on this machine."""
 _OPEN = ("/login", "/static/")
 """What is shown without the password."""
 
@@ -71,6 +77,9 @@ class Access:
             return await _refused(scope, reason)(scope, receive, _with_headers(send, []))
         if _arrives(scope, headers):
             return await HTMLResponse(ARRIVING)(scope, receive, _with_headers(send, []))
+        if path_of(scope) in MONITORING:
+            refused = await run_in_threadpool(self._not_for_monitoring, scope, headers)
+            return await (refused or self._app)(scope, receive, _with_headers(send, []))
         return await self._known(scope, headers, receive, send)
 
     async def _known(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
@@ -89,6 +98,20 @@ class Access:
         if not logged_in and not _is_open(scope):
             return await _to_login(scope, headers)(scope, receive, _with_headers(send, cookies))
         return await self._app(scope, receive, _with_headers(send, [] if script else cookies))
+
+    def _not_for_monitoring(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return why a program may not read the state; None if it may."""
+        match self._settings.monitoring:
+            case Monitoring.OFF:
+                return JSONResponse({"error": "monitoring is off in [web] of the settings"}, 404)
+            case Monitoring.PUBLIC:
+                return None
+            case Monitoring.PRIVATE:
+                secret, has_password, script = self._read(headers)
+                session = sessions.from_cookie(_cookie(headers), secret)
+                logged_in = has_password and session is not None and session.logged_in
+                may = script or logged_in or _is_here(scope, headers)
+                return None if may else _without_token()
 
     def _read(self, headers: Headers) -> tuple[bytes, bool, bool]:
         """Return the key of sessions, whether there is a password, and whether a token is right."""
@@ -130,7 +153,7 @@ def check_form_token(request: Request, token: str) -> str | None:
 
 def wants_json(scope: Scope) -> bool:
     """Return whether a request is one of the interface for scripts."""
-    return path_of(scope).startswith(API)
+    return path_of(scope).startswith(API) or path_of(scope) in MONITORING
 
 
 def _arrives(scope: Scope, headers: Headers) -> bool:
@@ -138,6 +161,15 @@ def _arrives(scope: Scope, headers: Headers) -> bool:
     foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
     follows = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
     return foreign and follows and "cookie" not in headers and not wants_json(scope)
+
+
+def _is_here(scope: Scope, headers: Headers) -> bool:
+    """Return whether a program on this machine asks."""
+    try:
+        loopback = ipaddress.ip_address(client(scope)).is_loopback
+    except ValueError:
+        return False
+    return loopback and not any(name in headers for name in _FORWARDED)
 
 
 def _is_open(scope: Scope) -> bool:
@@ -152,12 +184,16 @@ def _refused(scope: Scope, reason: str) -> Response:
 
 def _to_login(scope: Scope, headers: Headers) -> Response:
     if wants_json(scope):
-        wanted = {"WWW-Authenticate": "Bearer"}
-        return JSONResponse({"error": "a token is needed: photomend web token NAME"}, 401, wanted)
+        return _without_token()
     login = f"{scope.get('root_path', '')}/login"
     if "hx-request" in headers:
         return Response(status_code=401, headers={"HX-Redirect": login})
     return RedirectResponse(login, 303)
+
+
+def _without_token() -> Response:
+    wanted = {"WWW-Authenticate": "Bearer"}
+    return JSONResponse({"error": "a token is needed: photomend web token NAME"}, 401, wanted)
 
 
 def _cookie(headers: Headers) -> str | None:

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from daemon.console import session
-from daemon.web import access, api, forms, login, openapi, pages, rendering
+from daemon.web import access, api, forms, login, monitoring, openapi, pages, rendering
 from daemon.web.access import Access
 from daemon.web.attempts import Attempts
 from daemon.web.credentials import Credentials
@@ -69,6 +69,8 @@ def routes() -> list[Route | Mount]:
         Route("/problems/retry", forms.changing(pages.retry_kind), methods=POST),
         Route("/pause", forms.changing(pages.pause), methods=POST),
         Route("/resume", forms.changing(pages.resume), methods=POST),
+        Route("/health", monitoring.health, methods=GET),
+        Route("/metrics", monitoring.metrics, methods=GET),
         Route("/api", openapi.page, methods=GET),
         Route("/api/v1/openapi.json", openapi.document, methods=GET),
         *(Route(access.API + c.path, api.endpoint(c), methods=[c.method]) for c in api.CALLS),

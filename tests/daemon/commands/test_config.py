@@ -10,6 +10,7 @@ from daemon.reports import settings_template
 from storage.settings import TABLES, Settings, make, settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_libraries import ImmichSettings, PhotoprismSettings
+from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
 from storage.settings_web import WebSettings
@@ -22,6 +23,8 @@ KINDS = (
     WebSettings,
     ImmichSettings,
     PhotoprismSettings,
+    NotifySettings,
+    MqttSettings,
 )
 
 
@@ -53,6 +56,7 @@ def test_the_values_of_a_new_settings_file_are_the_defaults():
     apps = values["immich"], values["photoprism"]
     assert apps[0].pop("libraries")
     tables = (values, gallery, values["paper"], rule, values["web"], *apps)
+    tables += values["notify"], values["mqtt"]
     for kind, table in zip(KINDS, tables, strict=True):
         for item in dataclasses.fields(kind):
             if item.default is None:
@@ -76,7 +80,7 @@ def test_show_names_where_each_setting_comes_from_and_hides_secrets(run, monkeyp
     file = tmp_path / "config.toml"
     file.write_text(
         'workers = 3\nredis_url = "redis://:geheim@localhost/0"\n'
-        '[paper]\nclassifier_key = "geheim"\n'
+        '[paper]\nclassifier_key = "geheim"\n[notify]\nurls = ["tgram://geheim/geheim", "json://nas"]\n'
     )
     monkeypatch.setenv("PHOTOMEND_CONFIG", str(file))
     monkeypatch.setenv("PHOTOMEND_SETTLE_SECONDS", "7")
@@ -84,6 +88,7 @@ def test_show_names_where_each_setting_comes_from_and_hides_secrets(run, monkeyp
     assert f"workers = 3  ({file})" in shown
     assert "settle_seconds = 7  (PHOTOMEND_SETTLE_SECONDS)" in shown
     assert "max_attempts = 3  (default)" in shown
+    assert f"urls = tgram://***, json://***  ({file})" in shown
     assert "geheim" not in shown
     found = json.loads(run("show", "--json").output)
     assert found["General"]["workers"]["origin"] == str(file)

@@ -1,0 +1,1 @@
+"""Messages to people: digests, what must be mended at once, and the sensors of Home Assistant."""
