@@ -21,7 +21,9 @@ import tasks
 from storage import installation
 from storage.settings import Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_give_way import GiveWaySettings
 from storage.settings_paper import PaperSettings
+from storage.settings_schedule import ScheduleSettings
 from storage.settings_web import WebSettings
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +82,9 @@ def test_the_lock_names_the_public_index_only():
     assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}
 
 
+TABLES = (GallerySettings, PaperSettings, WebSettings, ScheduleSettings, GiveWaySettings)
+
+
 def test_the_readme_names_every_command():
     command = Path(sys.executable).parent / "photomend"
     environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
@@ -94,14 +99,10 @@ def test_the_readme_names_every_command():
 
 def test_the_readme_names_every_setting():
     readme = (ROOT / "README.md").read_text()
-    names = [
-        field.name
-        for kind in (Settings, GallerySettings, PaperSettings, WebSettings)
-        for field in fields(kind)
-    ]
-    names = [name for name in names if name not in ("galleries", "paper", "web")]
-    assert "[paper]" in readme
-    assert "[web]" in readme
+    names = [field.name for kind in (Settings, *TABLES) for field in fields(kind)]
+    tables = ("galleries", "give_way", "paper", "schedule", "web")
+    names = [name for name in names if name not in tables]
+    assert all(f"`[{table}]`" in readme for table in tables[1:])
     assert "[galleries." in readme
     assert not [name for name in names if f"`{name}`" not in readme]
 
@@ -110,7 +111,7 @@ def test_the_readme_names_the_default_of_every_number():
     shown = dict(re.findall(r"(?m)^\| `(\w+)` \| ([0-9.]+) \|", (ROOT / "README.md").read_text()))
     defaults = {
         field.name: field.default
-        for kind in (Settings, GallerySettings, PaperSettings)
+        for kind in (Settings, GallerySettings, PaperSettings, GiveWaySettings)
         for field in fields(kind)
         if type(field.default) in (int, float)
     }

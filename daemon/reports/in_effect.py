@@ -7,8 +7,6 @@ from typing import Any
 from storage.settings import TABLES, Settings, settings
 from storage.settings_gallery import GallerySettings
 from storage.settings_origins import DEFAULT, origins
-from storage.settings_paper import PaperSettings
-from storage.settings_web import WebSettings
 from storage.urls import HIDDEN, without_passwords
 
 SECRET = ("classifier_key",)
@@ -42,11 +40,12 @@ def tables() -> list[Table]:
         inside = f"galleries.{name}."
         rows = list(_rows(gallery, [f.name for f in fields(GallerySettings)], inside, where))
         found.append(Table(f"Gallery {name}", rows))
-    for title, value, kind in (
-        ("paper", known.paper, PaperSettings),
-        ("web", known.web, WebSettings),
-    ):
-        names = [item.name for item in fields(kind)]
+    values: dict[str, Any] = {
+        "paper": known.paper, "web": known.web, "schedule": known.schedule,
+        "give_way": known.give_way,
+    }  # fmt: skip
+    for title, value in values.items():
+        names = [item.name for item in fields(value)]
         found.append(Table(f"[{title}]", list(_rows(value, names, f"{title}.", where))))
     return found
 

@@ -15,8 +15,10 @@ from typing import Any
 
 from storage.settings import TABLES, Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_give_way import GiveWaySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
+from storage.settings_schedule import ScheduleSettings
 from storage.settings_web import WebSettings
 
 WIDTH = 100
@@ -28,6 +30,8 @@ SECTIONS: tuple[tuple[str, Any, dict[str, object]], ...] = (
     ("[[rules]]", Rule, {"match": "2019/"}),
     ("[paper]", PaperSettings, {}),
     ("[web]", WebSettings, {}),
+    ("[schedule]", ScheduleSettings, {}),
+    ("[give_way]", GiveWaySettings, {}),
 )
 """The tables, with values for an example where there is no default."""
 

@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from daemon.console.output import Red, section, span, when
+from daemon.reports import pauses
 from daemon.reports.health import is_alive, waits
 from storage.database import conditions, galleries, heartbeats, holds
-from storage.database.records import Gallery, Job, Pause, Process, Worker
+from storage.database.records import Gallery, Job, Process, Worker
 from storage.database.status import Summary, Trouble
 from storage.enums import Decision, Status
 from storage.settings import settings
@@ -92,7 +93,7 @@ def show(state: Summary) -> None:
     section("processes", [_process(state, process) for process in state.processes])
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
-    section("paused", [paused(pause) for pause in state.pauses])
+    section("paused", map(pauses.line, state.pauses))
 
 
 def _oversized(count: int) -> str:
@@ -168,9 +169,3 @@ def _trouble(state: Summary, trouble: Trouble) -> str:
     latest = state.examples[trouble.latest]
     line = f"{trouble.count:,} {trouble.kind}; the latest is job {latest.id}: {printable(latest.error)}"
     return Red(line) if trouble.status is Status.FAILED else line
-
-
-def paused(pause: Pause) -> str:
-    """Return what is paused and until when."""
-    what = "everything" if pause.scope == "all" else f"{pause.scope} {pause.name}"
-    return f"{what}, until {when(pause.until) or '`photomend resume`'}"

@@ -150,7 +150,11 @@ CALLS = (
         "pause", "POST", "Start no further jobs.", pause,
         body=_SCOPE | {"for": "1h or 8h; until resumed if it is missing."},
     ),
-    Call("resume", "POST", "End a pause; all of them if no scope is named.", resume, body=_SCOPE),
+    Call(
+        "resume", "POST",
+        "End a pause; all of them if no scope is named. With the scope schedule or battery, photos "
+        "start in spite of it.", resume, body=_SCOPE,
+    ),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from storage import fingerprints
 from storage.database import galleries, reviews, search
-from storage.enums import ASKED_FOR, Category, Decision, Status
+from storage.enums import AT_ONCE, Category, Decision, Status
 from storage.wishes import Wish
 
 
@@ -32,7 +32,7 @@ def test_an_unsure_photo_is_queued_with_what_was_asked_for(run, read, jobs, reco
     assert "(0.41, 0.972 needed); `photomend mend 1` mends it anyway" in shown
     words = ("--as", "motion-blur", "--strength", "gentle")
     [asked] = read("mend", "gallery/cat.jpg", *words)
-    assert (asked["status"], asked["rank"], asked["category"]) == ("queued", ASKED_FOR, None)
+    assert (asked["status"], asked["rank"], asked["category"]) == ("queued", AT_ONCE, None)
     assert asked["wish"] == {"category": "motion-blur", "strength": "gentle"}
     assert "category motion-blur, strength gentle" in run("show", 1).stdout
     assert "job 1 is queued first: cat.jpg" in run("mend", 1).stdout

@@ -9,8 +9,10 @@ from daemon.commands.app import app
 from daemon.reports import settings_template
 from storage.settings import TABLES, Settings, make, settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_give_way import GiveWaySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
+from storage.settings_schedule import ScheduleSettings
 from storage.settings_web import WebSettings
 
 KINDS = (Settings, GallerySettings, PaperSettings, Rule, WebSettings)
@@ -46,7 +48,8 @@ def test_the_values_of_a_new_settings_file_are_the_defaults():
             if item.default is None:
                 assert table.pop(item.name) == ""
     made, default = make(values, "the file"), Settings()
-    assert (made.paper, made.web) == (PaperSettings(), WebSettings())
+    tables = (PaperSettings(), WebSettings(), ScheduleSettings(), GiveWaySettings())
+    assert (made.paper, made.web, made.schedule, made.give_way) == tables
     for item in dataclasses.fields(Settings):
         if item.name not in ("galleries", "rules", "state_dir"):
             assert getattr(made, item.name) == getattr(default, item.name)
