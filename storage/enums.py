@@ -94,6 +94,14 @@ class Publish(StrEnum):
     """When the owner has kept it."""
 
 
+class OnBattery(StrEnum):
+    """The setting `on_battery`."""
+
+    WAIT = "wait"
+    """No photo is started while the machine runs on its battery."""
+    GO_ON = "go on"
+
+
 class Degradation(StrEnum):
     """What can be wrong with a photo (the paper's word); each has its own severity."""
 
@@ -113,9 +121,12 @@ PREVIEWS = "previews"
 ASKED_FOR, NEW_PHOTO, RETRIED, BACKLOG = range(4)
 """Ranks of jobs, the most urgent first: one that a person named, a new photo, one of many that a
 person retried, the backlog."""
+AT_ONCE = -1
+"""Rank before all of them: the owner asked for this photo alone, so that neither schedule nor battery
+stops it. After a failed attempt it is one that a person named."""
 LATER = 4
 """What a failed attempt adds to the rank: the job is tried again behind all others."""
-ASKED = (ASKED_FOR, RETRIED, ASKED_FOR + LATER, RETRIED + LATER)
+ASKED = (AT_ONCE, ASKED_FOR, RETRIED, ASKED_FOR + LATER, RETRIED + LATER)
 """Ranks of jobs that are computed again, also if the content is known."""
 OLD = (BACKLOG, BACKLOG + LATER)
 """Ranks of jobs of the backlog."""

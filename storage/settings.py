@@ -20,10 +20,12 @@ from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
 from storage.settings_file import PREFIX, read_file, settings_file
 from storage.settings_gallery import GallerySettings
+from storage.settings_give_way import GiveWaySettings
 from storage.settings_libraries import ImmichSettings, PhotoprismSettings
 from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule, unknown_gallery
+from storage.settings_schedule import ScheduleSettings
 from storage.settings_urls import Mirror, RedisUrl
 from storage.settings_values import (
     Positive,
@@ -38,7 +40,10 @@ from storage.settings_web import WebSettings
 
 SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
-TABLES = ("galleries", "immich", "mqtt", "notify", "paper", "photoprism", "rules", "web")
+TABLES = (
+    "galleries", "give_way", "immich", "mqtt", "notify", "paper", "photoprism", "rules", "schedule",
+    "web",
+)  # fmt: skip
 """Settings that are tables; a variable holds them as JSON."""
 
 FOREIGN = re.compile(
@@ -81,6 +86,8 @@ class Settings:
     photoprism: PhotoprismSettings = field(default_factory=PhotoprismSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    give_way: GiveWaySettings = field(default_factory=GiveWaySettings)
     workers: int = 0
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two
     cores, or a single one if the paper engine may run."""
@@ -238,12 +245,7 @@ def _consistent(made: Settings, where: str) -> Settings:
         )
     if problem := unknown_gallery(made.rules, made.galleries):
         raise SettingsError(f"{where}, {problem}")
-    return _with_galleries_apart(made, where)
-
-
-def _with_galleries_apart(made: Settings, where: str) -> Settings:
-    """Refuse galleries and outputs that lie in each other: results would be recorded as photos."""
-    if problem := entangled_settings(made.galleries):
+    if problem := entangled_settings(made.galleries):  # results would be recorded as photos
         raise SettingsError(f"{where}: {problem}")
     return made
 

@@ -43,6 +43,10 @@ def up(
         bool, typer.Option("--once", help="Mend the existing photos, then exit.")
     ] = False,
     no_web: Annotated[bool, typer.Option("--no-web", help="Show no page for browsers.")] = False,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Begin outside of the schedule's hours, too, and on battery."),
+    ] = False,
 ) -> None:
     """Watch galleries and mend their photos: run Redis, watcher and workers.
 
@@ -60,7 +64,7 @@ def up(
 
             return trial(str(gallery))
         backlog = choice
-    raise typer.Exit(run(gallery, output, backlog=backlog, once=once, page=not no_web))
+    raise typer.Exit(run(gallery, output, backlog=backlog, once=once, page=not no_web, now=now))
 
 
 def demo(

@@ -11,12 +11,13 @@ from pathlib import Path
 from daemon.console import session, targets
 from daemon.console.output import span
 from daemon.console.targets import Place
+from daemon.reports import pauses
 from daemon.watching import arrivals, ignore_rules
 from storage import fingerprints, rules
 from storage.beneath import Beneath
 from storage.database import conditions, holds, search, status
 from storage.database.records import Job
-from storage.enums import Decision, Review, Status
+from storage.enums import AT_ONCE, Decision, Review, Status
 from storage.errors import DecoderDied, DecodingFailed, TooLarge, UnreadablePhoto
 from storage.rules import Ruling
 from storage.settings import settings
@@ -190,6 +191,9 @@ def _waits(job: Job) -> str:
     scopes = {("all", ""), ("category", job.queue), ("gallery", job.gallery)}
     if any((pause.scope, pause.name) in scopes for pause in state.pauses):
         return "it is paused; `photomend resume` ends the pause"
+    own = [pause for pause in state.pauses if pause.scope in pauses.OF_MACHINE]
+    if own and job.rank != AT_ONCE:
+        return f"it {pauses.line(own[0])}"
     held = next((g for g in state.galleries if g.name == job.gallery and g.trouble_at), None)
     if held is not None:
         tried = span(conditions.left(held.held_until, state.now, holds.MAX_PAUSE_SECONDS))

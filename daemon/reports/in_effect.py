@@ -6,11 +6,7 @@ from typing import Any
 
 from storage.settings import TABLES, Settings, settings
 from storage.settings_gallery import GallerySettings
-from storage.settings_libraries import ImmichSettings, PhotoprismSettings
-from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_origins import DEFAULT, origins
-from storage.settings_paper import PaperSettings
-from storage.settings_web import WebSettings
 from storage.urls import HIDDEN, hidden, without_passwords
 
 SECRET = ("classifier_key",)
@@ -46,15 +42,13 @@ def tables() -> list[Table]:
         inside = f"galleries.{name}."
         rows = list(_rows(gallery, [f.name for f in fields(GallerySettings)], inside, where))
         found.append(Table(f"Gallery {name}", rows))
-    for title, value, kind in (
-        ("paper", known.paper, PaperSettings),
-        ("web", known.web, WebSettings),
-        ("immich", known.immich, ImmichSettings),
-        ("photoprism", known.photoprism, PhotoprismSettings),
-        ("notify", known.notify, NotifySettings),
-        ("mqtt", known.mqtt, MqttSettings),
-    ):
-        names = [item.name for item in fields(kind)]
+    values: dict[str, Any] = {
+        "paper": known.paper, "web": known.web, "schedule": known.schedule,
+        "give_way": known.give_way, "immich": known.immich, "photoprism": known.photoprism,
+        "notify": known.notify, "mqtt": known.mqtt,
+    }  # fmt: skip
+    for title, value in values.items():
+        names = [item.name for item in fields(value)]
         found.append(Table(f"[{title}]", list(_rows(value, names, f"{title}.", where))))
     return found
 

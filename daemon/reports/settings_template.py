@@ -15,10 +15,12 @@ from typing import Any
 
 from storage.settings import TABLES, Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_give_way import GiveWaySettings
 from storage.settings_libraries import ImmichSettings, Library, PhotoprismSettings
 from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
+from storage.settings_schedule import ScheduleSettings
 from storage.settings_web import WebSettings
 
 WIDTH = 100
@@ -35,6 +37,8 @@ SECTIONS: tuple[tuple[str, Any, dict[str, object]], ...] = (
     ("[photoprism]", PhotoprismSettings, {}),
     ("[notify]", NotifySettings, {}),
     ("[mqtt]", MqttSettings, {}),
+    ("[schedule]", ScheduleSettings, {}),
+    ("[give_way]", GiveWaySettings, {}),
 )
 """The tables, with values for an example where there is no default."""
 

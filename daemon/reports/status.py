@@ -7,10 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from daemon.console.output import Red, section, span, when
-from daemon.reports import followups
+from daemon.reports import followups, pauses
 from daemon.reports.health import is_alive, waits
 from storage.database import conditions, galleries, heartbeats, holds, status
-from storage.database.records import Gallery, Job, Pause, Process, Worker
+from storage.database.records import Gallery, Job, Process, Worker
 from storage.database.status import Summary, Trouble
 from storage.database.time_left import TimeLeft, estimate
 from storage.enums import Decision, Status
@@ -109,7 +109,7 @@ def show(state: Summary, left: TimeLeft) -> None:
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
     section("apps", [followups.line(waiting) for waiting in state.followups])
-    section("paused", [paused(pause) for pause in state.pauses])
+    section("paused", map(pauses.line, state.pauses))
 
 
 def _to_review(count: int) -> str:
@@ -190,9 +190,3 @@ def _trouble(state: Summary, trouble: Trouble) -> str:
     latest = state.examples[trouble.latest]
     line = f"{trouble.count:,} {trouble.kind}; the latest is job {latest.id}: {printable(latest.error)}"
     return Red(line) if trouble.status is Status.FAILED else line
-
-
-def paused(pause: Pause) -> str:
-    """Return what is paused and until when."""
-    what = "everything" if pause.scope == "all" else f"{pause.scope} {pause.name}"
-    return f"{what}, until {when(pause.until) or '`photomend resume`'}"

@@ -14,8 +14,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from daemon.console.output import when
-from daemon.reports import words
-from daemon.reports.status import gone, paused, time_left
+from daemon.reports import pauses, words
+from daemon.reports.status import gone, time_left
 from daemon.supervising.live_view import View
 from storage.database import remaining, status
 from storage.database.records import Job
@@ -141,7 +141,7 @@ class Progress:
             for g in status.galleries_known(self._engine)
             if g.name in mine and not g.online
         ]
-        pauses = [f"paused: {paused(pause)}" for pause in status.pauses_now(self._engine)]
+        stops = list(map(pauses.sentence, status.pauses_now(self._engine)))
         return View(
             outputs=[gallery.output_root for gallery in mine.values()],
             finished=len(self._ends),
@@ -149,7 +149,7 @@ class Progress:
             left=counts[Status.QUEUED] + counts[Status.RUNNING],
             seconds=time.monotonic() - self._started,
             seconds_left=self._estimate(),
-            troubles=pauses + offline,
+            troubles=stops + offline,
             running=running,
         )
 
@@ -164,8 +164,8 @@ class Progress:
 def _sentences(waiting: Waiting) -> list[str]:
     """Return a sentence for each reason why photos still wait."""
     offline = [f"{name} is offline: {reason}" for name, reason in waiting.offline]
-    pauses = [f"paused: {paused(pause)}" for pause in waiting.pauses]
-    return offline + pauses + list(map(_sentence, waiting.jobs))
+    stops = list(map(pauses.sentence, waiting.pauses))
+    return offline + stops + list(map(_sentence, waiting.jobs))
 
 
 def _sentence(jobs: WaitingJobs) -> str:

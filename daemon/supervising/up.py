@@ -22,7 +22,7 @@ from daemon.supervising.python_command import SUPERVISED, python_command
 from daemon.supervising.redis_server import OwnRedis
 from storage import database, private_files, settings_origins
 from storage.atomic_files import locked
-from storage.database import galleries
+from storage.database import galleries, pauses
 from storage.database.processes import note_trouble
 from storage.enums import QUEUES
 from storage.errors import AlreadyRunning, DatabaseGone, NoWorker, RedisMissing, SettingsError
@@ -46,12 +46,12 @@ STOP_SECONDS = 35.0
 
 def run(
     gallery: Path | None = None, output: Path | None = None, *, backlog: str | None = None,
-    once: bool = False, page: bool = True,
+    once: bool = False, page: bool = True, now: bool = False,
 ) -> int:  # fmt: skip
     """Run all processes until a signal arrives or, with `once`, until all photos are processed.
 
-    All photos of `gallery` are processed, unless `backlog` selects fewer. Returns the exit code: with
-    `once`, it tells whether photos still wait because none of them can be claimed.
+    All photos of `gallery` are processed, unless `backlog` selects fewer; `now`: also outside the
+    hours. Returns the exit code: with `once`, it tells whether photos wait that cannot be claimed.
 
     Raises:
         AlreadyRunning: another one uses the same state folder.
@@ -70,14 +70,14 @@ def run(
     listeners.handle_stop(stop_on_signal)
     while True:
         try:
-            return _run(stop, once=once, page=page and not once)
+            return _run(stop, once=once, page=page and not once, now=now)
         except DatabaseGone as error:
             if stop.is_set():
                 raise
             print(printable(error), flush=True)
 
 
-def _run(stop: Event, *, once: bool, page: bool) -> Exit:
+def _run(stop: Event, *, once: bool, page: bool, now: bool) -> Exit:
     """Run everything in the state folder, which is locked meanwhile.
 
     Raises:
@@ -93,6 +93,8 @@ def _run(stop: Event, *, once: bool, page: bool) -> Exit:
         database.migrate(config.database)
         engine = database.open_engine(config.database)
         try:
+            if now:
+                pauses.let_go(engine)
             return _supervise(engine, process_file, stop, once=once, page=page)
         finally:
             engine.dispose()

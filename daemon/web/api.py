@@ -165,7 +165,11 @@ CALLS = (
         "immich/asset", "POST", "immich has a new photo: its folder is scanned.", library_apps.asset,
         body={"originalPath": "Its path in immich; it may stand in `asset`, also within `data`."},
     ),
-    Call("resume", "POST", "End a pause; all of them if no scope is named.", resume, body=_SCOPE),
+    Call(
+        "resume", "POST",
+        "End a pause; all of them if no scope is named. With the scope schedule or battery, photos "
+        "start in spite of it.", resume, body=_SCOPE,
+    ),
 )  # fmt: skip
 
 

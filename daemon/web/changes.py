@@ -9,10 +9,12 @@ from daemon import actions
 from daemon.actions import Outcome
 from daemon.console import session
 from daemon.console.changes import notify, send
+from daemon.reports import pauses
 from daemon.web import cards
 from daemon.web.forms import Form
 from storage import preview_requests
 from storage.database import search
+from storage.database.pauses import NOW, let_go
 from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import ASKED_FOR, PREVIEWS, RETRIED, Category, ErrorKind, Status, Strength
@@ -108,8 +110,14 @@ def pause(form: Form) -> None:
 
 
 def resume(form: Form) -> None:
-    """End a pause, or all of them."""
-    session.jobs().resume(*_scope(form))
+    """End a pause, or all of them; or let photos start whatever schedule and battery say."""
+    scope = form.get("scope")
+    if scope in pauses.OF_MACHINE:
+        let_go(session.engine())
+    elif scope == NOW:
+        session.jobs().resume(NOW)
+    else:
+        session.jobs().resume(*_scope(form))
 
 
 def _scope(form: Form) -> tuple[str, str]:

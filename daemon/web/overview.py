@@ -9,6 +9,7 @@ from threading import Lock
 
 import sqlalchemy as sa
 
+from daemon.reports import pauses
 from daemon.reports.health import is_alive
 from daemon.reports.status import has_left, time_left
 from storage.database import status
@@ -40,6 +41,11 @@ class Overview:
     @property
     def paused(self) -> bool:
         """Whether everything is paused."""
+        return any(map(pauses.stops_everything, self.state.pauses))
+
+    @property
+    def paused_by_owner(self) -> bool:
+        """Whether the owner has paused everything."""
         return any(pause.scope == "all" for pause in self.state.pauses)
 
     @property

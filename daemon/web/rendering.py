@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from daemon.console.output import span, when
+from daemon.reports import pauses
 from daemon.web import cards, sessions, words
 from storage.text import printable
 
@@ -45,7 +46,9 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {"span": span, "when": when, "day": _day, "number": _number}
-    made.globals |= {"address": cards.address, "words": words, "version": version("photomend")}
+    made.globals |= {
+        "address": cards.address, "words": words, "pauses": pauses, "version": version("photomend"),
+    }  # fmt: skip
     return made
 
 

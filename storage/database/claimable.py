@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from storage.database import conditions, counts
-from storage.database.tables import counted, galleries, jobs, now, pauses
-from storage.enums import Status
+from storage.database import conditions, counts, pauses
+from storage.database.tables import counted, galleries, jobs, now
+from storage.database.tables import pauses as paused_rows
+from storage.enums import AT_ONCE, Status
 
 c = jobs.c
 _KEY = (c.queue, c.gallery, c.rank)
@@ -32,12 +33,27 @@ class Group(NamedTuple):
 
 def groups(connection: sa.Connection, queues: Collection[str]) -> list[Group]:
     """Return the groups of these queues, the most urgent first."""
-    return [Group(*row) for row in connection.execute(_groups(tuple(queues), due=False))]
+    return _startable(connection, tuple(queues), due=False)
 
 
-def due_groups(connection: sa.Connection, queues: Collection[str]) -> list[Group]:
-    """Return the groups of these queues with a job that is due, the most urgent first."""
-    return [Group(*row) for row in connection.execute(_groups(tuple(queues), due=True))]
+def due_groups(
+    connection: sa.Connection, queues: Collection[str], *, anywhere: bool = False
+) -> list[Group]:
+    """Return the groups of these queues with a job that is due, the most urgent first.
+
+    `anywhere`: also what this machine's schedule or battery stops and that of another one may not.
+    """
+    return _startable(connection, tuple(queues), due=True, anywhere=anywhere)
+
+
+def _startable(
+    connection: sa.Connection, queues: tuple[str, ...], *, due: bool, anywhere: bool = False
+) -> list[Group]:
+    """Return the groups that no pause stops; one of this machine stops none that is asked for at once."""
+    found = [Group(*row) for row in connection.execute(_groups(queues, due=due))]
+    if anywhere or not found or not pauses.of_machine(connection):
+        return found
+    return [group for group in found if group.rank == AT_ONCE]
 
 
 def jobs_of(group: Group) -> sa.Select[tuple[int]]:
@@ -89,12 +105,12 @@ def _in_group(*key: Any) -> tuple[sa.ColumnElement[bool], ...]:
 @cache
 def _groups(queues: tuple[str, ...], *, due: bool) -> sa.Select[Any]:
     """Build the SELECT of the groups that are not paused, held or offline."""
-    k = counted.c
-    paused = select(pauses.c.name).where(conditions.pause_lasts())
+    k, p = counted.c, paused_rows.c
+    paused = select(p.name).where(conditions.pause_lasts())
     everything = paused.where(
         sa.or_(
-            pauses.c.scope == "all",
-            sa.and_(pauses.c.scope == "category", pauses.c.name == k.queue),
+            p.scope == "all",
+            sa.and_(p.scope == "category", p.name == k.queue),
         )
     )
     away = select(galleries.c.name).where(
@@ -106,7 +122,7 @@ def _groups(queues: tuple[str, ...], *, due: bool) -> sa.Select[Any]:
     kinds = select(k.queue, k.gallery, k.rank).where(
         k.status == Status.QUEUED, k.queue.in_(queues),
         ~everything.exists(),
-        k.gallery.not_in(paused.where(pauses.c.scope == "gallery")),
+        k.gallery.not_in(paused.where(p.scope == "gallery")),
         k.gallery.not_in(away),
     )  # fmt: skip
     group = kinds.group_by(k.queue, k.gallery, k.rank).having(counts.number > 0).subquery()

@@ -153,7 +153,7 @@ def attempt(kind: ErrorKind, error: str, *, most: int, pause_seconds: float) -> 
 
 def in_turn() -> sa.ColumnElement[int]:
     """Return the rank of a job as it was before its attempts failed."""
-    return sa.case((c.rank >= LATER, c.rank - LATER), else_=c.rank)
+    return sa.case((c.rank >= LATER, c.rank - LATER), (c.rank < 0, ASKED_FOR), else_=c.rank)
 
 
 def spent() -> sa.ColumnElement[float]:

@@ -7,10 +7,9 @@ from functools import partial
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import claimable, conditions, holds
+from storage.database import claimable, conditions, holds, pauses
 from storage.database.engine import reading
 from storage.database.records import Pause
-from storage.database.status import lasting_pauses
 from storage.database.tables import galleries, now
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, ErrorKind, Outcome, Status
@@ -97,7 +96,7 @@ def left_waiting(engine: sa.Engine, names: Collection[str]) -> Waiting:
         waits = partial(conditions.left, clock=clock, longest=conditions.LONGEST_PAUSE_SECONDS)
         return Waiting(
             [(name, reason) for name, reason in connection.execute(offline)],
-            lasting_pauses(connection),
+            [pause for pause in pauses.lasting(connection) if pause.scope != pauses.NOW],
             [
                 WaitingJobs(kind, count, error, at if waits(at) else None)
                 for kind, count, error, at in connection.execute(groups)

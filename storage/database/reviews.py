@@ -12,7 +12,7 @@ from storage.database import conditions, followups, holds, moves
 from storage.database.engine import reading
 from storage.database.records import Job
 from storage.database.tables import jobs, now
-from storage.enums import ASKED_FOR, Decision, Review, Status
+from storage.enums import AT_ONCE, Decision, Review, Status
 from storage.waiting_results import Waiting
 
 REJECTED = "rejected by the owner"
@@ -123,7 +123,7 @@ def _publish(engine: sa.Engine, job: Job) -> Job | None:
     """Queue a job whose result waits, before all others; a worker publishes it."""
     queued = _change(
         engine, job, "kept by the owner", c.review == Review.WAITING,
-        status=Status.QUEUED, rank=ASKED_FOR, due_at=now(), attempts=0, finished_at=None,
+        status=Status.QUEUED, rank=AT_ONCE, due_at=now(), attempts=0, finished_at=None,
         decision=None, reason=None, error=None, error_kind=None,
         review=Review.KEPT, reviewed_at=now(),
     )  # fmt: skip

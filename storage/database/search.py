@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import claimable, conditions
+from storage.database import claimable, conditions, pauses
 from storage.database.engine import reading
 from storage.database.galleries import BACKLOG_REASON, IGNORED
 from storage.database.records import Event, Job
@@ -152,10 +152,11 @@ def claims(engine: sa.Engine) -> set[tuple[int, int]]:
 
 
 def due(engine: sa.Engine, queue: str, limit: int) -> list[int]:
-    """Return the ids of at most `limit` jobs that may be claimed from a queue, most urgent first."""
+    """Return the ids of at most `limit` jobs that some worker may claim from a queue, most urgent first."""
     found: list[int] = []
     with reading(engine) as connection:
-        for group in claimable.due_groups(connection, [queue]):
+        anywhere = pauses.works_elsewhere(connection)
+        for group in claimable.due_groups(connection, [queue], anywhere=anywhere):
             query = claimable.jobs_of(group).where(claimable.due()).limit(limit - len(found))
             found += connection.scalars(query)
     return found

@@ -12,10 +12,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import claimable, conditions, counts, followups
+from storage.database import claimable, conditions, counts, followups, pauses
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job, Pause, Process, Worker
-from storage.database.tables import counted, galleries, now, pauses, processes, workers
+from storage.database.tables import counted, galleries, now, processes, workers
 from storage.database.tables import jobs as table
 from storage.enums import QUEUES, Decision, ErrorKind, Review, Status
 
@@ -85,9 +85,10 @@ class Summary:
     processes: list[Process]
     """The watcher, maintenance and gallery processes, and those that keep ending."""
     pauses: list[Pause]
-    """The pauses that last."""
+    """The pauses that last, and those of this machine."""
     followups: list[followups.Waiting]
     """What apps that show photos are still to be told."""
+    """The pauses that last, and those of this machine."""
 
     @property
     def left(self) -> int:
@@ -113,7 +114,7 @@ def summary(engine: sa.Engine, has_left: Callable[[Gallery], bool] = lambda _: F
             galleries=[gallery for gallery in known if gallery not in left],
             workers=[Worker.of(row) for row in connection.execute(select(workers))],
             processes=[Process.of(row) for row in connection.execute(select(processes))],
-            pauses=lasting_pauses(connection),
+            pauses=pauses.lasting(connection),
             followups=followups.waiting(connection),
         )  # fmt: skip
 
@@ -132,6 +133,8 @@ def clock(engine: sa.Engine) -> float:
 
 def overdue(engine: sa.Engine, seconds: float) -> list[str]:
     """Return the queues with a job that could have been claimed more than `seconds` ago."""
+    if not pauses.was_open(seconds):
+        return []
     with reading(engine) as connection:
         limit = (connection.scalar(select(now())) or 0.0) - seconds
         late = {g.queue for g in claimable.groups(connection, QUEUES) if g.first < limit}
@@ -236,12 +239,6 @@ def _pace(connection: sa.Connection) -> tuple[float, Pace]:
 
 
 def pauses_now(engine: sa.Engine) -> list[Pause]:
-    """Return the pauses that have not expired."""
+    """Return the pauses that last, and those of this machine."""
     with reading(engine) as connection:
-        return lasting_pauses(connection)
-
-
-def lasting_pauses(connection: sa.Connection) -> list[Pause]:
-    """Return the pauses that have not expired."""
-    query = select(pauses).where(conditions.pause_lasts())
-    return [Pause.of(row) for row in connection.execute(query)]
+        return pauses.lasting(connection)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from storage.database import conditions, holds
 from storage.database.records import Job
 from storage.database.tables import jobs as table
-from storage.enums import Status
+from storage.enums import AT_ONCE, Status
 from storage.wishes import Wish
 
 ASKED = "the owner asked for it"
@@ -20,13 +20,13 @@ c = table.c
 
 
 def ask(engine: sa.Engine, job_ids: Collection[int], wish: Wish) -> list[Job]:
-    """Queue jobs before all others, with a wish; return those that were queued, without running ones.
+    """Queue jobs before all others and at any hour, with a wish; return those that were queued, without running ones.
 
     What an earlier wish named and this one does not holds on. A photo that a
     chain has mended is not classified again, unless the wish names a category.
     """
     values = conditions.afresh(keep_category=wish.category is None)
-    values |= {"review": None, "reviewed_at": None}
+    values |= {"review": None, "reviewed_at": None, "rank": AT_ONCE}
     event = f"{ASKED}: {wish}" if str(wish) else ASKED
     asked: list[Job] = []
     with engine.begin() as connection:

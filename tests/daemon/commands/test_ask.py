@@ -8,7 +8,7 @@ from PIL import Image
 
 from storage import fingerprints
 from storage.database import galleries, reviews, search
-from storage.enums import ASKED_FOR, Category, Decision, Status
+from storage.enums import AT_ONCE, Category, Decision, Status
 from storage.wishes import Wish
 
 
@@ -32,7 +32,7 @@ def test_an_unsure_photo_is_queued_with_what_was_asked_for(run, read, jobs, reco
     assert "(0.41, 0.972 needed); `photomend mend 1` mends it anyway" in shown
     words = ("--as", "motion-blur", "--strength", "gentle", "--even-if-worse")
     [asked] = read("mend", "gallery/cat.jpg", *words)
-    assert (asked["status"], asked["rank"], asked["category"]) == ("queued", ASKED_FOR, None)
+    assert (asked["status"], asked["rank"], asked["category"]) == ("queued", AT_ONCE, None)
     named = {"category": "motion-blur", "strength": "gentle", "even_if_worse": True}
     assert asked["wish"] == named
     assert "asked for  as motion-blur, gentle, even if it is worse" in run("show", 1).stdout

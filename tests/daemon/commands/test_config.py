@@ -9,10 +9,12 @@ from daemon.commands.app import app
 from daemon.reports import settings_template
 from storage.settings import TABLES, Settings, make, settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_give_way import GiveWaySettings
 from storage.settings_libraries import ImmichSettings, PhotoprismSettings
 from storage.settings_notify import MqttSettings, NotifySettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
+from storage.settings_schedule import ScheduleSettings
 from storage.settings_web import WebSettings
 
 KINDS = (
@@ -25,6 +27,8 @@ KINDS = (
     PhotoprismSettings,
     NotifySettings,
     MqttSettings,
+    ScheduleSettings,
+    GiveWaySettings,
 )
 
 
@@ -56,13 +60,14 @@ def test_the_values_of_a_new_settings_file_are_the_defaults():
     apps = values["immich"], values["photoprism"]
     assert apps[0].pop("libraries")
     tables = (values, gallery, values["paper"], rule, values["web"], *apps)
-    tables += values["notify"], values["mqtt"]
+    tables += tuple(values[name] for name in ("notify", "mqtt", "schedule", "give_way"))
     for kind, table in zip(KINDS, tables, strict=True):
         for item in dataclasses.fields(kind):
             if item.default is None:
                 assert table.pop(item.name) == ""
     made, default = make(values, "the file"), Settings()
-    assert (made.paper, made.web) == (PaperSettings(), WebSettings())
+    tables = (PaperSettings(), WebSettings(), ScheduleSettings(), GiveWaySettings())
+    assert (made.paper, made.web, made.schedule, made.give_way) == tables
     for item in dataclasses.fields(Settings):
         if item.name not in ("galleries", "rules", "state_dir"):
             assert getattr(made, item.name) == getattr(default, item.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from storage.database import backlog, galleries, processes, search, status
+from storage.database import backlog, galleries, pauses, processes, search
 from storage.database.galleries import BACKLOG_REASON, CANCELLED_BY_OWNER, IGNORED
 from storage.database.tables import processes as process_table
 from storage.enums import BACKLOG, Decision, ErrorKind, Status
@@ -100,7 +100,7 @@ def test_a_gallery_that_left_is_forgotten_with_all_its_rows(jobs, note):
     assert galleries.forget(jobs.engine, "g") == 2
     assert galleries.forget(jobs.engine, "g") is None
     with jobs.engine.connect() as connection:
-        assert status.lasting_pauses(connection) == []
+        assert pauses.lasting(connection) == []
 
 
 def test_processes_beat_note_their_trouble_and_end(jobs):

@@ -7,7 +7,7 @@ import pytest
 from storage.database import galleries, search, wishes
 from storage.database import workers as worker_rows
 from storage.database.tables import jobs as table
-from storage.enums import ASKED_FOR, CLASSIFY, QUEUES, Category, Decision, Review, Status, Strength
+from storage.enums import AT_ONCE, CLASSIFY, QUEUES, Category, Decision, Review, Status, Strength
 from storage.wishes import Wish
 
 
@@ -39,7 +39,7 @@ def restored(jobs, claim):
 
 def test_a_wish_queues_an_ended_job_before_all_others(jobs, unsure):
     [asked] = wishes.ask(jobs.engine, [1], Wish(Category.REFLECTION, Strength.GENTLE))
-    assert (asked.status, asked.queue, asked.rank) == (Status.QUEUED, CLASSIFY, ASKED_FOR)
+    assert (asked.status, asked.queue, asked.rank) == (Status.QUEUED, CLASSIFY, AT_ONCE)
     assert asked.category is asked.decision is asked.reason is None
     assert asked.wish == {"category": "reflection", "strength": "gentle"}
     assert Wish.of(asked) == Wish(Category.REFLECTION, Strength.GENTLE)
