@@ -13,7 +13,7 @@ from storage.database.jobs import ADDED, RETRIED
 from storage.database.records import Job
 from storage.database.tables import history
 from storage.database.tables import jobs as table
-from storage.enums import ASKED_FOR, LATER, QUEUES, Review, Status
+from storage.enums import ASKED_FOR, AT_ONCE, LATER, QUEUES, Review, Status
 from storage.owners_word import Word
 from storage.wishes import Wish
 
@@ -43,7 +43,7 @@ def photos(engine: sa.Engine, gallery: str) -> set[Path]:
     paths = select(c.folder, c.name).where(c.gallery == gallery)
     asked = (
         c.status.in_(list(Status)), c.queue.in_(QUEUES),
-        c.rank.in_([ASKED_FOR, ASKED_FOR + LATER]), c.wish.is_not(None),
+        c.rank.in_([AT_ONCE, ASKED_FOR, ASKED_FOR + LATER]), c.wish.is_not(None),
     )  # fmt: skip
     said = c.review.in_([Review.KEPT, Review.REJECTED])
     with reading(engine) as connection:
