@@ -53,14 +53,12 @@ class Rounds:
         self._app, self._engine = app, engine
         self._troubles = 0
         """Number of troubles since the app was last told something."""
-        self._resumes_at = 0.0
-        """Nothing is tried before (monotonic seconds)."""
         self._said: set[str] = set()
         """Sentences for the owner that were logged; a trouble is forgotten when it is over."""
 
     def run(self, stop: Event) -> None:
         """Work on what is due until `stop` is set."""
-        while not stop.wait(settings().maintenance_seconds):
+        while not stop.is_set():  # `up --once` may end soon after its start
             try:
                 while not stop.is_set() and self.turn(list(settings().galleries)):
                     pass
@@ -70,11 +68,10 @@ class Rounds:
                 return
             except Exception:  # what no server may cause; the others go on
                 log.exception("%s: a follow-up ended with an error", self._app.name)
+            stop.wait(settings().maintenance_seconds)
 
     def turn(self, galleries: Collection[str]) -> bool:
         """Work on the follow-up that is due for the longest time; return whether another may follow."""
-        if time.monotonic() < self._resumes_at:
-            return False
         taken = followups.take(self._engine, self._app.name, galleries)
         if taken is None:
             return False
@@ -122,8 +119,7 @@ class Rounds:
         """Let all follow-ups of the app wait, longer each time; the owner is told once."""
         seconds = pause(self._troubles, LONGEST_TROUBLE_SECONDS)
         self._troubles += 1
-        self._resumes_at = time.monotonic() + seconds
-        followups.postpone(self._engine, taken, trouble, seconds)
+        followups.postpone_all(self._engine, taken, trouble, seconds)
         if trouble not in self._said:
             self._said.add(trouble)
             log.warning("%s; results wait for it, and everything else goes on", printable(trouble))

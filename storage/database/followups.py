@@ -136,6 +136,16 @@ def postpone(engine: sa.Engine, taken: Followup, error: str, seconds: float) -> 
         connection.execute(update(followups).where(c.id == taken.id).values(values))
 
 
+def postpone_all(engine: sa.Engine, taken: Followup, error: str, seconds: float) -> None:
+    """Let all follow-ups of an app wait that would be due before; `taken` is one that was tried."""
+    until = now() + seconds
+    waits = {"due_at": until, "error": error}
+    mine = update(followups).where(c.app == taken.app, c.due_at < until)
+    with engine.begin() as connection:
+        connection.execute(mine.values(waits))
+        connection.execute(update(followups).where(c.id == taken.id).values(held_until=None))
+
+
 def drop(engine: sa.Engine, taken: Followup) -> None:
     """Remove a follow-up, unless its result has changed meanwhile."""
     with engine.begin() as connection:
