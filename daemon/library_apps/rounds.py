@@ -18,6 +18,7 @@ from storage.database.jobs import Jobs
 from storage.database.records import Followup
 from storage.errors import DatabaseGone
 from storage.settings import settings
+from storage.settings_libraries import IMMICH
 from storage.text import printable
 
 log = logging.getLogger(__name__)
@@ -109,9 +110,10 @@ class Rounds:
         followups.postpone(self._engine, taken, error, pause(taken.attempts))
         if age > PATIENCE_SECONDS and "long" not in self._said:
             self._said.add("long")
+            check = "`photomend immich check` may find why" if self._app.name == IMMICH else ""
             log.warning(
-                "job %d has waited for more than a day: %s; `photomend immich check` may find why, "
-                "and `photomend status` counts all that wait", taken.job_id, error
+                "job %d has waited for more than a day: %s; %s", taken.job_id, error,
+                check or "`photomend status` counts all that wait",
             )  # fmt: skip
         return None
 
