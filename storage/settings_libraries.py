@@ -27,7 +27,9 @@ def _is_path(text: str) -> bool:
 ServerUrl = Annotated[
     str,
     Check(
-        lambda url: not url or (url.isascii() and url.isprintable() and _is_server(url)),
+        lambda url: (
+            not url or (url.isascii() and url.isprintable() and " " not in url and _is_server(url))
+        ),
         'an address like "http://nas.example:2283", without a password',
         shown=without_password,
     ),

@@ -54,7 +54,7 @@ def _key_file(immich: Immich) -> Finding:
             f"every user of this machine can read {printable(file)}: {command('chmod', 'o=', file)}"
         )
         return Finding(subject, False, text)
-    return Finding(subject, True, f"{printable(file)} holds a key that only its users can read")
+    return Finding(subject, True, f"{printable(file)} holds a key, and not every user can read it")
 
 
 def _address(known: ImmichSettings, version: tuple[int, int, int]) -> Finding:

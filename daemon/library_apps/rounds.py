@@ -18,6 +18,7 @@ from storage.database.jobs import Jobs
 from storage.database.records import Followup
 from storage.errors import DatabaseGone
 from storage.settings import settings
+from storage.settings_libraries import IMMICH
 from storage.text import printable
 
 log = logging.getLogger(__name__)
@@ -53,14 +54,12 @@ class Rounds:
         self._app, self._engine = app, engine
         self._troubles = 0
         """Number of troubles since the app was last told something."""
-        self._resumes_at = 0.0
-        """Nothing is tried before (monotonic seconds)."""
         self._said: set[str] = set()
         """Sentences for the owner that were logged; a trouble is forgotten when it is over."""
 
     def run(self, stop: Event) -> None:
         """Work on what is due until `stop` is set."""
-        while not stop.wait(settings().maintenance_seconds):
+        while not stop.is_set():  # `up --once` may end soon after its start
             try:
                 while not stop.is_set() and self.turn(list(settings().galleries)):
                     pass
@@ -70,11 +69,10 @@ class Rounds:
                 return
             except Exception:  # what no server may cause; the others go on
                 log.exception("%s: a follow-up ended with an error", self._app.name)
+            stop.wait(settings().maintenance_seconds)
 
     def turn(self, galleries: Collection[str]) -> bool:
         """Work on the follow-up that is due for the longest time; return whether another may follow."""
-        if time.monotonic() < self._resumes_at:
-            return False
         taken = followups.take(self._engine, self._app.name, galleries)
         if taken is None:
             return False
@@ -112,9 +110,10 @@ class Rounds:
         followups.postpone(self._engine, taken, error, pause(taken.attempts))
         if age > PATIENCE_SECONDS and "long" not in self._said:
             self._said.add("long")
+            check = "`photomend immich check` may find why" if self._app.name == IMMICH else ""
             log.warning(
-                "job %d has waited for more than a day: %s; `photomend immich check` may find why, "
-                "and `photomend status` counts all that wait", taken.job_id, error
+                "job %d has waited for more than a day: %s; %s", taken.job_id, error,
+                check or "`photomend status` counts all that wait",
             )  # fmt: skip
         return None
 
@@ -122,8 +121,7 @@ class Rounds:
         """Let all follow-ups of the app wait, longer each time; the owner is told once."""
         seconds = pause(self._troubles, LONGEST_TROUBLE_SECONDS)
         self._troubles += 1
-        self._resumes_at = time.monotonic() + seconds
-        followups.postpone(self._engine, taken, trouble, seconds)
+        followups.postpone_all(self._engine, taken, trouble, seconds)
         if trouble not in self._said:
             self._said.add(trouble)
             log.warning("%s; results wait for it, and everything else goes on", printable(trouble))

@@ -26,8 +26,22 @@ LONGEST_PAUSE_SECONDS = 6 * 3600.0
 """Longest pause between two turns of one follow-up."""
 BATCH_SECONDS = 30.0
 """Pause in which more results of a folder may come before PhotoPrism indexes it."""
+RESULTS_AT_ONCE = 500
+"""Number of results that are added in one transaction, less than a second."""
 
 c = followups.c
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The follow-ups of an app that wait."""
+
+    app: str
+    count: int
+    oldest: float
+    """Since when the oldest one waits."""
+    error: str | None
+    """Why it waits; None if it was not tried yet."""
 
 
 def changed(connection: sa.Connection, before: Job, after: Job) -> None:
@@ -136,6 +150,16 @@ def postpone(engine: sa.Engine, taken: Followup, error: str, seconds: float) -> 
         connection.execute(update(followups).where(c.id == taken.id).values(values))
 
 
+def postpone_all(engine: sa.Engine, taken: Followup, error: str, seconds: float) -> None:
+    """Let all follow-ups of an app wait that would be due before; `taken` is one that was tried."""
+    until = now() + seconds
+    waits = {"due_at": until, "error": error}
+    mine = update(followups).where(c.app == taken.app, c.due_at < until)
+    with engine.begin() as connection:
+        connection.execute(mine.values(waits))
+        connection.execute(update(followups).where(c.id == taken.id).values(held_until=None))
+
+
 def drop(engine: sa.Engine, taken: Followup) -> None:
     """Remove a follow-up, unless its result has changed meanwhile."""
     with engine.begin() as connection:
@@ -160,24 +184,17 @@ def add_results(engine: sa.Engine) -> int:
         jobs.c.status == Status.DONE, jobs.c.decision == Decision.RESTORED,
         jobs.c.output.is_not(None), sa.not_(select(c.id).where(*mine).exists()),
     )  # fmt: skip
-    with engine.begin() as connection:
-        found = [Job.of(row) for row in connection.execute(select(jobs).where(*results))]
-        for job in found:
-            assert job.output is not None
-            _mark(connection, IMMICH, job, job.output, newest=True)
-    return len(found)
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The follow-ups of an app that wait."""
-
-    app: str
-    count: int
-    oldest: float
-    """Since when the oldest one waits."""
-    error: str | None
-    """Why it waits; None if it was not tried yet."""
+    query, added, last = select(jobs).where(*results).order_by(jobs.c.id), 0, 0
+    while True:
+        with engine.begin() as connection:
+            some = query.where(jobs.c.id > last).limit(RESULTS_AT_ONCE)
+            found = [Job.of(row) for row in connection.execute(some)]
+            for job in found:
+                assert job.output is not None
+                _mark(connection, IMMICH, job, job.output, newest=True)
+        if not found:
+            return added
+        added, last = added + len(found), found[-1].id
 
 
 def forget(connection: sa.Connection, gallery: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.reports import followups
+from storage.database.followups import Waiting
 from storage.settings import settings
 from tests.immich.fake_immich import KEY
 
@@ -48,7 +50,7 @@ def test_all_is_well(home, immich, check):
     (home / "gallery/a.jpg").write_bytes(b"a photo")
     immich.scan()
     found = check(code=0)
-    assert found[0].endswith("holds a key that only its users can read")
+    assert found[0].endswith("holds a key, and not every user can read it")
     assert found[1:] == [
         f"immich address: immich 3.2.2 answers at {immich.url}",
         "immich version: photomend knows it",
@@ -80,6 +82,24 @@ def test_a_key_without_rights_to_scan_is_enough(home, immich, check):
         "album.read", "albumAsset.create",
     ]  # fmt: skip
     assert "may not start scans" in check(code=0)[4]
+
+
+def test_doctor_checks_immich_too(home, immich):
+    (home / "immich.key").write_text("another-key")
+    ended = subprocess.run([PHOTOMEND, "doctor", "--json"], check=False, capture_output=True)
+    found = {each["subject"]: each["text"] for each in json.loads(ended.stdout)}
+    assert found["immich address"].startswith("immich does not accept the key")
+
+
+def test_what_waits_is_a_problem_after_a_day():
+    waiting = [
+        Waiting("immich", 2, 1000.0, "immich does not know /a.jpg yet"),
+        Waiting("photoprism", 1, 0.0, None),
+    ]
+    assert followups.problems(waiting, 1000.0 + 86_000) == []
+    [problem] = followups.problems(waiting, 1000.0 + 87_000)
+    assert problem.startswith("2 results wait for immich, the oldest since 1970-")
+    assert problem.endswith(": immich does not know /a.jpg yet")
 
 
 def test_a_wrong_key_an_old_immich_and_none_at_all(home, immich, check, change):

@@ -59,7 +59,6 @@ def work(jobs, immich):
             ImmichApp(settings().immich), jobs.engine
         )
         for _ in range(5 if retry else 1):
-            one._resumes_at = 0.0
             followups.make_due(jobs.engine, IMMICH)
             while one.turn(["g"]):
                 if not retry:
@@ -293,7 +292,6 @@ def test_a_trouble_is_told_once_and_everything_waits(
     assert sentence in waiting.error
     assert KEY not in waiting.error + caplog.text
     assert caplog.text.count(sentence) == 1
-    followups.make_due(jobs.engine, IMMICH)
     assert not work.rounds.turn(["g"]) and len(immich.asked) == 5  # the pause lasts
     assert work() == []
 

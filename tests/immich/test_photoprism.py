@@ -59,7 +59,6 @@ def work(jobs, photoprism):
     rounds = Rounds(PhotoprismApp(settings().photoprism), jobs.engine)
 
     def work():
-        rounds._resumes_at = 0.0
         followups.make_due(jobs.engine, PHOTOPRISM)
         while rounds.turn(["g"]):
             pass

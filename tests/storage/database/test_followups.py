@@ -160,8 +160,10 @@ def test_the_results_of_before_are_added_once(jobs, mended, monkeypatch):
     monkeypatch.delenv("PHOTOMEND_IMMICH")
     settings.cache_clear()
     mended()
+    mended("b.jpg")
+    monkeypatch.setattr(followups, "RESULTS_AT_ONCE", 1)
     assert followups.take(jobs.engine, IMMICH, ["g"]) is None
-    assert followups.add_results(jobs.engine) == 1
+    assert followups.add_results(jobs.engine) == 2
     assert followups.add_results(jobs.engine) == 0
     assert followups.take(jobs.engine, IMMICH, ["g"]).output == Path("2024/a.jpg")
 
