@@ -45,7 +45,7 @@ MINUTES ?= 120
 SAMPLE ?= 60
 SEED ?= 0
 
-.PHONY: help try test test-fast lint format types check map service paper bench bench-networks \
+.PHONY: help try test test-fast lint format types check map site service paper bench bench-networks \
   chaos soak mutants train evaluate release clean
 .NOTPARALLEL:
 
@@ -83,8 +83,13 @@ check: .venv/ready ## Check that the migrations make the tables that the code na
 	rm -rf .venv/check && PHOTOMEND_STATE_DIR=$(CURDIR)/.venv/check $(BIN)/python -m daemon.cli migrate
 	PHOTOMEND_STATE_DIR=$(CURDIR)/.venv/check $(BIN)/alembic check
 
-map: .venv/ready ## Write the source map in ARCHITECTURE.md from the docstrings.
+map: .venv/ready ## Write the source map in ARCHITECTURE.md, and docs/settings.md, from the docstrings.
 	$(BIN)/python tests/source_map.py --write
+	$(BIN)/python tests/settings_page.py --write
+
+site: .boot/ready ## Build the site of the documentation into site/; a broken link is an error.
+	NO_MKDOCS_2_WARNING=1 $(UV) run --quiet --isolated --frozen --only-group docs \
+	  mkdocs build --quiet --config-file .mkdocs.yml --site-dir site
 
 service: .boot/ready ## Install what photomend needs to run, without tools for development.
 	$(SYNC) $(NO_TOOLS)
@@ -164,4 +169,4 @@ release: .boot/ready ## Build the packages, their SBOM (CycloneDX) and their has
 	cd dist && sha256sum photomend* > SHA256SUMS
 
 clean: ## Remove all that the targets made.
-	rm -rf .venv .boot dist try out bench.json chaos.json .coverage .coverage.*
+	rm -rf .venv .boot dist site try out bench.json chaos.json .coverage .coverage.*

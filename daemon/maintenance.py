@@ -10,10 +10,11 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import owners_word, rejections
-from storage import preview_files, publishing, trash, waiting_results
+from daemon.library_apps import rounds
+from storage import preview_files, preview_requests, publishing, trash, waiting_results
 from storage.database import counts, processes, reviews, search, status
 from storage.database.jobs import Jobs
-from storage.enums import QUEUES
+from storage.enums import PREVIEWS, QUEUES
 from storage.errors import DatabaseGone
 from storage.settings import settings
 from storage.text import printable
@@ -31,6 +32,7 @@ def run(jobs: Jobs, stop: Event) -> None:
     """Do the maintenance until `stop` is set; several processes may do it at the same time."""
     clocks, next_sweep, next_cleanup = Clocks(), 0.0, 0.0
     cleanup, going_on = Thread(), Thread()
+    rounds.start(jobs, stop)
     try:
         while not stop.wait(settings().maintenance_seconds):
             present = time.monotonic()
@@ -39,6 +41,7 @@ def run(jobs: Jobs, stop: Event) -> None:
                 if clocks.run_evenly(status.clock(jobs.engine), present):
                     release(jobs)
                 renew_notifications(jobs)
+                renew_requests()
                 counts.fold(jobs.engine)
             except (SQLAlchemyError, RedisError) as error:
                 log.warning("maintenance failed and is retried: %s", error)
@@ -105,9 +108,19 @@ def renew_notifications(jobs: Jobs) -> None:
                 return
 
 
+def renew_requests() -> None:
+    """Notify workers of previews that the page asked for, if no notification of any waits."""
+    wanted = preview_requests.waiting(settings().state_dir)
+    if wanted and not notify.waiting(PREVIEWS):
+        for job_id in wanted:
+            if not notify.send(PREVIEWS, job_id):
+                return
+
+
 def sweep_previews() -> None:
-    """Remove the oldest previews if all together take more room than the settings allow."""
+    """Remove the oldest previews if all together take too much room, and old requests for some."""
     try:
+        preview_requests.sweep(settings().state_dir)
         preview_files.sweep(settings().state_dir, settings().previews_megabytes * 1_000_000)
     except OSError as error:
         log.warning("previews cannot be removed: %s", error)

@@ -107,6 +107,8 @@ class Degradation(StrEnum):
 CLASSIFY = "classify"
 """The queue of jobs without a category; the others are named after theirs."""
 QUEUES = (CLASSIFY, *(category.value for category in Category if category is not Category.CLEAN))
+PREVIEWS = "previews"
+"""The queue of jobs whose previews the page asks for; every worker serves it."""
 
 ASKED_FOR, NEW_PHOTO, RETRIED, BACKLOG = range(4)
 """Ranks of jobs, the most urgent first: one that a person named, a new photo, one of many that a

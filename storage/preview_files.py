@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,22 +24,33 @@ class Previews:
     before: Path | None = None
     """The photo, its long side at most 1,600 pixels."""
     after: Path | None = None
+    small: Path | None = None
+    """The result, or else the photo, its long side at most 400 pixels: for lists."""
     crop_before: Path | None = None
     """Where most changed, at native size."""
     crop_after: Path | None = None
     box: tuple[float, float, float, float] | None = None
     """x, y, width and height of the crop, as fractions of the photo."""
+    version: int = 0
+    """When the newest of them was drawn, in milliseconds."""
 
 
-NAMES = ("before", "after", "crop_before", "crop_after")
+NAMES = ("before", "after", "crop_before", "crop_after", "small")
+OF_RESULT = ("after", "crop_before", "crop_after")
 BOX = "box"
 
 
 def of(state_dir: Path, job_id: int) -> Previews:
     """Return the previews of a job that are there."""
-    files = {name: _file(state_dir, job_id, name) for name in NAMES}
-    found = {name: file for name, file in files.items() if file.is_file()}
-    return Previews(**found, box=_box(_file(state_dir, job_id, BOX)))
+    found, version = dict[str, Path](), 0
+    for name in NAMES:
+        file = _file(state_dir, job_id, name)
+        with suppress(OSError):
+            status = file.stat()
+            if stat.S_ISREG(status.st_mode):
+                found[name] = file
+                version = max(version, status.st_mtime_ns // 1_000_000)
+    return Previews(**found, box=_box(_file(state_dir, job_id, BOX)), version=version)
 
 
 def write(state_dir: Path, job_id: int, name: str, content: bytes) -> None:
@@ -54,6 +66,12 @@ def write(state_dir: Path, job_id: int, name: str, content: bytes) -> None:
 def write_box(state_dir: Path, job_id: int, box: tuple[float, float, float, float]) -> None:
     """Write the box of a job's crops, as fractions of the photo."""
     write(state_dir, job_id, BOX, json.dumps([round(number, 5) for number in box]).encode())
+
+
+def remove_result(state_dir: Path, job_id: int) -> None:
+    """Remove the previews of a result that a job no longer has."""
+    for name in (*OF_RESULT, BOX):
+        _file(state_dir, job_id, name).unlink(missing_ok=True)
 
 
 def share(state_dir: Path, earlier: int, job_id: int) -> None:

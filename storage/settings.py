@@ -20,6 +20,7 @@ from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_libraries import ImmichSettings, PhotoprismSettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule, unknown_gallery
 from storage.settings_urls import Mirror, RedisUrl
@@ -39,7 +40,7 @@ PLACES = ("~/.config/photomend/config.toml", "/etc/photomend/config.toml")
 PREFIX = "PHOTOMEND_"
 SOCKET_PATH_BYTES = 100
 """Maximum length of a unix socket's path (the kernel allows 107)."""
-TABLES = ("galleries", "paper", "rules", "web")
+TABLES = ("galleries", "immich", "paper", "photoprism", "rules", "web")
 """Settings that are tables; a variable holds them as JSON."""
 
 FOREIGN = re.compile(
@@ -72,12 +73,14 @@ class Settings:
     rules: tuple[Rule, ...] = ()
     """What holds for some photos only; the first rule that matches a photo decides."""
     engine: EngineChoice = EngineChoice.LITE
-    """The networks that classify and mend."""
+    """The networks that classify and mend. `auto`: `paper` where its weights and a GPU are, else `lite`."""
     least_change: LeastChange = LeastChange.VISIBLE
     """Whether a photo stays as it is if nobody would see the change at native size (`visible`), or
     every change that the guard accepts makes a copy (`any`)."""
     paper: PaperSettings = field(default_factory=PaperSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    immich: ImmichSettings = field(default_factory=ImmichSettings)
+    photoprism: PhotoprismSettings = field(default_factory=PhotoprismSettings)
     workers: int = 0
     """Number of workers that `photomend up` starts; each serves all queues. 0 means one for two
     cores, or a single one if the paper engine may run."""
@@ -118,7 +121,7 @@ class Settings:
     """A photo with more pixels is not decoded. 0 means 200, or fewer if they do not fit into the
     memory that a worker may take."""
     max_memory_megabytes: int = 0
-    """Memory that a worker's child may take, unless it uses a GPU. 0 means seven eighths of the memory."""
+    """Memory that a worker's child may take, unless it uses a GPU. 0: seven eighths of all there is."""
     min_free_megabytes: int = 500
     """No result is written while its disk has less free space."""
     previews_megabytes: int = 500

@@ -67,23 +67,26 @@ class GallerySettings:
     mount_point: Path | None = None
     """The gallery is offline while this folder is not a mount point."""
     watch: WatchMode = WatchMode.AUTO
-    """How new photos are found."""
+    """How new photos are found: by `events` of the file system beside full scans, by full scans only
+    (`polling`), or `auto`: events on local disks, polling on network shares."""
     rescan_seconds: Positive = 3600.0
     """Seconds between two full scans of the gallery."""
     backlog: Backlog = "new"
-    """Which of the photos that the first full scan finds are mended: `new` (none), `all`, or
-    `since 2024-05-01` (those changed since that day)."""
+    """Which old photos are mended, that is, those of the first full scan and those that another `path`
+    or fewer `ignore` patterns show: `new` (none), `all`, or those changed `since 2024-05-01`. A change
+    also holds for what was recorded before."""
     ignore: tuple[str, ...] = ()
     """Patterns of files that are left out, in the syntax of `.gitignore`; `.photomendignore` files
-    in the gallery add theirs."""
+    in the gallery add theirs, and undo none of these. A new pattern also stops what is queued."""
     faces: bool = True
     """Whether a network may change faces in these photos. If true, `[paper]` decides."""
     strength: Strength = Strength.NORMAL
-    """How much of the change of a photo its result has."""
+    """How much of the change of a photo its result has: half, all, or a quarter more."""
     publish: Publish = Publish.AT_ONCE
     """When a result appears in the output folder: `at once`, or `after review`, once you have kept it."""
     name: Name = "mirror"
-    """How results are named: a preset of `NAME_PRESETS` or a template with {stem} and {ext}."""
+    """How results are named: `mirror` (like the photo), `immich-stack`, `photoprism`, `digikam`, or a
+    template with {stem} and {ext}."""
 
     @property
     def output_root(self) -> Path:

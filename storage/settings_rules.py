@@ -36,9 +36,11 @@ class Rule:
     galleries: tuple[str, ...] = ()
     """The galleries in which the rule holds; in all if there are none."""
     mode: RuleMode = RuleMode.ON
+    """`off`: never mended. `ask`: the result waits until you keep it."""
     categories: Categories = ()
     """The categories that are mended; all if there are none."""
     strength: Strength | None = None
+    """How much of the change of a photo its result has."""
     faces: bool | None = None
     """Whether a network may change faces. If true, `[paper]` decides."""
     allow: tuple[Allowed, ...] = ()

@@ -3,68 +3,92 @@
 The worker draws them, because it has the pixels already: no other process decodes a photo.
 """
 
-import io
 import logging
 from collections.abc import Callable
 
 import cv2
 import numpy as np
-from PIL import Image as Pictures
 
-from storage import output_folder, preview_files, private_files
+from storage import (
+    coded_previews,
+    jail,
+    output_folder,
+    preview_files,
+    preview_requests,
+    private_files,
+)
 from storage.photos import Image, Photo
 from storage.settings import settings
 from tasks.imaging.crops import changed_cell
 
 log = logging.getLogger(__name__)
 
-LONG_SIDE = 1600
-"""Pixels of the long side of a whole picture."""
+LONG_SIDE, SMALL_SIDE = 1600, 400
+"""Pixels of the long side of a whole picture, and of the small one for lists."""
 CROP_SIDE = 640
 """Pixels of a side of a crop, at native size."""
-QUALITY, EFFORT = 80, 2
-"""Quality of a WebP, and the time that its encoder takes, 0 to 6."""
-MOST_PROFILE_BYTES = 1_000_000
-"""A larger ICC profile is left out."""
 MEGA = 1_000_000
 _warned: set[str] = set()
 """Errors that were logged."""
 
 
 def draw_photo(job_id: int, photo: Photo) -> None:
-    """Draw a photo that was decoded to be classified."""
-    _draw(lambda: _write(job_id, "before", _small(photo.image), photo))
+    """Draw a photo that was decoded to be classified, if pictures are wanted; no error harms its job."""
+    _wanted(lambda: draw(job_id, photo, None))
 
 
 def draw_result(job_id: int, photo: Photo, mended: Image) -> None:
-    """Draw the mended photo, and both where most changed; a larger one at the photo's size."""
-    _draw(lambda: _draw_both(job_id, photo, mended))
+    """Draw a photo and its result, as `draw_photo` does."""
+    _wanted(lambda: draw(job_id, photo, mended))
 
 
-def _draw_both(job_id: int, photo: Photo, mended: Image) -> None:
+def draw(job_id: int, photo: Photo, mended: Image | None) -> None:
+    """Draw a photo, its result if it has one, and both where most changed.
+
+    A larger result is drawn at the size of its photo.
+
+    Raises:
+        OutputFull: there is no room for pictures.
+        DecoderDied: the process that codes them died.
+        OSError: they cannot be written.
+
+    """
+    folder = settings().state_dir / preview_files.FOLDER
+    private_files.make_folder(folder)
+    output_folder.require_room(folder, 0, settings().min_free_megabytes * MEGA)
+    whole = _shrunk(photo.image, LONG_SIDE)
+    _write(job_id, "before", whole, photo)
+    if mended is None:
+        preview_files.remove_result(settings().state_dir, job_id)
+    else:
+        whole = _draw_result(job_id, photo, mended)
+    _write(job_id, "small", _shrunk(whole, SMALL_SIDE), photo)
+    preview_requests.forget_reason(settings().state_dir, job_id)
+
+
+def _draw_result(job_id: int, photo: Photo, mended: Image) -> Image:
+    """Draw a result, and both where most changed; return the result as it is drawn."""
     height, width = photo.image.shape[:2]
     if mended.shape != photo.image.shape:
         mended = _resized(mended, width, height)
     rows, columns = cell = changed_cell(photo.image, [mended], CROP_SIDE)
     pictures = {
-        "before": _small(photo.image), "after": _small(mended),
-        "crop_before": photo.image[cell], "crop_after": mended[cell],
+        "after": _shrunk(mended, LONG_SIDE), "crop_before": photo.image[cell],
+        "crop_after": mended[cell],
     }  # fmt: skip
     for name, picture in pictures.items():
         _write(job_id, name, picture, photo)
     size = (columns.stop - columns.start) / width, (rows.stop - rows.start) / height
     box = (columns.start / width, rows.start / height, *size)
     preview_files.write_box(settings().state_dir, job_id, box)
+    return pictures["after"]
 
 
-def _draw(pictures: Callable[[], None]) -> None:
-    """Draw pictures if they are wanted and there is room; an error is logged and harms no job."""
+def _wanted(pictures: Callable[[], None]) -> None:
+    """Draw pictures if the settings want any; an error is logged and harms no job."""
     if not settings().previews_megabytes:
         return
     try:
-        folder = settings().state_dir / preview_files.FOLDER
-        private_files.make_folder(folder)
-        output_folder.require_room(folder, 0, settings().min_free_megabytes * MEGA)
         pictures()
     except Exception as error:  # noqa: BLE001 # no picture is worth a job
         if str(error) not in _warned:
@@ -72,10 +96,10 @@ def _draw(pictures: Callable[[], None]) -> None:
             log.warning("pictures for the page cannot be drawn: %s", error)
 
 
-def _small(image: Image) -> Image:
-    """Return an image whose long side has at most LONG_SIDE pixels."""
+def _shrunk(image: Image, long_side: int) -> Image:
+    """Return an image whose long side has at most so many pixels."""
     height, width = image.shape[:2]
-    scale = LONG_SIDE / max(height, width)
+    scale = long_side / max(height, width)
     if scale >= 1:
         return image
     return _resized(image, max(1, round(width * scale)), max(1, round(height * scale)))
@@ -86,11 +110,7 @@ def _resized(image: Image, width: int, height: int) -> Image:
 
 
 def _write(job_id: int, name: str, image: Image, photo: Photo) -> None:
-    """Write a picture as WebP, in the colour space of its photo."""
+    """Write a picture as a WebP in sRGB."""
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    profile = photo.metadata.icc if len(photo.metadata.icc) <= MOST_PROFILE_BYTES else b""
-    coded = io.BytesIO()
-    Pictures.fromarray(pixels).save(
-        coded, "WEBP", quality=QUALITY, method=EFFORT, icc_profile=profile
-    )
-    preview_files.write(settings().state_dir, job_id, name, coded.getvalue())
+    coded = jail.run(coded_previews.coded, pixels, photo.metadata.icc)
+    preview_files.write(settings().state_dir, job_id, name, coded)

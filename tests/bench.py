@@ -166,6 +166,7 @@ def queue(folder: Path, environment: dict[str, str]) -> Figures:
     with_bench_engine = environment | {"BENCH": "1", "PYTHONPATH": str(ROOT / "tests/bench_engine")}
     with_bench_engine["PHOTOMEND_MAINTENANCE_SECONDS"] = "0.2"
     with_bench_engine["PHOTOMEND_LEAST_CHANGE"] = "any"  # its chain changes nothing
+    with_bench_engine["PHOTOMEND_PREVIEWS_MEGABYTES"] = "0"
 
     def count(status: str) -> int:
         with engine.connect() as connection:

@@ -77,6 +77,7 @@ def _photomend(workers: int, url: str | None) -> float:
         environment = stack.enter_context(home(folder, url)) | {
             "BENCH": "1", "PYTHONPATH": str(ROOT / "tests/bench_engine"),
             "PHOTOMEND_MAINTENANCE_SECONDS": "0.2", "PHOTOMEND_LEAST_CHANGE": "any",
+            "PHOTOMEND_PREVIEWS_MEGABYTES": "0",
         }  # fmt: skip
         for index in range(JOBS):
             (folder / "gallery" / f"{index}.jpg").write_bytes(b"")

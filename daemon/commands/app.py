@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from daemon.commands import ask, change, config, inspect, pauses, review, run, train, web, weights
+from daemon.commands import (
+    ask,
+    change,
+    config,
+    immich,
+    inspect,
+    pauses,
+    review,
+    run,
+    service,
+    train,
+    web,
+    weights,
+)
 from daemon.commands.accept import accept
 from daemon.commands.compare import compare
 from daemon.commands.evaluate import evaluate
@@ -75,3 +88,5 @@ app.add_typer(config.app, name="config", rich_help_panel="Inspect")
 app.add_typer(weights.app, name="weights", rich_help_panel="Run")
 app.add_typer(train.app, name="train", rich_help_panel="Run")
 app.add_typer(web.app, name="web", rich_help_panel="Run")
+app.add_typer(immich.app, name="immich", rich_help_panel="Run")
+app.add_typer(service.app, name="service", rich_help_panel="Run")

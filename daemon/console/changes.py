@@ -25,20 +25,24 @@ def notify(jobs: Iterable[Job]) -> None:
     """
     jobs = list(jobs)
     owners_word.note(jobs)
-    queued = [job for job in jobs if job.status is Status.QUEUED]
-    if queued:
-        sender = Thread(target=_notify_all, args=(queued,), daemon=True)
+    send([(job.queue, job.id) for job in jobs if job.status is Status.QUEUED])
+
+
+def send(notifications: list[tuple[str, int]]) -> None:
+    """Send notifications, each to a queue and of a job; wait at most NOTIFY_SECONDS for Redis."""
+    if notifications:
+        sender = Thread(target=_send, args=(notifications,), daemon=True)
         sender.start()
         sender.join(NOTIFY_SECONDS)
 
 
-def _notify_all(jobs: list[Job]) -> None:
+def _send(notifications: list[tuple[str, int]]) -> None:
     from storage.settings import settings
     from tasks.worker import notify
 
     logging.getLogger("tasks.worker.notify").setLevel(logging.ERROR)
-    for job in jobs[: settings().max_pending_notifications]:
-        if not notify.send(job.queue, job.id):
+    for queue, job_id in notifications[: settings().max_pending_notifications]:
+        if not notify.send(queue, job_id):
             return
 
 

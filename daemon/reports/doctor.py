@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from daemon.console import session, targets
 from daemon.console.output import span
+from daemon.library_apps import immich_check
 from daemon.reports import exposure, health, space, worker_checks
 from daemon.reports.finding import Finding
 from storage import (
@@ -61,6 +62,8 @@ def run_checks() -> Iterator[Finding]:
     if settings().engine != EngineChoice.LITE and settings().paper.classifier_url:
         yield worker_checks.server()
     yield worker_checks.devices()
+    if settings().immich.url:
+        yield from immich_check.check(settings().immich, watched)
 
 
 def _settings_file() -> Finding:

@@ -31,13 +31,18 @@ def of_settings_file(file: Path | None, made: Settings) -> str | None:
 
 def of_photos(url: str) -> str | None:
     """Return why others can see the photos that are sent to the server at `url`; None if not."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or _is_this_machine(parts.hostname or ""):
+    if not is_open(url):
         return None
     return (
-        f"photos and the key go to {parts.hostname} unencrypted, where others on the way can read "
+        f"photos and the key go to {urlsplit(url).hostname} unencrypted, where others on the way can read "
         "them; use https://, or an SSH tunnel and localhost"
     )
+
+
+def is_open(url: str) -> bool:
+    """Return whether others on the way to a server can read what is sent to it."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
 
 
 def _secrets(made: Settings) -> dict[str, str]:

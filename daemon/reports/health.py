@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from daemon.console.output import span, when
-from daemon.reports import space
+from daemon.reports import followups, space
 from storage.database import heartbeats, processes, status
 from storage.database.records import Gallery, Process, Worker
 from storage.database.status import Summary
@@ -26,7 +26,7 @@ def problems(engine: sa.Engine, state: Summary) -> list[str]:
     """Return all problems, each as a sentence."""
     return [
         *_galleries(state), *of_processes(state), *_devices(state), *_queues(engine, state),
-        *_surroundings(),
+        *followups.problems(state.followups, state.now), *_surroundings(),
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from storage.settings import TABLES, Settings, settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_libraries import ImmichSettings, PhotoprismSettings
 from storage.settings_origins import DEFAULT, origins
 from storage.settings_paper import PaperSettings
 from storage.settings_web import WebSettings
@@ -45,6 +46,8 @@ def tables() -> list[Table]:
     for title, value, kind in (
         ("paper", known.paper, PaperSettings),
         ("web", known.web, WebSettings),
+        ("immich", known.immich, ImmichSettings),
+        ("photoprism", known.photoprism, PhotoprismSettings),
     ):
         names = [item.name for item in fields(kind)]
         found.append(Table(f"[{title}]", list(_rows(value, names, f"{title}.", where))))

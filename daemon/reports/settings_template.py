@@ -15,6 +15,7 @@ from typing import Any
 
 from storage.settings import TABLES, Settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_libraries import ImmichSettings, Library, PhotoprismSettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
 from storage.settings_web import WebSettings
@@ -28,6 +29,9 @@ SECTIONS: tuple[tuple[str, Any, dict[str, object]], ...] = (
     ("[[rules]]", Rule, {"match": "2019/"}),
     ("[paper]", PaperSettings, {}),
     ("[web]", WebSettings, {}),
+    ("[immich]", ImmichSettings, {}),
+    ("[[immich.libraries]]", Library, {"folder": "/photos", "immich_path": "/mnt/media/photos"}),
+    ("[photoprism]", PhotoprismSettings, {}),
 )
 """The tables, with values for an example where there is no default."""
 
@@ -38,22 +42,22 @@ def text() -> str:
     lines += _settings(Settings, {"state_dir": "~/.local/state/photomend"}, left_out=TABLES)
     for title, kind, examples in SECTIONS:
         lines += ["", f"# {title}", *_comment(inspect.cleandoc(kind.__doc__ or "")), ""]
-        lines += _settings(kind, examples)
+        lines += _settings(kind, examples, left_out=("libraries",))  # a table of its own
     return "\n".join(lines) + "\n"
 
 
 def _settings(
     kind: Any, examples: dict[str, object], left_out: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    explained = _docstrings(kind)
+    explained = docstrings(kind)
     for item in dataclasses.fields(kind):
         if item.name not in left_out:
             unset = " Not set by default." if item.default is None else ""
             yield from _comment(explained.get(item.name, "") + unset)
-            yield f"# {item.name} = {_toml(examples.get(item.name, item.default))}"
+            yield f"# {item.name} = {toml(examples.get(item.name, item.default))}"
 
 
-def _docstrings(kind: type) -> dict[str, str]:
+def docstrings(kind: type) -> dict[str, str]:
     """Return the docstrings below the fields of a dataclass, which Python does not keep."""
     [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(body, ast.ClassDef)
@@ -72,7 +76,7 @@ def _comment(words: str) -> list[str]:
     return [f"## {line}" for line in textwrap.wrap(" ".join(words.split()), WIDTH - 3)]
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
     """Return a value as TOML writes it; one that is not set is "", for the owner to fill."""
     match value:
         case StrEnum() | Path():

@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from importlib.util import find_spec
 
 from daemon.console.output import span
 from daemon.reports import exposure
 from daemon.reports.finding import Finding
+from daemon.supervising.python_command import python_code
 from storage import installation
 from storage.enums import QUEUES, EngineChoice
 from storage.errors import PhotomendError
@@ -28,9 +28,8 @@ def libraries() -> Finding:
     """Import the modules of a worker in another process, since a library may crash."""
     try:
         imported = subprocess.run(
-            [sys.executable, "-P", "-c", f"import {', '.join(WORKER_MODULES)}"],
-            check=False, capture_output=True, text=True, errors="replace",
-            timeout=IMPORT_SECONDS,
+            python_code(f"import {', '.join(WORKER_MODULES)}"), check=False, capture_output=True,
+            text=True, errors="replace", timeout=IMPORT_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         text = f"importing those of a worker takes more than {span(IMPORT_SECONDS)}"

@@ -105,6 +105,8 @@ class OnlineGallery:
         self._recorder.stay_online()
         if self._watch and not self._watch.is_alive():
             self._restart_watch("its watch ended")
+        for folder in self._recorder.asked_folders():
+            self._scanner.mark(folder)
         if self._touched:
             self._queue_filled(self._touched)
             self._touched = set()

@@ -25,7 +25,7 @@ from storage import (
     publishing,
     rules,
 )
-from storage.database import backlog, galleries, takeover
+from storage.database import asked_folders, backlog, galleries, takeover
 from storage.database.records import Gallery, Job
 from storage.enums import BACKLOG
 from storage.settings import settings
@@ -186,6 +186,10 @@ class Recorder:
     def queue_filled(self, root: str, folders: Collection[str] | None = None) -> list[int]:
         """Queue photos that had no content before, of these folders or of all; return their ids."""
         return placeholders.queue_filled(self._engine, self.name, Path(root), folders)
+
+    def asked_folders(self) -> list[str]:
+        """Return the folders that another program asks to be scanned, "" for the gallery itself."""
+        return ["" if f == Path() else str(f) for f in asked_folders.take(self._engine, self.name)]
 
     def gone(self, folder: Path, names: Collection[str] | None = None) -> None:
         """Record that these photos of a folder, or all of them, have vanished."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from daemon.console import session
 from daemon.reports import in_effect
 from daemon.reports import status as status_report
-from daemon.web import cards, changes, forms, listing, words
+from daemon.web import cards, changes, forms, library_apps, listing, words
 from daemon.web.access import to_json
 from daemon.web.forms import Form
 from daemon.web.listing import Wanted
@@ -41,7 +41,7 @@ def status(request: Request) -> Response:
     """Return what `photomend status --json` prints, and what was done today."""
     overview = request.app.state.reader.read()
     return to_json(
-        status_report.to_json(overview.state)
+        status_report.to_json(overview.state, overview.left)
         | {"today": overview.today, "left": asdict(overview.left)}
     )
 
@@ -62,6 +62,11 @@ def job(request: Request) -> Response:
         raise HTTPException(404, "there is no such job")
     events = search.events(session.engine(), found.id)
     return to_json(_shown(request, found) | {"history": [asdict(event) for event in events]})
+
+
+def draw(request: Request, _form: Form) -> Response:
+    """Ask a worker to draw the pictures of a job again."""
+    return to_json(_shown(request, changes.draw(request.path_params["number"])), 202)
 
 
 def problems(request: Request) -> Response:
@@ -131,6 +136,11 @@ CALLS = (
         },
     ),
     Call("jobs/{number}", "GET", "A job with its history.", job),
+    Call(
+        "jobs/{number}/previews", "POST",
+        "Ask a worker to draw the pictures of a job again. `drawing` of the job tells when they are there.",
+        draw,
+    ),
     Call("problems", "GET", "Kinds of errors, each with its number of jobs and what helps.", problems),
     Call("settings", "GET", "The settings in effect; secrets are hidden.", settings_in_effect),
     Call(
@@ -150,6 +160,10 @@ CALLS = (
     Call(
         "pause", "POST", "Start no further jobs.", pause,
         body=_SCOPE | {"for": "1h or 8h; until resumed if it is missing."},
+    ),
+    Call(
+        "immich/asset", "POST", "immich has a new photo: its folder is scanned.", library_apps.asset,
+        body={"originalPath": "Its path in immich; it may stand in `asset`, also within `data`."},
     ),
     Call("resume", "POST", "End a pause; all of them if no scope is named.", resume, body=_SCOPE),
 )  # fmt: skip

@@ -57,6 +57,8 @@ def routes() -> list[Route | Mount]:
         Route("/review", pages.review, methods=GET),
         Route("/review/{number}", pages.viewer, methods=GET),
         Route("/photo/{number}", pages.photo, methods=GET),
+        Route("/photo/{number}/pictures", pages.pictures, methods=GET),
+        Route("/photo/{number}/pictures", forms.changing(pages.draw), methods=POST),
         Route("/problems", pages.problems, methods=GET),
         Route("/settings", pages.settings_page, methods=GET),
         Route("/pictures/{number}/{name}.webp", pages.picture, methods=GET),
@@ -98,6 +100,7 @@ def _message(request: Request, code: int, text: str, headers: object = None) -> 
         return access.to_json({"error": text}, code)
     name = "part_message.html" if "hx-request" in request.headers else "message.html"
     answer = rendering.page(request, name, code, here="", code=code, message=text)
+    answer.headers["HX-Reswap"] = "none"  # what was to be replaced stays
     for name, value in headers.items() if isinstance(headers, dict) else ():
         answer.headers[name] = value
     return answer

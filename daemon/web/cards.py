@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from daemon.web import words
-from storage import preview_files
+from storage import preview_files, preview_requests
 from storage.database.records import Job
 from storage.enums import Decision, Review, Status
 from storage.preview_files import Previews
+from storage.preview_requests import Request
 
-PICTURES = ("before", "after", "crop_before", "crop_after")
+PICTURES = preview_files.NAMES
 """Names of the pictures of a job."""
 _NUMBER = re.compile(r"[0-9]{1,12}")
 
@@ -25,6 +26,10 @@ class Card:
     """Names of the pictures that are there."""
     box: tuple[float, float, float, float] | None
     """Where most changed: x, y, width and height in percent of the photo."""
+    version: int = 0
+    """When the newest picture was drawn: part of their addresses, because browsers keep pictures."""
+    request: Request | None = None
+    """That a worker was asked to draw them; None if it was not, or has drawn them all."""
 
     @property
     def name(self) -> str:
@@ -42,6 +47,23 @@ class Card:
         return {"crop_before", "crop_after"} <= set(self.pictures)
 
     @property
+    def in_lists(self) -> str:
+        """The name of the picture that lists show; "" if there is none."""
+        return next((name for name in ("small", "after", "before") if name in self.pictures), "")
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a worker draws the pictures, or will."""
+        return self.request is not None and self.request.is_pending
+
+    @property
+    def lacks_pictures(self) -> bool:
+        """Whether a worker could draw more pictures of the photo than there are."""
+        mended = self.job.decision is Decision.RESTORED
+        whole = self.has_both and self.has_crops if mended else "before" in self.pictures
+        return can_be_drawn(self.job) and not whole
+
+    @property
     def tone(self) -> str:
         """The colour of the photo's state: good, bad, open or none."""
         if self.job.review is Review.KEPT:
@@ -56,6 +78,11 @@ class Card:
     def may(self) -> tuple[str, ...]:
         """What the owner may do now: keep, reject, undo, restore, mend, retry."""
         return allowed(self.job)
+
+
+def can_be_drawn(job: Job) -> bool:
+    """Return whether the pictures of a job can be drawn on request; those of others come by themselves."""
+    return job.status in (Status.DONE, Status.FAILED, Status.CANCELLED)
 
 
 def allowed(job: Job) -> tuple[str, ...]:
@@ -77,7 +104,8 @@ def of(state_dir: Path, job: Job) -> Card:
     """Return the card of a job."""
     files = preview_files.of(state_dir, job.id)
     present = tuple(name for name in PICTURES if getattr(files, name) is not None)
-    return Card(job, present, _percent(files))
+    request = preview_requests.of(state_dir, job.id)
+    return Card(job, present, _percent(files), files.version, request)
 
 
 def file(state_dir: Path, job_id: int, name: str) -> Path | None:
@@ -93,8 +121,16 @@ def to_json(card: Card, root: str) -> dict[str, Any]:
         "found": words.found(job), "done": words.done(job), "state": words.state(job),
         "allowed": list(card.may), "box_percent": card.box,
     }  # fmt: skip
-    shown["pictures"] = {name: f"{root}/pictures/{job.id}/{name}.webp" for name in card.pictures}
+    shown["pictures"] = {name: address(card, root, name) for name in card.pictures}
+    shown["drawing"] = {
+        "pending": card.is_pending, "reason": card.request.reason if card.request else "",
+    }  # fmt: skip
     return shown
+
+
+def address(card: Card, root: str, name: str) -> str:
+    """Return the address of a picture."""
+    return f"{root}/pictures/{card.job.id}/{name}.webp?{card.version}"
 
 
 def number(text: str | None) -> int | None:

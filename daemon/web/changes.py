@@ -8,13 +8,15 @@ from starlette.exceptions import HTTPException
 from daemon import actions
 from daemon.actions import Outcome
 from daemon.console import session
-from daemon.console.changes import notify
+from daemon.console.changes import notify, send
 from daemon.web import cards
 from daemon.web.forms import Form
+from storage import preview_requests
 from storage.database import search
 from storage.database.records import Job
 from storage.database.search import Filter
-from storage.enums import ASKED_FOR, RETRIED, Category, ErrorKind, Status, Strength
+from storage.enums import ASKED_FOR, PREVIEWS, RETRIED, Category, ErrorKind, Status, Strength
+from storage.settings import settings
 from storage.text import printable
 
 MOST_JOBS = 2000
@@ -55,9 +57,35 @@ def act(word: str, form: Form) -> list[Job]:
         changed = [outcome.job for outcome in outcomes if outcome.job and outcome.reason is None]
         if reasons and not changed:
             raise HTTPException(409, reasons[0])
+    for job in changed:
+        preview_requests.forget_reason(settings().state_dir, job.id)
     notify(changed)
     log.info("%s of %d photos in the page; %d changed", word, len(jobs), len(changed))
     return changed
+
+
+def draw(text: str) -> Job:
+    """Ask a worker to draw the pictures of a job again; return the job.
+
+    Raises:
+        HTTPException: there is no such job, or its pictures come by themselves, or too many wait.
+
+    """
+    number = cards.number(text)
+    job = None if number is None else search.get(session.engine(), number)
+    if job is None:
+        raise HTTPException(404, "there is no such photo")
+    if not cards.can_be_drawn(job):
+        raise HTTPException(400, "its pictures are drawn when a worker is done with it")
+    root = settings().state_dir
+    if len(preview_requests.waiting(root)) >= preview_requests.MOST_WAITING:
+        raise HTTPException(429, "the pictures of many photos are being drawn; try again later")
+    try:
+        preview_requests.ask(root, job.id)
+    except OSError as error:
+        raise HTTPException(503, f"the state folder cannot be written to: {error}") from error
+    send([(PREVIEWS, job.id)])
+    return job
 
 
 def retry_kind(form: Form) -> list[Job]:

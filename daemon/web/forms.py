@@ -24,8 +24,10 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 class Form:
     """The fields of a form, or of a JSON object."""
 
-    def __init__(self, fields: dict[str, list[str]]) -> None:
+    def __init__(self, fields: dict[str, list[str]], whole: Any = None) -> None:
         self._fields = fields
+        self.whole = whole
+        """The JSON object as it was sent; None for a form."""
 
     def get(self, name: str, default: str = "") -> str:
         """Return the first value of a field."""
@@ -73,7 +75,8 @@ def _read(kind: str, body: bytes) -> Form:
     try:
         text = body.decode()
         if kind.partition(";")[0].strip() == "application/json":
-            return Form({name: _values(value) for name, value in json.loads(text or "{}").items()})
+            whole = json.loads(text or "{}")
+            return Form({name: _values(value) for name, value in whole.items()}, whole)
         return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except (ValueError, AttributeError, RecursionError) as error:
         raise HTTPException(400, "this is neither a form nor a JSON object") from error

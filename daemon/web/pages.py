@@ -103,7 +103,7 @@ def review(request: Request) -> Response:
 
 def viewer(request: Request) -> Response:
     """Return one photo as the review shows it, opened."""
-    return rendering.page(request, "viewer.html", card=_card(request))
+    return rendering.page(request, "viewer.html", card=_card(request), in_review=True)
 
 
 def photo(request: Request) -> Response:
@@ -111,10 +111,29 @@ def photo(request: Request) -> Response:
     card = _card(request)
     versions = search.versions(session.engine(), card.job.gallery, card.job.source)
     return rendering.page(
-        request, "photo.html", here="review", card=card, versions=versions,
+        request, "photo.html", here="review", card=card, versions=versions, in_review=False,
         events=search.events(session.engine(), card.job.id), figures=_figures(card.job.scores),
         receipt=_figures(card.job.receipt), trash_days=settings().trash_days,
     )  # fmt: skip
+
+
+def pictures(request: Request) -> Response:
+    """Return the pictures of a photo; nothing while a worker still draws them."""
+    card = _card(request)
+    return Response(status_code=204) if card.is_pending else _pictures(request, card)
+
+
+def draw(request: Request, _form: Form) -> Response:
+    """Ask a worker to draw the pictures of a photo again, and show that."""
+    job = changes.draw(request.path_params["number"])
+    if "hx-request" in request.headers:
+        return _pictures(request, cards.of(settings().state_dir, job))
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/photo/{job.id}", 303)
+
+
+def _pictures(request: Request, card: Card) -> Response:
+    in_review = "review" in request.query_params
+    return rendering.page(request, "pictures.html", card=card, in_review=in_review)
 
 
 def problems(request: Request) -> Response:
@@ -165,8 +184,9 @@ def act(request: Request, form: Form) -> Response:
     found = [cards.of(settings().state_dir, job) for job in jobs if job is not None]
     opened = found[0] if form.get("opened") and found else None
     return rendering.page(
-        request, "changed.html", cards=found, opened=opened, changed=len(changed), do=form.get("do")
-    )
+        request, "changed.html", cards=found, opened=opened, changed=len(changed), do=form.get("do"),
+        in_review=True,
+    )  # fmt: skip
 
 
 def retry_kind(request: Request, form: Form) -> Response:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from daemon.console.output import span, when
-from daemon.web import sessions, words
+from daemon.web import cards, sessions, words
 from storage.text import printable
 
 FOLDER = Path(__file__).parent
@@ -45,7 +45,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {"span": span, "when": when, "day": _day, "number": _number}
-    made.globals |= {"words": words, "version": version("photomend")}
+    made.globals |= {"address": cards.address, "words": words, "version": version("photomend")}
     return made
 
 

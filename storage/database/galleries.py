@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
 from storage import fingerprints
-from storage.database import conditions, counts
+from storage.database import asked_folders, conditions, counts, followups
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job
 from storage.database.tables import PathBytes, galleries, history, now, outputs, pauses
@@ -81,6 +81,8 @@ def forget(engine: sa.Engine, gallery: str) -> int | None:
         count = connection.execute(delete(table).where(c.gallery == gallery)).rowcount
         connection.execute(delete(outputs).where(outputs.c.gallery == gallery))
         connection.execute(delete(pauses).where(*pause))
+        followups.forget(connection, gallery)
+        asked_folders.forget(connection, gallery)
         row = connection.execute(delete(galleries).where(galleries.c.name == gallery)).rowcount
     return count if count or row else None
 

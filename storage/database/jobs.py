@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
 from storage import database
-from storage.database import claimable, conditions, galleries, heartbeats, holds
+from storage.database import claimable, conditions, followups, galleries, heartbeats, holds
 from storage.database.records import Job
 from storage.database.tables import history, now, pauses, workers
 from storage.database.tables import jobs as table
@@ -194,7 +194,9 @@ class Jobs:
         """Record that a job's output was removed, or now belongs to another job."""
         with self.engine.begin() as connection:
             here = [c.id == job.id, c.sha256 == job.sha256, c.status != Status.RUNNING]
-            conditions.change(connection, here, "its output was removed", **conditions.NO_OUTPUT)
+            event = "its output was removed"
+            for after in conditions.change(connection, here, event, **conditions.NO_OUTPUT):
+                followups.changed(connection, job, after)
 
     # For the child process of a worker and for its parent: what ends a claim early.
 
@@ -279,5 +281,7 @@ class Jobs:
         """
         here = [*conditions.same_claim(claim), c.status == Status.RUNNING]
         with self.engine.begin() as connection:
-            if not conditions.change(connection, here, event, **values):
+            changed = conditions.change(connection, here, event, **values)
+            if not changed:
                 raise ClaimLost(f"job {claim.id}: claim {claim.claims} had ended")
+            followups.changed(connection, claim, changed[0])

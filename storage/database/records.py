@@ -206,3 +206,32 @@ class Event(_Row):
     at: float
     claim: int
     event: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Followup(_Row):
+    """What an app that shows photos is still to be told of a result, or has been told."""
+
+    id: int
+    app: str
+    """immich or photoprism."""
+    gallery: str
+    output: Path
+    """The result, relative to the output root; for PhotoPrism its folder."""
+    job_id: int
+    """The newest job that had this result."""
+    source: Path
+    """The photo of that job, relative to the gallery."""
+    serial: int
+    """Increases with each change of the result."""
+    due_at: float | None
+    """None when the app knows all."""
+    since: float
+    """When the result changed."""
+    attempts: int
+    error: str | None
+    """Why it waits."""
+    held_until: float | None
+    """Until when the process that works on it may take; then another one does."""
+    known: dict[str, Any] | None
+    """The ids that the app gave; None until it was told all of this result."""

@@ -8,7 +8,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import sqlalchemy as sa
 
-from storage.database import conditions, holds, moves
+from storage.database import conditions, followups, holds, moves
 from storage.database.engine import reading
 from storage.database.records import Job
 from storage.database.tables import jobs, now
@@ -150,4 +150,7 @@ def _change(
 ) -> Job | None:
     here = [c.id == job.id, c.status == job.status, c.claims == job.claims, still]
     with engine.begin() as connection:
-        return next(iter(conditions.change(connection, here, event, **values)), None)
+        for changed in conditions.change(connection, here, event, **values):
+            followups.changed(connection, job, changed)
+            return changed
+    return None

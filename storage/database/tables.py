@@ -238,6 +238,40 @@ outputs = sa.Table(
     sa.Column("name", PathBytes, nullable=False),
 )
 
+# What an app that shows photos is still to be told of a result, or has been told.
+followups = sa.Table(
+    "followups",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("app", sa.String, nullable=False),
+    sa.Column("gallery", sa.String, nullable=False),
+    # The result, relative to the output root; PhotoPrism: its folder.
+    sa.Column("output", PathBytes, nullable=False),
+    # The newest job with this result, and its photo.
+    sa.Column("job_id", sa.Integer, nullable=False),
+    sa.Column("source", PathBytes, nullable=False),
+    # Increases with each change of the result, so that an older turn cannot end a newer one.
+    sa.Column("serial", sa.Integer, nullable=False, default=1),
+    # None when there is nothing to do.
+    sa.Column("due_at", sa.Double),
+    sa.Column("since", sa.Double, nullable=False, default=now()),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("error", Sentence),
+    sa.Column("held_until", sa.Double),
+    # What the app knows of it: ids.
+    sa.Column("known", sa.JSON(none_as_null=True)),
+    sa.UniqueConstraint("app", "gallery", "output"),
+    sa.Index("ix_followups_due", "app", "due_at"),
+)
+
+# Folders, relative to their gallery, in which another program says there is a new photo.
+asked_folders = sa.Table(
+    "asked_folders",
+    metadata,
+    sa.Column("gallery", sa.String, primary_key=True),
+    sa.Column("folder", PathBytes, primary_key=True),
+)
+
 pauses = sa.Table(
     "pauses",
     metadata,

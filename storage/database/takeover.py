@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import delete, select, update
 
-from storage.database import conditions, holds
+from storage.database import conditions, followups, holds
 from storage.database.engine import reading
 from storage.database.records import Gallery
 from storage.database.tables import galleries, jobs, now, outputs, pauses
@@ -50,6 +50,7 @@ def rename(engine: sa.Engine, old: str, new: str) -> str | None:
         connection.execute(update(galleries).where(galleries.c.name == old).values(name=new))
         for table in (jobs, outputs):
             connection.execute(update(table).where(table.c.gallery == old).values(gallery=new))
+        followups.rename(connection, old, new)
         mine = (pauses.c.scope == "gallery", pauses.c.name == old)
         connection.execute(update(pauses).where(*mine).values(name=new))
     return None

@@ -13,7 +13,9 @@ from storage import memory
 from storage.jail import confinement, failures, messages, values
 from storage.jail.shared import Incoming, Outgoing
 
-OPERATIONS = ("storage.coded_photos", "storage.eligibility", "storage.metadata.sidecar")
+OPERATIONS = (
+    "storage.coded_photos", "storage.coded_previews", "storage.eligibility", "storage.metadata.sidecar",
+)  # fmt: skip
 """The modules with operations; whatever they need is imported with them."""
 
 
@@ -43,10 +45,12 @@ def load() -> None:
     for module in pkgutil.iter_modules(importlib.import_module("encodings").__path__):
         if module.name not in ("mbcs", "oem"):  # of another system
             importlib.import_module(f"encodings.{module.name}")
+    from storage import coded_previews, colours
     from storage.formats import decode, encode, headers
     from storage.formats.detect import Format
 
     pixels = np.zeros((16, 16, 3), np.uint8)
+    coded_previews.coded(pixels, colours.srgb())
     table = tuple([1] * 64)
     for kind in Format:
         lossless = kind in (Format.PNG, Format.TIFF)

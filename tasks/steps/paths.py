@@ -1,5 +1,6 @@
 """Where a job's photo and its result are on this machine."""
 
+import errno
 import logging
 import socket
 import time
@@ -32,6 +33,9 @@ from storage.wishes import Wish
 from tasks.worker import runtime
 
 log = logging.getLogger(__name__)
+
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Errors of a file that is gone, or that a link has replaced, or the folder that it was in."""
 
 
 def gallery(job: Job) -> GallerySettings:

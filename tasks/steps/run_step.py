@@ -1,6 +1,5 @@
 """Claim the most urgent job and take its next step; a notification starts this."""
 
-import errno
 import logging
 import time
 
@@ -24,9 +23,6 @@ log = logging.getLogger(__name__)
 
 RECORD_TRIES = 10
 """Number of times that the end of a claim is written, two seconds apart, if the database is away."""
-
-GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-"""Errors of a photo that is gone, or that a link has replaced, or the folder that it was in."""
 
 
 def run_step(notified: int) -> None:
@@ -70,7 +66,7 @@ def _record(job: Job, error: Exception) -> None:
 def _end(job: Job, error: Exception) -> None:
     """End the claim as the retry policy asks for."""
     jobs, reason = runtime.jobs(), failures.text(error)
-    if getattr(error, "errno", None) in GONE and paths.source_gone(jobs, job):
+    if getattr(error, "errno", None) in paths.GONE and paths.source_gone(jobs, job):
         log.info("job %d is cancelled: its source is gone", job.id)
         return jobs.drop(job, "its source is gone")
     rule = failures.rule_of(error)

@@ -72,7 +72,7 @@ class Loader(AppLoader):  # type: ignore[misc]  # Celery ships no types
         return (imp or self.import_module)(module, package=package)
 
 
-app = Celery("photomend", loader=Loader, include=["tasks.steps.run_step"])
+app = Celery("photomend", loader=Loader, include=["tasks.steps.run_step", "tasks.steps.drawing"])
 app.add_defaults(configuration)
 setup_logging.connect(log_to_stderr)
 worker_ready.connect(heartbeat.start)

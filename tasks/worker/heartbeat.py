@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage import preview_requests
 from storage.database import holds, search, workers
 from storage.database.jobs import Jobs
 from storage.database.records import Job
@@ -83,7 +84,7 @@ def _run() -> None:
             record()
             held = search.held(jobs.engine, runtime.worker())
             begun = {_stage(job): begun.get(_stage(job), present) for job in held}
-            if not stopped_at and delivery.has_stopped(working=bool(held)):
+            if not stopped_at and delivery.has_stopped(working=bool(held) or _draws()):
                 _end("Redis has notifications that this worker does not get")
             for job in held:
                 if stopped_at and present - stopped_at > settings().stop_seconds:
@@ -103,6 +104,11 @@ def _run() -> None:
             min(settings().heartbeat_seconds, 1.0) if stopped_at else settings().heartbeat_seconds
         )
         _now.clear()
+
+
+def _draws() -> bool:
+    """Return whether a child may draw previews, which is no claim."""
+    return preview_requests.is_any_drawn(settings().state_dir)
 
 
 def _end(reason: str) -> None:

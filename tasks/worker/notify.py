@@ -22,7 +22,7 @@ def send(queue: str, job_id: int) -> bool:
         if waiting(queue) < settings().max_pending_notifications:
             redis_client.client().lpush(redis_client.key(queue), job_id)
     except (RedisError, OSError) as error:
-        log.warning("job %d is queued, but %s cannot be notified: %s", job_id, queue, error)
+        log.warning("the workers of %s cannot be notified of job %d: %s", queue, job_id, error)
         return False
     return True
 

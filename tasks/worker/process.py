@@ -3,16 +3,18 @@
 import os
 from collections.abc import Sequence
 
+from storage.enums import PREVIEWS
 from tasks.worker import heartbeat, redis_client, runtime
 from tasks.worker.app import app
 
 
 def serve(queues: Sequence[str]) -> int:
-    """Serve `queues` until a signal stops the worker; return the process's exit code."""
+    """Serve `queues`, and that of previews, until a signal stops the worker; return the process's exit code."""
     heartbeat.note_nohup()
     runtime.become_worker(queues)
+    keys = [redis_client.key(queue) for queue in (*queues, PREVIEWS)]
     worker = app.Worker(
-        hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=list(map(redis_client.key, queues)),
+        hostname=f"{runtime.worker()}@{os.uname().nodename}", queues=keys,
         quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True,
     )  # fmt: skip
     heartbeat.record()

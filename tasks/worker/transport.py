@@ -15,7 +15,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from storage.enums import CLASSIFY
+from storage.enums import CLASSIFY, PREVIEWS
 from storage.text import printable
 from tasks.worker import redis_client
 
@@ -25,6 +25,8 @@ MAX_DIGITS = 19
 """Maximum number of digits of a job's id (64 bits)."""
 SHOWN_BYTES = 40
 """Number of bytes of a foreign message that are logged."""
+TASKS = {CLASSIFY: "classify", PREVIEWS: "draw"}
+"""The tasks of queues; those of categories have `restore`."""
 
 _taken_at, _warned = [float("-inf")], list[bool]()
 
@@ -128,7 +130,7 @@ def _warn(queue: bytes, text: bytes) -> None:
 def _message(job_id: int, queue: str) -> bytes:
     """Return the message by which Celery starts the task."""
     number = uuid.uuid4().hex
-    task = "classify" if queue == redis_client.key(CLASSIFY) else "restore"
+    task = TASKS.get(queue.removeprefix(redis_client.key("")), "restore")
     found = json.dumps({
         "body": json.dumps([[job_id], {}, {}]),
         "content-type": "application/json", "content-encoding": "utf-8",

@@ -15,6 +15,7 @@ def _arm() -> None:
 
     from storage import eligibility, file_attributes, inspection, photos
     from storage.enums import Category, Degradation
+    from storage.formats.turn import Turn
     from storage.metadata import sidecar
     from tasks import guard
     from tasks.verdict import Verdict
@@ -40,7 +41,7 @@ def _arm() -> None:
             return image.copy()
 
     class Photo:
-        jpeg_quality, wraps = None, False
+        jpeg_quality, wraps, orientation, source_bytes = None, False, 1, 0
         source_sha256 = ""
 
         def __init__(self):
@@ -50,7 +51,7 @@ def _arm() -> None:
             return self
 
     def write(photo, file, mark, limits):
-        return photos.Written(hashlib.sha256().hexdigest(), None)
+        return photos.Written(hashlib.sha256().hexdigest(), Turn(1, (16, 16), (16, 16)))
 
     class Seen:
         size = (16, 16)

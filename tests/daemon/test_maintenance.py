@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from daemon import maintenance
-from storage import preview_files, publishing, trash
+from storage import preview_files, preview_requests, publishing, trash
 from storage.database import galleries, search
 from storage.database import workers as worker_rows
-from storage.enums import CLASSIFY, QUEUES, Status
+from storage.enums import CLASSIFY, PREVIEWS, QUEUES, Status
 from tasks.worker.redis_client import key
 
 RENEW = """
@@ -90,3 +90,16 @@ def test_previews_beyond_their_room_go_and_so_does_old_trash(home, jobs, redis_s
     subprocess.run([sys.executable, "-P", "-c", RUN], env=environment, cwd=home, check=True)
     assert preview_files.of(state, 7).before is None
     assert kept.exists() and not old.exists()
+
+
+def test_requests_for_previews_get_new_notifications_and_old_ones_go(home, jobs, redis_server):
+    state = home / "state"
+    for job_id in (7, 8, 9):
+        preview_requests.ask(state, job_id)
+    os.utime(state / preview_requests.FOLDER / "9.wanted", (1, 1))
+    environment = os.environ | {
+        "PHOTOMEND_REDIS_URL": redis_server.url, "PHOTOMEND_MAINTENANCE_SECONDS": "0.1",
+    }  # fmt: skip
+    subprocess.run([sys.executable, "-P", "-c", RUN], env=environment, cwd=home, check=True)
+    assert redis_server.client.lrange(key(PREVIEWS), 0, -1) == [b"9", b"8", b"7"]
+    assert preview_requests.waiting(state) == [7, 8]

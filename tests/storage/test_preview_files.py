@@ -26,3 +26,12 @@ def test_a_job_shares_the_previews_of_an_earlier_one(tmp_path):
     assert found.after.read_bytes() == b"picture"
     assert found.box == (0.25, 0.5, 0.125, 0.25)
     assert found.before is None
+
+
+def test_the_version_is_the_time_of_the_newest_preview(tmp_path):
+    assert preview_files.of(tmp_path, 1).version == 0
+    for name, second in (("before", 5), ("small", 7), ("after", 6)):
+        preview_files.write(tmp_path, 1, name, b"picture")
+        file = getattr(preview_files.of(tmp_path, 1), name)
+        os.utime(file, (second, second))
+    assert preview_files.of(tmp_path, 1).version == 7000

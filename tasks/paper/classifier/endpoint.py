@@ -1,18 +1,17 @@
 """Post requests to a server with OpenAI's chat completions, with retries and a time limit."""
 
-import http.client
 import json
 import logging
-import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Timer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from storage import http_request
 from storage.errors import SettingsError
+from storage.http_request import NoAnswer
 from storage.urls import HIDDEN, without_password
 from tasks.paper.classifier.answers import ClassifierUnavailable
 
@@ -80,40 +79,15 @@ class Endpoint:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        deadline = time.monotonic() + self.timeout_seconds
         try:
-            with self._connection(deadline) as connection:
-                connection.request("POST", self._parts.path, body, headers)
-                response = connection.getresponse()
-                answer = response.read(MAX_BYTES + 1)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._unavailable(deadline, str(error) or type(error).__name__) from error
-        if time.monotonic() >= deadline:
-            raise self._unavailable(deadline, "")
-        if len(answer) > MAX_BYTES:
-            raise self._unavailable(deadline, f"it sends more than {MAX_BYTES} bytes")
-        return response.status, answer
-
-    @contextmanager
-    def _connection(self, deadline: float) -> Iterator[http.client.HTTPConnection]:
-        """Connect, and cut the connection at `deadline` (monotonic seconds), even while data arrive."""
-        secure = self._parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        assert self._parts.hostname
-        connection = kind(self._parts.hostname, self._parts.port, timeout=self.timeout_seconds)
-        with closing(connection):
-            connection.connect()
-            timer = Timer(max(0.0, deadline - time.monotonic()), _cut, [connection.sock])
-            timer.daemon = True
-            timer.start()
-            try:
-                yield connection
-            finally:
-                timer.cancel()
-
-    def _unavailable(self, deadline: float, reason: str) -> ClassifierUnavailable:
-        late = f"not in {self.timeout_seconds:g} s" if time.monotonic() >= deadline else reason
-        return ClassifierUnavailable(f"the server {self.name} gives no answer: {late}")
+            return http_request.send(
+                "POST", self._parts.geturl(), headers, body,
+                timeout_seconds=self.timeout_seconds, max_bytes=MAX_BYTES,
+            )  # fmt: skip
+        except NoAnswer as error:
+            raise ClassifierUnavailable(
+                f"the server {self.name} gives no answer: {error}"
+            ) from error
 
     @property
     def _parts(self) -> SplitResult:
@@ -128,8 +102,3 @@ def _excerpt(body: bytes, key: str) -> str:
     text = text.replace(key, HIDDEN) if key else text
     printable = "".join(sign if sign.isprintable() else " " for sign in text[: 2 * EXCERPT_LENGTH])
     return " ".join(printable.split())[:EXCERPT_LENGTH] or "nothing"
-
-
-def _cut(sock: socket.socket) -> None:
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)

@@ -9,11 +9,20 @@ from daemon.commands.app import app
 from daemon.reports import settings_template
 from storage.settings import TABLES, Settings, make, settings
 from storage.settings_gallery import GallerySettings
+from storage.settings_libraries import ImmichSettings, PhotoprismSettings
 from storage.settings_paper import PaperSettings
 from storage.settings_rules import Rule
 from storage.settings_web import WebSettings
 
-KINDS = (Settings, GallerySettings, PaperSettings, Rule, WebSettings)
+KINDS = (
+    Settings,
+    GallerySettings,
+    PaperSettings,
+    Rule,
+    WebSettings,
+    ImmichSettings,
+    PhotoprismSettings,
+)
 
 
 @pytest.fixture
@@ -32,7 +41,7 @@ def test_a_new_settings_file_changes_nothing_and_explains_each_setting(run, tmp_
     assert tomllib.loads(text) == {}
     for kind in KINDS:
         for item in dataclasses.fields(kind):
-            assert item.name in TABLES or f"\n# {item.name} = " in text
+            assert item.name in (*TABLES, "libraries") or f"\n# {item.name} = " in text
     assert "## A photo is recorded when its size and mtime have not changed" in text
 
 
@@ -41,7 +50,10 @@ def test_the_values_of_a_new_settings_file_are_the_defaults():
     said = "\n".join(line.removeprefix("# ") for line in lines if not line.startswith("##"))
     values = tomllib.loads(said)
     [rule], gallery = values["rules"], values["galleries"]["family"]
-    for kind, table in zip(KINDS, (values, gallery, values["paper"], rule), strict=False):
+    apps = values["immich"], values["photoprism"]
+    assert apps[0].pop("libraries")
+    tables = (values, gallery, values["paper"], rule, values["web"], *apps)
+    for kind, table in zip(KINDS, tables, strict=True):
         for item in dataclasses.fields(kind):
             if item.default is None:
                 assert table.pop(item.name) == ""

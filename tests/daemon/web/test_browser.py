@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import preview_files
+from storage import preview_files, preview_requests
 from storage.database import galleries, search
 from storage.enums import Category, Decision, Degradation, ErrorKind, Review, Status
 from storage.settings import settings
@@ -99,13 +99,19 @@ def findings(page: playwright.Page) -> list[str]:
 
 @pytest.fixture
 def hostile_jobs(home, add, add_mended, jobs) -> int:
-    """Jobs of all kinds with names that want to run a script; the newest one has pictures."""
+    """Four jobs with names that want to run a script; the newest one has pictures.
+
+    The pictures of the second one could not be drawn, and those of the third one are not there.
+    """
     picture = home / "picture.png"
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)).save(
         picture
     )
     add("f.jpg", status=Status.FAILED, error_kind=ErrorKind.CRASHED, error=f"died of {EVIL}")
-    add("u.jpg", status=Status.DONE, decision=Decision.UNSURE, reason=EVIL)
+    failed = add("u.jpg", status=Status.DONE, decision=Decision.UNSURE, reason=EVIL)
+    preview_requests.ask(settings().state_dir, failed)
+    preview_requests.take(settings().state_dir, failed)
+    preview_requests.fail(settings().state_dir, failed, f"no {EVIL}")
     add("k.jpg", status=Status.DONE, decision=Decision.RESTORED, review=Review.KEPT)
     number = add_mended(EVIL, folder="<b>\u202e")
     draw_previews(number, picture, picture)
@@ -117,7 +123,9 @@ def hostile_jobs(home, add, add_mended, jobs) -> int:
 
 
 def test_each_screen_is_whole_quiet_and_accessible(hostile_jobs, screen, address):
-    paths = ["/", "/review?show=all", f"/photo/{hostile_jobs}", "/problems", "/settings", "/api"]
+    drawing = [f"/photo/{hostile_jobs - number}" for number in (1, 2)]
+    photo = f"/photo/{hostile_jobs}"
+    paths = ["/", "/review?show=all", photo, "/problems", "/settings", "/api", *drawing]
     problems = []
     for width, scheme, shown in (
         (390, "light", paths),
@@ -130,6 +138,8 @@ def test_each_screen_is_whole_quiet_and_accessible(hostile_jobs, screen, address
         problems += [f"opened at {width}, {scheme}: {text}" for text in findings(page)]
         for path in shown:
             page.goto(address + path)
+            if path == drawing[0]:
+                page.get_by_text("are being drawn").wait_for()
             problems += [f"{path} at {width}, {scheme}: {text}" for text in findings(page)]
             over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             problems += [f"{path} at {width} is {over} pixels too wide"] if over > 0 else []
@@ -183,11 +193,17 @@ def test_a_review_from_the_photo_to_mending_it_anyway(
     mended = search.Filter(decision=Decision.RESTORED)
     eventually(lambda: search.jobs(jobs.engine, mended), 250)
     job = search.jobs(jobs.engine, mended)[0]
-    draw_previews(job.id, home / "gallery/cat.jpg", result)
+    shutil.rmtree(settings().state_dir / preview_files.FOLDER)
 
     page = screen("/review", 390)
+    page.get_by_text("no picture yet").wait_for()
     page.locator(".shot").first.click()
     page.get_by_text("removed").last.wait_for()
+    page.locator("#viewer-body img-comparison-slider img").first.wait_for()
+    shown = page.locator("#viewer-body .stage:not([hidden]) img")
+    eventually(lambda: shown.evaluate_all("images => images.every(image => image.naturalWidth)"))
+    assert page.locator(f"#card-{job.id} img[src*='small.webp']").count() == 1
+    assert search.get(jobs.engine, job.id) == job
     page.locator("#viewer-body [data-tool=in]").click()
     page.locator("#viewer-body button[value=reject]").click()
     page.locator("#viewer-body .badge.bad").wait_for()

@@ -1,8 +1,10 @@
 """What the screens show and change."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from starlette.routing import Route
 
 from daemon.web import app, listing, words
 from daemon.web.credentials import Credentials
-from storage import preview_files, publishing
+from storage import preview_files, preview_requests, publishing
 from storage.database import days, galleries, search
 from storage.enums import Category, Decision, ErrorKind, Review, Status, Strength
 from storage.settings import settings
@@ -252,12 +254,110 @@ def test_the_interface_prints_what_the_command_prints(page, add_mended, jobs):
     assert shown["done"] == "Noise removed, strongly"
 
 
-def test_a_photo_without_a_picture_can_be_looked_at_again(page, add_mended, jobs, post):
+def drawn_pictures(number, *names):
+    for name in names:
+        preview_files.write(settings().state_dir, number, name, b"picture")
+
+
+def test_lists_show_the_small_picture_and_older_jobs_the_large_one(page, add_mended):
+    old, new, none = (add_mended(f"{n}.jpg") for n in range(3))
+    drawn_pictures(old, "before", "after")
+    drawn_pictures(new, "before", "after", "small")
+    text = page.get("/review").text
+    assert text.count("<img") == text.count(".webp?") + 1 == 3
+    assert f"/pictures/{old}/after.webp?" in text
+    assert f"/pictures/{new}/small.webp?" in text
+    assert page.get(f"/pictures/{new}/small.webp").content == b"picture"
+    assert "no picture yet" in text and f"/pictures/{none}/" not in text
+
+
+def test_a_picture_that_is_drawn_again_has_a_new_address(page, add_mended):
     number = add_mended()
-    assert "and draw it" in page.get(f"/review/{number}").text
-    post(page, "/act", ids=number, do="retry", from_scratch="1")
-    job = search.get(jobs.engine, number)
-    assert (job.status, job.queue) == (Status.QUEUED, "classify")
+    drawn_pictures(number, "before", "after", "crop_before", "crop_after")
+    first = page.get(f"/api/v1/jobs/{number}").json()["pictures"]
+    assert page.get(first["after"]).content == b"picture"
+    later = time.time() + 5
+    os.utime(preview_files.of(settings().state_dir, number).after, (later, later))
+    assert page.get(f"/api/v1/jobs/{number}").json()["pictures"]["after"] != first["after"]
+
+
+HTMX = {"HX-Request": "true"}
+
+
+def test_the_page_asks_a_worker_for_pictures_once_and_gets_them_when_they_are_there(
+    page, add_mended, jobs, post, token_of
+):
+    number, root = add_mended(), settings().state_dir
+    before = search.get(jobs.engine, number)
+    opened = page.get(f"/review/{number}").text
+    assert f'hx-post="/photo/{number}/pictures?review=1"' in opened
+    assert 'hx-trigger="load, submit"' in opened
+    headers = HTMX | {"X-Photomend-Token": token_of(page)}
+    for _ in range(2):
+        answer = page.post(f"/photo/{number}/pictures?review=1", headers=headers)
+        assert "are being drawn" in answer.text
+        assert 'hx-trigger="every 2s"' in answer.text
+    assert preview_requests.waiting(root) == [number]
+    path = f"/photo/{number}/pictures"
+    assert page.get(path, headers=HTMX).status_code == 204
+    assert page.get(f"/api/v1/jobs/{number}").json()["drawing"] == {"pending": True, "reason": ""}
+
+    preview_requests.take(root, number)
+    assert page.get(path, headers=HTMX).status_code == 204
+    drawn_pictures(number, *preview_files.NAMES)
+    preview_requests.finish(root, number)
+    there = page.get(f"{path}?review=1", headers=HTMX).text
+    assert f"/pictures/{number}/crop_after.webp?" in there
+    assert "every 2s" not in there and "hx-post" not in there
+    assert f'id="card-{number}" data-job="{number}" hx-swap-oob="true"' in there
+    assert "hx-swap-oob" not in page.get(path, headers=HTMX).text
+    assert search.get(jobs.engine, number) == before
+
+
+def test_why_pictures_cannot_be_drawn_is_said_escaped_until_something_changes(
+    page, add_mended, post, jobs
+):
+    number, root = add_mended(), settings().state_dir
+    assert post(page, f"/photo/{number}/pictures").headers["Location"] == f"/photo/{number}"
+    preview_requests.take(root, number)
+    preview_requests.fail(root, number, "the photo <b> is gone")
+    text = page.get(f"/photo/{number}").text
+    assert "There is no picture of this photo: the photo &lt;b&gt; is gone." in text
+    assert "Try again" in text and 'hx-trigger="load' not in text
+    shown = page.get(f"/api/v1/jobs/{number}").json()["drawing"]
+    assert shown == {"pending": False, "reason": "the photo <b> is gone"}
+    post(page, "/act", ids=number, do="keep")
+    assert preview_requests.of(root, number) is None
+
+
+def test_pictures_of_what_a_worker_will_draw_anyway_are_not_asked_for(page, add, post):
+    number = add()
+    text = page.get(f"/photo/{number}").text
+    assert "a worker draws it when it looks at the photo" in text
+    assert "/pictures" not in text
+    assert post(page, f"/photo/{number}/pictures").status_code == 400
+    assert post(page, "/photo/77/pictures").status_code == 404
+    assert preview_requests.waiting(settings().state_dir) == []
+
+
+def test_not_too_many_pictures_are_asked_for(page, add_mended, monkeypatch, token_of):
+    monkeypatch.setattr(preview_requests, "MOST_WAITING", 1)
+    numbers = [add_mended(f"{n}.jpg") for n in range(2)]
+    headers = HTMX | {"X-Photomend-Token": token_of(page)}
+    answers = [page.post(f"/photo/{n}/pictures", headers=headers) for n in numbers]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert answers[1].headers["HX-Reswap"] == "none"
+    assert "try again later" in answers[1].text
+    assert preview_requests.waiting(settings().state_dir) == numbers[:1]
+
+
+def test_a_script_asks_for_pictures(page, add_mended, token_of):
+    number = add_mended()
+    headers = {"X-Photomend-Token": token_of(page)}
+    answer = page.post(f"/api/v1/jobs/{number}/previews", headers=headers)
+    assert answer.status_code == 202
+    assert answer.json()["drawing"] == {"pending": True, "reason": ""}
+    assert preview_requests.waiting(settings().state_dir) == [number]
 
 
 def test_a_rejected_result_is_restored_in_the_page_and_by_scripts(

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from storage.database import search
-from storage.enums import QUEUES, Degradation, Status
+from storage.enums import PREVIEWS, QUEUES, Degradation, Status
 from tasks.worker.redis_client import key
 
 pytestmark = pytest.mark.slow
@@ -57,14 +57,14 @@ def write(redis_server):
     """Write to all queues of ours, and wait until the worker has taken it."""
 
     def write(*texts: bytes) -> None:
-        for queue in QUEUES:
+        for queue in (*QUEUES, PREVIEWS):
             redis_server.client.lpush(key(queue), *texts)
 
     return write
 
 
 def taken(client) -> bool:
-    return not client.exists(*map(key, QUEUES))
+    return not client.exists(*map(key, (*QUEUES, PREVIEWS)))
 
 
 def test_no_message_ends_a_worker_or_its_child(
@@ -111,5 +111,5 @@ def test_what_is_no_list_is_removed_from_the_name_of_a_queue(
     found = {name.decode() for name in client.scan_iter()}
     assert found <= {
         "_kombu.binding.photomend.classify", "unacked", "unacked_index", "classify",
-        *map(key, QUEUES), key("trial"),
+        *map(key, (*QUEUES, PREVIEWS)), key("trial"),
     }  # fmt: skip

@@ -1,0 +1,1 @@
+"""What a wheel holds beside photomend's packages, and how it gets there."""

@@ -1,0 +1,5 @@
+"""`python -m photomend`: the command line."""
+
+from photomend import main
+
+main()

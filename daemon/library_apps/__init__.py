@@ -1,0 +1,1 @@
+"""Tell apps that show photos, immich and PhotoPrism, of results that were published or removed."""
