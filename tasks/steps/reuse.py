@@ -57,7 +57,7 @@ def decide(job: Job) -> bool:
         if _reuse_result(job, earlier):
             _share_previews(job, earlier)
             return True
-    return _use_existing_result(job, is_known=bool(same)) or (not same and _keep_rejected(job))
+    return _use_existing_result(job) or (not same and _keep_rejected(job))
 
 
 def _share_previews(job: Job, earlier: Job) -> None:
@@ -220,7 +220,7 @@ def _keep_rejected(job: Job) -> bool:
     return True
 
 
-def _use_existing_result(job: Job, *, is_known: bool) -> bool:
+def _use_existing_result(job: Job) -> bool:
     """Use a result that is there already: it was made before the database was lost."""
     template, suffix = paths.gallery(job).template, photos.output_suffix(job.source)
     for relative in publishing.candidates(job.source, template, suffix):
@@ -238,7 +238,7 @@ def _use_existing_result(job: Job, *, is_known: bool) -> bool:
         if sha256 is None or not output_names.reserve(runtime.jobs().engine, job, relative):
             continue
         copy_sidecar(job, relative)
-        kept = not is_known and remembered.is_kept(job)
+        kept = remembered.is_kept(job)
         runtime.jobs().finish(
             job, Decision.RESTORED, "its result was there already", output=relative,
             sha256=sha256, category=Category(mark.category), wish=job.wish,

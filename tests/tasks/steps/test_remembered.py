@@ -148,3 +148,15 @@ def test_the_database_counts_more_than_the_file(home, jobs, mended, found):
     classify(runtime.claim())
     job = search.get(jobs.engine, 2)
     assert (job.decision, job.review, job.wish) == (Decision.RESTORED, None, None)
+
+
+def test_a_line_is_not_asked_for_a_photo_that_the_database_knows(home, jobs, mended, found):
+    word = Word(Review.REJECTED, Wish(Category.REFLECTION), mended.content_hash)
+    owners_word.append(home / "output", {CAT: word})
+    publishing.remove(home / "output/cat.jpg", mended.sha256)  # so its result is not reused
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg", 2)})
+    classify(runtime.claim())
+    job = search.get(jobs.engine, 2)
+    assert (job.status, job.category, job.wish) == (
+        Status.QUEUED, Category.SUPER_RESOLUTION, None,
+    )  # fmt: skip
