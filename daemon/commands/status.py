@@ -9,7 +9,7 @@ from daemon.console import session
 from daemon.console.exit_codes import Exit
 from daemon.console.output import Red, as_json, section, wrapped
 from daemon.reports.health import problems
-from daemon.reports.status import NOTHING, has_left, show, to_json
+from daemon.reports.status import NOTHING, has_left, show, time_left, to_json
 from storage.database.status import summary
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, in ASCII.")]
@@ -31,11 +31,12 @@ def status(
     if not session.exists():
         return _not_started(check=check, json=json)
     state = summary(session.engine(), partial(has_left, session.engine()))
+    left = time_left(session.engine())
     found = problems(session.engine(), state) if check else []
     if json:
-        as_json(to_json(state) | ({"problems": found} if check else {}))
+        as_json(to_json(state, left) | ({"problems": found} if check else {}))
     else:
-        show(state)
+        show(state, left)
         section("PROBLEMS", map(Red, found))
     if found:
         raise typer.Exit(Exit.PROBLEM)

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from daemon.console.output import Red, section, span, when
 from daemon.reports.health import is_alive, waits
-from storage.database import conditions, galleries, heartbeats, holds
+from storage.database import conditions, galleries, heartbeats, holds, status
 from storage.database.records import Gallery, Job, Pause, Process, Worker
 from storage.database.status import Summary, Trouble
+from storage.database.time_left import TimeLeft, estimate
 from storage.enums import Decision, Status
 from storage.settings import settings
 from storage.text import printable
@@ -41,7 +42,17 @@ def has_left(engine: sa.Engine, gallery: Gallery) -> bool:
     return gallery.reason == galleries.LEFT or not os.path.isabs(gallery.name)  # noqa: PTH117
 
 
-def to_json(state: Summary) -> dict[str, Any]:
+def time_left(engine: sa.Engine) -> TimeLeft:
+    """Return the time that all that waits needs, except in galleries that have left."""
+    return estimate(engine, gone(engine))
+
+
+def gone(engine: sa.Engine) -> list[str]:
+    """Return the names of the galleries that have left: no job of these is claimed."""
+    return [each.name for each in status.galleries_known(engine) if has_left(engine, each)]
+
+
+def to_json(state: Summary, left: TimeLeft) -> dict[str, Any]:
     """Return the JSON object for scripts."""
     oldest = state.examples.get(state.counts.oldest_waiting or 0)
     return {
@@ -52,7 +63,7 @@ def to_json(state: Summary) -> dict[str, Any]:
         "oversized": state.counts.oversized,
         "pace": {
             "finished": state.pace.finished, "seconds": state.pace.seconds,
-            "per_hour": state.pace.per_hour, "left": state.left, "left_seconds": state.left_seconds,
+            "per_hour": state.pace.per_hour, "left": state.left, "left_seconds": left.seconds,
         },
         "running": [job.to_json() for job in state.running],
         "oldest_waiting": None if oldest is None else oldest.to_json(),
@@ -74,14 +85,14 @@ def to_json(state: Summary) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(state: Summary) -> None:
+def show(state: Summary, left: TimeLeft) -> None:
     """Print the state as text."""
     counts = state.counts
     section("jobs", [", ".join(f"{count:,} {word}" for word, count in counts.jobs.items())])
     decided = [f"{count:,} {decision}" for decision, count in counts.decisions.items() if count]
     section("decisions", [", ".join(decided)] if decided else [])
     section("oversized", [_oversized(counts.oversized)] if counts.oversized else [])
-    section("pace", [_pace(state)] if state.left or state.pace.finished else [])
+    section("pace", [_pace(state, left)] if state.left or state.pace.finished else [])
     section("running", [_running(state, job) for job in state.running])
     oldest = state.examples.get(state.counts.oldest_waiting or 0)
     if oldest is not None:
@@ -100,9 +111,9 @@ def _oversized(count: int) -> str:
     return f"{copies} more than 1.3 times as large as the source; photomend jobs --oversized"
 
 
-def _pace(state: Summary) -> str:
+def _pace(state: Summary, left: TimeLeft) -> str:
     line = f"{state.pace.per_hour:,.0f} jobs per hour; {state.left:,} left"
-    return line if not state.left_seconds else f"{line}, about {span(state.left_seconds)}"
+    return line if not left.seconds else f"{line}, about {span(left.seconds)}"
 
 
 def _running(state: Summary, job: Job) -> str:

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from daemon.console.output import when
 from daemon.reports import words
-from daemon.reports.status import paused
+from daemon.reports.status import gone, paused, time_left
 from daemon.supervising.live_view import View
-from storage.database import remaining, status, time_left
+from storage.database import remaining, status
 from storage.database.records import Job
 from storage.database.remaining import Waiting, WaitingJobs
 from storage.enums import Status
@@ -134,7 +134,7 @@ class Progress:
         self._console.print(line)
 
     def _now(self) -> View:
-        counts, running = status.progress(self._engine)
+        counts, running = status.progress(self._engine, gone(self._engine))
         mine = settings().galleries
         offline = [
             f"{g.name} is offline: {g.reason}"
@@ -148,15 +148,15 @@ class Progress:
             failed=sum(word == words.STATUSES[Status.FAILED] for word in self._ends.values()),
             left=counts[Status.QUEUED] + counts[Status.RUNNING],
             seconds=time.monotonic() - self._started,
-            seconds_left=self._estimate(len(running)),
+            seconds_left=self._estimate(),
             troubles=pauses + offline,
             running=running,
         )
 
-    def _estimate(self, running: int) -> float | None:
+    def _estimate(self) -> float | None:
         """Return the time that the waiting photos need; it is computed every few seconds."""
         if time.monotonic() - self._estimated_at > ESTIMATE_SECONDS or not self._estimated_at:
-            self._left_seconds = time_left.estimate(self._engine, running).seconds
+            self._left_seconds = time_left(self._engine).seconds
             self._estimated_at = time.monotonic()
         return self._left_seconds
 

@@ -41,7 +41,7 @@ def status(request: Request) -> Response:
     """Return what `photomend status --json` prints, and what was done today."""
     overview = request.app.state.reader.read()
     return to_json(
-        status_report.to_json(overview.state)
+        status_report.to_json(overview.state, overview.left)
         | {"today": overview.today, "left": asdict(overview.left)}
     )
 

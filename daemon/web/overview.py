@@ -10,8 +10,8 @@ from threading import Lock
 import sqlalchemy as sa
 
 from daemon.reports.health import is_alive
-from daemon.reports.status import has_left
-from storage.database import status, time_left
+from daemon.reports.status import has_left, time_left
+from storage.database import status
 from storage.database.records import Gallery
 from storage.database.status import Summary
 from storage.database.time_left import TimeLeft
@@ -89,8 +89,7 @@ class Reader:
         state = status.summary(self._engine, partial(has_left, self._engine))
         left = last.left if last else None
         if left is None or time.monotonic() - self._left_at > LEFT_SECONDS:
-            alive = sum(is_alive(state, worker) for worker in state.workers)
-            left = time_left.estimate(self._engine, alive)
+            left = time_left(self._engine)
             self._left_at = time.monotonic()
         return Overview(state, self._ended_today(), left)
 

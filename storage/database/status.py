@@ -90,11 +90,6 @@ class Summary:
         """Number of jobs that wait or run."""
         return self.counts.jobs[Status.QUEUED] + self.counts.jobs[Status.RUNNING]
 
-    @property
-    def left_seconds(self) -> float | None:
-        """Time that these jobs need at the present pace; None if there is no pace."""
-        return self.left * 3600 / self.pace.per_hour if self.pace.finished else None
-
 
 def summary(engine: sa.Engine, has_left: Callable[[Gallery], bool] = lambda _: False) -> Summary:
     """Return everything that `photomend status` shows, without galleries that `has_left` names."""
@@ -183,11 +178,11 @@ def decided_since(engine: sa.Engine, since: float) -> tuple[float, dict[str, int
         return clock, dict(found)
 
 
-def progress(engine: sa.Engine) -> tuple[dict[Status, int], list[Path]]:
-    """Return the number of jobs by status, and the sources of those that run."""
+def progress(engine: sa.Engine, gone: Collection[str] = ()) -> tuple[dict[Status, int], list[Path]]:
+    """Return the number of jobs by status, except in the galleries that are `gone`, and what runs."""
     running = select(c.folder, c.name).where(c.status == Status.RUNNING)
     with reading(engine) as connection:
-        found = connection.execute(counts.by(k.status))
+        found = connection.execute(counts.by(k.status).where(k.gallery.not_in(gone)))
         by_status = dict.fromkeys(Status, 0) | {row[0]: row[1] for row in found}
         return by_status, [folder / name for folder, name in connection.execute(running)]
 

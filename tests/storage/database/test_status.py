@@ -44,7 +44,6 @@ def test_an_empty_database_counts_each_status_and_decision(jobs):
     assert counts.jobs == dict.fromkeys(Status, 0)
     assert counts.decisions == dict.fromkeys(Decision, 0)
     assert (counts.troubles, counts.oldest_waiting) == ([], None)
-    assert status.summary(jobs.engine).left_seconds is None
 
 
 def test_the_counts_tell_status_decision_gallery_and_trouble(jobs, claim):

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from storage.database import galleries, time_left
+from storage.database import workers as worker_rows
+from storage.enums import CLASSIFY, QUEUES, Category
 
 MENDED = (
     "UPDATE jobs SET status = 'done', decision = 'restored', pixels = 2000000, seconds = 10, "
@@ -28,17 +30,49 @@ def ended(jobs):
         )
 
 
+@pytest.fixture
+def started(jobs):
+    """Start workers of these queues, whose heartbeats are recent."""
+
+    def start(*queues):
+        for number, each in enumerate(queues):
+            worker_rows.heartbeat(jobs.engine, f"w{number}", "host", number, each, "cpu")
+
+    return start
+
+
 def test_nothing_is_known_before_a_photo_has_ended(jobs):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
-    assert time_left.estimate(jobs.engine, 2) == time_left.TimeLeft(1, 0.0, None)
+    assert time_left.estimate(jobs.engine) == time_left.TimeLeft(1, 0.0, None)
 
 
-def test_megapixels_decide_and_photos_without_pixels_do_not_count(jobs, ended):
-    found = time_left.estimate(jobs.engine, 2)
+def test_megapixels_decide_and_photos_without_pixels_do_not_count(jobs, ended, started):
+    started(QUEUES, QUEUES)
+    found = time_left.estimate(jobs.engine)
     assert (found.photos, found.megapixels) == (4, 2 * 4 + 2 * 2)
     assert found.seconds == pytest.approx(12 * 5 / 2)
 
 
+def test_only_workers_that_live_and_have_something_to_do_share_it(jobs, ended, started):
+    assert time_left.estimate(jobs.engine).seconds == pytest.approx(12 * 5)
+    started([CLASSIFY], [Category.REFLECTION], [Category.MOTION_BLUR], QUEUES)
+    assert time_left.estimate(jobs.engine).seconds == pytest.approx(12 * 5 / 3)
+    with jobs.engine.begin() as connection:
+        old = "UPDATE workers SET heartbeat_at = 1, uptime = -1000, boot = {} WHERE id = '{}'"
+        connection.exec_driver_sql(old.format("boot", "w0"))
+        connection.exec_driver_sql(old.format("NULL", "w1"))
+    assert time_left.estimate(jobs.engine).seconds == pytest.approx(12 * 5)
+
+
+def test_what_runs_is_left_and_what_has_left_is_not(jobs, ended):
+    galleries.add(jobs.engine, "gone", Path(), {"a.jpg": "1"})
+    assert time_left.estimate(jobs.engine).photos == 5
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET status = 'running' WHERE id = 3")
+    found = time_left.estimate(jobs.engine, ["gone"])
+    assert (found.photos, found.megapixels) == (4, 2 * 4 + 2 * 2)
+
+
 def test_only_the_last_that_ended_are_read(jobs, ended, monkeypatch):
     monkeypatch.setattr(time_left, "READ", 3)  # the three without pixels
-    assert time_left.estimate(jobs.engine, 2).seconds is None
+    assert time_left.estimate(jobs.engine).seconds is None
