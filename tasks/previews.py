@@ -5,7 +5,7 @@ The worker draws them, because it has the pixels already: no other process decod
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -27,13 +27,15 @@ QUALITY, EFFORT = 80, 2
 MOST_PROFILE_BYTES = 1_000_000
 """A larger ICC profile is left out."""
 MEGA = 1_000_000
+Box = tuple[float, float, float, float]
+"""Left, top, width and height of a part, as fractions of the photo."""
 _warned: set[str] = set()
 """Errors that were logged."""
 
 
 def draw_photo(job_id: int, photo: Photo) -> None:
     """Draw a photo that was decoded to be classified."""
-    _draw(lambda: _write(job_id, "before", _small(photo.image), photo))
+    _draw(lambda: _write(job_id, pictures_of_photo(photo)))
 
 
 def draw_result(job_id: int, photo: Photo, mended: Image) -> None:
@@ -41,7 +43,13 @@ def draw_result(job_id: int, photo: Photo, mended: Image) -> None:
     _draw(lambda: _draw_both(job_id, photo, mended))
 
 
-def _draw_both(job_id: int, photo: Photo, mended: Image) -> None:
+def pictures_of_photo(photo: Photo) -> dict[str, bytes]:
+    """Return the picture that is drawn of a photo, by its name."""
+    return {"before": _coded(_small(photo.image), photo)}
+
+
+def pictures_of_result(photo: Photo, mended: Image) -> tuple[dict[str, bytes], Box]:
+    """Return the pictures that are drawn of a result, by name, and the part that the crops show."""
     height, width = photo.image.shape[:2]
     if mended.shape != photo.image.shape:
         mended = _resized(mended, width, height)
@@ -50,10 +58,14 @@ def _draw_both(job_id: int, photo: Photo, mended: Image) -> None:
         "before": _small(photo.image), "after": _small(mended),
         "crop_before": photo.image[cell], "crop_after": mended[cell],
     }  # fmt: skip
-    for name, picture in pictures.items():
-        _write(job_id, name, picture, photo)
     size = (columns.stop - columns.start) / width, (rows.stop - rows.start) / height
     box = (columns.start / width, rows.start / height, *size)
+    return {name: _coded(picture, photo) for name, picture in pictures.items()}, box
+
+
+def _draw_both(job_id: int, photo: Photo, mended: Image) -> None:
+    pictures, box = pictures_of_result(photo, mended)
+    _write(job_id, pictures)
     preview_files.write_box(settings().state_dir, job_id, box)
 
 
@@ -85,12 +97,17 @@ def _resized(image: Image, width: int, height: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _write(job_id: int, name: str, image: Image, photo: Photo) -> None:
-    """Write a picture as WebP, in the colour space of its photo."""
+def _write(job_id: int, pictures: Mapping[str, bytes]) -> None:
+    for name, coded in pictures.items():
+        preview_files.write(settings().state_dir, job_id, name, coded)
+
+
+def _coded(image: Image, photo: Photo) -> bytes:
+    """Code a picture as WebP, in the colour space of its photo."""
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     profile = photo.metadata.icc if len(photo.metadata.icc) <= MOST_PROFILE_BYTES else b""
     coded = io.BytesIO()
     Pictures.fromarray(pixels).save(
         coded, "WEBP", quality=QUALITY, method=EFFORT, icc_profile=profile
     )
-    preview_files.write(settings().state_dir, job_id, name, coded.getvalue())
+    return coded.getvalue()

@@ -20,6 +20,9 @@ from storage.text import command, printable
 if TYPE_CHECKING:
     from daemon.reports.trial import Estimate, Pair, Tried
 
+OFTEN = " (19 times of 20 between {} and {})"
+"""The interval of an estimate."""
+
 
 def trial(
     gallery: Annotated[
@@ -104,14 +107,23 @@ def _lines(found: "Estimate", seed: int) -> list[str]:
     lines += [f"  {words}: {_share(each)}" for words, each in shown.items()]
     workers = "one worker" if found.workers == 1 else f"{found.workers} workers, each at this pace"
     lines.append(
-        f"time: {span(found.seconds / found.workers)} for {workers}, {found.megapixels:.0f} megapixels"
+        f"time: {span(found.seconds / found.workers)}{_time_between(found)} for {workers}, "
+        f"{found.megapixels:.0f} megapixels"
     )
-    lines.append(f"space: {found.gigabytes:.2g} GB, if copies are as large as their photos")
+    ends = found.gigabytes_between
+    between = OFTEN.format(*(f"{end:.2g} GB" for end in ends)) if ends else ""
+    lines.append(f"space: {found.gigabytes:.2g} GB{between} for the copies")
     return lines
 
 
+def _time_between(found: "Estimate") -> str:
+    if found.seconds_between is None:
+        return ""
+    return OFTEN.format(*(span(end / found.workers) for end in found.seconds_between))
+
+
 def _share(of: tuple[float, float, float]) -> str:
-    return f"{of[0]:.0%} (19 times of 20 between {of[1]:.0%} and {of[2]:.0%})"
+    return f"{of[0]:.0%}" + OFTEN.format(f"{of[1]:.0%}", f"{of[2]:.0%}")
 
 
 def _next(folder: Path) -> list[str]:
