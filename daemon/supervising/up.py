@@ -49,8 +49,8 @@ def run(
 ) -> int:  # fmt: skip
     """Run all processes until a signal arrives or, with `once`, until all photos are processed.
 
-    All photos of `gallery` are processed, unless `backlog` selects fewer. Returns the exit code: with
-    `once`, it tells whether photos still wait because none of them can be claimed.
+    Old photos of `gallery` are processed as `backlog` says, all if it is None. Returns the exit code:
+    with `once`, it tells whether photos still wait because none of them can be claimed.
 
     Raises:
         AlreadyRunning: another one uses the same state folder.
