@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from daemon.commands.app import app
 from daemon.reports import trial
-from storage import jail
+from storage import jail, photos
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
+from tasks import previews
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -63,9 +64,19 @@ def test_intervals_hold_the_truth_about_19_times_of_20():
     assert trial.total([1.0], 3) == (3.0, None)
 
 
-def test_a_trial_does_all_that_a_worker_does_except_writing(tmp_path, state):
+def test_a_trial_does_all_that_a_worker_does_except_writing(tmp_path, state, monkeypatch):
     from chaos import add_photo
 
+    done: list[str] = []
+
+    def noted(owner, name):
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: (done.append(name), real(*given))[1])
+
+    for name in ("pictures_of_photo", "pictures_of_result"):
+        noted(previews, name)
+    for name in ("read", "coded", "verify"):
+        noted(photos, name)
     add_photo(tmp_path, 1, random.Random(1))
     gallery = GallerySettings(tmp_path)
     with jail.used():
@@ -74,6 +85,7 @@ def test_a_trial_does_all_that_a_worker_does_except_writing(tmp_path, state):
     assert pair.tried.outcome == "restored"
     assert 0.3 < pair.tried.copy_bytes / photo.stat().st_size < 3
     assert not state.exists()
+    assert done == ["pictures_of_photo", "read", "coded", "verify", "pictures_of_result"]
 
 
 @pytest.mark.slow
