@@ -46,7 +46,7 @@ SAMPLE ?= 60
 SEED ?= 0
 
 .PHONY: help try test test-fast lint format types check map site service paper bench bench-networks \
-  chaos soak mutants train evaluate release clean
+  trial-truth chaos soak mutants train evaluate release clean
 .NOTPARALLEL:
 
 help: ## Show these targets.
@@ -106,6 +106,9 @@ bench: .venv/ready ## Measure what photomend costs beside the mending.
 
 bench-networks: .venv/networks ## Measure the networks of the paper engine.
 	$(BIN)/python tests/bench_networks.py
+
+trial-truth: .venv/ready ## Compare the estimate of a trial with what mending 300 real photos takes.
+	$(BIN)/python tests/trial_truth.py
 
 chaos: .venv/ready ## Kill and disturb processes while photos pass; count what was lost.
 	$(BIN)/python tests/chaos.py

@@ -143,14 +143,32 @@ def write(photo: Photo, file: BinaryIO, origin: Provenance, limits: Limits) -> W
             what it gives back is not what was written.
 
     """
+    return _put(coded(photo, origin), file, limits)
+
+
+def coded(photo: Photo, origin: Provenance) -> Copy:
+    """Return the file that `write` writes.
+
+    Raises:
+        UnreadablePhoto, DecoderDied: as for `write`.
+
+    """
     pixels = arrays.to_pixels(photo.image, photo.alpha, photo.coding)
     height, width = pixels.shape[:2]
     turn = Turn(photo.orientation, photo.source_size, (width, height))
-    copy = jail.run(
+    return jail.run(
         coded_photos.coded, pixels, photo.coding, photo.metadata, photo.source_bytes, turn, origin
     )
-    del pixels
-    return _put(copy, file, limits)
+
+
+def verify(copy: Copy, data: bytes) -> None:
+    """Check that the bytes of a copy decode to the right size and are upright.
+
+    Raises:
+        UnreadablePhoto, DecoderDied, OSError: as for `write`.
+
+    """
+    jail.run(coded_photos.verify, data, copy.kind, copy.turn.size)
 
 
 def refreshed(
@@ -194,7 +212,7 @@ def _put(copy: Copy, file: BinaryIO, limits: Limits) -> Written:
     data = file.read(len(copy.data))
     if hashlib.sha256(data).hexdigest() != sha256:
         raise OSError(errno.EIO, "the disk gives back other bytes than were written")
-    jail.run(coded_photos.verify, data, copy.kind, copy.turn.size)
+    verify(copy, data)
     return Written(sha256, copy.turn, copy.dropped, _receipt(copy))
 
 

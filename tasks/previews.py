@@ -28,6 +28,8 @@ LONG_SIDE, SMALL_SIDE = 1600, 400
 CROP_SIDE = 640
 """Pixels of a side of a crop, at native size."""
 MEGA = 1_000_000
+Box = tuple[float, float, float, float]
+"""Left, top, width and height of a part, as fractions of the photo."""
 _warned: set[str] = set()
 """Errors that were logged."""
 
@@ -56,40 +58,41 @@ def draw(job_id: int, photo: Photo, mended: Image | None) -> None:
     folder = settings().state_dir / preview_files.FOLDER
     private_files.make_folder(folder)
     output_folder.require_room(folder, 0, settings().min_free_megabytes * MEGA)
-    whole = _shrunk(photo.image, LONG_SIDE)
-    _write(job_id, "before", whole, photo)
+    drawn, box = pictures(photo, mended)
+    state_dir = settings().state_dir
     if mended is None:
-        preview_files.remove_result(settings().state_dir, job_id)
-    else:
-        whole = _draw_result(job_id, photo, mended)
-    _write(job_id, "small", _shrunk(whole, SMALL_SIDE), photo)
-    preview_requests.forget_reason(settings().state_dir, job_id)
+        preview_files.remove_result(state_dir, job_id)
+    for name, coded in drawn.items():
+        preview_files.write(state_dir, job_id, name, coded)
+    if box is not None:
+        preview_files.write_box(state_dir, job_id, box)
+    preview_requests.forget_reason(state_dir, job_id)
 
 
-def _draw_result(job_id: int, photo: Photo, mended: Image) -> Image:
-    """Draw a result, and both where most changed; return the result as it is drawn."""
-    height, width = photo.image.shape[:2]
-    if mended.shape != photo.image.shape:
-        mended = _resized(mended, width, height)
-    rows, columns = cell = changed_cell(photo.image, [mended], CROP_SIDE)
-    pictures = {
-        "after": _shrunk(mended, LONG_SIDE), "crop_before": photo.image[cell],
-        "crop_after": mended[cell],
-    }  # fmt: skip
-    for name, picture in pictures.items():
-        _write(job_id, name, picture, photo)
-    size = (columns.stop - columns.start) / width, (rows.stop - rows.start) / height
-    box = (columns.start / width, rows.start / height, *size)
-    preview_files.write_box(settings().state_dir, job_id, box)
-    return pictures["after"]
+def pictures(photo: Photo, mended: Image | None) -> tuple[dict[str, bytes], Box | None]:
+    """Return the pictures of a photo and its result, as WebP by name, and the part that the crops show."""
+    whole = _shrunk(photo.image, LONG_SIDE)
+    drawn, box = {"before": _coded(whole, photo)}, None
+    if mended is not None:
+        height, width = photo.image.shape[:2]
+        if mended.shape != photo.image.shape:
+            mended = _resized(mended, width, height)
+        rows, columns = cell = changed_cell(photo.image, [mended], CROP_SIDE)
+        whole = _shrunk(mended, LONG_SIDE)
+        parts = {"after": whole, "crop_before": photo.image[cell], "crop_after": mended[cell]}
+        drawn |= {name: _coded(part, photo) for name, part in parts.items()}
+        size = (columns.stop - columns.start) / width, (rows.stop - rows.start) / height
+        box = (columns.start / width, rows.start / height, *size)
+    drawn["small"] = _coded(_shrunk(whole, SMALL_SIDE), photo)
+    return drawn, box
 
 
-def _wanted(pictures: Callable[[], None]) -> None:
+def _wanted(work: Callable[[], None]) -> None:
     """Draw pictures if the settings want any; an error is logged and harms no job."""
     if not settings().previews_megabytes:
         return
     try:
-        pictures()
+        work()
     except Exception as error:  # noqa: BLE001 # no picture is worth a job
         if str(error) not in _warned:
             _warned.add(str(error))
@@ -109,8 +112,7 @@ def _resized(image: Image, width: int, height: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _write(job_id: int, name: str, image: Image, photo: Photo) -> None:
-    """Write a picture as a WebP in sRGB."""
+def _coded(image: Image, photo: Photo) -> bytes:
+    """Return a picture as a WebP in sRGB."""
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    coded = jail.run(coded_previews.coded, pixels, photo.metadata.icc)
-    preview_files.write(settings().state_dir, job_id, name, coded)
+    return jail.run(coded_previews.coded, pixels, photo.metadata.icc)

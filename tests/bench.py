@@ -345,7 +345,7 @@ def scan_twice(folder: Path, folders: int) -> None:
 
 def million_jobs(folder: Path, environment: dict[str, str]) -> Figures:
     """Claim, list and show the status of 1,000,000 jobs, the status beside a bare import."""
-    from storage.database import galleries, search, status
+    from storage.database import galleries, search, status, time_left
     from storage.database.jobs import Jobs
     from storage.enums import QUEUES, Decision, Status
 
@@ -387,6 +387,7 @@ def million_jobs(folder: Path, environment: dict[str, str]) -> Figures:
         "status with 1,000,000 jobs, s": shown,
         "status with 1,000,000 jobs, times the import": shown / bare,
         "summary of 1,000,000 jobs, ms": least(lambda: status.summary(engine)) * 1000,
+        "time left of 1,000,000 jobs, ms": least(lambda: time_left.estimate(engine)) * 1000,
         "claim with 1,000,000 jobs, ms": least(claim) * 1000,
         "slowest page of 1,000,000 jobs, ms": 1000
         * max(least(lambda page=page: search.jobs(engine, page, 51)) for page in pages),

@@ -35,8 +35,9 @@ def up(
     backlog: Annotated[
         str | None,
         typer.Option(
-            help='Which existing photos to mend: all, new (none), "since 2024-05-01". Default: all; '
-            "on a terminal you are asked if they are more than 500."
+            help='Which existing photos to mend: all, new (none), "since 2024-05-01". Default: with '
+            "--once, all; on a terminal, all, but you are asked if they are more than 500; elsewhere "
+            "as before, and none of a folder that is new to photomend."
         ),
     ] = None,
     once: Annotated[
@@ -57,13 +58,18 @@ def up(
     from daemon.console import first_day
     from daemon.supervising.up import run
 
-    if gallery is not None and backlog is None and not once:
-        choice = first_day.choose(gallery, settings().worker_count)
-        if choice is first_day.Choice.TRIAL:
-            from daemon.commands.trial import trial
+    if gallery is None and (backlog or output):
+        raise typer.BadParameter("--backlog and --output need GALLERY; or set them in the settings")
+    if gallery is not None and backlog is None:
+        workers = settings().worker_count
+        backlog = first_day.backlog_of(gallery, once=once, workers=workers)
+        if backlog == first_day.Choice.TRIAL:
+            from daemon.commands import trial
 
-            return trial(str(gallery))
-        backlog = choice
+            return trial.report(str(gallery), output=output and output.expanduser().resolve())
+        if backlog == first_day.Choice.NEW and not first_day.on_terminal():
+            listeners.may_leave()
+            print(first_day.left_alone(gallery.expanduser().resolve(), output), flush=True)
     raise typer.Exit(run(gallery, output, backlog=backlog, once=once, page=not no_web, now=now))
 
 

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.commands.status import Json
+from daemon.console import next_commands
 from daemon.console.output import as_json, span
 from daemon.reports.words import CATEGORIES
 from storage.enums import Category
 from storage.errors import SettingsError
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
-from storage.text import command, printable
+from storage.text import printable
 
 if TYPE_CHECKING:
     from daemon.reports.trial import Estimate, Pair, Tried
+
+OFTEN = " (19 times of 20 between {} and {})"
+"""The interval of an estimate."""
 
 
 def trial(
@@ -37,6 +41,14 @@ def trial(
 
     Example: photomend trial ~/Photos --sample 60
     """
+    report(gallery, sample=sample, out=out, seed=seed, json=json)
+
+
+def report(
+    gallery: str | None, *, sample: int = 60, out: Path | None = None, seed: int | None = None,
+    json: bool = False, output: Path | None = None,
+) -> None:  # fmt: skip
+    """Make a trial, and print what to type then; `output` is the folder for results that was asked for."""
     from daemon.reports import trial as work
     from daemon.reports import trial_page
 
@@ -48,7 +60,8 @@ def trial(
     seed = random.randrange(1_000_000) if seed is None else seed
     tried, pairs = _tried(chosen, work.draw(found, sample, seed))
     estimate = work.estimate(tried, len(found), settings().worker_count)
-    lines = [*_lines(estimate, seed), *_next(Path(os.path.realpath(chosen.path), below))]
+    place = Path(os.path.realpath(chosen.path), below)
+    lines = [*_lines(estimate, seed), *next_commands.lines(place, output)]
     files = trial_page.write(lines, pairs, folder)
     if json:
         as_json({**work.as_record(estimate, tried), "seed": seed, "files": files})
@@ -104,18 +117,20 @@ def _lines(found: "Estimate", seed: int) -> list[str]:
     lines += [f"  {words}: {_share(each)}" for words, each in shown.items()]
     workers = "one worker" if found.workers == 1 else f"{found.workers} workers, each at this pace"
     lines.append(
-        f"time: {span(found.seconds / found.workers)} for {workers}, {found.megapixels:.0f} megapixels"
+        f"time: {span(found.seconds / found.workers)}{_time_between(found)} for {workers}, "
+        f"{found.megapixels:.0f} megapixels"
     )
-    lines.append(f"space: {found.gigabytes:.2g} GB, if copies are as large as their photos")
+    ends = found.gigabytes_between
+    between = OFTEN.format(*(f"{end:.2g} GB" for end in ends)) if ends else ""
+    lines.append(f"space: {found.gigabytes:.2g} GB{between} for the copies")
     return lines
 
 
+def _time_between(found: "Estimate") -> str:
+    if found.seconds_between is None:
+        return ""
+    return OFTEN.format(*(span(end / found.workers) for end in found.seconds_between))
+
+
 def _share(of: tuple[float, float, float]) -> str:
-    return f"{of[0]:.0%} (19 times of 20 between {of[1]:.0%} and {of[2]:.0%})"
-
-
-def _next(folder: Path) -> list[str]:
-    return [
-        "mend all: " + command("photomend", "up", "--backlog", "all", of=folder),
-        "mend new photos only: " + command("photomend", "up", "--backlog", "new", of=folder),
-    ]
+    return f"{of[0]:.0%}" + OFTEN.format(f"{of[1]:.0%}", f"{of[2]:.0%}")

@@ -1,4 +1,4 @@
-"""Ask before thousands of old photos are mended: `photomend up FOLDER` on a terminal."""
+"""Which old photos `photomend up FOLDER` mends if nobody says so: ask on a terminal, or leave them alone."""
 
 import os
 import shutil
@@ -7,7 +7,6 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-import sqlalchemy as sa
 import typer
 from rich.prompt import Prompt
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,9 +16,11 @@ from daemon.console.output import span
 from daemon.watching import listing
 from storage import fingerprints
 from storage.database import backlog, status
+from storage.database.records import Gallery
 from storage.errors import PhotomendError
+from storage.settings import settings
 from storage.settings_gallery import GallerySettings
-from storage.text import printable
+from storage.text import command, printable
 
 MANY = 500
 """Number of old photos from which the owner is asked."""
@@ -38,17 +39,44 @@ class Choice(StrEnum):
     TRIAL = "trial"
 
 
-def choose(folder: Path, workers: int) -> Choice | None:
-    """Return what the owner chooses; None if nobody is asked.
+def backlog_of(folder: Path, *, once: bool, workers: int) -> str:
+    """Return which old photos of a folder are mended, or that a trial is made first.
 
-    Nobody is asked without a terminal, or if few photos would be queued.
+    With `once`, all are. On a terminal the owner chooses if there are many, and few are all mended.
+    Elsewhere it is as before: as the settings of this gallery say, or what was asked for last; and
+    none of a folder that is not known yet.
     """
     folder = folder.expanduser().resolve()
-    if not (sys.stdin.isatty() and sys.stdout.isatty() and folder.is_dir()):
-        return None
+    if once or not folder.is_dir():
+        return Choice.ALL
+    if on_terminal():
+        return _choice(folder, workers)
+    for gallery in settings().galleries.values():
+        if gallery.path.resolve() == folder:
+            return gallery.backlog
+    row = _known(folder)
+    asked = None if row is None else row.settings
+    return str((asked or {}).get("backlog", Choice.NEW))
+
+
+def on_terminal() -> bool:
+    """Return whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def left_alone(folder: Path, output: Path | None) -> str:
+    """Return that old photos are left alone, and what to type to mend them, in one line."""
+    words = ["photomend", "up", "--backlog", "all", *(("--output", output) if output else ())]
+    return (
+        f"only new photos are mended: without a terminal nobody can be asked about those that are in "
+        f"{printable(folder)} already; to mend all: {command(*words, of=folder)}"
+    )
+
+
+def _choice(folder: Path, workers: int) -> Choice:
     sizes = _waiting(folder)
     if len(sizes) <= MANY:
-        return None
+        return Choice.ALL
     megapixels = sum(sizes) / BYTES_PER_MEGAPIXEL
     shortest, longest = (span(megapixels * pace / workers) for pace in (LEAST, MOST))
     free = shutil.disk_usage(folder.parent).free / 1e9
@@ -68,15 +96,19 @@ def choose(folder: Path, workers: int) -> Choice | None:
 
 def _waiting(folder: Path) -> list[int]:
     """Return the sizes in bytes of the photos that `up` would queue: new ones and the backlog."""
-    if session.exists():
-        with suppress(PhotomendError, SQLAlchemyError):
-            engine = session.engine()
-            for row in status.galleries_known(engine):
-                if Path(os.path.realpath(row.root)) == folder and row.scanned_at is not None:
-                    return _left(engine, row.name)
+    row = _known(folder)
+    if row is not None and row.scanned_at is not None:
+        left = backlog.left(session.engine(), row.name)
+        return [int(fingerprints.size(each)) for each in left]
     found = listing.photos(GallerySettings(folder))
     return [int(fingerprints.size(fingerprint)) for _, fingerprint in found]
 
 
-def _left(engine: sa.Engine, gallery: str) -> list[int]:
-    return [int(fingerprints.size(each)) for each in backlog.left(engine, gallery)]
+def _known(folder: Path) -> Gallery | None:
+    """Return the record of a folder that has been a gallery; None if it has not."""
+    if session.exists():
+        with suppress(PhotomendError, SQLAlchemyError):
+            for row in status.galleries_known(session.engine()):
+                if Path(os.path.realpath(row.root)) == folder:
+                    return row
+    return None

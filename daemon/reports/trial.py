@@ -5,10 +5,12 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 from daemon.reports import contact_sheet
@@ -19,17 +21,22 @@ from storage.enums import Decision, EngineChoice, EngineName
 from storage.errors import DecoderDied, DecodingFailed, TooLarge, UnreadablePhoto
 from storage.formats.safe_open import Limits
 from storage.inspection import Inspection
-from storage.photos import Image
+from storage.metadata.provenance import Provenance, place_of
+from storage.photos import Image, Photo
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
-from tasks import loading
+from tasks import loading, previews
 from tasks.evaluation.run import of_size
 from tasks.imaging.crops import changed_cell
-from tasks.mend import Engine, mend
+from tasks.mend import Engine, Mended, mend
 
 Z = 1.96
 """Standard deviations on each side of an interval that holds the truth 19 times of 20."""
 MEGA, GIGA = 1e6, 1e9
+
+
+Ends = tuple[float, float]
+"""The ends of an interval that holds the truth 19 times of 20; None where a single photo was tried."""
 
 
 class Candidate(NamedTuple):
@@ -52,7 +59,8 @@ class Tried:
     reason: str = ""
     seconds: float = 0.0
     megapixels: float = 0.0
-    size: int = 0
+    copy_bytes: int = 0
+    """Size of the file that its copy would be; 0 if it gets none."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,14 @@ class Estimate:
     mended: tuple[float, float, float]
     seconds: float
     """Of one worker for all photos."""
+    seconds_between: Ends | None
     workers: int
     hours: float
     megapixels: float
     """Of all photos that are decoded."""
     gigabytes: float
-    """Of the copies, each counted as large as its photo."""
+    """Of the copies."""
+    gigabytes_between: Ends | None
 
 
 def candidates(gallery: GallerySettings, below: str = "") -> list[Candidate]:
@@ -108,37 +118,70 @@ def draw(found: Sequence[Candidate], count: int, seed: int) -> list[Candidate]:
     return [ordered[min(int(start + n * distance), len(ordered) - 1)] for n in range(count)]
 
 
-def attempt(gallery: GallerySettings, sample: Sequence[Candidate]) -> Iterator[Pair | Tried]:
-    """Mend each photo of the sample in memory as a worker would; yield a pair if it is restored."""
+def attempt(
+    gallery: GallerySettings, sample: Sequence[Candidate],
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Pair | Tried]:  # fmt: skip
+    """Mend each photo of the sample in memory as a worker would; yield a pair if it is restored.
+
+    `clock` returns the seconds that are counted.
+    """
     lite = settings().engine == EngineChoice.LITE
     engine = loading.engine(EngineName.LITE if lite else EngineName.PAPER)
     engine.classifier()  # its loading counts for no photo
     root = Path(os.path.realpath(gallery.path))
     for each in sample:
-        started = time.perf_counter()
+        started = clock()
         try:
-            yield _attempt(Beneath(root, Path(each.source)), each, engine, started)
+            tried, pair = _attempt(Beneath(root, Path(each.source)), engine)
+            tried = replace(tried, source=each.source, seconds=clock() - started)
+            yield Pair(tried, *pair) if pair else tried
         except (UnreadablePhoto, TooLarge, DecoderDied, DecodingFailed, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            yield Tried(each.source, "unreadable", "", reason, time.perf_counter() - started)
+            yield Tried(each.source, "unreadable", "", reason, clock() - started)
 
 
-def _attempt(photo: Beneath, each: Candidate, engine: Engine, started: float) -> Pair | Tried:
+def _attempt(photo: Beneath, engine: Engine) -> tuple[Tried, tuple[Image, Image] | None]:
+    """Do with a photo all that a worker does, up to its copy and the pictures for the page.
+
+    Return also the part that changed most, before and after, if it is restored.
+    """
     with closing(Inspection(photo, Limits.of(settings()))) as seen:
         if reason := eligibility.left_alone(seen):
-            return Tried(each.source, "left alone", "", reason, time.perf_counter() - started)
+            return Tried("", "left alone", "", reason), None
+        content_hash = seen.content_hash
         read = photos.decoded(seen)
+    drawn = settings().previews_megabytes > 0
+    if drawn:
+        previews.pictures(read, None)
     mended = mend(read.image, engine, jpeg_quality=read.jpeg_quality, wraps=read.wraps)
     height, width = read.image.shape[:2]
     tried = Tried(
-        each.source, str(mended.decision), str(mended.verdict.category), mended.reason or "",
-        time.perf_counter() - started, width * height / MEGA, each.size,
+        "", str(mended.decision), str(mended.verdict.category), mended.reason or "",
+        megapixels=width * height / MEGA,
     )  # fmt: skip
+    if mended.receipt.steps:
+        photos.read(photo, Limits.of(settings()))  # the second step of a job reads it again
     if mended.decision is not Decision.RESTORED:
-        return tried
+        return tried, None
+    size = _coded_bytes(read, mended, content_hash)
+    if drawn:
+        previews.pictures(read, mended.image)
     after = of_size(mended.image, read.image)
     cell = changed_cell(read.image, [after], contact_sheet.CELL)
-    return Pair(tried, read.image[cell].copy(), after[cell].copy())
+    return replace(tried, copy_bytes=size), (read.image[cell].copy(), after[cell].copy())
+
+
+def _coded_bytes(photo: Photo, mended: Mended, content_hash: str) -> int:
+    """Code a copy in memory and check it, as it is done before it is published; return its size."""
+    origin = Provenance(
+        place=place_of("", Path()), content_hash=content_hash, job_id=0, claim=0,
+        category=str(mended.verdict.category), software="photomend", mended_at=datetime.now(UTC),
+        generative=mended.receipt.generative, steps="",
+    )  # fmt: skip
+    copy = photos.coded(photo.with_image(mended.image), origin)
+    photos.verify(copy, copy.data)
+    return len(copy.data)
 
 
 def estimate(tried: Sequence[Tried], count: int, workers: int) -> Estimate:
@@ -146,13 +189,14 @@ def estimate(tried: Sequence[Tried], count: int, workers: int) -> Estimate:
     scale = count / max(len(tried), 1)
     restored = [each for each in tried if each.outcome == Decision.RESTORED]
     kinds = Counter(each.category for each in restored)
-    seconds = scale * sum(each.seconds for each in tried)
+    seconds, seconds_between = total([each.seconds for each in tried], count)
+    copies, copies_between = total([each.copy_bytes / GIGA for each in tried], count)
     return Estimate(
         count, len(tried), dict(Counter(each.outcome for each in tried)),
         {kind: share(number, len(tried)) for kind, number in kinds.most_common()},
-        share(len(restored), len(tried)), seconds, workers, seconds / workers / 3600,
-        scale * sum(each.megapixels for each in tried),
-        scale * sum(each.size for each in restored) / GIGA,
+        share(len(restored), len(tried)), seconds, seconds_between, workers,
+        seconds / workers / 3600, scale * sum(each.megapixels for each in tried),
+        copies, copies_between,
     )  # fmt: skip
 
 
@@ -164,6 +208,17 @@ def share(part: int, whole: int) -> tuple[float, float, float]:
     middle = (p + z2 / 2) / (1 + z2)
     half = Z * math.sqrt(p * (1 - p) / whole + z2 / whole / 4) / (1 + z2)
     return p, max(0.0, middle - half), min(1.0, middle + half)
+
+
+def total(sample: Sequence[float], count: int) -> tuple[float, Ends | None]:
+    """Estimate the sum over `count` photos by that over a sample; return also the ends of its interval."""
+    if not sample:
+        return 0.0, None
+    middle, left = count * mean(sample), 1 - len(sample) / count
+    if len(sample) < 2:
+        return middle, None
+    half = Z * count * stdev(sample) * math.sqrt(left / len(sample))
+    return middle, (max(sum(sample), middle - half), middle + half)
 
 
 def as_record(found: Estimate, tried: Sequence[Tried]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def run(
 ) -> int:  # fmt: skip
     """Run all processes until a signal arrives or, with `once`, until all photos are processed.
 
-    All photos of `gallery` are processed, unless `backlog` selects fewer; `now`: also outside the
+    Old photos of `gallery` are processed as `backlog` says, all if it is None; `now`: also outside the
     hours. Returns the exit code: with `once`, it tells whether photos wait that cannot be claimed.
 
     Raises:

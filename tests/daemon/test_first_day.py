@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from daemon.console import first_day
 first_day.MANY = 3
-print("chosen", first_day.choose(Path(sys.argv[1]), 2))
+print("chosen", first_day.backlog_of(Path(sys.argv[1]), once=False, workers=2))
 """
 
 
@@ -51,19 +51,14 @@ def test_the_owner_chooses_what_becomes_of_many_old_photos(asked, photos, word):
 
 def test_nobody_is_asked_about_few_photos_or_those_that_are_known(asked, photos, home, jobs):
     (home / "gallery/0.jpg").unlink()
-    assert asked("") == "chosen None\r\n"
+    assert asked("") == "chosen all\r\n"
     (home / "gallery/0.jpg").write_bytes(bytes(1))
     galleries.note(
         jobs.engine, "g", host="host", root=home / "gallery", output=home / "output",
         filesystem="ext4", watching="events", online=True, scanned_at=1.0,
     )  # fmt: skip
-    assert asked("") == "chosen None\r\n"
+    assert asked("") == "chosen all\r\n"
     photos = {f"{number}.jpg": f"{10**6}-2-{number}" for number in range(5)}
     galleries.note_backlog(jobs.engine, "g", Path(), photos)
     assert len(backlog.left(jobs.engine, "g")) == 5
     assert "has 5 photos" in " ".join(asked("new\n").split())
-
-
-def test_nobody_is_asked_without_a_terminal(home, photos, monkeypatch):
-    monkeypatch.setattr(first_day, "MANY", 3)
-    assert first_day.choose(home / "gallery", 2) is None

@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from daemon.commands.app import app
 from daemon.reports import trial
+from storage import jail, photos
 from storage.settings import settings
+from storage.settings_gallery import GallerySettings
+from tasks import previews
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -41,13 +44,48 @@ def test_sample_has_years_in_their_proportion_and_depends_on_the_seed():
 def test_estimate_scales_the_sample_to_all_photos():
     tried = [
         trial.Tried("a", "restored", "noise", "", 3.0, 2.0, 1_000_000),
-        trial.Tried("b", "clean", "clean", "", 1.0, 2.0, 1_000_000),
+        trial.Tried("b", "clean", "clean", "", 1.0, 2.0),
     ]
     found = trial.estimate(tried, 1000, 2)
     assert (found.seconds, found.megapixels, found.gigabytes) == (2000, 2000, 0.5)
     assert found.hours == pytest.approx(2000 / 2 / 3600)
     middle, low, high = found.mended
     assert low < middle == 0.5 < high
+
+
+def test_intervals_hold_the_truth_about_19_times_of_20():
+    rng, held = random.Random(3), 0
+    for _ in range(200):
+        seconds = [rng.expovariate(0.5) for _ in range(300)]
+        _, (low, high) = trial.total(rng.sample(seconds, 60), 300)
+        held += low <= sum(seconds) <= high
+    assert 180 <= held <= 198
+    assert trial.total([1.0, 2.0, 6.0], 3) == (9.0, (9.0, 9.0))
+    assert trial.total([1.0], 3) == (3.0, None)
+
+
+def test_a_trial_does_all_that_a_worker_does_except_writing(tmp_path, state, monkeypatch):
+    from chaos import add_photo
+
+    done: list[str] = []
+
+    def noted(owner, name):
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: (done.append(name), real(*given))[1])
+
+    for name in ("pictures_of_photo", "pictures_of_result"):
+        noted(previews, name)
+    for name in ("read", "coded", "verify"):
+        noted(photos, name)
+    add_photo(tmp_path, 1, random.Random(1))
+    gallery = GallerySettings(tmp_path)
+    with jail.used():
+        [pair] = trial.attempt(gallery, trial.candidates(gallery))
+    [photo] = tmp_path.rglob("*.jpg")
+    assert pair.tried.outcome == "restored"
+    assert 0.3 < pair.tried.copy_bytes / photo.stat().st_size < 3
+    assert not state.exists()
+    assert done == ["pictures_of_photo", "read", "coded", "verify", "pictures_of_result"]
 
 
 @pytest.mark.slow
