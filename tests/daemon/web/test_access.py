@@ -2,11 +2,12 @@
 
 import logging
 import stat
+import time
 
 import pytest
 from starlette.routing import Route
 
-from daemon.web import app, attempts, hosts
+from daemon.web import app, attempts, hosts, sessions
 from daemon.web.credentials import Credentials
 from storage.settings import settings
 from storage.settings_web import WebSettings
@@ -119,6 +120,31 @@ def test_the_cookie_is_for_this_site_and_no_script_reads_it(page):
     cookie = page.get("/").headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
+
+
+def test_the_cookie_of_a_page_with_tls_never_goes_out_without_it(page):
+    assert "Secure" not in page.get("/").headers["Set-Cookie"]
+    page.cookies.clear()
+    assert "Secure" in page.get("https://127.0.0.1:8484/").headers["Set-Cookie"]
+
+
+def test_a_session_ends():
+    for seconds, lasts in ((10, True), (-1, False)):
+        session = sessions.Session("name", logged_in=True, ends_at=int(time.time()) + seconds)
+        found = sessions.from_cookie(sessions.to_cookie(session, b"secret"), b"secret")
+        assert (found == session) is lasts
+
+
+def test_what_is_refused_has_the_headers_of_a_page(page, credentials):
+    refused = page.get("/", headers={"Host": "evil.example"})
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    arrived = page.get("/", headers=link)
+    credentials.set_password("correct horse")
+    to_login = page.get("/")
+    assert [a.status_code for a in (refused, arrived, to_login)] == [403, 200, 303]
+    for answer in (refused, arrived, to_login):
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_with_a_password_nothing_is_shown_without_it(page, credentials):
