@@ -45,7 +45,9 @@ const press = (key) => {
   if (!card || !words[key]) return undefined;
   return htmx.ajax("POST", `${document.body.dataset.root}/act`, {
     values: { ids: card.dataset.job, do: words[key] }, swap: "none", source: document.body,
-  });
+  }).then(() => {
+    if (document.activeElement === document.body) cardOf(card.dataset.job)?.querySelector(".shot").focus();
+  }); // the card was replaced
 };
 
 const count = () => {

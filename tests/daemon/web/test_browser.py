@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from daemon.web import listing
 from storage import preview_files, preview_requests
 from storage.database import galleries, search
 from storage.enums import Category, Decision, Degradation, ErrorKind, Review, Status
@@ -174,6 +175,22 @@ def test_the_keys_are_enough(hostile_jobs, screen, jobs, eventually):
     assert search.get(jobs.engine, hostile_jobs).review is None
     page.keyboard.press("Escape")
     page.locator("#viewer").wait_for(state="hidden")
+    page.keyboard.press("k")  # the photo in the list that was opened
+    page.locator(f"#card-{hostile_jobs} .badge.good").wait_for()
+    page.keyboard.press("Enter")
+    page.locator("#viewer-body [data-key=m]").wait_for()
+    page.keyboard.press("m")
+    eventually(lambda: search.get(jobs.engine, hostile_jobs).status is Status.QUEUED)
+
+
+def test_more_photos_come_by_scrolling(home, add_mended, screen, eventually):
+    numbers = [add_mended(f"{n:03}.jpg") for n in range(listing.PAGE + 2)]
+    page = screen("/review")
+    cards = page.locator(".card")
+    assert cards.count() <= listing.PAGE
+    page.mouse.wheel(0, 100_000)
+    eventually(lambda: cards.count() == len(numbers))
+    assert page.locator("#more").count() == 0
 
 
 def test_what_changes_is_shown_without_loading_again(hostile_jobs, screen, jobs):
@@ -205,7 +222,7 @@ def test_a_review_from_the_photo_to_mending_it_anyway(
     assert page.locator(f"#card-{job.id} img[src*='small.webp']").count() == 1
     assert search.get(jobs.engine, job.id) == job
     page.locator("#viewer-body [data-tool=in]").click()
-    page.locator("#viewer-body button[value=reject]").click()
+    page.keyboard.press("r")
     page.locator("#viewer-body .badge.bad").wait_for()
     assert not result.exists()
     assert search.get(jobs.engine, job.id).review is Review.REJECTED

@@ -39,7 +39,7 @@ def test_lists_are_cut_into_pages_by_the_database(page, add_mended):
     while path:
         answer = page.get(path, headers={"HX-Request": "true"})
         found = [int(x.split('"')[0]) for x in answer.text.split('id="card-')[1:]]
-        assert len(found) <= listing.PAGE
+        assert len(found) <= listing.PAGE and not set(found) & set(seen)
         seen += found
         more = answer.text.partition('id="more"')[2].partition('hx-get="')[2].partition('"')[0]
         path = more.replace("&amp;", "&")
