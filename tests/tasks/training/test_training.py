@@ -1,5 +1,6 @@
 """Training: examples have the requested amounts, and a stopped fit continues."""
 
+import functools
 import io
 import json
 
@@ -205,16 +206,20 @@ def test_an_untrained_net_changes_nothing():
     assert torch.equal(ResidualNet()(image), image)
 
 
-def fitting_of(tiles, steps, name=Recipe.NOISE):
-    """Return a fit of 60 steps after so many of them."""
+@functools.cache
+def objective_of(tiles, name):
+    """Return an objective; its held-out images take seconds to make, so all fits of it share them."""
     photos = Pool(tiles, tiles)
     if name == objectives.CLASSIFIER:
-        objective = objectives.classifier_objective(photos, CPU)
-    elif name == objectives.REFLECTION:
-        objective = objectives.reflection_objective(photos, CPU, 20)
-    else:
-        objective = objectives.restorer_objective(name, photos, CPU)
-    fitting = fit.Fit(objective, CPU)
+        return objectives.classifier_objective(photos, CPU)
+    if name == objectives.REFLECTION:
+        return objectives.reflection_objective(photos, CPU, 20)
+    return objectives.restorer_objective(name, photos, CPU)
+
+
+def fitting_of(tiles, steps, name=Recipe.NOISE):
+    """Return a fit of 60 steps after so many of them."""
+    fitting = fit.Fit(objective_of(tiles, name), CPU)
     for _ in range(steps):
         fitting.take_step(60)
     return fitting
