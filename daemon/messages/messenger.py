@@ -127,11 +127,10 @@ class Messenger:
         if not self._write(known):  # an alert may be about that disk; a digest waits
             wanted = {url: each for url, each in wanted.items() if not each.is_digest}
         answers = receivers.send([each.message for each in wanted.values()])
-        delivered = [url for url, answer in zip(wanted, answers, strict=True) if answer.delivered]
         kept = before if self._written != known else known
-        for url in wanted:
-            told = wanted[url].told if url in delivered else before.receivers[ledger.mark(url)]
-            kept = kept.with_told(ledger.mark(url), told)
+        for (url, each), answer in zip(wanted.items(), answers, strict=True):
+            mark = ledger.mark(url)
+            kept = kept.with_told(mark, _told(before.receivers[mark], each.told, answer))
         self._ledger = kept
         self._write(kept)
         for url, answer in zip(wanted, answers, strict=True):
@@ -147,6 +146,11 @@ class Messenger:
         if answer.delivered:
             self._pauses.pop(mark, None)
             return log.info("a message was sent to %s", hidden(url))
+        if answer.unsure:
+            return log.warning(
+                "%s gave no answer, and may have the message; the next digest covers this time, too: %s",
+                hidden(url), answer.said,
+            )  # fmt: skip
         last = self._pauses.get(mark)
         seconds = min(2 * last.seconds if last else FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._pauses[mark] = Pause(seconds, time.monotonic() + seconds)
@@ -170,6 +174,16 @@ class Messenger:
         return calendar.period(
             settings().notify.digest, settings().notify.digest_hour, datetime.now()
         )
+
+
+def _told(before: Told, after: Told, answer: Answer) -> Told:
+    """Return what a receiver was told. One that gave no answer may have the message.
+
+    So the same is not sent again; but the next digest begins where the last certain one ended.
+    """
+    if answer.delivered:
+        return after
+    return replace(after, until=before.until) if answer.unsure else before
 
 
 def _clocks() -> tuple[float, float]:

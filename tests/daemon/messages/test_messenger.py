@@ -152,6 +152,25 @@ def test_after_a_kill_while_it_is_sent_nothing_is_sent_twice(
     assert len(receiver.got) == 1
 
 
+def test_a_receiver_without_an_answer_gets_nothing_twice_and_the_next_digest_covers_all(
+    messenger, notify, receiver, end, forget, caplog
+):
+    notify(urls=[f"json://{receiver.place}?rto=1"], digest="daily", digest_hour=0)
+    messenger().work()
+    end("a.jpg")
+    forget(period=YESTERDAY)
+    receiver.hang.set()
+    messenger().work()
+    assert "gave no answer" in caplog.text
+    receiver.hang.clear()
+    messenger().work()
+    assert len(receiver.got) == 1
+    end("b.jpg")
+    forget(period=YESTERDAY)
+    messenger().work()
+    assert receiver.titles[1:] == ["photomend: 2 photos mended"]
+
+
 def test_one_receiver_that_is_away_gets_its_digest_later_and_others_get_theirs_once(
     messenger, notify, receiver, start_receiver, end, forget, caplog
 ):
