@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from storage import preview_files
+from storage import atomic_files, preview_files
 from storage.database.tables import now
 from storage.enums import Decision, ErrorKind, Status
 from storage.settings import settings
@@ -215,6 +215,23 @@ def test_a_digest_waits_while_the_state_folder_cannot_be_written_to(
     assert receiver.got == []
     monkeypatch.setattr(ledger, "write", write)
     kept.work()
+    assert len(receiver.got) == 1
+
+
+def test_two_watchers_of_one_state_folder_send_a_digest_once(
+    messenger, notify, receiver, end, forget
+):
+    notify(urls=[f"json://{receiver.place}"], digest="daily", digest_hour=0)
+    one, other = messenger(), messenger()
+    for each in (one, other):
+        each.work()
+    end("a.jpg")
+    forget(period=YESTERDAY)
+    with atomic_files.locked(settings().state_dir / "messages.lock"):
+        one.work()  # while the other one works
+    assert receiver.got == []
+    for each in (one, other, one):
+        each.work()
     assert len(receiver.got) == 1
 
 
