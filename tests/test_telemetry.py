@@ -4,8 +4,10 @@ The commands run with an empty home folder and environment, in a network namespa
 """
 
 import ast
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,6 +92,20 @@ def test_mending_a_photo_sends_no_packet(traces_of, degraded_photo, tmp_path):
         gallery / "cat.jpg"
     )
     assert traces == Traces(set(), [])
+
+
+@pytest.mark.slow
+def test_a_message_goes_to_its_receiver_and_nothing_to_anybody_else(traces_of, tmp_path):
+    message = tmp_path / "message.json"
+    fields = {"url": "ntfy://192.0.2.7:81/topic", "title": "t", "text": "x", "pictures": []}
+    message.write_text(json.dumps(fields))
+    command = f"{sys.executable} -P -m daemon.messages.apprise_process < {message}"
+    traces = traces_of("sh", "-c", command)
+    assert traces.files == set()
+    headers = [ast.literal_eval(packet)[:24] for packet in traces.packets]
+    assert headers
+    assert {header[16:20] for header in headers} == {b"\xc0\x00\x02\x07"}
+    assert {header[9] for header in headers} == {socket.IPPROTO_TCP}  # no name is looked up
 
 
 @pytest.mark.paper

@@ -8,11 +8,14 @@ import logging
 import os
 import re
 import sys
+import time
 from typing import Any
 
 from storage.text import printable
 from storage.urls import HIDDEN
 
+READ_SECONDS = 30.0
+"""Time for one answer; apprise's own 4 s are short for a small server that gets pictures."""
 SERVICE_SECONDS = 45.0
 """Time for one message; our parent kills this process a little later."""
 ONE_PICTURE = ("ntfy", "ntfys")
@@ -26,11 +29,15 @@ class Heard(logging.Handler):
     """What apprise logs."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.DEBUG)
         self.lines: list[str] = []
+        self.unsure = False
+        """Whether an answer did not come: only the details of an error, which may hold secrets, say so."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        self.unsure |= "Read timed out" in record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self.lines.append(record.getMessage())
 
 
 def main() -> None:
@@ -39,18 +46,23 @@ def main() -> None:
     heard = Heard()
     logger = logging.getLogger("apprise")
     logger.addHandler(heard)
+    logger.setLevel(logging.DEBUG)
     logger.propagate = False
+    started = time.monotonic()
     delivered = send(message)
     said = " ".join(heard.lines) or ("" if delivered else "apprise does not know this address")
-    answer = {"delivered": delivered, "said": without_secrets(said, message["url"])}
-    print(json.dumps(answer), flush=True)
+    unsure = not delivered and (heard.unsure or time.monotonic() - started >= SERVICE_SECONDS)
+    said = without_secrets(said, message["url"])
+    print(json.dumps({"delivered": delivered, "said": said, "unsure": unsure}), flush=True)
     os._exit(0)  # a thread of apprise may still wait for the receiver
 
 
 def send(message: dict[str, Any]) -> bool:
     """Send a message; return whether it was delivered."""
     import apprise
+    from apprise.url import URLBase
 
+    URLBase.socket_read_timeout = READ_SECONDS
     sender = apprise.Apprise(asset=asset())
     if not sender.add(message["url"]):
         return False

@@ -17,6 +17,7 @@ from daemon.messages.receivers import Answer, Message
 from daemon.reports import health
 from daemon.reports.status import has_left
 from daemon.web.words import ADVICE
+from storage import atomic_files
 from storage.database import digest as rows
 from storage.database import status
 from storage.database.status import Summary
@@ -30,6 +31,9 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0
 """Pause after which a message is sent again that was not delivered; it doubles up to the longest."""
 STEP_SECONDS = 60.0
 """Least difference of two clocks from one round to the next that is a step of the clock on the wall."""
+
+LOCK = "messages.lock"
+"""File in the state folder whose lock a round holds."""
 
 log = logging.getLogger(__name__)
 
@@ -62,19 +66,23 @@ class Messenger:
         self._warned = ""
 
     def work(self) -> None:
-        """Do a round; a database that is away or a wrong file of receivers ends nothing."""
+        """Do a round, unless another watcher of this state folder does one.
+
+        A database that is away or a wrong file of receivers ends nothing.
+        """
         try:
-            self.round(settings().notify.receivers())
+            if urls := settings().notify.receivers():
+                with atomic_files.locked(settings().state_dir / LOCK, wait=False) as held:
+                    if held is not None:
+                        self.round(urls)
             self._warned = ""
-        except (SQLAlchemyError, DatabaseGone, SettingsError) as error:
+        except (SQLAlchemyError, DatabaseGone, SettingsError, OSError) as error:
             if str(error) != self._warned:
                 log.warning("no messages are sent: %s", error)
             self._warned = str(error)
 
     def round(self, urls: tuple[str, ...]) -> None:
         """Send to each receiver what it does not know yet."""
-        if not urls:
-            return
         state = status.summary(self._engine, partial(has_left, self._engine))
         problems = health.find(self._engine, state)
         known = self._renewed(urls, state, alerts.lasting(problems, self._failures(state.now)))
@@ -89,7 +97,7 @@ class Messenger:
 
     def _renewed(self, urls: tuple[str, ...], state: Summary, present: dict[str, str]) -> Ledger:
         """Return the ledger with the alerts of now, for the receivers of the settings."""
-        before = self._ledger or ledger.read(settings().state_dir)
+        before = self._before()
         last, self._clocks = self._clocks, _clocks()
         now, step = self._clocks[0], (self._clocks[0] - last[0]) - (self._clocks[1] - last[1])
         moved = alerts.moved(before.alerts, step if abs(step) > STEP_SECONDS else 0.0)
@@ -100,6 +108,13 @@ class Messenger:
             told[mark] = replace(own, period=day, until=min(own.until, state.now))
         self._ledger = Ledger(alerts.updated(moved, present, now), told)
         return self._ledger
+
+    def _before(self) -> Ledger:
+        """Return the ledger of the file, or what could not be written to it."""
+        if self._ledger is not None and self._ledger != self._written:
+            return self._ledger
+        self._written = ledger.read(settings().state_dir)
+        return self._written
 
     def _wanted(
         self, url: str, known: Ledger, state: Summary, problems: list[str]
@@ -127,11 +142,10 @@ class Messenger:
         if not self._write(known):  # an alert may be about that disk; a digest waits
             wanted = {url: each for url, each in wanted.items() if not each.is_digest}
         answers = receivers.send([each.message for each in wanted.values()])
-        delivered = [url for url, answer in zip(wanted, answers, strict=True) if answer.delivered]
         kept = before if self._written != known else known
-        for url in wanted:
-            told = wanted[url].told if url in delivered else before.receivers[ledger.mark(url)]
-            kept = kept.with_told(ledger.mark(url), told)
+        for (url, each), answer in zip(wanted.items(), answers, strict=True):
+            mark = ledger.mark(url)
+            kept = kept.with_told(mark, _told(before.receivers[mark], each.told, answer))
         self._ledger = kept
         self._write(kept)
         for url, answer in zip(wanted, answers, strict=True):
@@ -147,6 +161,11 @@ class Messenger:
         if answer.delivered:
             self._pauses.pop(mark, None)
             return log.info("a message was sent to %s", hidden(url))
+        if answer.unsure:
+            return log.warning(
+                "%s gave no answer, and may have the message; the next digest covers this time, too: %s",
+                hidden(url), answer.said,
+            )  # fmt: skip
         last = self._pauses.get(mark)
         seconds = min(2 * last.seconds if last else FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._pauses[mark] = Pause(seconds, time.monotonic() + seconds)
@@ -170,6 +189,16 @@ class Messenger:
         return calendar.period(
             settings().notify.digest, settings().notify.digest_hour, datetime.now()
         )
+
+
+def _told(before: Told, after: Told, answer: Answer) -> Told:
+    """Return what a receiver was told. One that gave no answer may have the message.
+
+    So the same is not sent again; but the next digest begins where the last certain one ended.
+    """
+    if answer.delivered:
+        return after
+    return replace(after, until=before.until) if answer.unsure else before
 
 
 def _clocks() -> tuple[float, float]:

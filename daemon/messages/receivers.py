@@ -34,6 +34,8 @@ class Answer:
     delivered: bool
     said: str
     """Why it was not delivered; without the secrets of the address."""
+    unsure: bool = False
+    """Whether the receiver may have it all the same: it took the message, and gave no answer."""
 
 
 def send(messages: Sequence[Message], seconds: float = SECONDS) -> list[Answer]:
@@ -52,7 +54,7 @@ def _send(message: Message, seconds: float) -> Answer:
         )  # fmt: skip
         return Answer(**json.loads(ended.stdout))
     except subprocess.TimeoutExpired:
-        return Answer(False, f"no answer within {seconds:.0f} s")
+        return Answer(False, f"no answer within {seconds:.0f} s", unsure=True)
     except (OSError, ValueError, TypeError) as error:  # killed, or a bug of a library
         log.debug("the process that sends to %s: %s", hidden(message.url), error)
         return Answer(False, "the process that sends it ended without an answer")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from daemon.console import session, targets
 from daemon.console.output import span
 from daemon.library_apps import immich_check
-from daemon.reports import exposure, health, space, worker_checks
+from daemon.reports import exposure, health, message_checks, space, worker_checks
 from daemon.reports.finding import Finding
 from storage import (
     atomic_files,
@@ -45,6 +45,7 @@ def run_checks() -> Iterator[Finding]:
         yield _processes()
     yield _redis()
     yield _space("state folder", settings().state_dir)
+    yield from message_checks.of(settings())
     watched = _galleries(from_database=found.well)
     if not watched:
         yield Finding("galleries", False, "there is none; start with: photomend up ~/Photos")

@@ -22,6 +22,8 @@ PHOTOMEND = Path(sys.executable).parent / "photomend"
         ('redis_url = "redis://nas:1/0"', 0o644, ""),
         ('database_url = "postgresql://me:sesam@127.0.0.1:1/x"', 0o604, "database_url"),
         ('[paper]\nclassifier_key = "sesam"', 0o644, "classifier_key"),
+        ('[notify]\nurls = ["tgram://sesam/1"]', 0o644, "urls"),
+        ('[notify]\nurls = ["tgram://sesam/1"]', 0o640, None),
         ('[paper]\nclassifier_url = "http://me:sesam@nas"', 0o644, "classifier_url"),
     ],
 )

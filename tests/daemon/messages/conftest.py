@@ -30,6 +30,7 @@ class Receiver(ThreadingHTTPServer):
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         """Path, headers and content of each request."""
         self.status = 200
+        self.moved_to = ""
         self.hang = threading.Event()
         self.closing = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
@@ -60,9 +61,15 @@ class Request(BaseHTTPRequestHandler):
             self.server.closing.wait(60)
             return
         self.send_response(self.server.status)
+        if self.server.moved_to:
+            self.send_header("Location", self.server.moved_to)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from storage import preview_files
+from storage import atomic_files, preview_files
 from storage.database.tables import now
 from storage.enums import Decision, ErrorKind, Status
 from storage.settings import settings
@@ -152,6 +152,25 @@ def test_after_a_kill_while_it_is_sent_nothing_is_sent_twice(
     assert len(receiver.got) == 1
 
 
+def test_a_receiver_without_an_answer_gets_nothing_twice_and_the_next_digest_covers_all(
+    messenger, notify, receiver, end, forget, caplog
+):
+    notify(urls=[f"json://{receiver.place}?rto=1"], digest="daily", digest_hour=0)
+    messenger().work()
+    end("a.jpg")
+    forget(period=YESTERDAY)
+    receiver.hang.set()
+    messenger().work()
+    assert "gave no answer" in caplog.text
+    receiver.hang.clear()
+    messenger().work()
+    assert len(receiver.got) == 1
+    end("b.jpg")
+    forget(period=YESTERDAY)
+    messenger().work()
+    assert receiver.titles[1:] == ["photomend: 2 photos mended"]
+
+
 def test_one_receiver_that_is_away_gets_its_digest_later_and_others_get_theirs_once(
     messenger, notify, receiver, start_receiver, end, forget, caplog
 ):
@@ -196,6 +215,23 @@ def test_a_digest_waits_while_the_state_folder_cannot_be_written_to(
     assert receiver.got == []
     monkeypatch.setattr(ledger, "write", write)
     kept.work()
+    assert len(receiver.got) == 1
+
+
+def test_two_watchers_of_one_state_folder_send_a_digest_once(
+    messenger, notify, receiver, end, forget
+):
+    notify(urls=[f"json://{receiver.place}"], digest="daily", digest_hour=0)
+    one, other = messenger(), messenger()
+    for each in (one, other):
+        each.work()
+    end("a.jpg")
+    forget(period=YESTERDAY)
+    with atomic_files.locked(settings().state_dir / "messages.lock"):
+        one.work()  # while the other one works
+    assert receiver.got == []
+    for each in (one, other, one):
+        each.work()
     assert len(receiver.got) == 1
 
 

@@ -50,7 +50,7 @@ def test_a_message_with_pictures_reaches_json_and_ntfy(receiver, pictures, tmp_p
 def test_what_a_receiver_answers_is_said_without_its_secrets(receiver, start_receiver):
     receiver.status = 403
     moved = start_receiver()
-    moved.status = 302
+    moved.status, moved.moved_to = 302, f"http://{start_receiver().place}/"
     gone = start_receiver()
     gone.close()
     urls = [
@@ -84,6 +84,7 @@ def test_a_receiver_that_hangs_is_left_and_others_do_not_wait_for_it(receiver, s
     stuck, taken = receivers.send([Message(url, "t", "x") for url in urls], seconds=8)
     assert time.monotonic() - started < 20
     assert (stuck.delivered, stuck.said) == (False, "no answer within 8 s")
+    assert stuck.unsure
     assert taken.delivered
 
 
