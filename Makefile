@@ -92,7 +92,7 @@ map: .venv/ready ## Write the source map in ARCHITECTURE.md, and docs/settings.m
 
 site: .boot/ready ## Build the site of the documentation into site/; a broken link is an error.
 	NO_MKDOCS_2_WARNING=1 $(UV) run --quiet --isolated --frozen --only-group docs \
-	  mkdocs build --quiet --config-file .mkdocs.yml --site-dir site
+	  mkdocs build --config-file .mkdocs.yml --site-dir site
 
 service: .boot/ready ## Install what photomend needs to run, without tools for development.
 	$(SYNC) $(NO_TOOLS) --extra mqtt
