@@ -27,6 +27,7 @@ def mended(mended, jobs):
     return search.get(jobs.engine, mended.id)
 
 
+@pytest.mark.slow
 def test_each_word_is_written_and_taken_back(run, home, mended, written):
     run("keep", 1)
     assert written() == {CAT: Word(Review.KEPT, None, "c" * 64)}
