@@ -59,7 +59,7 @@ class Card:
     @property
     def lacks_pictures(self) -> bool:
         """Whether a worker could draw more pictures of the photo than there are."""
-        mended = self.job.decision is Decision.RESTORED
+        mended = self.job.decision is Decision.RESTORED or self.job.review is Review.WAITING
         whole = self.has_both and self.has_crops if mended else "before" in self.pictures
         return can_be_drawn(self.job) and not whole
 

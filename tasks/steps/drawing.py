@@ -6,7 +6,7 @@ it is.
 
 import logging
 
-from storage import output_folder, photos, preview_requests
+from storage import beneath, output_folder, photos, preview_requests, waiting_results
 from storage.beneath import Beneath
 from storage.database import search
 from storage.database.records import Job
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 NONE_KEPT = "no pictures are kept: previews_megabytes is 0 in the settings"
 NOT_RECORDED = "it is no longer recorded"
+LOST = "the result that waited is gone from the state folder; keep or mend makes it again"
 REJECTED = "its result was rejected, so only the photo is shown; undo brings the result back"
 
 
@@ -77,9 +78,12 @@ def _why_gone(job: Job) -> str:
 
 
 def _result(job: Job) -> tuple[Image | None, str | None]:
-    """Return the published result of a job, or None and why it cannot be shown, if it should be there."""
+    """Return the result of a job, or None and why it cannot be shown, if it should be there."""
     if job.review is Review.REJECTED:
         return None, REJECTED
+    if job.review is Review.WAITING:
+        waiting = waiting_results.file(settings().state_dir, job)
+        return (None, LOST) if waiting is None else _read(beneath.at(waiting))
     if job.decision is not Decision.RESTORED or job.output is None:
         return None, None
     config = paths.gallery(job)

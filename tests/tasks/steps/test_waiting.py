@@ -1,18 +1,20 @@
 """Results that wait for the owner: nothing is published before they are kept."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from daemon import actions, maintenance
 from daemon.console import session
-from storage import publishing, waiting_results
+from storage import preview_files, publishing, waiting_results
 from storage.database import galleries, holds, reviews, search, status, wishes
 from storage.enums import CLASSIFY, Category, Decision, Degradation, ErrorKind, Review, Status
 from storage.errors import OutputFull
 from storage.settings import settings
 from storage.wishes import Wish
 from tasks.guarding.limits import Limit
+from tasks.steps import drawing
 from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
@@ -153,6 +155,15 @@ def test_an_undo_that_was_killed_is_done_again(jobs, waiting, do, published, mon
     job = do(actions.undo, waiting)
     assert (job.review, job.output) == (Review.WAITING, None)
     assert not published() and kept_file(job) is not None
+
+
+def test_the_pictures_of_a_waiting_result_are_drawn_again(waiting):
+    root = settings().state_dir
+    shutil.rmtree(root / preview_files.FOLDER)
+    assert drawing._draw(waiting) is None
+    assert preview_files.of(root, waiting.id).crop_after is not None
+    kept_file(waiting).unlink()
+    assert drawing._draw(waiting) == drawing.LOST
 
 
 def test_an_undo_leaves_a_result_that_its_owner_changed(home, waiting, do):
