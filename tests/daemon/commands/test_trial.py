@@ -73,8 +73,7 @@ def test_a_trial_does_all_that_a_worker_does_except_writing(tmp_path, state, mon
         real = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *given: (done.append(name), real(*given))[1])
 
-    for name in ("pictures_of_photo", "pictures_of_result"):
-        noted(previews, name)
+    noted(previews, "pictures")
     for name in ("read", "coded", "verify"):
         noted(photos, name)
     add_photo(tmp_path, 1, random.Random(1))
@@ -85,7 +84,7 @@ def test_a_trial_does_all_that_a_worker_does_except_writing(tmp_path, state, mon
     assert pair.tried.outcome == "restored"
     assert 0.3 < pair.tried.copy_bytes / photo.stat().st_size < 3
     assert not state.exists()
-    assert done == ["pictures_of_photo", "read", "coded", "verify", "pictures_of_result"]
+    assert done == ["pictures", "read", "coded", "verify", "pictures"]
 
 
 @pytest.mark.slow
