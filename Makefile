@@ -86,9 +86,10 @@ check: .venv/ready ## Check that the migrations make the tables that the code na
 	rm -rf .venv/check && PHOTOMEND_STATE_DIR=$(CURDIR)/.venv/check $(BIN)/python -m daemon.cli migrate
 	PHOTOMEND_STATE_DIR=$(CURDIR)/.venv/check $(BIN)/alembic check
 
-map: .venv/ready ## Write the source map in ARCHITECTURE.md, and docs/settings.md, from the docstrings.
+map: .venv/ready ## Write the source map, the page of settings and the man page from the code.
 	$(BIN)/python tests/source_map.py --write
 	$(BIN)/python tests/settings_page.py --write
+	$(BIN)/python tests/man_page.py --write
 
 site: .boot/ready ## Build the site of the documentation into site/; a broken link is an error.
 	NO_MKDOCS_2_WARNING=1 $(UV) run --quiet --isolated --frozen --only-group docs \

@@ -102,6 +102,16 @@ class OnBattery(StrEnum):
     GO_ON = "go on"
 
 
+class IoPriority(StrEnum):
+    """The setting `io_priority`."""
+
+    NORMAL = "normal"
+    LOW = "low"
+    """The last level of ordinary reads and writes."""
+    IDLE = "idle"
+    """Only when no other program reads or writes."""
+
+
 class Degradation(StrEnum):
     """What can be wrong with a photo (the paper's word); each has its own severity."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
 
-from storage import memory
+from storage import cores, memory
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
 from storage.gallery_layout import entangled_settings
@@ -159,7 +159,8 @@ class Settings:
     @property
     def worker_count(self) -> int:
         """The workers of `up`: one for the paper engine, whose networks fill the memory."""
-        fitting = (os.cpu_count() or 1) // 2 if self.engine is EngineChoice.LITE else 1
+        able = cores.share(self.give_way.cores_share)
+        fitting = able // 2 if self.engine is EngineChoice.LITE else 1
         return self.workers or max(1, fitting)
 
     @property

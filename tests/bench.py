@@ -94,6 +94,7 @@ def home(folder: Path, postgres: str | None = None) -> Iterator[dict[str, str]]:
         "PHOTOMEND_DATABASE_URL": postgres or url(folder),
         "PHOTOMEND_CONFIG": "/dev/null",
         "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
+        "PHOTOMEND_GIVE_WAY": '{"nice": 0, "io_priority": "normal"}',
         "PHOTOMEND_SETTLE_SECONDS": "1",
     }
     database.migrate(postgres or url(folder))

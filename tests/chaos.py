@@ -166,6 +166,7 @@ class Up:
             "PHOTOMEND_MAX_ATTEMPTS": "1000",
             "PHOTOMEND_WORKERS": "2",
             "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
+            "PHOTOMEND_GIVE_WAY": '{"nice": 0, "io_priority": "normal"}',
             **{f"PHOTOMEND_{name}_SECONDS": str(value) for name, value in SETTINGS.items()},
             **(clock.environment | {"PATH": self._path_of_redis()} if clock else {}),
         }

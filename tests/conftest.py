@@ -220,6 +220,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "ARRIVING_SECONDS": "3600",
         "MIN_FREE_MEGABYTES": "1",
         "WEB": json.dumps({"address": ""}),  # tests beside each other cannot have the same port
+        "GIVE_WAY": json.dumps({"nice": 0, "io_priority": "normal"}),  # they wait for workers
         **{f"{name}_SECONDS": str(seconds) for name, seconds in FAST.items()},
     }
     for name in [name for name in os.environ if name.startswith("PHOTOMEND_")]:

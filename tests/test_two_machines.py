@@ -112,6 +112,7 @@ class Machine:
             "PHOTOMEND_CONFIG": "/dev/null",
             "PHOTOMEND_GALLERIES": json.dumps({"g": gallery | {"backlog": "all"}}),
             "PHOTOMEND_MIN_FREE_MEGABYTES": "1",
+            "PHOTOMEND_GIVE_WAY": json.dumps({"nice": 0, "io_priority": "normal"}),
             "PHOTOMEND_DATABASE_URL": f"postgresql+psycopg://postgres@{self.server}/postgres",
             "PHOTOMEND_REDIS_URL": f"rediss://:{PASSWORD}@{self.server}:6379/0"
             f"?ssl_ca_certs={folder / 'certificate'}",

@@ -1,6 +1,5 @@
 """Check what a worker needs: libraries, the process that decodes photos, engine, server and GPU."""
 
-import os
 import subprocess
 from importlib.util import find_spec
 
@@ -8,7 +7,7 @@ from daemon.console.output import span
 from daemon.reports import exposure
 from daemon.reports.finding import Finding
 from daemon.supervising.python_command import python_code
-from storage import installation
+from storage import cores, installation
 from storage.enums import QUEUES, EngineChoice
 from storage.errors import PhotomendError
 from storage.settings import settings
@@ -99,13 +98,13 @@ def server() -> Finding:
 
 def devices() -> Finding:
     """Check that the paper engine can compute on the GPU, if there is one and if it is in use."""
-    cores = f"{os.cpu_count()} cores"
+    here = f"{cores.count()} cores"
     if not gpu_probe.has_card():
-        return Finding("devices", True, f"{cores}, no GPU; the lite engine needs none")
+        return Finding("devices", True, f"{here}, no GPU; the lite engine needs none")
     if settings().engine == EngineChoice.LITE:
-        return Finding("devices", True, f"{cores}, a GPU that the lite engine does not need")
+        return Finding("devices", True, f"{here}, a GPU that the lite engine does not need")
     gpu = gpu_probe.gpu()
     if gpu.problem:
-        text = f"{cores}; the GPU cannot be used, so lite takes its steps: {gpu.problem}"
+        text = f"{here}; the GPU cannot be used, so lite takes its steps: {gpu.problem}"
         return Finding("devices", False, text)
-    return Finding("devices", True, f"{cores}, {gpu.name}")
+    return Finding("devices", True, f"{here}, {gpu.name}")

@@ -4,13 +4,14 @@ import os
 from collections.abc import Sequence
 
 from storage.enums import PREVIEWS
-from tasks.worker import heartbeat, redis_client, runtime
+from tasks.worker import heartbeat, priority, redis_client, runtime
 from tasks.worker.app import app
 
 
 def serve(queues: Sequence[str]) -> int:
     """Serve `queues`, and that of previews, until a signal stops the worker; return the process's exit code."""
     heartbeat.note_nohup()
+    priority.lower()
     runtime.become_worker(queues)
     keys = [redis_client.key(queue) for queue in (*queues, PREVIEWS)]
     worker = app.Worker(

@@ -414,3 +414,16 @@ def test_up_never_takes_the_socket_of_a_redis_that_hangs(up, their_redis):
     assert one.process.wait(90) == Exit.REDIS
     assert "another Redis listens there; stop it, or set redis_url" in one.output()
     assert settings().redis_socket.stat().st_ino == inode
+
+
+@pytest.mark.slow
+def test_once_keeps_the_hours_unless_it_is_told_to_begin_now(home, up, take_photo, monkeypatch):
+    take_photo("noisy.jpg", kind=Degradation.NOISE)
+    monkeypatch.setenv("PHOTOMEND_SCHEDULE", json.dumps({"hours": "off"}))
+    one = up("--once")
+    assert one.process.wait(60) == Exit.WAITING
+    assert "waits until `photomend resume --now`" in one.output()
+    assert "1 photo still waits" in one.output()
+    now = up("--once", "--now")
+    assert now.process.wait(90) == Exit.OK
+    assert (home / "output/noisy.jpg").exists()
