@@ -67,10 +67,11 @@ def environment(wheel: Path, locked: Path, tmp_path_factory: pytest.TempPathFact
 def run(environment: Path, tmp_path: Path):
     """Run a program of the environment, which finds no other program and no settings."""
 
-    def run(program: str, *words: str | Path, code: int = 0) -> str:
+    def run(program: str, *words: str | Path, code: int = 0, **variables: str) -> str:
         ran = subprocess.run(
             [environment / "bin" / program, *words], cwd=tmp_path, capture_output=True, text=True,
-            check=False, env={"PATH": str(environment / "bin"), "HOME": str(tmp_path), "TERM": "dumb"},
+            check=False, env=variables
+            | {"PATH": str(environment / "bin"), "HOME": str(tmp_path), "TERM": "dumb"},
         )  # fmt: skip
         assert ran.returncode == code, ran.stdout + ran.stderr
         return ran.stdout + ran.stderr
@@ -87,6 +88,12 @@ def test_the_wheel_owns_one_name(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name.partition("/")[0] for name in archive.namelist()}
     assert {name.split("-")[0] for name in names} == {"photomend"}
+
+
+def test_the_man_page_and_completion_come_with_it(run, environment):
+    assert (environment / "share/man/man1/photomend.1").read_text().startswith(".TH PHOTOMEND 1")
+    words = {"COMP_WORDS": "photomend ser", "COMP_CWORD": "1"}
+    assert run("photomend", _PHOTOMEND_COMPLETE="complete_bash", **words) == "service\n"
 
 
 def test_the_sdist_makes_the_wheel_of_the_checkout(built, wheel, tmp_path):
