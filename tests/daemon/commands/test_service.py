@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,13 @@ UNITS = {
     "photomend-redis.service", "photomend-watch.service", "photomend-worker@.service",
     "photomend.target",
 }  # fmt: skip
+
+
+@pytest.fixture
+def tmp_path():
+    """Return a folder whose name leaves room for the path of a socket."""
+    with tempfile.TemporaryDirectory(prefix="pm") as name:
+        yield Path(name)
 
 
 @pytest.fixture
