@@ -18,6 +18,8 @@ from storage.publishing import MARKER
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import command, printable
 
+IMMICH_MARKER = ".immich"
+"""The file that immich writes into each of its own folders (its documentation, "System integrity")."""
 MARKER_BYTES = 65536
 """Most bytes that are read of a marker."""
 REFUSED_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
@@ -35,6 +37,12 @@ def why_not_ours(name: str, gallery: GallerySettings, *, used: bool) -> str | No
 
     """
     root = gallery.output_root
+    if own := _immich_folder(root):
+        return (
+            f"the output folder {root} lies in {own}, which belongs to immich ({IMMICH_MARKER} is there); "
+            "immich must not find files there that it did not put there. Set another output, and add "
+            "that to immich as an external library"
+        )
     if gallery.name in BESIDE:
         return None
     accept = f"`{command('photomend', 'accept', of=name)}`"
@@ -56,6 +64,11 @@ def why_not_ours(name: str, gallery: GallerySettings, *, used: bool) -> str | No
                 f"or if that gallery has been renamed: {accept}"
             )
     return None
+
+
+def _immich_folder(root: Path) -> Path | None:
+    """Return the folder of immich's own that an output is, or lies in; None if it lies in none."""
+    return next((each for each in (root, *root.parents) if (each / IMMICH_MARKER).is_file()), None)
 
 
 def marked_for(root: Path) -> str | None:

@@ -139,6 +139,21 @@ def test_a_missing_marker_holds_the_gallery_and_says_how_to_accept_it(jobs, wait
     assert "`photomend accept g`" in row.trouble and not chains
 
 
+@pytest.mark.parametrize("name", ["mirror", "immich-stack"])
+def test_no_output_may_lie_in_a_folder_of_immich_s_own(tmp_path, name):
+    inside = tmp_path / "upload/user/2024"
+    inside.mkdir(parents=True)
+    gallery = GallerySettings(path=inside, output=inside, name=name)
+    assert output_folder.why_not_ours("g", gallery, used=False) is None
+    (tmp_path / "upload/.immich").touch()
+    reason = output_folder.why_not_ours("g", gallery, used=False)
+    assert (
+        reason is not None and f"lies in {tmp_path / 'upload'}, which belongs to immich" in reason
+    )
+    with pytest.raises(GalleryOffline, match="external library"):
+        output_folder.prepare("g", gallery, used=False)
+
+
 @pytest.mark.parametrize("link", ["output", "output/2024"])
 def test_nothing_is_written_into_a_gallery_by_a_symbolic_link(home, jobs, waiting, chains, link):
     galleries.note(
