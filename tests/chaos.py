@@ -185,7 +185,8 @@ class Up:
         """Start `photomend up`."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "photomend", "up", self.folder / "gallery", "--output", self.folder / "output"],
+                [BIN / "photomend", "up", self.folder / "gallery", "--output", self.folder / "output",
+                 "--backlog", "all"],
                 env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
