@@ -15,7 +15,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest $(if $(COVERAGE),--cov --cov-report=)
 GALLERY ?=
 # Test files in the order in which they begin: first those that take minutes, so that no process works
-# on one of them alone at the end. They wait two fifths of their time: three at once keep two cores busy.
+# on one of them alone at the end. More than two at once would make processes late on two cores.
 LONGEST := $(addprefix tests/,daemon/supervising/test_up.py paper/test_gpu_journey.py \
   storage/test_fuzz.py test_chaos.py test_journey.py test_hostile.py tasks/training/test_training.py \
   lite/test_classifier.py)
@@ -63,7 +63,7 @@ test: .venv/$(if $(findstring paper,$(T))$(findstring training,$(T)),networks,re
 	$(PYTEST) $(T)
 else
 test: test-fast .venv/networks ## Run all tests; with T=tests/storage/test_settings.py, these only.
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow or paper" -n 3 --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow or paper" -n 2 --dist loadfile \
 	  --no-loadscope-reorder $(TESTS)
 endif
 

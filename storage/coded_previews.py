@@ -12,7 +12,7 @@ QUALITY, EFFORT = 80, 2
 """Quality of a WebP, and the time that its encoder takes, 0 to 6."""
 
 
-def coded(pixels: NDArray[np.uint8], profile: bytes) -> bytes:
+def picture(pixels: NDArray[np.uint8], profile: bytes) -> bytes:
     """Return RGB pixels (H, W, 3) as a WebP in sRGB, without any metadata."""
     made = io.BytesIO()
     shown = colours.to_srgb(pixels, profile)

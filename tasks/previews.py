@@ -115,4 +115,4 @@ def _resized(image: Image, width: int, height: int) -> Image:
 def _coded(image: Image, photo: Photo) -> bytes:
     """Return a picture as a WebP in sRGB."""
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    return jail.run(coded_previews.coded, pixels, photo.metadata.icc)
+    return jail.run(coded_previews.picture, pixels, photo.metadata.icc)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -70,8 +71,8 @@ def run(environment: Path, tmp_path: Path):
     def run(program: str, *words: str | Path, code: int = 0, **variables: str) -> str:
         ran = subprocess.run(
             [environment / "bin" / program, *words], cwd=tmp_path, capture_output=True, text=True,
-            check=False, env=variables
-            | {"PATH": str(environment / "bin"), "HOME": str(tmp_path), "TERM": "dumb"},
+            check=False,
+            env={"PATH": str(environment / "bin"), "HOME": str(tmp_path), "TERM": "dumb"} | variables,
         )  # fmt: skip
         assert ran.returncode == code, ran.stdout + ran.stderr
         return ran.stdout + ran.stderr
@@ -118,7 +119,8 @@ def test_doctor_finds_all_libraries(run):
 
 
 def test_the_units_are_made_for_this_installation(run, environment):
-    shown = run("photomend", "service", "install", "--user", "--dry-run")
+    with tempfile.TemporaryDirectory(prefix="pm") as home:  # a short name, for the path of a socket
+        shown = run("photomend", "service", "install", "--user", "--dry-run", HOME=home)
     assert f"\nExecStart={environment}/bin/photomend watch\n" in shown
     assert "/valkey-server --port 0" in shown
 

@@ -50,7 +50,7 @@ def load() -> None:
     from storage.formats.detect import Format
 
     pixels = np.zeros((16, 16, 3), np.uint8)
-    coded_previews.coded(pixels, colours.srgb())
+    coded_previews.picture(pixels, colours.srgb())
     table = tuple([1] * 64)
     for kind in Format:
         lossless = kind in (Format.PNG, Format.TIFF)

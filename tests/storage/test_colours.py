@@ -81,8 +81,8 @@ def test_any_changed_byte_of_a_profile_ends_soon():
 def test_a_jail_draws_the_same_picture_without_the_profile():
     pixels = np.repeat(np.repeat(seen_through(WIDE, PATCHES), 40, 0), 40, 1)
     with jail.used():
-        made = jail.run(coded_previews.coded, pixels, WIDE)
-    assert made == coded_previews.coded(pixels, WIDE)
+        made = jail.run(coded_previews.picture, pixels, WIDE)
+    assert made == coded_previews.picture(pixels, WIDE)
     with Image.open(io.BytesIO(made)) as picture:
         assert "icc_profile" not in picture.info
         assert difference(np.asarray(picture)[20, 20::40], PATCHES[0]) < 12
