@@ -68,7 +68,7 @@ def test_a_hangup_stops_a_worker_like_a_stop(home, start, jobs, redis_server, ev
     redis = {"PHOTOMEND_REDIS_URL": redis_server.url}
     one = start(str(PHOTOMEND), "work", *QUEUES, env=os.environ | redis)
     eventually(lambda: psutil.Process(one.pid).children())
-    time.sleep(1)  # until Celery's handlers are set
+    time.sleep(3)  # until Celery's handlers are set, also on a busy machine
     one.send_signal(signal.SIGHUP)
     assert one.wait(60) == 0
     assert not status.summary(jobs.engine).workers
