@@ -16,11 +16,12 @@ if len(sys.argv) > 1:
     os.setpriority(os.PRIO_PROCESS, 0, int(sys.argv[1]))
 priority.lower()
 child = "import os; print(os.getpriority(os.PRIO_PROCESS, 0), len(os.sched_getaffinity(0)))"
-group = Path("/proc/self/autogroup")
+group = Path("/proc/self/autogroup")  # empty in the session that the kernel started
+session = group.read_text().split() if group.exists() else []
 print(json.dumps({
     "child": subprocess.check_output([sys.executable, "-c", child], text=True).split(),
     "disk": list(map(int, psutil.Process().ionice())),
-    "session": group.read_text().split()[-1] if group.exists() else None,
+    "session": session[-1] if session else None,
 }))
 """
 
@@ -31,7 +32,7 @@ def lowered(home, monkeypatch):
         environment = os.environ | {"PHOTOMEND_GIVE_WAY": json.dumps(give_way)}
         ran = subprocess.run(
             [sys.executable, "-c", PROGRAM, *args],
-            env=environment, capture_output=True, text=True, check=True, start_new_session=session,
+            env=environment, stdout=subprocess.PIPE, text=True, check=True, start_new_session=session,
         )  # fmt: skip
         return json.loads(ran.stdout)
 
