@@ -94,11 +94,11 @@ class Publish(StrEnum):
     """When the owner has kept it."""
 
 
-class OnBattery(StrEnum):
-    """The setting `on_battery`."""
+class Reaction(StrEnum):
+    """The settings `on_battery` and `gpu_in_use`."""
 
     WAIT = "wait"
-    """No photo is started while the machine runs on its battery."""
+    """No photo is started meanwhile."""
     GO_ON = "go on"
 
 

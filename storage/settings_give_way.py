@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from storage.enums import IoPriority, OnBattery
+from storage.enums import IoPriority, Reaction
 from storage.settings_values import Check
 
 MOST_NICE = 19
@@ -19,8 +19,11 @@ Part = Annotated[float, Check(lambda part: 0 < part <= 1, "a number above 0, up 
 class GiveWaySettings:
     """What this machine's workers leave to other programs."""
 
-    on_battery: OnBattery = OnBattery.WAIT
+    on_battery: Reaction = Reaction.WAIT
     """Whether photos wait while the machine runs on its battery (`wait`), or not (`go on`)."""
+    gpu_in_use: Reaction = Reaction.WAIT
+    """Whether photos that need the GPU wait while other programs compute on it, or hold almost all of
+    its memory (`wait`), or not (`go on`)."""
     nice: Nice = 10
     """Nice value of the workers, 0 to 19: with 19, they compute only when nobody else does."""
     io_priority: IoPriority = IoPriority.LOW

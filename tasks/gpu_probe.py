@@ -17,12 +17,14 @@ from storage import installation
 
 PROBE = """
 import json
-found = {"name": "", "error": "", "cuda": ""}
+found = {"name": "", "error": "", "cuda": "", "uuid": ""}
 try:
     import torch
     found["cuda"] = torch.version.cuda or getattr(torch.version, "hip", None) or ""
     torch.cuda.init()
     found["name"] = torch.cuda.get_device_name()
+    if torch.version.cuda:
+        found["uuid"] = str(torch.cuda.get_device_properties(0).uuid)
     ones = torch.ones(64, 64, device="cuda")
     if (ones @ ones).sum().item() != 64 ** 3:
         found["error"] = "it computes wrong results"
@@ -56,6 +58,8 @@ class Gpu:
     """The name that torch gives it; empty without one."""
     problem: str = ""
     """Why a card that is here cannot be used, and what to do; empty without a card."""
+    uuid: str = ""
+    """The name by which NVIDIA's driver knows it, as "GPU-" and a UUID; empty for another maker's."""
 
     @property
     def is_usable(self) -> bool:
@@ -114,7 +118,8 @@ def probed() -> Gpu:
         return Gpu(problem=f"it did not answer within {PROBE_SECONDS:.0f} s; restart the machine")
     except (subprocess.SubprocessError, OSError, ValueError, IndexError):
         return Gpu(problem="the process that tried it died; is its driver the one of the kernel?")
-    return Gpu(found["name"], _problem(found["error"], found["cuda"]))
+    uuid = found["uuid"] and "GPU-" + found["uuid"].removeprefix("GPU-")
+    return Gpu(found["name"], _problem(found["error"], found["cuda"]), uuid)
 
 
 def _problem(error: str, cuda: str) -> str:

@@ -67,13 +67,6 @@ def chain(name: EngineName, category: Category, *, faces: bool = True) -> Chain:
             return paper_chain(category, settings().paper, clean=clean, faces=faces)
 
 
-def others_hold_gpu_memory() -> bool:
-    """Return whether other programs hold memory of the GPU on which this process has networks."""
-    from tasks.paper import gpu
-
-    return gpu.others_hold_memory()
-
-
 def server_names_a_letter(paper: PaperSettings) -> bool:
     """Ask the classifier's server about a grey picture; return whether a letter is its likely answer.
 

@@ -8,11 +8,12 @@ from daemon.reports import exposure
 from daemon.reports.finding import Finding
 from daemon.supervising.python_command import python_code
 from storage import cores, installation
-from storage.enums import QUEUES, EngineChoice
+from storage.enums import QUEUES, EngineChoice, Reaction
 from storage.errors import PhotomendError
 from storage.settings import settings
 from storage.urls import without_password
 from tasks import engines, gpu_probe
+from tasks.worker import gpu_use
 
 WORKER_MODULES = (
     "tasks.steps.run_step", "tasks.lite.engine", "tasks.lite.classifier", "onnxruntime", "pillow_heif",
@@ -107,4 +108,10 @@ def devices() -> Finding:
     if gpu.problem:
         text = f"{here}; the GPU cannot be used, so lite takes its steps: {gpu.problem}"
         return Finding("devices", False, text)
-    return Finding("devices", True, f"{here}, {gpu.name}")
+    text = f"{here}, {gpu.name}"
+    if settings().give_way.gpu_in_use is Reaction.WAIT:
+        try:
+            gpu_use.by_others(gpu.uuid, ())
+        except gpu_use.Unseen as reason:
+            text += f"; it cannot wait for other programs on it: {reason}"
+    return Finding("devices", True, text)

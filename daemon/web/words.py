@@ -77,7 +77,7 @@ ADVICE = {
         "The GPU does not answer", "See `photomend doctor`. It is tried again by itself."
     ),
     ErrorKind.GPU_BUSY: Advice(
-        "Other programs use the GPU's memory", "Close them; it is tried again by itself."
+        "Other programs use the GPU", "It is tried again by itself when they let it go."
     ),
     ErrorKind.MACHINE: Advice(
         "Something on this machine did not work",

@@ -14,7 +14,7 @@ from storage import battery
 from storage.database import conditions
 from storage.database.records import Pause
 from storage.database.tables import now, pauses, workers
-from storage.enums import OnBattery
+from storage.enums import Reaction
 from storage.settings import settings
 
 SCHEDULE, BATTERY = "schedule", "battery"
@@ -37,7 +37,7 @@ def of_machine(connection: sa.Connection) -> list[Pause]:
     if not schedule.is_open(present):
         opening = schedule.next_opening(present)
         found.append(Pause(scope=SCHEDULE, name="", until=opening, since=present))
-    if settings().give_way.on_battery is OnBattery.WAIT and battery.in_use():
+    if settings().give_way.on_battery is Reaction.WAIT and battery.in_use():
         found.append(Pause(scope=BATTERY, name="", until=None, since=present))
     return [] if found and _is_let_go(connection) else found
 

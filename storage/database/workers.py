@@ -1,5 +1,6 @@
 """The rows of workers: that they live, and that they end."""
 
+import os
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -32,6 +33,13 @@ def device(engine: sa.Engine, worker: str) -> str | None:
             select(workers.c.device).where(workers.c.id == worker)
         )
         return found
+
+
+def processes(engine: sa.Engine) -> set[int]:
+    """Return the process ids of the parents of this machine's workers."""
+    here = select(workers.c.process).where(workers.c.host == os.uname().nodename)
+    with reading(engine) as connection:
+        return set(connection.scalars(here))
 
 
 def remove(engine: sa.Engine, worker: str) -> None:

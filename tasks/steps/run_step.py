@@ -36,6 +36,7 @@ def run_step(notified: int) -> None:
             log.debug("notified of job %d, but no job is due", notified)
             return
         try:
+            device.yield_gpu(job)
             with progress.reported(reporter(job)):
                 (classify if job.category is None else restore)(job)
             device.release(job)

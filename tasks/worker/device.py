@@ -6,15 +6,17 @@ one GPU whose networks do not fit beside each other take turns.
 
 import logging
 import os
+from contextlib import suppress
 
 from storage.database import holds, workers
 from storage.database.holds import Hold
 from storage.database.records import Job
-from storage.enums import ErrorKind
+from storage.enums import ErrorKind, Reaction
+from storage.errors import GpuBusy
 from storage.settings import settings
 from tasks import gpu_probe
 from tasks.engines import needs_device
-from tasks.worker import idle, runtime
+from tasks.worker import gpu_use, idle, runtime
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,22 @@ def claim() -> Job | None:
     if found.seconds > 0:
         serving = [queue for queue in serving if queue not in found.queues]
     return runtime.claim(serving) if serving else None
+
+
+def yield_gpu(job: Job) -> None:
+    """Leave the GPU to other programs that use it, as the settings say.
+
+    Raises:
+        GpuBusy: the step of the job needs the GPU; the sentence names those programs.
+
+    """
+    waits = settings().give_way.gpu_in_use is Reaction.WAIT
+    if not waits or runtime.device() == "cpu" or not needs_device(job.queue):
+        return
+    with suppress(gpu_use.Unseen):
+        own = workers.processes(runtime.jobs().engine)
+        if use := gpu_use.by_others(gpu_probe.gpu().uuid, own):
+            raise GpuBusy(use)
 
 
 def hold(kind: ErrorKind, trouble: str) -> Hold:
@@ -69,17 +87,12 @@ def release(job: Job) -> None:
 def must_free_memory(idle_seconds: float) -> bool:
     """Return whether a child that has been idle for so long must end, to free its memory.
 
-    On a GPU its networks, which are dear to load, stay until somebody else wants the memory.
+    On a GPU it ends sooner if another worker waits for the memory.
     """
-    from tasks import loading
-
-    long = idle_seconds > settings().idle_seconds
-    if not runtime.is_on_gpu():
-        return long and bool(runtime.loaded())
-    if idle_seconds > settings().idle_seconds / 10 and _is_wanted():
+    if runtime.is_on_gpu() and idle_seconds > settings().idle_seconds / 10 and _is_wanted():
         _give_way()
         return True
-    return long and loading.others_hold_gpu_memory()
+    return idle_seconds > settings().idle_seconds and bool(runtime.loaded())
 
 
 def _is_wanted() -> bool:

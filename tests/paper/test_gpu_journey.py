@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -194,19 +193,28 @@ def test_numbers_that_overflow_are_computed_again_and_a_net_without_any_makes_no
         assert job.receipt["guard"]
 
 
-def test_an_idle_child_on_a_gpu_ends_when_others_want_the_memory(
-    home, jobs, gpu, take_photo, start_paper_engine, eventually, monkeypatch
+def children(worker):
+    """Return the processes of a worker that compute."""
+    return [each for each in worker.children() if "spawn" in " ".join(each.cmdline())]
+
+
+def test_a_gpu_is_left_to_a_program_that_computes_on_it_and_is_empty_when_idle(
+    home, jobs, gpu, moved_photos, start_paper_engine, eventually, report, monkeypatch
 ):
-    monkeypatch.setenv("PHOTOMEND_IDLE_SECONDS", "1")
     (gpu / "card").touch()
-    take_photo(kind=Degradation.MOTION)
-    worker = psutil.Process(start_paper_engine(steps=["motion-blur"]).pid)
-    eventually(lambda: [job.status for job in every(jobs)] == [Status.DONE], SECONDS)
-    [child] = [each for each in worker.children() if "spawn" in " ".join(each.cmdline())]
-    time.sleep(4)
-    assert child.is_running()
-    (gpu / "others").write_text("6")
-    eventually(lambda: not child.is_running(), SECONDS)
+    with subprocess.Popen(["sleep", "600"]) as game:
+        (gpu / "game").write_text(str(game.pid))
+        monkeypatch.setenv("PHOTOMEND_IDLE_SECONDS", "5")
+        worker = psutil.Process(start_paper_engine(steps=["motion-blur"]).pid)
+        eventually(lambda: all(job.category for job in every(jobs)) and trouble(jobs), SECONDS)
+        assert trouble(jobs) == "other programs compute on the GPU (sleep)"
+        assert any("(sleep)" in problem for problem in report()["problems"])
+        assert {job.decision for job in every(jobs)} == {None}
+        (gpu / "game").write_text(str(worker.pid))  # its children compute
+        eventually(lambda: all_restored(jobs), SECONDS)
+        assert trouble(jobs) is None
+        eventually(lambda: not children(worker), SECONDS)
+        game.kill()
 
 
 def test_two_workers_share_a_gpu_that_holds_the_networks_of_one(

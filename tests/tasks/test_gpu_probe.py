@@ -18,6 +18,8 @@ class Product:
 class cuda:
     def init(): {init}
     def get_device_name(): return "NVIDIA GeForce RTX 3060"
+    class get_device_properties:
+        def __init__(self, index): self.uuid = "5a2c4d1e-0000-4000-8000-00000000000" + str(index)
 def ones(*size, device): {ones}
 """
 """A torch that fails where torch does, with the errors that torch raises."""
@@ -37,7 +39,10 @@ def torch(tmp_path, monkeypatch):
 
 def test_a_card_that_computes_is_usable(torch):
     torch()
-    assert gpu_probe.probed() == gpu_probe.Gpu("NVIDIA GeForce RTX 3060")
+    found = gpu_probe.probed()
+    assert (found.name, found.uuid) == (
+        "NVIDIA GeForce RTX 3060", "GPU-5a2c4d1e-0000-4000-8000-000000000000"
+    )  # fmt: skip
     assert gpu_probe.probed().is_usable
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -139,6 +140,33 @@ def _best_device():
     return torch.device("cpu")
 
 
+def _samples(card, since):
+    """Return what the program whose process id the file "game" holds, and its children, compute."""
+    import psutil
+    from pynvml import NVMLError_NotFound
+
+    game = number("game")
+    if game is None:
+        raise NVMLError_NotFound
+    computing = [psutil.Process(int(game)), *psutil.Process(int(game)).children(recursive=True)]
+    return [SimpleNamespace(pid=each.pid, timeStamp=0, smUtil=90) for each in computing]
+
+
+def _drive():
+    """Answer in place of NVIDIA's driver."""
+    import pynvml
+
+    pynvml.nvmlInit = pynvml.nvmlShutdown = lambda: None
+    pynvml.nvmlDeviceGetHandleByUUID = str
+    pynvml.nvmlDeviceGetProcessUtilization = _samples
+    pynvml.nvmlDeviceGetComputeRunningProcesses = lambda card: []
+    pynvml.nvmlDeviceGetGraphicsRunningProcesses = lambda card: []
+    pynvml.nvmlDeviceGetMemoryInfo = lambda card: SimpleNamespace(total=12 * GIB)
+
+
+_drive()
+torch.version.cuda = "13.0"
+torch.cuda.get_device_properties = lambda device: SimpleNamespace(uuid="5a2c4d1e")
 torch.cuda.init = _begin
 torch.cuda.get_device_name = lambda device=None: NAME
 _ones = torch.ones

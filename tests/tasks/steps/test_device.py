@@ -13,7 +13,7 @@ from storage.errors import GpuBusy, GpuLost
 from storage.settings import settings
 from tasks import gpu_probe, loading
 from tasks.steps import run_step as steps
-from tasks.worker import device, heartbeat, idle, runtime
+from tasks.worker import device, gpu_use, heartbeat, idle, runtime
 from tests.recorded import seen
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -187,7 +187,6 @@ def beside(jobs, gpu, monkeypatch):
     """Two workers on one GPU: this one, and another whose networks do not fit beside."""
     monkeypatch.setenv(runtime._DEVICE, "RTX 3060")
     monkeypatch.setattr(runtime, "needs_device", lambda queue: queue != CLASSIFY)
-    monkeypatch.setattr(loading, "others_hold_gpu_memory", lambda: False)
     monkeypatch.setattr(runtime, "_loaded_at", [time.monotonic()])
     heartbeat.record()
 
@@ -220,24 +219,22 @@ def test_workers_whose_networks_do_not_fit_beside_each_other_take_turns(jobs, gp
     assert holds.of(jobs.engine, runtime.worker()) is None
 
 
-def test_an_idle_child_keeps_its_networks_on_a_gpu_until_somebody_wants_the_memory(
-    jobs, gpu, beside, monkeypatch
+def test_an_idle_child_on_a_gpu_frees_its_memory_sooner_if_another_worker_waits_for_it(
+    jobs, gpu, beside
 ):
-    steps.run_step(1)
     long = settings().idle_seconds + 1
-    assert not device.must_free_memory(long)
+    assert not device.must_free_memory(long)  # it holds nothing
+    steps.run_step(1)
     beside("elsewhere", on="RTX 4090")
-    assert not device.must_free_memory(long)
+    assert not device.must_free_memory(long / 5)
     beside()
     assert not device.must_free_memory(1)
     assert device.must_free_memory(long / 5)
     assert holds.of(jobs.engine, "other").seconds <= 0
     assert holds.of(jobs.engine, "elsewhere").seconds > 0
     workers.remove(jobs.engine, "other")
-    assert not device.must_free_memory(long)
-    monkeypatch.setattr(loading, "others_hold_gpu_memory", lambda: True)
-    assert device.must_free_memory(long)
     assert not device.must_free_memory(long / 5)
+    assert device.must_free_memory(long)
 
 
 def test_an_idle_child_on_a_cpu_frees_its_memory(gpu, jobs):
@@ -246,6 +243,51 @@ def test_an_idle_child_on_a_cpu_frees_its_memory(gpu, jobs):
     steps.run_step(1)
     assert device.must_free_memory(long)
     assert not device.must_free_memory(long / 5)
+
+
+def test_a_gpu_that_other_programs_use_is_left_to_them_without_an_attempt(
+    jobs, gpu, beside, monkeypatch
+):
+    use, asked = ["other programs compute on the GPU (a game)"], []
+    monkeypatch.setattr(
+        gpu_use, "by_others", lambda uuid, workers: asked.append((uuid, workers)) or use[0]
+    )
+    monkeypatch.setenv(gpu_probe.PASSED_ON, json.dumps({"name": "RTX 3060", "uuid": "GPU-1"}))
+    gpu_probe.gpu.cache_clear()
+    workers.heartbeat(jobs.engine, "far", "elsewhere", 77, ["reflection"], "RTX 3060")
+    runtime._loaded[Category.MOTION_BLUR, True] = object()
+    steps.run_step(1)
+    assert asked == [("GPU-1", {os.getpid()})]
+    job = search.get(jobs.engine, 1)
+    assert (gpu.jobs, job.attempts, job.error_kind) == ([], 0, ErrorKind.GPU_BUSY)
+    assert job.error == use[0]
+    next_child()  # which frees the memory
+    steps.run_step(1)
+    assert search.get(jobs.engine, 4).decision is Decision.CLEAN  # lite goes on
+    assert len(asked) == 1
+    let_time_pass(jobs, 40)
+    use[0] = ""
+    steps.run_step(1)
+    assert (gpu.jobs, len(asked)) == ([2], 2)
+    assert holds.of(jobs.engine, runtime.worker()) is None
+    gpu_probe.gpu.cache_clear()
+
+
+def test_a_gpu_in_use_is_not_asked_about_against_the_settings(gpu, beside, monkeypatch):
+    monkeypatch.setattr(gpu_use, "by_others", lambda uuid, workers: "a game")
+    monkeypatch.setenv("PHOTOMEND_GIVE_WAY", json.dumps({"gpu_in_use": "go on"}))
+    settings.cache_clear()
+    steps.run_step(1)
+    assert gpu.jobs == [1]
+
+
+def test_a_photo_does_not_wait_where_other_programs_cannot_be_seen(gpu, beside, monkeypatch):
+    def unseen(uuid, workers):
+        raise gpu_use.Unseen("the GPU is not NVIDIA's")
+
+    monkeypatch.setattr(gpu_use, "by_others", unseen)
+    steps.run_step(1)
+    assert gpu.jobs == [1]
 
 
 def test_a_classifier_waits_for_room_while_another_worker_on_the_gpu_may_make_it(jobs, gpu, beside):
