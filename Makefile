@@ -48,7 +48,7 @@ MINUTES ?= 120
 SAMPLE ?= 60
 SEED ?= 0
 
-.PHONY: help try test test-fast lint format types check map site service paper bench bench-networks \
+.PHONY: help try test test-fast lint format types check map site service paper cuda bench bench-networks \
   trial-truth chaos soak mutants train evaluate release clean
 .NOTPARALLEL:
 
@@ -104,6 +104,12 @@ paper: .boot/ready ## Install that and the libraries of the paper engine; TORCH=
 	$(SYNC) $(NO_TOOLS) --extra paper --extra mqtt
 	$(if $(TORCH),$(UV) pip install --python $(BIN)/python --reinstall-package torch \
 	  --reinstall-package torchvision --torch-backend $(TORCH) torch torchvision)
+
+# Both wheels have the module onnxruntime, and the one for CPUs is installed last.
+cuda: .boot/ready ## Install the same, and what lite needs to compute on an NVIDIA GPU.
+	$(SYNC) $(NO_TOOLS) --extra cuda --extra mqtt
+	$(UV) pip install --python $(BIN)/python --reinstall --no-deps \
+	  onnxruntime-gpu==$$($(BIN)/python -c "import importlib.metadata as m; print(m.version('onnxruntime-gpu'))")
 
 bench: .venv/ready ## Measure what photomend costs beside the mending.
 	$(BIN)/python tests/bench.py

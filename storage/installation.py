@@ -66,6 +66,13 @@ def get_mqtt() -> str:
     return f"`{command}` installs it"
 
 
+def uncover_gpu() -> str:
+    """Return how to install the onnxruntime that computes on a GPU over the other one."""
+    if installer() is Installer.MAKE:
+        return f"`make -C {shlex.quote(str(ROOT))} cuda` mends that"
+    return f"`{_pip('install')} --force-reinstall --no-deps onnxruntime-gpu` mends that"
+
+
 def mend() -> str:
     """Return how to reinstall all libraries."""
     if installer() is Installer.MAKE:

@@ -13,6 +13,7 @@ from storage.errors import PhotomendError
 from storage.settings import settings
 from storage.urls import without_password
 from tasks import engines, gpu_probe
+from tasks.lite import gpu_trial
 from tasks.worker import gpu_use
 
 WORKER_MODULES = (
@@ -103,7 +104,10 @@ def devices() -> Finding:
     if not gpu_probe.has_card():
         return Finding("devices", True, f"{here}, no GPU; the lite engine needs none")
     if settings().engine == EngineChoice.LITE:
-        return Finding("devices", True, f"{here}, a GPU that the lite engine does not need")
+        found = (
+            str(gpu_trial.trial()) if gpu_trial.is_installed() else "a GPU that lite does not need"
+        )
+        return Finding("devices", True, f"{here}; {found}")
     gpu = gpu_probe.gpu()
     if gpu.problem:
         text = f"{here}; the GPU cannot be used, so lite takes its steps: {gpu.problem}"

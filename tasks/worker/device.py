@@ -16,6 +16,7 @@ from storage.errors import GpuBusy
 from storage.settings import settings
 from tasks import gpu_probe
 from tasks.engines import needs_device
+from tasks.lite import gpu_trial
 from tasks.worker import gpu_use, idle, runtime
 
 log = logging.getLogger(__name__)
@@ -44,19 +45,29 @@ def claim() -> Job | None:
 
 
 def yield_gpu(job: Job) -> None:
-    """Leave the GPU to other programs that use it, as the settings say.
+    """Leave the GPU to other programs that use it, as the settings say; lite goes on without it.
 
     Raises:
         GpuBusy: the step of the job needs the GPU; the sentence names those programs.
 
     """
-    waits = settings().give_way.gpu_in_use is Reaction.WAIT
-    if not waits or runtime.device() == "cpu" or not needs_device(job.queue):
+    if runtime.device() == "cpu":
         return
-    with suppress(gpu_use.Unseen):
-        own = workers.processes(runtime.jobs().engine)
-        if use := gpu_use.by_others(gpu_probe.gpu().uuid, own):
+    if needs_device(job.queue):
+        if use := _use_by_others(gpu_probe.gpu().uuid):
             raise GpuBusy(use)
+    elif gpu_trial.trial().is_won:
+        from tasks.lite import onnx_nets
+
+        onnx_nets.yield_gpu(bool(_use_by_others(gpu_trial.trial().uuid)))
+
+
+def _use_by_others(uuid: str) -> str:
+    """Return how other programs use a GPU, if this worker waits for them."""
+    if settings().give_way.gpu_in_use is Reaction.WAIT:
+        with suppress(gpu_use.Unseen):
+            return gpu_use.by_others(uuid, workers.processes(runtime.jobs().engine))
+    return ""
 
 
 def hold(kind: ErrorKind, trouble: str) -> Hold:

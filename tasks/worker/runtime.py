@@ -19,6 +19,7 @@ from storage.enums import CLASSIFY, Category
 from storage.settings import settings
 from tasks import gpu_probe
 from tasks.engines import engine_of, needs_device
+from tasks.lite import gpu_trial
 
 if TYPE_CHECKING:  # the watcher and the command line import no image library
     from tasks.chains import Chain
@@ -57,9 +58,18 @@ def choose_device() -> None:
     on_gpu = any(needs_device(step) for step in queues())
     if gpu_probe.was_asked():
         gpu_probe.pass_on()
-    os.environ[_DEVICE] = (on_gpu and gpu_probe.gpu().name) or "cpu"
+    os.environ[_DEVICE] = (gpu_probe.gpu().name if on_gpu else _gpu_of_lite()) or "cpu"
     if problem := gpu_problem():
         log.warning("lite mends on the CPU, since the GPU cannot be used: %s", problem)
+
+
+def _gpu_of_lite() -> str:
+    """Return the name of the GPU on which lite computes; empty if it does not."""
+    if not gpu_trial.is_installed():
+        return ""
+    gpu_trial.pass_on()
+    log.info("%s", gpu_trial.trial())
+    return gpu_trial.trial().name if gpu_trial.trial().is_won else ""
 
 
 def gpu_problem() -> str:

@@ -12,6 +12,7 @@ from storage.enums import CLASSIFY, Category, Decision, ErrorKind, Status
 from storage.errors import GpuBusy, GpuLost
 from storage.settings import settings
 from tasks import gpu_probe, loading
+from tasks.lite import gpu_trial, onnx_nets
 from tasks.steps import run_step as steps
 from tasks.worker import device, gpu_use, heartbeat, idle, runtime
 from tests.recorded import seen
@@ -279,6 +280,43 @@ def test_a_gpu_in_use_is_not_asked_about_against_the_settings(gpu, beside, monke
     settings.cache_clear()
     steps.run_step(1)
     assert gpu.jobs == [1]
+
+
+@pytest.fixture
+def lite_on_gpu(monkeypatch):
+    """lite won its trial on a GPU."""
+    won = {"name": "RTX 3060", "uuid": "GPU-2", "cpu_seconds": 1.0, "gpu_seconds": 0.01}
+    monkeypatch.setattr(gpu_trial, "is_installed", lambda: True)
+    monkeypatch.setattr(gpu_trial, "tried", lambda: gpu_trial.Trial(**won))
+    monkeypatch.setattr(gpu_probe, "has_card", lambda: True)
+    monkeypatch.setenv(gpu_trial.PASSED_ON, "")
+    monkeypatch.setattr(onnx_nets, "_gpu", {"lost": False, "yielded": False})
+    gpu_trial.trial.cache_clear()
+    yield
+    gpu_trial.trial.cache_clear()
+
+
+def test_lite_goes_on_without_a_gpu_that_other_programs_use(jobs, gpu, lite_on_gpu, monkeypatch):
+    monkeypatch.setenv(runtime._DEVICE, "cpu")
+    runtime.choose_device()
+    assert runtime.device() == "RTX 3060"
+    assert json.loads(os.environ[gpu_trial.PASSED_ON])["uuid"] == "GPU-2"  # for the child
+    use, uuids = ["a game"], []
+    monkeypatch.setattr(gpu_use, "by_others", lambda uuid, workers: uuids.append(uuid) or use[0])
+    monkeypatch.setattr(device, "needs_device", lambda queue: False)
+    steps.run_step(1)
+    assert (gpu.jobs, uuids, onnx_nets._uses_gpu()) == ([1], ["GPU-2"], False)
+    use[0] = ""
+    steps.run_step(2)
+    assert (gpu.jobs, onnx_nets._uses_gpu()) == ([1, 2], True)
+
+
+def test_lite_stays_on_the_processor_if_the_gpu_lost_its_trial(lite_on_gpu, monkeypatch):
+    slow = gpu_trial.Trial(name="RTX 3060", cpu_seconds=1.0, gpu_seconds=0.9)
+    monkeypatch.setattr(gpu_trial, "tried", lambda: slow)
+    monkeypatch.setenv(runtime._DEVICE, "")
+    runtime.choose_device()
+    assert runtime.device() == "cpu"
 
 
 def test_a_photo_does_not_wait_where_other_programs_cannot_be_seen(gpu, beside, monkeypatch):
