@@ -7,7 +7,8 @@ const compare = () => {
   return places.at(-1)?.compare;
 };
 
-let current = null;
+let current = null; // the photo that was opened last
+let focused = null; // the photo whose card has the focus
 
 const openCard = (card) => {
   current = card.dataset.job;
@@ -45,9 +46,18 @@ const press = (key) => {
   if (!card || !words[key]) return undefined;
   return htmx.ajax("POST", `${document.body.dataset.root}/act`, {
     values: { ids: card.dataset.job, do: words[key] }, swap: "none", source: document.body,
-  }).then(() => {
-    if (document.activeElement === document.body) cardOf(card.dataset.job)?.querySelector(".shot").focus();
-  }); // the card was replaced
+  });
+};
+
+const closeViewer = () => {
+  viewer().close();
+  document.getElementById("viewer-body").replaceChildren();
+  cardOf(current)?.querySelector(".shot").focus();
+};
+
+// An answer replaces cards; the one that had the focus gets it back.
+const keepFocus = () => {
+  if (document.activeElement === document.body && !viewer().open) cardOf(focused)?.querySelector(".shot").focus();
 };
 
 const count = () => {
@@ -89,18 +99,17 @@ export const beginReview = () => {
       openCard(shot.closest(".card"));
     }
     const way = event.target.closest?.("[data-go]")?.dataset.go;
-    if (way === "close") viewer().close();
+    if (way === "close") closeViewer();
     else if (way) go(way === "next" ? 1 : -1);
     if (event.target.id === "bulk-none") {
       cards().forEach((card) => { card.querySelector("input").checked = false; });
       count();
     }
   });
-  viewer().addEventListener("close", () => {
-    document.getElementById("viewer-body").replaceChildren();
-    cardOf(current)?.querySelector(".shot").focus();
-  });
+  viewer().addEventListener("cancel", closeViewer); // the next key may come before "close"
+  viewer().addEventListener("close", closeViewer);
   document.addEventListener("change", (event) => event.target.closest?.(".pick") && count());
   document.addEventListener("htmx:afterSettle", count);
-  document.addEventListener("htmx:oobAfterSwap", count);
+  document.addEventListener("focusin", (event) => { focused = event.target.closest?.(".card")?.dataset.job ?? null; });
+  document.addEventListener("htmx:oobAfterSwap", () => { count(); keepFocus(); });
 };

@@ -173,14 +173,39 @@ def test_the_keys_are_enough(hostile_jobs, screen, jobs, eventually):
     page.keyboard.press("u")
     page.locator("#viewer-body [data-key=k]").wait_for()
     assert search.get(jobs.engine, hostile_jobs).review is None
+    page.evaluate("""viewer.addEventListener("cancel", () => {
+        viewer.dataset.after = document.activeElement.closest(".card")?.id;
+    })""")
     page.keyboard.press("Escape")
     page.locator("#viewer").wait_for(state="hidden")
+    at_once = page.locator("#viewer").get_attribute("data-after")
+    assert at_once == f"card-{hostile_jobs}"  # the next key may come before any other event
     page.keyboard.press("k")  # the photo in the list that was opened
     page.locator(f"#card-{hostile_jobs} .badge.good").wait_for()
     page.keyboard.press("Enter")
     page.locator("#viewer-body [data-key=m]").wait_for()
     page.keyboard.press("m")
     eventually(lambda: search.get(jobs.engine, hostile_jobs).status is Status.QUEUED)
+
+
+def test_the_card_that_had_the_focus_gets_it_back_when_a_late_answer_replaces_it(
+    hostile_jobs, screen, eventually
+):
+    page = screen("/review")
+    held = []
+    page.route("**/act", lambda route: held.append(route))
+    page.locator(f"#card-{hostile_jobs} .shot").click()
+    page.locator("#viewer-body [data-key=k]").wait_for()
+    page.keyboard.press("k")
+    eventually(lambda: bool(held) or page.wait_for_timeout(10))
+    page.keyboard.press("Escape")
+    page.locator("#viewer").wait_for(state="hidden")
+    held.pop().continue_()
+    page.locator(f"#card-{hostile_jobs} .badge.good").wait_for()
+    page.keyboard.press("u")
+    eventually(lambda: bool(held) or page.wait_for_timeout(10))
+    held.pop().continue_()
+    page.locator(f"#card-{hostile_jobs} .badge.good").wait_for(state="detached")
 
 
 def test_more_photos_come_by_scrolling(home, add_mended, screen, eventually):
