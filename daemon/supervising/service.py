@@ -137,6 +137,8 @@ def verify(texts: dict[str, str], *, of_user: bool) -> bool:
             env=os.environ | runtime,
         )  # fmt: skip
     lines = [line for line in asked.stderr.splitlines() if "photomend" in line]
+    if asked.returncode and not lines and not SYSTEMD_RUNS.is_dir():
+        return False  # only root can ask where systemd has never run
     if asked.returncode or lines:
         reason = printable((lines or asked.stderr.splitlines() or ["no reason was given"])[0])
         raise UnitsRefused(f"systemd does not accept the units: {reason}")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -193,28 +194,39 @@ def test_numbers_that_overflow_are_computed_again_and_a_net_without_any_makes_no
         assert job.receipt["guard"]
 
 
-def children(worker):
+@pytest.fixture
+def game():
+    """Another program."""
+    with subprocess.Popen(["sleep", "600"]) as started:
+        yield started
+        started.kill()
+
+
+def computing(worker):
     """Return the processes of a worker that compute."""
-    return [each for each in worker.children() if "spawn" in " ".join(each.cmdline())]
+    found = []
+    for child in worker.children():
+        with suppress(psutil.Error):  # it has just ended
+            if "spawn" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_gpu_is_left_to_a_program_that_computes_on_it_and_is_empty_when_idle(
-    home, jobs, gpu, moved_photos, start_paper_engine, eventually, report, monkeypatch
+    home, jobs, gpu, game, moved_photos, start_paper_engine, eventually, report, monkeypatch
 ):
     (gpu / "card").touch()
-    with subprocess.Popen(["sleep", "600"]) as game:
-        (gpu / "game").write_text(str(game.pid))
-        monkeypatch.setenv("PHOTOMEND_IDLE_SECONDS", "5")
-        worker = psutil.Process(start_paper_engine(steps=["motion-blur"]).pid)
-        eventually(lambda: all(job.category for job in every(jobs)) and trouble(jobs), SECONDS)
-        assert trouble(jobs) == "other programs compute on the GPU (sleep)"
-        assert any("(sleep)" in problem for problem in report()["problems"])
-        assert {job.decision for job in every(jobs)} == {None}
-        (gpu / "game").write_text(str(worker.pid))  # its children compute
-        eventually(lambda: all_restored(jobs), SECONDS)
-        assert trouble(jobs) is None
-        eventually(lambda: not children(worker), SECONDS)
-        game.kill()
+    (gpu / "game").write_text(str(game.pid))
+    monkeypatch.setenv("PHOTOMEND_IDLE_SECONDS", "5")
+    worker = psutil.Process(start_paper_engine(steps=["motion-blur"]).pid)
+    eventually(lambda: all(job.category for job in every(jobs)) and trouble(jobs), SECONDS)
+    assert trouble(jobs) == "other programs compute on the GPU (sleep)"
+    assert any("(sleep)" in problem for problem in report()["problems"])
+    assert {job.decision for job in every(jobs)} == {None}
+    (gpu / "game").write_text(str(worker.pid))  # its children compute
+    eventually(lambda: all_restored(jobs), SECONDS)
+    assert trouble(jobs) is None
+    eventually(lambda: not computing(worker), SECONDS)
 
 
 def test_two_workers_share_a_gpu_that_holds_the_networks_of_one(
