@@ -41,6 +41,18 @@ Positive = Annotated[
 PositiveInt = Annotated[int, Check(lambda number: number > 0, "more than 0")]
 """A whole number that 0 would make useless."""
 
+RENAMED = {
+    "beat_seconds": "heartbeat_seconds",
+    "hang_seconds": "io_timeout_seconds",
+    "keep_seconds": "maintenance_seconds",
+    "lost_seconds": "worker_timeout_seconds",
+    "pause_seconds": "retry_pause_seconds",
+    "walk_seconds": "rescan_seconds",
+    "window": "max_pending_notifications",
+    "young_seconds": "arriving_seconds",
+}
+"""Settings with another name than before; the old ones are refused, with the new one."""
+
 
 class WrongValue(ValueError):
     """A value that a setting cannot have: what it must be, and the value if it may be shown."""
@@ -234,6 +246,8 @@ def _suggestion(key: str, types: Mapping[str, Any]) -> str:
     """Return what may have been meant by an unknown key: the nearest one, else all."""
     from difflib import get_close_matches  # only needed here
 
+    if (new := RENAMED.get(key)) in types:
+        return f"it has another name now: write {new}, with the same value"
     if near := get_close_matches(key, types, 1, cutoff=0.85):
         return f"did you mean {near[0]}?"
     return f"there are {', '.join(sorted(types))}"
