@@ -19,6 +19,23 @@ LIBRARIES = (
 """The modules of the paper engine and of training."""
 
 
+def _identity() -> tuple[int, int] | None:
+    """Return what is other for a new copy of this file; None if there is none any more."""
+    try:
+        found = Path(__file__).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+_AT_START = _identity()
+
+
+def was_replaced() -> bool:
+    """Return whether photomend was updated or removed since this process imported it."""
+    return _identity() != _AT_START
+
+
 class Installer(Enum):
     """The program that installed photomend."""
 

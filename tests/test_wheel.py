@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,32 @@ def test_nothing_is_left_when_it_is_uninstalled(wheel, locked, environment, tmp_
     uv("pip", "uninstall", "--python", other, "photomend")
     assert not [path for path in other.rglob("*") if "photomend" in path.name]
     assert (site_packages(other) / "daemon/__init__.py").exists()
+
+
+def test_photos_wait_when_it_is_uninstalled_while_it_runs(
+    environment, tmp_path, degraded_photo, eventually
+):
+    other, home = tmp_path / "venv", tmp_path / "home"
+    shutil.copytree(environment, other, symlinks=True)
+    (home / "Photos").mkdir(parents=True)
+    first, second = map(degraded_photo, (Degradation.NOISE, Degradation.SOFTNESS))
+    shutil.copy(first, home / "Photos")
+    given = {"PATH": str(other / "bin"), "HOME": str(home), "PHOTOMEND_RETRY_PAUSE_SECONDS": "0.1"}
+    command = [other / "bin/python", "-m", "photomend", "up", home / "Photos", "--backlog", "all"]
+    running = subprocess.Popen([*command, "--no-web"], env=given)
+    try:
+        eventually((home / "Photos-mended" / first.name).exists)
+        uv("pip", "uninstall", "--python", other, "photomend")
+        shutil.copy(second, home / "Photos")
+        database = sqlite3.connect(home / ".local/state/photomend/jobs.db")
+        asked = "SELECT status, attempts, error FROM jobs WHERE error IS NOT NULL"
+        eventually(lambda: database.execute(asked).fetchall())
+        [(status, attempts, error)] = database.execute(asked)
+    finally:
+        running.terminate()
+        running.wait(60)
+    assert (status, attempts) == ("queued", 0)
+    assert "was updated or removed while it ran" in error
 
 
 def test_uv_installs_it_as_a_tool(wheel, locked, tmp_path):

@@ -88,6 +88,13 @@ BY_ERRNO = {
     errno.ENOMEM: RULES[MemoryError],
 }
 """In place of the rule of `OSError`."""
+REPLACED = Rule(
+    ErrorKind.MACHINE,
+    lambda error: (
+        f"photomend was updated or removed while it ran ({text(error)}); stop it and start it again"
+    ),
+)
+"""In place of all rules, once the files of this process are gone."""
 OF_DEVICE = (ErrorKind.GPU_LOST, ErrorKind.GPU_BUSY)
 """Kinds that stop all jobs that need the worker's device."""
 OF_GALLERY = (ErrorKind.OFFLINE, ErrorKind.DISK_FULL, ErrorKind.READ_ONLY)
@@ -102,6 +109,8 @@ LOGGED = {
 
 def rule_of(error: Exception) -> Rule:
     """Return what an error does to its job."""
+    if installation.was_replaced():  # any file may be missing, or be that of another version
+        return REPLACED
     if isinstance(error, OSError):
         if not isinstance(error.errno, int):  # from a decoder, so it may be the photo
             return RULES[Exception]
