@@ -49,7 +49,7 @@ SAMPLE ?= 60
 SEED ?= 0
 
 .PHONY: help try test test-fast lint format types check map site service paper cuda bench bench-networks \
-  trial-truth chaos soak mutants train evaluate release clean
+  screenshots trial-truth chaos soak mutants train evaluate release clean
 .NOTPARALLEL:
 
 help: ## Show these targets.
@@ -116,6 +116,9 @@ bench: .venv/ready ## Measure what photomend costs beside the mending.
 
 bench-networks: .venv/networks ## Measure the networks of the paper engine.
 	$(BIN)/python tests/bench_networks.py
+
+screenshots: .venv/ready ## Make the pictures of the page in docs/pictures, from the photos in GOOD.
+	$(BIN)/python tests/screenshots.py $(GOOD)
 
 trial-truth: .venv/ready ## Compare the estimate of a trial with what mending 300 real photos takes.
 	$(BIN)/python tests/trial_truth.py
