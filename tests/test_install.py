@@ -162,25 +162,27 @@ def started_units(
     def start(line: str, given: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(room.command(shlex.split(line), given, f"{user}:{user}"))
 
-    for name in ("redis", "watch", *(f"worker@{queue}" for queue in QUEUES)):
-        kind, at, instance = name.partition("@")
-        said = unit(folder / f"photomend-{kind}{at}.service", instance)
-        lines = [word for line in said.get("Environment", ()) for word in shlex.split(line)]
-        given = {"PATH": PATH, "HOME": home} | dict(word.split("=", 1) for word in lines)
-        assert said.get("User", [user]) == [user]
-        for line in said.get("ExecStartPre", ()):
-            assert start(line, given).wait() == 0
-        [line] = said["ExecStart"]
-        started.append(start(line, given))
-        if kind == "redis":
-            [socket] = re.findall(r"--unixsocket (\S+)", line)
-            ready = f"test -S {socket}"
-            eventually(lambda ready=ready: start(ready, {}).wait() == 0, 60)
-    yield started
-    assert [process.poll() for process in started] == [None] * len(started)
-    for process in started:
-        process.kill()
-        process.wait()
+    try:
+        for name in ("redis", "watch", *(f"worker@{queue}" for queue in QUEUES)):
+            kind, at, instance = name.partition("@")
+            said = unit(folder / f"photomend-{kind}{at}.service", instance)
+            lines = [word for line in said.get("Environment", ()) for word in shlex.split(line)]
+            given = {"PATH": PATH, "HOME": home} | dict(word.split("=", 1) for word in lines)
+            assert said.get("User", [user]) == [user]
+            for line in said.get("ExecStartPre", ()):
+                assert start(line, given).wait() == 0
+            [line] = said["ExecStart"]
+            started.append(start(line, given))
+            if kind == "redis":
+                [socket] = re.findall(r"--unixsocket (\S+)", line)
+                ready = f"test -S {socket}"
+                eventually(lambda ready=ready: start(ready, {}).wait() == 0, 60)
+        yield started
+        assert [process.poll() for process in started] == [None] * len(started)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 @chroots.needed
