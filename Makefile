@@ -173,6 +173,8 @@ evaluate: .venv/networks ## Measure the lite engine on photos that it was not fi
 	touch $@
 
 .boot/ready: bootstrap.txt
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	  echo "$(PYTHON) has no pip; on Debian and Ubuntu, install it: sudo apt install python3-pip" >&2; exit 1; }
 	$(PYTHON) -m pip install --quiet --upgrade --target .boot --only-binary :all: --require-hashes -r $<
 	touch $@
 

@@ -29,6 +29,7 @@ from storage.database.jobs import Jobs
 from storage.enums import Degradation
 from storage.settings import settings
 from tasks.imaging.degrade import degrade
+from tests import chroots
 
 BIN = Path(sys.executable).parent
 FAST = {
@@ -362,6 +363,23 @@ def in_namespace(
         return ended.stdout.splitlines()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def debian_system(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str, Path], Path]]:
+    """Copy a release of Debian, with Python and pip, to a folder; it is installed once."""
+    folder = tmp_path_factory.mktemp("debian")
+
+    def copied(release: str, to: Path) -> Path:
+        if not (folder / release).exists():
+            chroots.make(folder / release, "python3,python3-pip,ca-certificates", release)
+        subprocess.run(["cp", "-a", "--reflink=auto", folder / release, to], check=True)
+        return to
+
+    yield copied
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

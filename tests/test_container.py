@@ -23,7 +23,6 @@ from tests.chroots import Chroot
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/container"
-PACKAGES = "python3,python3-pip,ca-certificates"
 USER, GROUP = 12345, 23456
 
 
@@ -122,10 +121,9 @@ def _answers(command: list[str]) -> bool:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Iterator[Path]:
+def image(debian_system, tmp_path: Path) -> Iterator[Path]:
     """Build the target cpu of the image in a chroot, by the script of the Containerfile."""
-    system = tmp_path / "system"
-    chroots.make(system, PACKAGES)
+    system = debian_system("bookworm", tmp_path / "system")
     chroots.copy_checkout(system / "source")
     for line in instructions():
         if line.startswith("COPY docs/container"):
@@ -205,7 +203,7 @@ def test_a_container_mends_photos_as_the_user_that_was_named(
 
 @chroots.needed
 @pytest.mark.skipif(not shutil.which("buildah"), reason="buildah is not here")
-def test_an_engine_builds_an_image_that_mends_photos(tmp_path, degraded_photo):
+def test_an_engine_builds_an_image_that_mends_photos(debian_system, tmp_path, degraded_photo):
     """The base is a Debian instead of the image that FROM names, which is not fetched."""
     folder = tmp_path / "host"
     for name in ("config", "photos", "output"):
@@ -221,7 +219,7 @@ def test_an_engine_builds_an_image_that_mends_photos(tmp_path, degraded_photo):
         assert ran.returncode == 0, ran.stderr
         return ran.stdout.strip()
 
-    chroots.make(tmp_path / "system", PACKAGES)
+    debian_system("bookworm", tmp_path / "system")
     base = buildah("from", "scratch")
     buildah("add", "--quiet", base, tmp_path / "system", "/")
     [named] = {line.split()[1] for line in instructions() if line.startswith("FROM docker.io")}

@@ -151,6 +151,15 @@ def test_uv_is_installed_by_its_version_and_hashes(tmp_path):
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", pinned)) > 10
 
 
+def test_make_says_how_to_install_pip(tmp_path):
+    shown_by_make(tmp_path, ".venv/ready")
+    python = f"PYTHON={sys.executable} -I -S"  # finds no pip
+    words = ["make", "-C", tmp_path, python, ".boot/ready"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "sudo apt install python3-pip" in ran.stderr
+
+
 @pytest.mark.parametrize("target", ["service", "paper"])
 def test_a_service_gets_no_tools_for_development_unless_they_are_there(tmp_path, target):
     assert " --no-dev" in shown_by_make(tmp_path, target)
