@@ -35,21 +35,39 @@ def reject(engine: sa.Engine, job: Job) -> Job | None:
         Unknown, PathRefused, OSError: its folder cannot be used.
 
     """
+    output_root(job)  # nothing is begun if it is away
+    begun = moves.begin_reject(engine, job)
+    return begun and _remove(engine, job, begun, Review.REJECTED)
+
+
+def delete(engine: sa.Engine, job: Job) -> Job | None:
+    """Move the result of a deleted photo to the trash; return None if the job has changed meanwhile.
+
+    Raises:
+        Unchanged: the result was changed by its owner, and stays.
+        Unknown, PathRefused, OSError: its folder cannot be used.
+
+    """
+    output_root(job)
+    begun = moves.begin_delete(engine, job, reviews.deleted_receipt(job))
+    return begun and _remove(engine, job, begun, Review.DELETED)
+
+
+def _remove(engine: sa.Engine, job: Job, begun: Job, review: Review) -> Job | None:
+    """Take a result out of its place, and record it with this review."""
     assert job.output is not None
     result = Beneath(output_root(job), job.output)
-    if (begun := moves.begin_reject(engine, job)) is None:
-        return None
     with _called_off(engine, begun, job, lambda: publishing.sha256(result) == job.sha256):
-        if settings().trash_days > 0:
+        if settings().trash_days > 0 or review is Review.DELETED:
             gone = trash.put(result, job.id, job.sha256)
         else:
             gone = publishing.remove(result, job.sha256)
         if not gone:
             raise Unchanged(f"{printable(result)} was changed, so it is not removed")
     changed = reviews.reject(engine, begun)
-    if changed is None and job.sha256 is not None and not _is_now(engine, job, Review.REJECTED):
+    if changed is None and job.sha256 is not None and not _is_now(engine, job, review):
         trash.take_out(result, job.id, job.sha256)  # it was queued again meanwhile
-    return changed or _is_now(engine, job, Review.REJECTED)
+    return changed or _is_now(engine, job, review)
 
 
 def restore(engine: sa.Engine, job: Job) -> Job | None:
@@ -83,6 +101,7 @@ def go_on(engine: sa.Engine) -> None:
     """Make the moves which processes began that have ended since, or call them off."""
     move: dict[Review | None, Callable[[sa.Engine, Job], Job | None]] = {
         Review.REJECTING: reject, Review.RESTORING: restore,
+        Review.DELETING: delete,
     }  # fmt: skip
     for job in moves.interrupted(engine):
         try:
@@ -142,7 +161,7 @@ def _is_now(engine: sa.Engine, job: Job, review: Review | None) -> Job | None:
     found = search.get(engine, job.id)
     if found is None or found.status is not Status.DONE or found.review is not review:
         return None
-    return found if (found.output is None) == (review is Review.REJECTED) else None
+    return found if (found.output is None) == (review is not None) else None
 
 
 def _why_none(engine: sa.Engine, job: Job) -> str:

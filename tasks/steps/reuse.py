@@ -78,7 +78,7 @@ def _still_holds(job: Job, earlier: Job) -> bool:
     """Return whether the present settings would decide the same for a job as for an earlier one."""
     if earlier.reason == REJECTED:
         return True
-    if earlier.review is Review.WAITING:
+    if earlier.review in (Review.WAITING, Review.DELETED, Review.DELETING):
         return False
     wanted = paths.strength(replace(job, wish=earlier.wish))
     made = (earlier.receipt or {}).get("strength", Strength.NORMAL if earlier.receipt else wanted)
