@@ -16,6 +16,7 @@ from storage.database import moves, output_names, reviews, search
 from storage.database.records import Job
 from storage.enums import Review, Status
 from storage.errors import PathRefused
+from storage.metadata import sidecar_copies
 from storage.settings import settings
 from storage.settings_gallery import BESIDE
 from storage.text import printable
@@ -64,6 +65,10 @@ def _remove(engine: sa.Engine, job: Job, begun: Job, review: Review) -> Job | No
             gone = publishing.remove(result, job.sha256)
         if not gone:
             raise Unchanged(f"{printable(result)} was changed, so it is not removed")
+        if settings().trash_days > 0 or review is Review.DELETED:
+            sidecar_copies.put_in_trash(result, job.receipt, job.id)
+        else:
+            sidecar_copies.remove(result, job.receipt)
     changed = reviews.reject(engine, begun)
     if changed is None and job.sha256 is not None and not _is_now(engine, job, review):
         trash.take_out(result, job.id, job.sha256)  # it was queued again meanwhile
@@ -94,6 +99,7 @@ def restore(engine: sa.Engine, job: Job) -> Job | None:
             raise Unchanged(f"the result of another photo has the name {printable(output)} now")
         if publishing.sha256(result) != sha256:  # else a restore was interrupted
             _take_out(job, result, sha256)
+        sidecar_copies.take_out(result, job.receipt, job.id)
     return reviews.restore(engine, begun, output, sha256) or _is_now(engine, job, None)
 
 

@@ -95,10 +95,9 @@ def mend_again(engine: sa.Engine, job: Job) -> Job | None:
 def _vanished(gallery: str) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the condition for results whose photos vanished, and which nobody kept since then."""
     kept = sa.and_(c.review == Review.KEPT, c.reviewed_at > c.gone_at)
-    version = select(_other.c.id).where(*_photo, _other.c.gone_at.is_(None))
     return (
         c.gallery == gallery, c.gone_at.is_not(None), c.status == Status.DONE,
         c.output.is_not(None), c.sha256.is_not(None), moves.none_begun(),
         sa.func.coalesce(c.review, Review.KEPT) != Review.WAITING,
-        sa.not_(sa.func.coalesce(kept, sa.false())), ~version.exists(),
+        sa.not_(sa.func.coalesce(kept, sa.false())),
     )  # fmt: skip

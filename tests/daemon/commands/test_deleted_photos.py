@@ -109,7 +109,7 @@ def test_the_copy_of_a_deleted_photo_goes_to_the_trash_and_can_be_restored(
     job = now(jobs)
     assert (job.review, job.decision, job.output) == (Review.DELETED, Decision.KEPT_ORIGINAL, None)
     assert in_trash(home) == [b"result"] and not (home / "output/cat.jpg").exists()
-    run("restore", 1)
+    run("restore", home / "gallery")
     assert is_untouched(home, jobs)
     maintenance.go_on(jobs)
     assert is_untouched(home, jobs)  # its owner wants it
