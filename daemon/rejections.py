@@ -36,6 +36,7 @@ def reject(engine: sa.Engine, job: Job) -> Job | None:
         Unknown, PathRefused, OSError: its folder cannot be used.
 
     """
+    assert job.output is not None
     output_root(job)  # nothing is begun if it is away
     begun = moves.begin_reject(engine, job)
     return begun and _remove(engine, job, begun, Review.REJECTED)
@@ -49,6 +50,7 @@ def delete(engine: sa.Engine, job: Job) -> Job | None:
         Unknown, PathRefused, OSError: its folder cannot be used.
 
     """
+    assert job.output is not None
     output_root(job)
     begun = moves.begin_delete(engine, job, reviews.deleted_receipt(job))
     return begun and _remove(engine, job, begun, Review.DELETED)

@@ -1,15 +1,19 @@
 """The copy of a sidecar leaves the output with its result, and comes back with it; a changed one stays."""
 
+import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from daemon import actions, rejections
 from daemon.console import session
 from storage import trash
-from storage.database import search
+from storage.database import galleries, search
 from storage.enums import Category, Decision, Publish
+from storage.formats.containers import jpeg
 from tasks.steps import reuse
+from tasks.steps.classify import classify
 from tasks.steps.restore import restore
 from tasks.worker import runtime
 from tests.recorded import seen
@@ -98,3 +102,24 @@ def test_sidecars_leave_with_a_result_that_waits_again(
     assert copies() == ["cat.jpg.xmp"]
     [outcome] = actions.undo([search.get(jobs.engine, 1)])
     assert outcome.reason is None and copies() == []
+
+
+def test_sidecars_leave_with_the_result_of_a_photo_that_was_moved(home, jobs, mended, copies):
+    gallery = home / "gallery"
+    for name in ("cat.jpg", "cat.jpg.xmp", "cat.xmp"):
+        (gallery / name).rename(gallery / name.replace("cat", "dog"))
+    galleries.note_gone(jobs.engine, "g", Path(), ["cat.jpg"])
+    galleries.add(jobs.engine, "g", Path(), {"dog.jpg": seen("dog.jpg")})
+    classify(runtime.claim())
+    assert (home / "output/dog.jpg").exists() and not (home / "output/cat.jpg").exists()
+    assert copies() == ["dog.jpg.xmp", "dog.xmp"]
+
+
+def test_a_sidecar_of_which_there_is_a_newer_one_leaves_all_the_same(home, jobs, mended, copies):
+    (home / "gallery/cat.xmp").write_bytes(XMP + b"\n\n")
+    photo = home / "gallery/cat.jpg"  # its result is written again with the new metadata
+    photo.write_bytes(jpeg.splice(io.BytesIO(photo.read_bytes()), [(0xFE, b"a comment")]))
+    galleries.add(jobs.engine, "g", Path(), {"cat.jpg": seen("cat.jpg", 2)})
+    classify(runtime.claim())
+    rejections.reject(jobs.engine, search.get(jobs.engine, 2))
+    assert copies() == []
