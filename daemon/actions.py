@@ -16,6 +16,7 @@ from storage.database import reviews, search, wishes
 from storage.database.records import Job
 from storage.enums import Category, Review, Status, Strength
 from storage.errors import PathRefused
+from storage.metadata import sidecar_copies
 from storage.settings import settings
 from storage.text import printable
 from storage.waiting_results import Waiting
@@ -133,6 +134,7 @@ def _unpublish(job: Job, waiting: Waiting) -> Job | None:
     kept = waiting_results.file(settings().state_dir, replace(job, receipt=again.to_entry()))
     if kept is None or not publishing.remove(result, job.sha256):
         raise Unchanged(f"{printable(result)} was changed, so it stays")
+    sidecar_copies.remove(result, job.receipt)
     return reviews.wait_again(session.engine(), job, again)
 
 

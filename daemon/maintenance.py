@@ -10,7 +10,7 @@ from threading import Event, Thread
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon import owners_word, rejections
+from daemon import deleted_photos, owners_word, rejections
 from daemon.library_apps import rounds
 from daemon.messages.messenger import Messenger
 from daemon.messages.sensors import Sensors
@@ -165,9 +165,10 @@ def sweep_waiting_results(jobs: Jobs) -> None:
 
 
 def go_on(jobs: Jobs) -> None:
-    """Make the moves to the trash and back that were begun by processes which have ended."""
+    """Make the moves to the trash and back: those that ended processes began, and of deleted photos."""
     try:
         rejections.go_on(jobs.engine)
+        deleted_photos.work(jobs.engine)
     except (SQLAlchemyError, DatabaseGone) as error:
         log.warning("results that were being moved are looked at later: %s", error)
 

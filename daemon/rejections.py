@@ -16,6 +16,7 @@ from storage.database import moves, output_names, reviews, search
 from storage.database.records import Job
 from storage.enums import Review, Status
 from storage.errors import PathRefused
+from storage.metadata import sidecar_copies
 from storage.settings import settings
 from storage.settings_gallery import BESIDE
 from storage.text import printable
@@ -36,20 +37,44 @@ def reject(engine: sa.Engine, job: Job) -> Job | None:
 
     """
     assert job.output is not None
+    output_root(job)  # nothing is begun if it is away
+    begun = moves.begin_reject(engine, job)
+    return begun and _remove(engine, job, begun, Review.REJECTED)
+
+
+def delete(engine: sa.Engine, job: Job) -> Job | None:
+    """Move the result of a deleted photo to the trash; return None if the job has changed meanwhile.
+
+    Raises:
+        Unchanged: the result was changed by its owner, and stays.
+        Unknown, PathRefused, OSError: its folder cannot be used.
+
+    """
+    assert job.output is not None
+    output_root(job)
+    begun = moves.begin_delete(engine, job, reviews.deleted_receipt(job))
+    return begun and _remove(engine, job, begun, Review.DELETED)
+
+
+def _remove(engine: sa.Engine, job: Job, begun: Job, review: Review) -> Job | None:
+    """Take a result out of its place, and record it with this review."""
+    assert job.output is not None
     result = Beneath(output_root(job), job.output)
-    if (begun := moves.begin_reject(engine, job)) is None:
-        return None
     with _called_off(engine, begun, job, lambda: publishing.sha256(result) == job.sha256):
-        if settings().trash_days > 0:
+        if settings().trash_days > 0 or review is Review.DELETED:
             gone = trash.put(result, job.id, job.sha256)
         else:
             gone = publishing.remove(result, job.sha256)
         if not gone:
             raise Unchanged(f"{printable(result)} was changed, so it is not removed")
+        if settings().trash_days > 0 or review is Review.DELETED:
+            sidecar_copies.put_in_trash(result, job.receipt, job.id)
+        else:
+            sidecar_copies.remove(result, job.receipt)
     changed = reviews.reject(engine, begun)
-    if changed is None and job.sha256 is not None and not _is_now(engine, job, Review.REJECTED):
+    if changed is None and job.sha256 is not None and not _is_now(engine, job, review):
         trash.take_out(result, job.id, job.sha256)  # it was queued again meanwhile
-    return changed or _is_now(engine, job, Review.REJECTED)
+    return changed or _is_now(engine, job, review)
 
 
 def restore(engine: sa.Engine, job: Job) -> Job | None:
@@ -76,6 +101,7 @@ def restore(engine: sa.Engine, job: Job) -> Job | None:
             raise Unchanged(f"the result of another photo has the name {printable(output)} now")
         if publishing.sha256(result) != sha256:  # else a restore was interrupted
             _take_out(job, result, sha256)
+        sidecar_copies.take_out(result, job.receipt, job.id)
     return reviews.restore(engine, begun, output, sha256) or _is_now(engine, job, None)
 
 
@@ -83,6 +109,7 @@ def go_on(engine: sa.Engine) -> None:
     """Make the moves which processes began that have ended since, or call them off."""
     move: dict[Review | None, Callable[[sa.Engine, Job], Job | None]] = {
         Review.REJECTING: reject, Review.RESTORING: restore,
+        Review.DELETING: delete,
     }  # fmt: skip
     for job in moves.interrupted(engine):
         try:
@@ -142,7 +169,7 @@ def _is_now(engine: sa.Engine, job: Job, review: Review | None) -> Job | None:
     found = search.get(engine, job.id)
     if found is None or found.status is not Status.DONE or found.review is not review:
         return None
-    return found if (found.output is None) == (review is Review.REJECTED) else None
+    return found if (found.output is None) == (review is not None) else None
 
 
 def _why_none(engine: sa.Engine, job: Job) -> str:

@@ -58,6 +58,17 @@ class Review(StrEnum):
     """It was rejected, and is about to be removed."""
     RESTORING = "restoring"
     """It was rejected, and is about to come back."""
+    DELETING = "deleting"
+    """Its photo was deleted, and it is about to go to the trash."""
+    DELETED = "deleted"
+    """Its photo was deleted, and it is in the trash."""
+
+
+class WhenDeleted(StrEnum):
+    """The setting `when_deleted` of a gallery."""
+
+    KEEP = "keep"
+    TRASH = "trash"
 
 
 class Strength(StrEnum):

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from storage.enums import Publish, Strength, WatchMode
+from storage.enums import Publish, Strength, WatchMode, WhenDeleted
 from storage.settings_values import Check, Positive
 from storage.text import printable
 
@@ -84,6 +84,9 @@ class GallerySettings:
     """How much of the change of a photo its result has: half, all, or a quarter more."""
     publish: Publish = Publish.AT_ONCE
     """When a result appears in the output folder: `at once`, or `after review`, once you have kept it."""
+    when_deleted: WhenDeleted = WhenDeleted.KEEP
+    """What happens to the copy of a photo that you delete: `keep` it, or move it to the `trash` a day later,
+    if a full scan has not found the photo anywhere. It stays with `trash_days = 0`."""
     name: Name = "mirror"
     """How results are named: `mirror` (like the photo), `immich-stack`, `photoprism`, `digikam`, or a
     template with {stem} and {ext}."""

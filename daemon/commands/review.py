@@ -74,13 +74,13 @@ def reject(
 
 
 def restore(names: Results, json: Json = False) -> None:
-    """Bring rejected results back from the trash.
+    """Bring rejected results back from the trash, and those that went with their photos.
 
     What has the name of a result by now stays, and the result stays in the trash.
 
     Example: photomend restore ~/Photos/2024/cat.jpg
     """
-    rejected = _reviewed(names, {Review.REJECTED})
+    rejected = _reviewed(names, {Review.REJECTED, Review.DELETED})
     _report(actions.restore(rejected), "restored", json=json)
 
 

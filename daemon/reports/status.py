@@ -10,6 +10,7 @@ from daemon.console.output import Red, section, span, when
 from daemon.reports import followups, pauses
 from daemon.reports.health import is_alive, waits
 from storage.database import conditions, galleries, heartbeats, holds, status
+from storage.database.deleted import MASS_DELAY_SECONDS, Many
 from storage.database.records import Gallery, Job, Process, Worker
 from storage.database.status import Summary, Trouble
 from storage.database.time_left import TimeLeft, estimate
@@ -85,6 +86,7 @@ def to_json(state: Summary, left: TimeLeft) -> dict[str, Any]:
         ],
         "processes": [asdict(p) | {"alive": is_alive(state, p)} for p in state.processes],
         "pauses": [asdict(pause) for pause in state.pauses],
+        "vanished": [asdict(many) for many in state.vanished],
         "followups": [asdict(waiting) for waiting in state.followups],
     }  # fmt: skip
 
@@ -109,7 +111,16 @@ def show(state: Summary, left: TimeLeft) -> None:
     for kind, title in ((Status.FAILED, "failed"), (Status.QUEUED, "retrying")):
         section(title, [_trouble(state, t) for t in state.counts.troubles if t.status is kind])
     section("apps", [followups.line(waiting) for waiting in state.followups])
+    section("deleted", [_many(many) for many in state.vanished])
     section("paused", map(pauses.line, state.pauses))
+
+
+def _many(many: Many) -> str:
+    after = span(MASS_DELAY_SECONDS)
+    return Red(
+        f"{many.count:,} photos of {printable(many.gallery)} with a copy are gone, the first since "
+        f"{when(many.since)}; the copies of so many go to the trash only {after} later. Is a disk or share away?"
+    )
 
 
 def _to_review(count: int) -> str:

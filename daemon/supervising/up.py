@@ -1,6 +1,5 @@
 """`photomend up`: run Redis, the watcher and the workers, and start again those that end."""
 
-import dataclasses
 import os
 import subprocess
 import time
@@ -15,20 +14,18 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.console.exit_codes import Exit
-from daemon.supervising import listeners, page_process, redis_server
+from daemon.supervising import listeners, named_gallery, page_process, redis_server
 from daemon.supervising.processes import ProcessFile, Start, SupervisedProcess
 from daemon.supervising.progress import Progress
 from daemon.supervising.python_command import SUPERVISED, python_command
 from daemon.supervising.redis_server import OwnRedis
-from storage import database, private_files, settings_origins
+from storage import database, private_files
 from storage.atomic_files import locked
 from storage.database import galleries, pauses
 from storage.database.processes import note_trouble
 from storage.enums import QUEUES
-from storage.errors import AlreadyRunning, DatabaseGone, NoWorker, RedisMissing, SettingsError
-from storage.settings import Settings, make, settings
-from storage.settings_file import PREFIX
-from storage.settings_gallery import GallerySettings
+from storage.errors import AlreadyRunning, DatabaseGone, NoWorker, RedisMissing
+from storage.settings import settings
 from storage.text import printable
 from storage.urls import without_password
 
@@ -60,7 +57,10 @@ def run(
         SettingsError: there is no gallery, or `gallery` is not a folder.
 
     """
-    _use(_with_gallery(settings(), gallery, output, backlog), by_name=gallery is not None)
+    named_gallery.use(
+        named_gallery.settings_with(settings(), gallery, output, backlog),
+        by_name=gallery is not None,
+    )
     stop = Event()
 
     def stop_on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -99,50 +99,6 @@ def _run(stop: Event, *, once: bool, page: bool, now: bool) -> Exit:
         finally:
             engine.dispose()
             process_file.path.unlink(missing_ok=True)
-
-
-def _with_gallery(
-    config: Settings, path: Path | None, output: Path | None, backlog: str | None
-) -> Settings:
-    """Return the settings with the gallery of the command line as the only one."""
-    if path is None:
-        if not config.galleries:
-            raise SettingsError(
-                "there is no gallery; name a folder (photomend up ~/Photos) "
-                "or add one to the settings"
-            )
-        return config
-    folder = path.expanduser().resolve()
-    if not folder.is_dir():
-        raise SettingsError(f"{path} is not a folder")
-    name, gallery = next(
-        ((n, g) for n, g in config.galleries.items() if g.path.resolve() == folder),
-        (printable(folder), GallerySettings(folder)),
-    )
-    values = {"path": str(folder)} | _changed_values(gallery) | {"backlog": backlog or "all"}
-    if output is not None:
-        values["output"] = str(output.expanduser().resolve())
-    named = {"galleries": {name: values}, "state_dir": config.state_dir}
-    checked = make(named, "the command line")
-    return dataclasses.replace(config, galleries=checked.galleries)
-
-
-def _changed_values(gallery: GallerySettings) -> dict[str, object]:
-    """Return the settings of a gallery that differ from their defaults."""
-    default = GallerySettings(gallery.path)
-    return {
-        item.name: value
-        for item in dataclasses.fields(gallery)
-        if (value := getattr(gallery, item.name)) != getattr(default, item.name)
-    }
-
-
-def _use(config: Settings, *, by_name: bool) -> None:
-    """Make these the settings of this process and of the processes that it starts."""
-    os.environ |= settings_origins.to_environment(by_name=by_name)
-    os.environ[PREFIX + "CONFIG"] = os.devnull
-    os.environ |= config.to_environment()
-    settings.cache_clear()
 
 
 @contextmanager

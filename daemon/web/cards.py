@@ -95,6 +95,8 @@ def allowed(job: Job) -> tuple[str, ...]:
         return ("undo", "mend")
     if job.review in (Review.REJECTED, Review.RESTORING):
         return ("restore", "mend")
+    if job.review is Review.DELETED:
+        return ("restore",)
     if job.decision is Decision.RESTORED:
         return ("keep", "reject", "mend")
     return ("reject", "mend") if job.review is Review.WAITING else ("mend",)

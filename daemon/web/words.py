@@ -15,6 +15,8 @@ REVIEWS = {
     Review.REJECTED: "rejected",
     Review.REJECTING: "being rejected",
     Review.RESTORING: "being restored",
+    Review.DELETING: "going to the trash with its photo",
+    Review.DELETED: "in the trash, since its photo was deleted",
 }
 STRENGTHS = {Strength.GENTLE: "gentle", Strength.NORMAL: "normal", Strength.STRONG: "strong"}
 GUARDED_SHARE = 0.995

@@ -18,6 +18,7 @@ from storage.waiting_results import Waiting
 REJECTED = "rejected by the owner"
 TAKEN_BACK = "the owner took the word back"
 BROUGHT_BACK = "restored by the owner"
+RETURNED = "its photo came back"
 EARLIER_STAYS = "the newer result was rejected; the earlier one stays"
 _TRASH = "rejected"
 """The entry of a receipt with the name and the SHA-256 of the result that was rejected."""
@@ -63,10 +64,17 @@ def wait_again(engine: sa.Engine, job: Job, waiting: Waiting) -> Job | None:
 def reject(engine: sa.Engine, job: Job) -> Job | None:
     """Keep the original, because the owner rejected the result; return None if the job has changed.
 
-    If it was waiting, an older result of the photo stays.
+    If it was waiting, an older result of the photo stays. If it is being removed because its photo was
+    deleted, that is recorded instead.
     """
     if job.review is Review.WAITING:
         return _reject_waiting(engine, job)
+    if job.review is Review.DELETING:
+        return _change(
+            engine, job, moves.DELETED, c.sha256 == job.sha256,
+            decision=Decision.KEPT_ORIGINAL, reason=moves.DELETED, review=Review.DELETED,
+            reviewed_at=now(), **conditions.NO_OUTPUT,
+        )  # fmt: skip
     receipt = (job.receipt or {}) | trash_receipt(job.output or Path(), job.sha256)
     return _change(
         engine, job, REJECTED, c.sha256 == job.sha256,
@@ -80,20 +88,42 @@ def trash_receipt(output: Path, sha256: str | None) -> dict[str, Any]:
     return {_TRASH: {"output": quote_from_bytes(os.fsencode(output)), "sha256": sha256}}
 
 
+def deleted_receipt(job: Job) -> dict[str, Any]:
+    """Return the receipt of a job whose result goes to the trash with its photo.
+
+    It also holds whether the owner had kept the result.
+    """
+    receipt = job.receipt or {}
+    found = trash_receipt(job.output or Path(), job.sha256)
+    before = receipt.get(_TRASH, {}) if job.review is Review.DELETING else {}
+    found[_TRASH]["kept"] = job.review is Review.KEPT or before.get("kept", False)
+    return receipt | found
+
+
 def rejected(job: Job) -> tuple[Path, str] | None:
     """Return the name and the SHA-256 of the result that was rejected; None if there is none."""
     entry = (job.receipt or {}).get(_TRASH)
-    if job.review not in (Review.REJECTED, Review.RESTORING) or not isinstance(entry, dict):
+    if job.review not in (Review.REJECTED, Review.RESTORING, Review.DELETED) or not isinstance(
+        entry, dict
+    ):
         return None
     return Path(os.fsdecode(unquote_to_bytes(entry["output"]))), str(entry["sha256"])
 
 
 def restore(engine: sa.Engine, job: Job, output: Path, sha256: str) -> Job | None:
-    """Record that a rejected result has its place again; return None if the job has changed."""
+    """Record that a rejected result has its place again; return None if the job has changed.
+
+    One that went with its photo, and comes back without it, is kept: it does not go again.
+    """
+    deleted, returned = job.reason == moves.DELETED, job.gone_at is None
+    was_kept = deleted and (job.receipt or {}).get(_TRASH, {}).get("kept", False)
+    review = Review.KEPT if was_kept or (deleted and not returned) else None
     receipt = {name: value for name, value in (job.receipt or {}).items() if name != _TRASH}
     return _change(
-        engine, job, BROUGHT_BACK, c.review.in_([Review.REJECTED, Review.RESTORING]),
-        decision=Decision.RESTORED, reason=None, review=None, reviewed_at=None,
+        engine, job, RETURNED if deleted and returned else BROUGHT_BACK,
+        c.review.in_([Review.REJECTED, Review.RESTORING, Review.DELETED]),
+        decision=Decision.RESTORED, reason=None, review=review,
+        reviewed_at=now() if review else None,
         output=output, sha256=sha256, receipt=receipt,
         oversized="larger_than_the_rule" in receipt.get("copy", {}),
     )  # fmt: skip

@@ -12,12 +12,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from storage.database import claimable, conditions, counts, followups, pauses
+from storage.database import claimable, conditions, counts, deleted, followups, pauses
 from storage.database.engine import reading
 from storage.database.records import Gallery, Job, Pause, Process, Worker
 from storage.database.tables import counted, galleries, now, processes, workers
 from storage.database.tables import jobs as table
-from storage.enums import QUEUES, Decision, ErrorKind, Review, Status
+from storage.enums import QUEUES, Decision, ErrorKind, Review, Status, WhenDeleted
+from storage.settings import settings
 
 PACE_SECONDS = 3600.0
 """Age in seconds up to which a finished job counts for the pace."""
@@ -88,7 +89,8 @@ class Summary:
     """The pauses that last, and those of this machine."""
     followups: list[followups.Waiting]
     """What apps that show photos are still to be told."""
-    """The pauses that last, and those of this machine."""
+    vanished: list[deleted.Many]
+    """The galleries in which so many photos vanished that their results wait longer to go with them."""
 
     @property
     def left(self) -> int:
@@ -116,7 +118,19 @@ def summary(engine: sa.Engine, has_left: Callable[[Gallery], bool] = lambda _: F
             processes=[Process.of(row) for row in connection.execute(select(processes))],
             pauses=pauses.lasting(connection),
             followups=followups.waiting(connection),
+            vanished=[
+                many
+                for gallery in known
+                if gallery not in left and _trashes(gallery)
+                if (many := deleted.many(connection, gallery))
+            ],
         )  # fmt: skip
+
+
+def _trashes(gallery: Gallery) -> bool:
+    """Return whether results of a gallery go to the trash with their photos."""
+    found = settings().galleries.get(gallery.name)
+    return found is not None and found.when_deleted is WhenDeleted.TRASH
 
 
 def galleries_known(engine: sa.Engine) -> list[Gallery]:

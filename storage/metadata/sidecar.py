@@ -1,5 +1,6 @@
 """Copy XMP sidecars: files in which library apps keep metadata beside a photo."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +18,8 @@ from storage.text import printable
 MOST_BYTES = xmp.MOST_BYTES
 """Maximum size in bytes of a sidecar; the photo of a larger one is left alone."""
 SUFFIXES = (".xmp", ".XMP")
+OF_STEMS = tuple(f"stem{suffix}" for suffix in SUFFIXES)
+"""The forms of the names that photos share which differ in their suffix only."""
 
 
 def copy_sidecar(source: Path | Beneath, output: Path | Beneath, turn: Turn) -> None:
@@ -67,14 +70,38 @@ def faults(sidecars: Mapping[str, bytes], *, turned: bool) -> Iterator[str]:
             yield f"its sidecar {printable(name)} carries {kept}"
 
 
-def _names(photo: Path | Beneath) -> list[Beneath]:
-    """Return the names that the sidecars of a photo may have."""
+def names(photo: Path | Beneath) -> dict[str, Beneath]:
+    """Return the names that the sidecars of a photo may have, by their forms."""
     photo = beneath.at(photo)
-    return [
-        named
+    return {
+        form: named
         for suffix in SUFFIXES
-        for named in (photo.with_name(photo.name + suffix), photo.with_suffix(suffix))
-    ]
+        for form, named in (
+            (f"name{suffix}", photo.with_name(photo.name + suffix)),
+            (f"stem{suffix}", photo.with_suffix(suffix)),
+        )
+    }
+
+
+def _names(photo: Path | Beneath) -> list[Beneath]:
+    return list(names(photo).values())
+
+
+def hashes(source: Path | Beneath, turn: Turn) -> dict[str, str]:
+    """Return the SHA-256 of the copies that a photo's sidecars have, by the forms of their names.
+
+    Raises:
+        OSError: the disk or the share does not give them.
+
+    """
+    found = {}
+    for form, theirs in names(source).items():
+        with suppress(UnreadablePhoto, FileNotFoundError), opened(theirs) as file:
+            data = file.read(MOST_BYTES + 1)
+            turned = jail.run(turned_content, data, turn) if len(data) <= MOST_BYTES else None
+            if turned is not None:
+                found[form] = hashlib.sha256(turned).hexdigest()
+    return found
 
 
 def _copy(theirs: Beneath, copy: Beneath, turn: Turn, seen: set[tuple[int, int]]) -> None:

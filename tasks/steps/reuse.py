@@ -19,7 +19,7 @@ from storage.database.reviews import REJECTED
 from storage.enums import ASKED, Category, Decision, LeastChange, Review, Strength
 from storage.errors import OutputTaken
 from storage.formats.turn import Turn
-from storage.metadata import sidecar
+from storage.metadata import sidecar, sidecar_copies
 from storage.metadata.provenance import place_of
 from storage.settings import settings
 from storage.text import printable
@@ -78,7 +78,7 @@ def _still_holds(job: Job, earlier: Job) -> bool:
     """Return whether the present settings would decide the same for a job as for an earlier one."""
     if earlier.reason == REJECTED:
         return True
-    if earlier.review is Review.WAITING:
+    if earlier.review in (Review.WAITING, Review.DELETED, Review.DELETING):
         return False
     wanted = paths.strength(replace(job, wish=earlier.wish))
     made = (earlier.receipt or {}).get("strength", Strength.NORMAL if earlier.receipt else wanted)
@@ -110,7 +110,7 @@ def finish_without_result(
     jobs = runtime.jobs()
     remove_older_results(job)
     if job.output is not None:
-        publishing.remove(paths.output(job, job.output), job.sha256)
+        _remove_result(job, job.output)
     jobs.finish(
         job, decision, reason, content_hash=job.content_hash, pixels=job.pixels, wish=job.wish,
         **conditions.NO_OUTPUT, **values,
@@ -122,10 +122,17 @@ def remove_older_results(job: Job, kept: Path | None = None) -> None:
     """Remove the results of this photo's older versions, except one that has the name `kept`."""
     jobs = runtime.jobs()
     for old in search.older(jobs.engine, job):
-        if old.output is not None and (
-            old.output == kept or publishing.remove(paths.output(old, old.output), old.sha256)
-        ):
+        if old.output is not None and (old.output == kept or _remove_result(old, old.output)):
             jobs.forget_output(old)
+
+
+def _remove_result(job: Job, output: Path) -> bool:
+    """Remove a result and the copies of its sidecars, unless it was changed; return whether it is gone."""
+    result = paths.output(job, output)
+    if not publishing.remove(result, job.sha256):
+        return False
+    sidecar_copies.remove(result, job.receipt)
+    return True
 
 
 def _reuse_result(job: Job, earlier: Job) -> bool:
@@ -175,7 +182,10 @@ def _reuse_result(job: Job, earlier: Job) -> bool:
         content_hash=job.content_hash, pixels=job.pixels,
     )  # fmt: skip
     here = in_place or earlier.source == job.source
-    if here or (moved and publishing.remove(result, earlier.sha256)):
+    gone = not here and moved and publishing.remove(result, earlier.sha256)
+    if gone:
+        sidecar_copies.remove(result, earlier.receipt)
+    if here or gone:
         jobs.forget_output(earlier)
     log.info("job %d reuses the result of job %d, the same photo", job.id, earlier.id)
     return True

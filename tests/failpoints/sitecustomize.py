@@ -11,7 +11,9 @@ import os
 import signal
 import sys
 
-OF_COMMANDS = ("reject begun", "in the trash", "rejected", "restore begun", "out of the trash")
+OF_COMMANDS = (
+    "reject begun", "in the trash", "rejected", "restore begun", "out of the trash", "delete begun",
+)  # fmt: skip
 
 
 def _fail_once() -> None:
@@ -81,6 +83,8 @@ def _install_in_command(point: str) -> None:
             _after(publishing, "remove")
         case "rejected":
             _after(reviews, "reject")
+        case "delete begun":
+            _after(moves, "begin_delete")
         case "restore begun":
             _after(moves, "begin_restore")
         case "out of the trash":
