@@ -6,20 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from storage import beneath, file_attributes, jail, publishing
+from storage import file_attributes, jail, publishing
 from storage.beneath import Beneath
 from storage.errors import OutputTaken, UnreadablePhoto
 from storage.formats.safe_open import opened
 from storage.formats.turn import Turn
-from storage.metadata import xmp
+from storage.metadata import sidecar_names, xmp
 from storage.metadata.turned_xmp import turn_packet, unturnable
 from storage.text import printable
 
 MOST_BYTES = xmp.MOST_BYTES
 """Maximum size in bytes of a sidecar; the photo of a larger one is left alone."""
-SUFFIXES = (".xmp", ".XMP")
-OF_STEMS = tuple(f"stem{suffix}" for suffix in SUFFIXES)
-"""The forms of the names that photos share which differ in their suffix only."""
 
 
 def copy_sidecar(source: Path | Beneath, output: Path | Beneath, turn: Turn) -> None:
@@ -70,21 +67,8 @@ def faults(sidecars: Mapping[str, bytes], *, turned: bool) -> Iterator[str]:
             yield f"its sidecar {printable(name)} carries {kept}"
 
 
-def names(photo: Path | Beneath) -> dict[str, Beneath]:
-    """Return the names that the sidecars of a photo may have, by their forms."""
-    photo = beneath.at(photo)
-    return {
-        form: named
-        for suffix in SUFFIXES
-        for form, named in (
-            (f"name{suffix}", photo.with_name(photo.name + suffix)),
-            (f"stem{suffix}", photo.with_suffix(suffix)),
-        )
-    }
-
-
 def _names(photo: Path | Beneath) -> list[Beneath]:
-    return list(names(photo).values())
+    return list(sidecar_names.of(photo).values())
 
 
 def hashes(source: Path | Beneath, turn: Turn) -> dict[str, str]:
@@ -95,7 +79,7 @@ def hashes(source: Path | Beneath, turn: Turn) -> dict[str, str]:
 
     """
     found = {}
-    for form, theirs in names(source).items():
+    for form, theirs in sidecar_names.of(source).items():
         with suppress(UnreadablePhoto, FileNotFoundError), opened(theirs) as file:
             data = file.read(MOST_BYTES + 1)
             turned = jail.run(turned_content, data, turn) if len(data) <= MOST_BYTES else None

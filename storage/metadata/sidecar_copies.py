@@ -12,21 +12,18 @@ from typing import Any
 from storage import beneath, publishing, trash
 from storage.beneath import Beneath
 from storage.formats.detect import is_photo_name
-from storage.formats.turn import Turn
-from storage.metadata import sidecar
+from storage.metadata import sidecar_names
 
 ENTRY = "sidecars"
 """The entry of a receipt with the SHA-256 of each copy."""
 
 
-def recorded(
-    receipt: Mapping[str, Any], source: Path | Beneath, turn: Turn
-) -> dict[str, dict[str, str]]:
-    """Return the entry for the sidecars that are about to be copied; nothing if there are none.
+def recorded(receipt: Mapping[str, Any], copied: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the entry for the sidecars that are about to be copied, with these SHA-256 by form.
 
     What lies there from an earlier result stays, and so does what its receipt says of it.
     """
-    found = sidecar.hashes(source, turn) | dict(receipt.get(ENTRY, {}))
+    found = dict(copied) | dict(receipt.get(ENTRY, {}))
     return {ENTRY: found} if found else {}
 
 
@@ -72,8 +69,8 @@ def _beside(
     if not isinstance(entry, dict):
         return
     result = beneath.at(result)
-    for form, copy in sidecar.names(result).items():
-        is_shared = form in sidecar.OF_STEMS and _shares_its_stem(result)
+    for form, copy in sidecar_names.of(result).items():
+        is_shared = form in sidecar_names.OF_STEMS and _shares_its_stem(result)
         if form in entry and not is_shared:
             yield copy, str(entry[form])
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from storage import file_attributes, publishing
 from storage.database.records import Job
-from storage.metadata import sidecar_copies
+from storage.metadata import sidecar, sidecar_copies
 from storage.photos import Written
 from tasks.receipt import with_copy
 from tasks.steps import paths
@@ -35,7 +35,7 @@ def publish(
             written = write(draft.file)
         file_attributes.keep(paths.source(job), draft.file)
         whole = with_copy(receipt, written) | {SOURCE_SHA256: source_sha256}
-        whole |= sidecar_copies.recorded(receipt, paths.source(job), written.turn)
+        whole |= sidecar_copies.recorded(receipt, sidecar.hashes(paths.source(job), written.turn))
         runtime.jobs().record(job, relative, written.sha256, whole)
         paths.publish(job, draft, relative, replaced)
     return written
