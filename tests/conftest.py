@@ -280,11 +280,11 @@ def photomend(home: Path, redis_server: Redis) -> Iterator[Callable[..., subproc
 
     yield start
     for process in running:
-        _kill_tree(process)
+        kill_tree(process)
     print((home / "log").read_text(errors="replace") if (home / "log").exists() else "")
 
 
-def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
     try:
         children = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:

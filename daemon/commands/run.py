@@ -148,13 +148,20 @@ def _queues(names: list[str]) -> list[str]:
 
 def work(
     queues: Annotated[
-        list[str], typer.Argument(callback=_queues, metavar="QUEUE", help=", ".join(QUEUES))
+        list[str],
+        typer.Argument(
+            callback=_queues,
+            metavar="QUEUE",
+            help=", ".join(QUEUES) + ". Default: all.",
+            default_factory=lambda: [*QUEUES],
+            show_default=False,
+        ),
     ],
     gpu: Annotated[
         int | None, typer.Option(min=0, help="Use only the GPU with this number.")
     ] = None,
 ) -> None:
-    """Process the jobs of one queue, or of several on a small machine.
+    """Process the jobs of one queue, of several, or of all.
 
     Examples: photomend work classify
 

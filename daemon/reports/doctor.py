@@ -14,6 +14,7 @@ from daemon.console.output import span
 from daemon.library_apps import immich_check
 from daemon.reports import exposure, health, message_checks, space, worker_checks
 from daemon.reports.finding import Finding
+from daemon.supervising import redis_server
 from storage import (
     atomic_files,
     availability,
@@ -23,7 +24,7 @@ from storage import (
 )
 from storage.database import galleries, search, status
 from storage.enums import EngineChoice, WatchMode
-from storage.errors import PhotomendError
+from storage.errors import PhotomendError, RedisMissing
 from storage.settings import settings
 from storage.settings_file import settings_file
 from storage.settings_gallery import GallerySettings
@@ -40,10 +41,11 @@ def run_checks() -> Iterator[Finding]:
     yield _settings_file()
     found = _database()
     yield found
-    if found.well:
+    state = status.summary(session.engine()) if found.well else None
+    if state is not None:
         yield _clock()
-        yield _processes()
-    yield _redis()
+        yield _processes(state)
+    yield _redis(needed=state is not None and bool(state.processes or state.workers))
     yield _space("state folder", settings().state_dir)
     yield from message_checks.of(settings())
     watched = _galleries(from_database=found.well)
@@ -99,17 +101,22 @@ def _clock() -> Finding:
     return Finding("clock", True, "it agrees with the database's clock")
 
 
-def _processes() -> Finding:
-    state = status.summary(session.engine())
+def _processes(state: status.Summary) -> Finding:
     if not (state.processes or state.workers):
         return Finding("processes", True, "none runs")
     found = health.of_processes(state)
     return Finding("processes", not found, "; ".join(found) or "watcher and workers run")
 
 
-def _redis() -> Finding:
+def _redis(*, needed: bool) -> Finding:
     from tasks.worker import redis_client
 
+    if not (needed or settings().redis_url or settings().redis_socket.exists()):
+        try:
+            text = f"none runs now; `photomend up` starts {redis_server.executable()}"
+        except RedisMissing as error:
+            return Finding("Redis", False, str(error))
+        return Finding("Redis", True, text)
     where = without_password(settings().redis_url) or settings().redis_socket
     if reason := redis_client.trouble():
         own = "" if settings().redis_url else "; `photomend up` starts one, or set redis_url"

@@ -130,9 +130,14 @@ def check(engine: sa.Engine) -> None:
     found, newest = _revision(engine), _newest()
     if found == newest:
         return
-    if found is None or found < newest:
+    if found is None:
         raise DatabaseOlder(
-            f"{named(engine)} is not ready (schema {found or 'none'}, needed {newest}); "
+            f"{named(engine)} has no tables yet, since photomend has not run here; "
+            "start it with `photomend up ~/Photos`, or run `photomend migrate`"
+        )
+    if found < newest:
+        raise DatabaseOlder(
+            f"{named(engine)} is not ready (schema {found}, needed {newest}); "
             "run `photomend migrate` or `photomend up`"
         )
     raise DatabaseNewer(

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Sequence
 
+from celery.signals import worker_shutting_down
+
 from storage.enums import PREVIEWS
 from tasks.worker import heartbeat, priority, redis_client, runtime
 from tasks.worker.app import app
@@ -19,8 +21,15 @@ def serve(queues: Sequence[str]) -> int:
         quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True,
     )  # fmt: skip
     heartbeat.record()
+    signals: list[str] = []
+
+    def note(sig: str, **_: object) -> None:
+        signals.append(sig)
+
+    worker_shutting_down.connect(note, weak=False)
     try:
         worker.start()
     finally:
         heartbeat.end_claims()
-    return int(worker.exitcode or 0)
+    # Celery counts Ctrl-C as a failure.
+    return 0 if signals == ["SIGINT"] else int(worker.exitcode or 0)

@@ -180,7 +180,6 @@ def test_the_doctor_says_what_to_do(doctor, home):
     (home / "output" / publishing.MARKER).write_text('{"gallery": "another"}')
     findings = doctor(PHOTOMEND_MIN_FREE_MEGABYTES="1000000000")
     bad = {subject: f["text"] for subject, f in findings.items() if not f["well"]}
-    assert "photomend up" in bad["Redis"]
     assert "make room" in bad["state folder"]
     assert any("is not there" in text for text in bad.values())
     assert any("belongs to the gallery 'another'" in text for text in bad.values())
@@ -214,6 +213,11 @@ def test_the_doctor_works_where_nothing_has_run(doctor, tmp_path):
     findings = doctor(PHOTOMEND_STATE_DIR=str(tmp_path / "fresh"), PHOTOMEND_GALLERIES="{}")
     assert "photomend migrate" in findings["database"]["text"]
     assert "photomend up" in findings["galleries"]["text"]
+    assert findings["Redis"]["well"] and "`photomend up` starts /" in findings["Redis"]["text"]
+    assert {subject for subject, f in findings.items() if not f["well"]} == {
+        "database",
+        "galleries",
+    }
     assert not (tmp_path / "fresh").exists()
 
 
