@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+from contextlib import suppress
 
 from daemon.web.credentials import Credentials
 from storage.errors import PageRefused
@@ -64,7 +65,8 @@ def listen(known: Settings) -> socket.socket:
 
 def serve(known: Settings, listening: socket.socket) -> None:
     """Show the page until this process is stopped."""
-    asyncio.run(_serve(known, listening))
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
+        asyncio.run(_serve(known, listening))
 
 
 async def _serve(known: Settings, listening: socket.socket) -> None:
