@@ -6,8 +6,8 @@ No library does this, because `photomend status` must start fast: importing msgs
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -250,4 +250,15 @@ def _suggestion(key: str, types: Mapping[str, Any]) -> str:
         return f"it has another name now: write {new}, with the same value"
     if near := get_close_matches(key, types, 1, cutoff=0.85):
         return f"did you mean {near[0]}?"
+    if tables := [table for table, kind in _tables_below(types) if key in types_of(kind)]:
+        return f"it belongs in {' or '.join(tables)}"
     return f"there are {', '.join(sorted(types))}"
+
+
+def _tables_below(types: Mapping[str, Any]) -> Iterator[tuple[str, type]]:
+    """Yield the tables below, as TOML writes them, with their dataclasses."""
+    for name, hint in types.items():
+        for kind in (hint, *get_args(hint)):
+            if isinstance(kind, type) and is_dataclass(kind):
+                several = {Mapping: f"[{name}.NAME]", tuple: f"[[{name}]]"}
+                yield several.get(get_origin(hint), f"[{name}]"), kind

@@ -60,6 +60,9 @@ NUMBER = "a number from 0 to 1000000000"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("backlog = 'all'", "backlog is no setting; it belongs in [galleries.NAME]"),
+        ("hours = '1:00-2:00'", "hours is no setting; it belongs in [schedule]"),
+        ("match = '*.png'", "match is no setting; it belongs in [[rules]]"),
         ("settel_seconds = 3", "settel_seconds is no setting; did you mean settle_seconds?"),
         ("settle_seconds = 'soon'", f'settle_seconds must be {NUMBER}, not "soon"'),
         ("settle_seconds = '3'", f'settle_seconds must be {NUMBER}, not "3"'),
