@@ -23,6 +23,7 @@ import redis
 from PIL import Image
 from skimage import data
 
+from daemon.console import session
 from daemon.supervising.redis_server import executable
 from storage import database
 from storage.database.jobs import Jobs
@@ -264,6 +265,15 @@ def jobs(home: Path) -> Iterator[Jobs]:
     jobs = Jobs(database.open_engine(settings().database), pause_seconds=0, max_attempts=3)
     yield jobs
     jobs.engine.dispose()
+
+
+@pytest.fixture
+def own_session(jobs: Jobs) -> Iterator[None]:
+    """Let what the commands and the page share open the database of this test."""
+    session.engine.cache_clear()
+    yield
+    session.engine().dispose()
+    session.engine.cache_clear()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 
 from daemon import actions, deleted_photos, maintenance
-from daemon.console import session
 from storage import trash
 from storage.database import deleted, galleries, moves, reviews, search
 from storage.database.records import Job
@@ -19,19 +18,11 @@ from storage.database.tables import jobs as table
 from storage.enums import Decision, Review, Status
 from storage.settings import settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_session")]
 
 FAILPOINTS = str(Path(__file__).parents[2] / "failpoints")
 TRASHES = {"when_deleted": "trash"}
 DAY = 86400.0
-
-
-@pytest.fixture(autouse=True)
-def _own_database(jobs):
-    session.engine.cache_clear()
-    yield
-    session.engine().dispose()
-    session.engine.cache_clear()
 
 
 @pytest.fixture

@@ -9,22 +9,14 @@ from pathlib import Path
 import pytest
 
 from daemon import actions, maintenance, rejections
-from daemon.console import session
 from storage import publishing, trash
 from storage.beneath import Beneath
 from storage.database import moves, reviews, search
 from storage.enums import Decision, Review
 
+pytestmark = pytest.mark.usefixtures("own_session")
 FAILPOINTS = str(Path(__file__).parents[2] / "failpoints")
 PHOTOMEND = Path(sys.executable).with_name("photomend")
-
-
-@pytest.fixture(autouse=True)
-def _own_database(jobs):
-    session.engine.cache_clear()
-    yield
-    session.engine().dispose()
-    session.engine.cache_clear()
 
 
 def files(home) -> list[bytes]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from daemon import actions, rejections
-from daemon.console import session
 from storage import trash
 from storage.database import galleries, search
 from storage.enums import Category, Decision, Publish
@@ -18,16 +17,8 @@ from tasks.steps.restore import restore
 from tasks.worker import runtime
 from tests.recorded import seen
 
-pytestmark = pytest.mark.usefixtures("worker", "lenient")
+pytestmark = pytest.mark.usefixtures("worker", "lenient", "own_session")
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
-
-
-@pytest.fixture(autouse=True)
-def _own_database(jobs):
-    session.engine.cache_clear()
-    yield
-    session.engine().dispose()
-    session.engine.cache_clear()
 
 
 @pytest.fixture
