@@ -12,7 +12,11 @@ _RECEIVERS = (
     "it sends to the receivers of the owner; tests/daemon/messages/test_receivers.py runs it"
 )
 
+_TRY = "it takes a minute; .ci/run and tests/test_install.py run it"
+
 NOT_RUN = {
+    "make try": _TRY,
+    "make try GALLERY=~/Photos": _TRY,
     "make test": "it would run this test",
     "make paper": _MAKE,
     "~/photomend/bin/pip install 'photomend[cuda]'": _INDEX,

@@ -36,7 +36,6 @@ PHOTOS = (
 """Jobs 7 and 8 of the documents are among them."""
 
 PLACES = {
-    "make try": "make -o .venv/ready try",
     "~/photomend/bin/photomend": "photomend",
     "/photos": "{home}/Photos",
     "/photos-mended": "{home}/Photos-mended",
@@ -90,7 +89,7 @@ CHANGES = re.compile(
 """What is typed when nothing else is on its way."""
 
 RUNNABLE = re.compile(
-    r"photomend (?:(?:doctor|jobs|migrate|resume|status|trial|up|watch|web|work)$|(?!\w+$))|make try"
+    r"photomend (?:(?:doctor|jobs|migrate|resume|status|trial|up|watch|web|work)$|(?!\w+$))"
 )
 """Within a sentence, what is more than the name of a command."""
 
@@ -238,7 +237,6 @@ def house() -> Iterator[House]:
         for name in ("cat.jpg", "dog.jpg"):
             shutil.copy(house.home / "Photos/2024" / name, house.home)
         (house.home / "photos.csv").write_text("path,label,truth,group\ncat.jpg,A,dog.jpg,cats\n")
-        shutil.copy(ROOT / "Makefile", house.home)
         (house.home / ".venv").symlink_to(ROOT / ".venv")
         with living(house):
             yield house
@@ -319,16 +317,32 @@ def run_line(house: House, line: str) -> None:
         assert words in house.run(line, code)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+long = pytest.mark.skipif(
+    "PHOTOMEND_DOCUMENTS" not in os.environ, reason="takes minutes; PHOTOMEND_DOCUMENTS=1 runs it"
+)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[] if page.name == "README.md" else [long]) for page in PAGES],
+    ids=lambda page: page.name,
+)
 def test_the_commands_of_a_page_run_in_its_order(page, house):
     if page.name != "immich.md":
         follow(house, codes(page))
 
 
+@long
 def test_the_examples_of_the_helps_run(house):
-    follow(house, [Code("", line) for line in dict.fromkeys(examples())])
+    """Those that no page shows; what changes photos runs in any case."""
+    shown = {
+        line for page in PAGES for code in codes(page) if code.language == "" for line in code.lines
+    }
+    others = [line for line in examples() if line not in shown or CHANGES.match(line)]
+    follow(house, [Code("", line) for line in dict.fromkeys(others)])
 
 
+@long
 def test_the_page_of_immich_sets_it_up():
     """No settings and no folder for them exist until the page makes them."""
     with new_house() as house, FakeImmich(house.home) as immich, ExitStack() as running:
