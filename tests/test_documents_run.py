@@ -149,8 +149,8 @@ class House:
     def run(self, line: str, code: int = 0) -> str:
         """Run a command line to its end; return what it printed."""
         command = self.command(line)
-        done = subprocess.run(
-            ["bash", "-euc", command], env=self.variables, cwd=self.home, text=True, check=False,
+        done = subprocess.run(  # the shell stays above the command, as where one types: completion asks for it
+            ["bash", "-euc", f"{command}\nexit"], env=self.variables, cwd=self.home, text=True, check=False,
             input=INPUTS.get(line, ""), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
         )  # fmt: skip
         print(f"$ {command}\n{done.stdout}[{done.returncode}]")
