@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -457,8 +458,15 @@ def test_a_worker_on_a_gpu_sees_no_other(photomend, jobs, eventually):
     [row] = status.summary(jobs.engine).workers
     assert (row.queues, row.device, row.process) == ("classify,reflection", "cpu", worker.pid)
     parent = psutil.Process(worker.pid)
-    eventually(lambda: len(parent.children(recursive=True)) > 1)  # its child, and a tracker
-    assert {c.environ()["CUDA_VISIBLE_DEVICES"] for c in parent.children(recursive=True)} == {"1"}
+
+    def seen() -> list[str | None]:
+        found = []
+        for child in parent.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                found.append(child.environ().get("CUDA_VISIBLE_DEVICES"))  # None before its exec
+        return found
+
+    eventually(lambda: len(seen()) > 1 and set(seen()) == {"1"})  # its child, and a tracker
 
 
 def test_a_comparison_that_cannot_be_made_is_reported_in_one_sentence(run, take_photo, tmp_path):
