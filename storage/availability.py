@@ -9,7 +9,7 @@ from storage.beneath import Beneath
 from storage.filesystems import identity, location, mount_of
 from storage.ignored_names import is_ignored
 from storage.settings_gallery import GallerySettings
-from storage.text import command, printable
+from storage.text import command, counted, printable
 
 SAMPLE = 20
 """Number of known photos that are looked up in a folder that may be the wrong one."""
@@ -81,7 +81,7 @@ def _why_strange(path: Path, root: str, *, empty: bool, known: Sequence[Path]) -
     mount = mount_of(root)
     return (
         f"the folder {path} is now on {mount.source} ({mount.kind}) and holds {found} of "
-        f"{len(known)} photos looked for, such as {printable(known[0])}; is the right disk or "
+        f"{counted(len(known), 'photo')} looked for, such as {printable(known[0])}; is the right disk or "
         f"share mounted? Look: {command('findmnt', '-T', path)}. If it is the right one: "
         f"`{command('photomend', 'accept', of=path)}`"
     )

@@ -16,6 +16,11 @@ def printable(value: object) -> str:
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(value))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things with the noun, as in `1 photo` or `2,000 photos`."""
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def command(*words: object, of: object = None) -> str:
     r"""Return a command line that can be copied into a shell, on one line that any terminal can show.
 

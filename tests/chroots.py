@@ -30,11 +30,17 @@ def needed(test):
     return test
 
 
-def make(system: Path, packages: str, suite: str = "bookworm") -> None:
-    """Install a minimal Debian with these packages, which finds the network as this machine does."""
-    command = ["mmdebstrap", "--variant=minbase", f"--include={packages}", "--quiet", suite, system]
+def make(system: Path, packages: str, release: str) -> None:
+    """Install a minimal Debian with these packages, which finds the network as this machine does.
+
+    `release` is a suite, with the processor where it is another one: `bookworm-arm64`.
+    """
+    suite, _, processor = release.partition("-")
+    command = ["mmdebstrap", "--variant=minbase", f"--include={packages}", "--quiet"]
+    command += [f"--arch={processor}"] if processor else []
+    command += [suite, system]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(command, check=True, env=environment, timeout=600)
+    subprocess.run(command, check=True, env=environment)
     shutil.copy("/etc/resolv.conf", system / "etc/resolv.conf")
     if CERTIFICATES.exists():  # of a network that looks into its traffic
         shutil.copy(CERTIFICATES, system / CERTIFICATES.relative_to("/"))

@@ -16,7 +16,7 @@ from storage.database.records import Gallery
 from storage.ignored_names import is_ignored
 from storage.settings import settings
 from storage.settings_gallery import BESIDE, GallerySettings
-from storage.text import command, printable
+from storage.text import command, counted, printable
 
 
 def accept(
@@ -53,7 +53,7 @@ def accept(
             columns["scanned_at"] = None  # what the next full scan finds on another disk is old
         gone = takeover.take(session.engine(), name, columns, empty=empty)
         if gone:
-            typer.echo(f"{gone} photos are recorded as gone")
+            typer.echo(f"recorded as gone: {counted(gone, 'photo')}")
     typer.echo(f"{printable(name)} is accepted")
 
 
@@ -109,7 +109,7 @@ def _known(name: str, row: Gallery | None) -> list[str]:
     return [
         f"folder {printable(row.real_root or row.root)}, {printable(row.identity)}",
         f"output {printable(row.output)}",
-        f"{row.photos or photos:,} photos",
+        counted(row.photos or photos, "photo"),
     ]
 
 
@@ -122,7 +122,7 @@ def _there(name: str, gallery: GallerySettings, root: str) -> list[str]:
     return [
         f"folder {printable(root)}, {printable(filesystems.identity(root))}",
         f"output {printable(gallery.output_root)}",
-        f"{there} of {len(photos)} photos looked for, {made} of {len(results)} results looked for",
+        f"looked for: {there} of {counted(len(photos), 'photo')}, {made} of {counted(len(results), 'result')}",
     ]
 
 

@@ -17,7 +17,7 @@ from storage.database import galleries, search
 from storage.database.records import Job
 from storage.database.reviews import REJECTED
 from storage.enums import Category, Status, Strength
-from storage.text import printable
+from storage.text import counted, printable
 
 
 def add(
@@ -73,7 +73,7 @@ class _Found:
     def sentence(self) -> str:
         """How many photos were done before, and what to type to mend them again."""
         number = len(self.done)
-        photos = "1 photo was done before" if number == 1 else f"{number} photos were done before"
+        photos = f"{counted(number, 'photo')} {'was' if number == 1 else 'were'} done before"
         rejected = f", {self.rejected} of them rejected by you" if self.rejected else ""
         return f"{photos}{rejected}; add --again to mend {'it' if number == 1 else 'them'} again"
 

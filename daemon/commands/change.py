@@ -14,7 +14,7 @@ from storage.atomic_files import locked
 from storage.database import galleries, search
 from storage.database.search import Filter
 from storage.enums import ASKED_FOR, RETRIED, Category, ErrorKind, Status
-from storage.text import printable
+from storage.text import counted, printable
 
 
 def retry(
@@ -140,4 +140,6 @@ def forget(
         count = galleries.forget(engine, name)
     if count is None:
         raise Unknown(f"there is no gallery {printable(name)}; `photomend status` lists all")
-    typer.echo(f"{printable(name)} is forgotten, with {count} jobs; its photos and results stay")
+    typer.echo(
+        f"{printable(name)} is forgotten, with {counted(count, 'job')}; its photos and results stay"
+    )

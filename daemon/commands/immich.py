@@ -11,7 +11,7 @@ from daemon.console.exit_codes import Exit
 from daemon.console.output import as_json, wrapped
 from storage.settings import settings
 from storage.settings_libraries import IMMICH
-from storage.text import printable
+from storage.text import counted, printable
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -76,4 +76,5 @@ def retry(
 
     added = followups.add_results(session.engine()) if all_results else 0
     due = followups.make_due(session.engine(), IMMICH)
-    typer.echo(f"{due:,} results are tried now" + (f", {added:,} of them new" if added else ""))
+    new = f", {added:,} of them new" if added else ""
+    typer.echo(f"tried now: {counted(due, 'result')}{new}")

@@ -16,7 +16,7 @@ from storage.database.records import Job
 from storage.database.search import Filter
 from storage.enums import Category, Decision, ErrorKind, Review, Status
 from storage.settings import settings
-from storage.text import printable
+from storage.text import counted, printable
 from storage.wishes import Wish
 
 SCREEN_LIMIT = 50
@@ -135,7 +135,8 @@ def _show(job: Job) -> None:
     section("decision", [_decision(job)] if job.decision else [])
     section("asked for", [str(wish) or "mend it anyway"] if (wish := Wish.of(job)) else [])
     section("error", [Red(_error(job))] if job.error else [])
-    section("claims", [f"{job.claims}, {job.attempts} attempts, {span(job.seconds)} in total"])
+    attempts = counted(job.attempts, "attempt")
+    section("claims", [f"{job.claims}, {attempts}, {span(job.seconds)} in total"])
 
 
 def _decision(job: Job) -> str:

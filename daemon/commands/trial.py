@@ -16,7 +16,7 @@ from storage.enums import Category
 from storage.errors import SettingsError
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
-from storage.text import printable
+from storage.text import counted, printable
 
 if TYPE_CHECKING:
     from daemon.reports.trial import Estimate, Pair, Tried
@@ -102,13 +102,14 @@ def _tried(gallery: GallerySettings, drawn: list) -> "tuple[list[Tried], list[Pa
             tried.append(each.tried if isinstance(each, Pair) else each)
             if sys.stderr.isatty():
                 end = "\n" if len(tried) == len(drawn) else ""
-                typer.echo(f"\rtried {len(tried)} of {len(drawn)} photos{end}", nl=False, err=True)
+                progress = f"tried {len(tried)} of {counted(len(drawn), 'photo')}"
+                typer.echo(f"\r{progress}{end}", nl=False, err=True)
     return tried, pairs
 
 
 def _lines(found: "Estimate", seed: int) -> list[str]:
     """Return the estimate in sentences."""
-    lines = [f"{found.sampled} of {found.photos} photos were tried (seed {seed})"]
+    lines = [f"{found.sampled} of {counted(found.photos, 'photo')} were tried (seed {seed})"]
     if not found.sampled:
         return lines
     lines.append("of them: " + ", ".join(f"{n} {word}" for word, n in found.outcomes.items()))

@@ -20,7 +20,7 @@ from storage.database.status import Summary
 from storage.enums import Decision, Status
 from storage.errors import PhotomendError
 from storage.settings import Settings
-from storage.text import printable
+from storage.text import counted, printable
 
 DISK_SECONDS = 10.0
 """Time in which a disk has to say how full it is; a share may hang."""
@@ -61,12 +61,8 @@ def pictures(known: Settings, mended: Sequence[Job]) -> tuple[str, ...]:
 
 def _title(ended: dict[str, int]) -> str:
     mended, failed = ended.get(Decision.RESTORED, 0), ended.get(Status.FAILED, 0)
-    also = f", {_photos(failed)} failed" if failed else ""
-    return f"photomend: {_photos(mended)} mended{also}"
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count:,} photos"
+    also = f", {counted(failed, 'photo')} failed" if failed else ""
+    return f"photomend: {counted(mended, 'photo')} mended{also}"
 
 
 def _counts(ended: dict[str, int]) -> list[str]:
@@ -74,14 +70,14 @@ def _counts(ended: dict[str, int]) -> list[str]:
         return ["No photo was looked at."]
     refused = ended.get(Decision.KEPT_ORIGINAL, 0)
     others = [f"{ended[each]:,} {words.DECISIONS[each]}" for each in NAMED if ended.get(each)]
-    found = [f"{_photos(ended.get(Decision.RESTORED, 0))} mended."]
-    found += [f"{_photos(refused)} refused: the result was not better."] if refused else []
+    found = [f"{counted(ended.get(Decision.RESTORED, 0), 'photo')} mended."]
+    found += [f"{counted(refused, 'photo')} refused: the result was not better."] if refused else []
     return found + ([f"Others: {', '.join(others)}."] if others else [])
 
 
 def _failures(engine: sa.Engine, since: float) -> list[str]:
     return [
-        f"{_photos(count)} failed: {ADVICE[kind].title}."
+        f"{counted(count, 'photo')} failed: {ADVICE[kind].title}."
         for kind, count in rows.failed(engine, since).items()
     ]
 

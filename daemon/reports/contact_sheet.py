@@ -9,6 +9,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from storage.photos import Image
+from storage.text import counted
 from tasks.imaging.crops import changed_cell
 
 CELL = 320
@@ -68,7 +69,7 @@ def _draw(strip: Strip, sheet: Picture.Image, left: int, top: int) -> None:
 
 
 def _about(strips: Sequence[Strip]) -> str:
-    photos = "1 photo" if len(strips) == 1 else f"{len(strips)} photos"
+    photos = counted(len(strips), "photo")
     if not any(_is_larger(strip.images[0]) for strip in strips):
         return f"{photos}: the part of each that changed most, at its own size"
     return f"{photos}: the part in the red frame changed most; beside it that part at its own size"

@@ -28,6 +28,7 @@ from storage.errors import PhotomendError, RedisMissing
 from storage.settings import settings
 from storage.settings_file import settings_file
 from storage.settings_gallery import GallerySettings
+from storage.text import counted
 from storage.urls import without_password
 
 CHECK_SECONDS = 10.0
@@ -186,7 +187,7 @@ def _events(gallery: GallerySettings) -> Finding:
             f"sysctl fs.inotify.max_user_watches={4 * budget}"
         )
         return Finding(subject, False, text)
-    return Finding(subject, True, f"{count:,} folders; up to {budget:,} can be watched")
+    return Finding(subject, True, f"{counted(count, 'folder')}; up to {budget:,} can be watched")
 
 
 def _output(name: str, gallery: GallerySettings, *, recorded: bool) -> Finding:

@@ -12,7 +12,7 @@ from daemon.watching import ignore_rules
 from storage.database import search
 from storage.database.search import Kind
 from storage.enums import Decision, Status
-from storage.text import command
+from storage.text import command, counted
 
 REASONS = 5
 """Number of reasons that are named for each decision: the most frequent."""
@@ -31,7 +31,7 @@ def explain_folder(path: Path) -> Explanation | None:
     kinds = search.kinds(session.engine(), place.gallery, place.source)
     total = sum(kind.count for kind in kinds)
     where = f"{os.path.realpath(path)} in the gallery {place.gallery}"
-    facts = [f"{where}: {_photos(total)}", *_sums(kinds)]
+    facts = [f"{where}: {counted(total, 'photo')}", *_sums(kinds)]
     return Explanation(str(path), Rule.FOLDER, _now(kinds, path), facts)
 
 
@@ -63,14 +63,10 @@ def _name(kind: Kind) -> str:
 def _now(kinds: list[Kind], path: Path) -> str:
     """Return how many photos wait, and what to type for those that were left alone or failed."""
     waiting = sum(kind.count for kind in kinds if kind.status in (Status.QUEUED, Status.RUNNING))
-    now = (
-        f"{_photos(waiting)} {'waits' if waiting == 1 else 'wait'}" if waiting else "nothing waits"
-    )
+    now = "nothing waits"
+    if waiting:
+        now = f"{counted(waiting, 'photo')} {'waits' if waiting == 1 else 'wait'}"
     if any(kind.decision is Decision.LEFT_ALONE for kind in kinds):
         now += f"; `{command('photomend', 'jobs', '--decision', 'left alone', of=path)}` lists "
         now += "what was left alone"
     return now
-
-
-def _photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count:,} photos"

@@ -12,6 +12,7 @@ from storage.database.records import Gallery, Process, Worker
 from storage.database.status import Summary
 from storage.enums import QUEUES, ErrorKind, Status
 from storage.settings import settings
+from storage.text import counted
 from storage.urls import without_password
 
 OVERDUE_SECONDS = 120.0
@@ -190,8 +191,7 @@ def _queues(engine: sa.Engine, state: Summary) -> list[str]:
     found += _stalled(engine, state, held)
     if count := status.due_in_unlikely_future(engine):
         found.append(
-            f"{count:,} photos were due in an unlikely future, set by a wrong clock; "
-            "they are tried now"
+            f"a wrong clock made {counted(count, 'photo')} due in an unlikely future; tried now"
         )
     return found
 

@@ -16,7 +16,7 @@ from storage.database.status import Summary, Trouble
 from storage.database.time_left import TimeLeft, estimate
 from storage.enums import Decision, Status
 from storage.settings import settings
-from storage.text import printable
+from storage.text import counted, printable
 
 SCHEMA = 2
 """Version of the JSON object; it increases when a name changes its meaning or is removed."""
@@ -124,7 +124,7 @@ def _many(many: Many) -> str:
 
 
 def _to_review(count: int) -> str:
-    results = "1 result waits" if count == 1 else f"{count:,} results wait"
+    results = f"{counted(count, 'result')} {'waits' if count == 1 else 'wait'}"
     return f"{results} until you keep or reject them; look at them in the page (`photomend web`)"
 
 
@@ -171,7 +171,7 @@ def _gallery(state: Summary, gallery: Gallery) -> str:
         return f"{where}, watched by {printable(gallery.watching)}; its first scan is not finished"
     took = span(gallery.scan_seconds or 0.0)
     return (
-        f"{where}, watched by {printable(gallery.watching)}; {gallery.photos or 0:,} photos, "
+        f"{where}, watched by {printable(gallery.watching)}; {counted(gallery.photos or 0, 'photo')}, "
         f"scanned {span(state.now - gallery.scanned_at)} ago in {took}"
     )
 

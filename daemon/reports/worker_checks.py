@@ -11,6 +11,7 @@ from storage import cores, installation
 from storage.enums import QUEUES, EngineChoice, Reaction
 from storage.errors import PhotomendError
 from storage.settings import settings
+from storage.text import counted
 from storage.urls import without_password
 from tasks import engines, gpu_probe
 from tasks.lite import gpu_trial
@@ -100,7 +101,7 @@ def server() -> Finding:
 
 def devices() -> Finding:
     """Check that the paper engine can compute on the GPU, if there is one and if it is in use."""
-    here = f"{cores.count()} cores"
+    here = counted(cores.count(), "core")
     if not gpu_probe.has_card():
         return Finding("devices", True, f"{here}, no GPU; the lite engine needs none")
     if settings().engine == EngineChoice.LITE:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.console.output import cut_to, span
-from storage.text import printable
+from storage.text import counted, printable
 
 LABEL = 10
 """Columns of the names of the lines."""
@@ -61,7 +61,7 @@ class View:
 
     def _bar(self, width: int) -> RenderableType:
         total = self.finished + self.left
-        numbers = f"{self.finished:,} of {total:,} photos"
+        numbers = f"{self.finished:,} of {counted(total, 'photo')}"
         bar = ProgressBar(
             total=max(total, 1), completed=self.finished, width=min(BAR, width - len(numbers) - 12),
             style="dim", complete_style="default", finished_style="default",

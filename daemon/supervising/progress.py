@@ -22,7 +22,7 @@ from storage.database.records import Job
 from storage.database.remaining import Waiting, WaitingJobs
 from storage.enums import Status
 from storage.settings import settings
-from storage.text import command, printable
+from storage.text import command, counted, printable
 
 STATE = 14
 """Columns of what became of a photo, in its line."""
@@ -170,7 +170,7 @@ def _sentences(waiting: Waiting) -> list[str]:
 
 def _sentence(jobs: WaitingJobs) -> str:
     """Return how many photos wait, why, until when, and how to try them before."""
-    told = "1 photo still waits" if jobs.count == 1 else f"{jobs.count} photos still wait"
+    told = f"{counted(jobs.count, 'photo')} still {'waits' if jobs.count == 1 else 'wait'}"
     if jobs.error:
         told += f"; one of them: {jobs.error}"
     if jobs.until is not None:

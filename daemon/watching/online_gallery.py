@@ -18,6 +18,7 @@ from daemon.watching.scanner import FullScan, NewPhoto, ScannedFolder, Scanner
 from storage import filesystems
 from storage.database.conditions import chunks
 from storage.settings import settings
+from storage.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ class OnlineGallery:
         if full_scan.unnoticed:
             pause = max(self._full_scan_pause / 2, SHORTEST_FULL_SCAN_PAUSE_SECONDS)
             self._full_scan_pause = min(pause, longest)
-            self._restart_watch(f"no event reported {full_scan.unnoticed} photos")
+            self._restart_watch(f"no event reported {counted(full_scan.unnoticed, 'photo')}")
         elif filesystems.watches() < len(full_scan.visited):
             self._restart_watch("not all folders are watched")
         else:

@@ -6,6 +6,7 @@ import math
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from daemon.console.output import span
 from daemon.web import access, rendering, sessions
 from daemon.web.attempts import Attempts
 from daemon.web.credentials import Credentials
@@ -30,7 +31,7 @@ def enter(request: Request, form: Form) -> Response:
     who = access.client(request.scope)
     if (seconds := attempts.wait_seconds(who)) > 0:
         log.warning("a password from %s was not looked at: too many were wrong", who)
-        problem = f"Too many wrong passwords. Try again in {math.ceil(seconds / 60)} minutes."
+        problem = f"Too many wrong passwords. Try again in {span(seconds)}."
         answer = rendering.page(request, "login.html", 429, here="login", problem=problem)
         answer.headers["Retry-After"] = str(math.ceil(seconds))
         return answer

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 from daemon.console.output import span, when
 from daemon.reports import pauses
 from daemon.web import cards, sessions, words
-from storage.text import printable
+from storage.text import counted, printable
 
 FOLDER = Path(__file__).parent
 """Folder of the templates and of the files that browsers load."""
@@ -45,7 +45,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(FOLDER / "templates"), autoescape=True, finalize=_finalized,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"span": span, "when": when, "day": _day, "number": _number}
+    made.filters |= {"span": span, "when": when, "day": _day, "number": _number, "counted": counted}
     made.globals |= {
         "address": cards.address, "words": words, "pauses": pauses, "version": version("photomend"),
     }  # fmt: skip

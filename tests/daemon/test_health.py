@@ -131,7 +131,7 @@ def test_a_full_disk_of_the_database_is_named_although_nothing_can_be_read(home)
 def test_photos_that_a_wrong_clock_made_due_in_a_year(problems, jobs, healthy):
     galleries.add(jobs.engine, "g", Path(), {"a.jpg": "1"})
     change(jobs, "UPDATE jobs SET due_at = due_at + 31536000")
-    assert problems()[0].startswith("1 photos were due in an unlikely future")
+    assert problems()[0].startswith("a wrong clock made 1 photo due in an unlikely future")
 
 
 @pytest.mark.slow

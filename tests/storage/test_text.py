@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.text import command, printable, shortened
+from storage.text import command, counted, printable, shortened
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +21,11 @@ def test_odd_bytes_and_control_characters_are_escaped_and_nothing_else():
     shown = printable(bytes(range(256)).decode("utf-8", "surrogateescape"))
     assert shown.isprintable() and shown.encode()
     assert printable(shown) == shown
+
+
+def test_a_number_agrees_with_its_noun():
+    shown = [counted(number, "photo") for number in (0, 1, 2, 1000)]
+    assert shown == ["0 photos", "1 photo", "2 photos", "1,000 photos"]
 
 
 def test_nothing_else_escapes_what_people_read():

@@ -62,7 +62,7 @@ def test_another_disk_is_accepted_after_it_was_shown(home, jobs, known):
     assert advice == f"photomend accept {home}/gallery"
     ended = accept(advice.split()[-1])
     assert ended.returncode == 0, ended.stderr
-    assert "/dev/sdx1" in ended.stdout and "0 of 5 photos looked for" in ended.stdout
+    assert "/dev/sdx1" in ended.stdout and "looked for: 0 of 5 photos" in ended.stdout
     order = [ended.stdout.index(word) for word in ("known", "there  ", "g is accepted")]
     assert order == sorted(order)
     assert why_offline(jobs) is None
@@ -85,7 +85,7 @@ def test_what_is_on_an_accepted_disk_is_backlog_and_what_arrives_later_is_new(
 def test_a_gallery_that_was_emptied_is_accepted(home, jobs, known):
     known()
     assert "is empty" in why_offline(jobs)
-    assert "5 photos are recorded as gone" in accept().stdout
+    assert "recorded as gone: 5 photos" in accept().stdout
     assert why_offline(jobs) is None
 
 
@@ -111,7 +111,7 @@ def test_an_output_that_was_moved_away_or_emptied_is_accepted(home, jobs, known,
     )
     ended = accept()
     assert ended.returncode == 0, ended.stderr
-    assert "0 of 1 results looked for" in ended.stdout
+    assert "0 of 1 result" in ended.stdout
     assert output_folder.why_not_ours("g", gallery, used=True) is None
     assert galleries.get(jobs.engine, "g").trouble is None
     assert claim.id in search.due(jobs.engine, "classify", 9)
@@ -129,7 +129,7 @@ def test_a_name_in_the_settings_takes_what_up_folder_recorded(home, jobs, known)
     ended = accept()
     assert ended.returncode == 0, ended.stderr
     assert f"the records of {folder} have the name g now" in ended.stdout
-    assert "5 of 5 photos looked for" in ended.stdout
+    assert "looked for: 5 of 5 photos" in ended.stdout
     state = status.summary(jobs.engine)
     assert [row.name for row in state.galleries] == ["g"] and list(state.counts.galleries) == ["g"]
     assert [pause.name for pause in state.pauses] == ["g"]

@@ -214,7 +214,7 @@ def test_a_gallery_replaced_by_another_folder_is_offline(
     gallery.rename(gallery.parent / "away")
     put(gallery / "stranger.jpg")
     eventually(lambda: not galleries.get(jobs.engine, "g").online)
-    assert "holds 0 of 1 photos" in galleries.get(jobs.engine, "g").reason
+    assert "holds 0 of 1 photo looked for" in galleries.get(jobs.engine, "g").reason
     assert rows().keys() == {"cat.jpg"}
 
 
