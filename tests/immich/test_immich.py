@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon import rejections
 from daemon.library_apps import immich_api, rounds, server
 from daemon.library_apps.immich import ImmichApp
 from daemon.library_apps.rounds import Rounds
+from storage import output_folder, publishing
 from storage.database import followups, galleries, reviews, search
 from storage.database import workers as worker_rows
 from storage.database.engine import reading
@@ -34,7 +36,7 @@ def mend(home, jobs, immich):
             held = jobs.claim("w", QUEUES, child=1, seconds=300, seconds_per_megapixel=60)
             if held.category is None:
                 jobs.classify(held, Category.REFLECTION, {})
-        jobs.record(held, Path(name), f"hash {fingerprint}", {})
+        jobs.record(held, Path(name), publishing.sha256(file), {})
         jobs.finish(held, Decision.RESTORED)
         return search.get(jobs.engine, held.id)
 
@@ -107,6 +109,25 @@ def test_a_rejected_result_leaves_its_stack_and_a_restored_one_comes_back(
     (home / "output/a.jpg").write_bytes(b"a photo")
     immich.scan()
     reviews.restore(jobs.engine, rejected, job.output, job.sha256)
+    assert work() == []
+    assert in_front(immich, "gallery/a.jpg") == ["output/a.jpg", "gallery/a.jpg"]
+
+
+def test_the_result_of_a_deleted_photo_leaves_immich_and_comes_back_with_it(
+    jobs, home, immich, mend, work
+):
+    job = mend()
+    immich.scan()
+    work()
+    output_folder.mark("g", settings().galleries["g"])
+    (home / "gallery/a.jpg").rename(home / "a.jpg")
+    galleries.note_gone(jobs.engine, "g", Path(), ["a.jpg"])
+    deleted = rejections.delete(jobs.engine, job)
+    assert work() == []
+    assert immich.stacks == {} and immich.by_name("output/a.jpg")["trashed"]
+    (home / "a.jpg").rename(home / "gallery/a.jpg")
+    rejections.restore(jobs.engine, deleted)
+    immich.scan()
     assert work() == []
     assert in_front(immich, "gallery/a.jpg") == ["output/a.jpg", "gallery/a.jpg"]
 
