@@ -236,6 +236,17 @@ def test_a_photo_that_comes_back_after_the_trash_was_emptied_is_mended_again(
     assert (now(jobs).status, now(jobs).review) == (Status.QUEUED, None)
 
 
+def test_another_photo_of_the_same_name_brings_no_result_back(home, jobs, mended, delete, scan):
+    delete()
+    maintenance.go_on(jobs)
+    (home / "gallery/cat.jpg").write_bytes(b"another photo of this name")
+    scan()
+    maintenance.go_on(jobs)
+    assert (now(jobs).status, now(jobs).review) == (Status.DONE, Review.DELETED)
+    assert in_trash(home) == [b"result"]
+    assert not (home / "output/cat.jpg").exists()
+
+
 def test_the_copies_of_many_photos_wait_a_week_and_status_tells(
     home, jobs, mended, delete, later, run, monkeypatch
 ):
