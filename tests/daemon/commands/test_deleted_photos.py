@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from daemon import actions, deleted_photos, maintenance
-from storage import trash
+from storage import fingerprints, trash
 from storage.database import deleted, galleries, moves, reviews, search
 from storage.database.records import Job
 from storage.database.tables import jobs as table
@@ -26,13 +26,19 @@ DAY = 86400.0
 
 
 @pytest.fixture
-def scan(watching, scanned, jobs):
-    """Watch the gallery until a full scan has begun and ended."""
+def scan(home, watching, scanned, jobs, eventually):
+    """Watch the gallery until a full scan has begun and ended, and its photos have settled."""
+
+    def are_recorded() -> bool:
+        known = galleries.known(jobs.engine, "g", Path())
+        photos = (home / "gallery").glob("*.jpg")
+        return all(fingerprints.of(each.stat()) in known.get(each.name, ()) for each in photos)
 
     def run(**changes):
         watched = watching(**(TRASHES | changes))
         row = galleries.get(jobs.engine, "g")
         scanned(row and row.scanned_at)
+        eventually(are_recorded)
         watched.stop()
 
     return run
