@@ -31,6 +31,7 @@ from storage.enums import Degradation
 from storage.settings import settings
 from tasks.imaging.degrade import degrade
 from tests import chroots
+from tests.fresh_machine import downloads, fresh, photos, wheels  # noqa: F401 (fixtures)
 
 BIN = Path(sys.executable).parent
 FAST = {

@@ -5,9 +5,8 @@
 
 import re
 import shlex
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from storage import publishing
-from storage.enums import QUEUES, Degradation
+from storage.enums import QUEUES
 from tests import chroots
 from tests.chroots import PATH, ROOT, Chroot
-from tests.fresh_machine import OWNER, Machine, apt, run
+from tests.fresh_machine import OLD, OWNER, SETTINGS, apt, install_service, run
 
 DOCUMENT = (ROOT / "docs/install.md").read_text()
-OLD, NEW = "bookworm", "trixie"
-"""Releases of Debian with Python 3.11 and 3.13."""
+NEW = "trixie"
+"""A release of Debian with Python 3.13."""
 UV = """
 python3 -m pip install --quiet --target /opt/uv --only-binary :all: --require-hashes -r /source/bootstrap.txt
 ln -s /opt/uv/bin/uv /usr/local/bin/uv"""
@@ -73,54 +72,6 @@ def test_each_way_that_is_documented_is_tried():
     assert "make try" in (ROOT / "README.md").read_text()
     assert said == {way.install.splitlines()[-1] for way in WAYS.values()} - {TRY}
     assert "uv tool uninstall photomend" in DOCUMENT
-
-
-@pytest.fixture(scope="session")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keep what pip and uv download, for each user."""
-    folder = tmp_path_factory.mktemp("downloads")
-    folder.chmod(0o755)
-    for user in (0, OWNER):
-        (folder / str(user)).mkdir()
-        shutil.chown(folder / str(user), user, user)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def wheels(debian_system, downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel as a user does: `make release` in a checkout."""
-    folder = tmp_path_factory.mktemp("wheels")
-    machine = Machine(debian_system(OLD, folder / "system"), downloads, None)
-    machine.install(f"{apt('make git')}\nmake -C /source release")
-    for wheel in (machine.system / "source/dist").glob("*.whl"):
-        shutil.copy(wheel, folder)
-    shutil.rmtree(machine.system)
-    return folder
-
-
-@pytest.fixture
-def fresh(
-    debian_system, wheels: Path, downloads: Path, tmp_path: Path
-) -> Iterator[Callable[[str], Machine]]:
-    """Return a fresh machine with a release of Debian."""
-    system = tmp_path / "system"
-    yield lambda release: Machine(debian_system(release, system), downloads, wheels)
-    shutil.rmtree(system, ignore_errors=True)
-
-
-@pytest.fixture
-def photos(degraded_photo) -> Callable[[Path, int], dict[Path, str]]:
-    """Put a noisy and a soft photo into a folder; return the hash of each."""
-
-    def put(folder: Path, user: int) -> dict[Path, str]:
-        folder.mkdir(parents=True)
-        for kind in (Degradation.NOISE, Degradation.SOFTNESS):
-            shutil.copy(degraded_photo(kind), folder)
-        for path in (folder, *folder.iterdir()):
-            shutil.chown(path, user, user)
-        return {path: publishing.sha256(path) for path in folder.iterdir()}
-
-    return put
 
 
 @chroots.needed
@@ -196,23 +147,7 @@ def started_units(
 def test_the_units_of_the_readme_mend_photos(fresh, photos, eventually):
     machine = fresh(OLD)
     originals = photos(machine.system / "srv/Photos", 0)
-    (machine.system / "source/config.toml").write_text(
-        'state_dir = "/var/lib/photomend"\n[galleries.photos]\npath = "/srv/Photos"\n'
-        'output = "/srv/photos-mended"\nbacklog = "all"\n'
-    )
-    part = (ROOT / "README.md").read_text().partition("## As a service (systemd)\n\n```\n")[2]
-    steps = part.partition("\n```")[0]
-    steps, clones = re.subn(r"git clone \S+", "cp -r /source", steps)
-    steps, put = re.subn(
-        r"(/etc/photomend) +# put", r"\1; cp config.toml /etc/photomend # put", steps
-    )
-    assert (clones, put) == (1, 1)
-
-    machine.install(apt("make git sudo systemd"))
-    kept = " ".join(chroots.certificate_variables())
-    sudoers = machine.system / "etc/sudoers.d/certificates"
-    sudoers.write_text(f'Defaults env_keep += "{kept} UV_CACHE_DIR PIP_CACHE_DIR"\n')
-    shown = machine.install(f"{steps} || test $? = 1")
+    shown = install_service(machine, "systemd", SETTINGS)
     machine.install("systemd-analyze verify --man=no /etc/systemd/system/photomend*")
 
     assert "all that a worker needs can be imported" in shown

@@ -203,9 +203,12 @@ def _refused(where: Path) -> UnitsRefused:
 
 
 def stop(*, of_user: bool) -> None:
-    """Stop what runs, if systemd runs this machine."""
+    """Stop what runs and wait until it has ended, if systemd runs this machine.
+
+    All units are named: the stop of the target alone does not wait for what it stops.
+    """
     if SYSTEMD_RUNS.is_dir():
-        subprocess.run([*_manager(of_user=of_user), "stop", "photomend.target"], check=False)
+        subprocess.run([*_manager(of_user=of_user), "stop", "photomend*"], check=False)
 
 
 def reload(*, of_user: bool) -> None:
