@@ -195,7 +195,8 @@ def test_the_units_of_a_user_run_without_a_session(service, photos, eventually):
     service.run(f"kill -9 $({shown.format('MainPID')})", OWNER)
     state = shown.format("NRestarts -p ActiveState")
     eventually(lambda: set(service.run(state, OWNER).split()) == {"1", "active"}, 60)
-    service.run(f"{PROGRAM} service uninstall --user\n! pgrep -u owner -f [b]in/photomend", OWNER)
+    service.run(f"{PROGRAM} service uninstall --user", OWNER)
+    service.run("! pgrep -u owner -f [b]in/photomend", OWNER)
 
 
 @needed
