@@ -10,7 +10,8 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.chroots import Chroot
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/container"
 USER, GROUP = 12345, 23456
+SETTINGS = '[galleries.photos]\npath = "/photos"\noutput = "/output"\nbacklog = "all"\n'
 
 
 def instructions() -> list[str]:
@@ -70,54 +72,6 @@ def test_what_the_build_needs_is_not_ignored():
         "tasks",
     }
     assert needed | {"storage", "alembic", "systemd", "docs/container"} == kept
-
-
-def test_the_composition_mounts_what_the_image_declares():
-    composed = (FOLDER / "compose.yaml").read_text()
-    volumes = re.search(r"VOLUME \[(.*)\]", "\n".join(instructions()))
-    assert volumes is not None
-    for folder in re.findall(r'"(.*?)"', volumes[1]):
-        assert re.search(rf"^ +- \S+:{folder}(:ro)? ", composed, re.MULTILINE)
-    assert re.search(r":/photos:ro ", composed)
-    for name in (
-        "PUID",
-        "PGID",
-        "UMASK",
-        "TZ",
-        "read_only: true",
-        "stop_grace_period",
-        "init: true",
-    ):
-        assert name in composed
-
-
-@pytest.mark.parametrize("lines", ["as it is", "all"])
-def test_a_client_understands_the_composition(tmp_path, lines):
-    """`all`: with the lines that are comments, for the page and for a GPU."""
-    clients = (["docker", "compose"], ["docker-compose"], ["podman-compose"])
-    client = next((each for each in clients if _answers(each)), None)
-    if client is None:
-        pytest.skip("there is no docker compose, docker-compose or podman-compose")
-    file = tmp_path / "compose.yaml"
-    text = (FOLDER / "compose.yaml").read_text()
-    if lines == "all":
-        text = re.sub(r"^( +)# (?=[\w ]+:)", r"\1", text, flags=re.MULTILINE)
-    file.write_text(text)
-    ran = subprocess.run(
-        [*client, "-f", file, "config"], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "read_only: true" in ran.stdout
-    assert ("8484" in ran.stdout and "nvidia" in ran.stdout) == (lines == "all")
-
-
-def _answers(command: list[str]) -> bool:
-    try:
-        return (
-            subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0
-        )
-    except FileNotFoundError:
-        return False
 
 
 @pytest.fixture
@@ -172,9 +126,7 @@ def test_a_container_mends_photos_as_the_user_that_was_named(
         with Image.open(degraded_photo(kind)) as photo:
             photo.save(folder / f"photos/{number}.jpg", quality=95)
     originals = {path: publishing.sha256(path) for path in (folder / "photos").iterdir()}
-    (folder / "config/config.toml").write_text(
-        '[galleries.photos]\npath = "/photos"\noutput = "/output"\nbacklog = "all"\n'
-    )
+    (folder / "config/config.toml").write_text(SETTINGS)
     container = Container(image, folder)
     entry = next(line for line in instructions() if line.startswith("ENTRYPOINT"))
     words = re.findall(r'"(.*?)"', entry)
@@ -201,52 +153,99 @@ def test_a_container_mends_photos_as_the_user_that_was_named(
     assert {path: publishing.sha256(path) for path in originals} == originals
 
 
-@chroots.needed
-@pytest.mark.skipif(not shutil.which("buildah"), reason="buildah is not here")
-def test_an_engine_builds_an_image_that_mends_photos(debian_system, tmp_path, degraded_photo):
-    """The base is a Debian instead of the image that FROM names, which is not fetched."""
+@pytest.fixture(scope="module")
+def store(debian_system, tmp_path_factory) -> Iterator[Callable[..., str]]:
+    """Build the target cpu as photomend:cpu; return what runs a command on the store of the image.
+
+    The base is a Debian instead of the image that FROM names, which is not fetched.
+    """
+    folder = tmp_path_factory.mktemp("engine")
+    own = [f"--root={folder}/store", f"--runroot={folder}/run", "--storage-driver=vfs"]
+
+    def command(program: str, *words: str | Path) -> str:
+        ran = subprocess.run(
+            [program, *own, *words], cwd=ROOT, capture_output=True, text=True, check=False,
+            env=os.environ | {"DISABLE_HC_SYSTEMD": "true"},
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    debian_system("bookworm", folder / "system")
+    base = command("buildah", "from", "scratch")
+    command("buildah", "add", "--quiet", base, folder / "system", "/")
+    shutil.rmtree(folder / "system")
+    [named] = {line.split()[1] for line in instructions() if line.startswith("FROM docker.io")}
+    command("buildah", "commit", "--quiet", "--rm", base, named)
+    certificates = [
+        f"--env={each}={name}" for each, name in chroots.certificate_variables().items()
+    ]
+    command(
+        "buildah", "bud", "--quiet", "--isolation=chroot", "--pull-never", "--layers=false",
+        "--network=host", "--format=docker", "--target=cpu", "--tag=photomend:cpu", *certificates,
+        "--file=docs/container/Containerfile", ".",
+    )  # fmt: skip
+    yield command
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def host(tmp_path: Path, degraded_photo) -> Path:
+    """Make the folders of a container, with a photo."""
     folder = tmp_path / "host"
     for name in ("config", "photos", "output"):
         (folder / name).mkdir(parents=True)
     with Image.open(degraded_photo(Degradation.NOISE)) as photo:
         photo.save(folder / "photos/0.jpg", quality=95)
+    (folder / "config/config.toml").write_text(SETTINGS)
+    os.chown(folder / "output", USER, GROUP)
+    return folder
 
-    def buildah(*words: str | Path) -> str:
-        own = [f"--root={tmp_path}/store", f"--runroot={tmp_path}/run", "--storage-driver=vfs"]
-        ran = subprocess.run(
-            ["buildah", *own, *words], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout.strip()
 
-    debian_system("bookworm", tmp_path / "system")
-    base = buildah("from", "scratch")
-    buildah("add", "--quiet", base, tmp_path / "system", "/")
-    [named] = {line.split()[1] for line in instructions() if line.startswith("FROM docker.io")}
-    buildah("commit", "--quiet", "--rm", base, named)
-    certificates = [
-        f"--env={each}={name}" for each, name in chroots.certificate_variables().items()
-    ]
-    buildah(
-        "bud", "--quiet", "--isolation=chroot", "--pull-never", "--layers=false", "--network=host",
-        "--format=docker", "--target=cpu", "--tag=photomend:cpu", *certificates,
-        "--file=docs/container/Containerfile", ".",
-    )  # fmt: skip
-    made = json.loads(buildah("inspect", "--type=image", "photomend:cpu"))["Docker"]["config"]
+@chroots.needed
+@pytest.mark.skipif(not shutil.which("buildah"), reason="buildah is not here")
+def test_an_engine_builds_an_image_that_mends_photos(store, host):
+    made = json.loads(store("buildah", "inspect", "--type=image", "photomend:cpu"))
+    made = made["Docker"]["config"]
     assert made["Healthcheck"]["Test"] == ["CMD", "sh", "/usr/local/bin/healthy.sh"]
     assert set(made["Volumes"]) == {"/config", "/photos", "/output"}
-    (folder / "config/config.toml").write_text(
-        '[galleries.photos]\npath = "/photos"\noutput = "/output"\nbacklog = "all"\n'
-    )
-    os.chown(folder / "output", USER, GROUP)
-    system = Path(buildah("mount", buildah("from", "--pull-never", "photomend:cpu")))
+    name = store("buildah", "from", "--pull-never", "photomend:cpu")
+    container = Container(Path(store("buildah", "mount", name)), host)
     given = dict(line.split("=", 1) for line in made["Env"])
-    container = Container(system, folder)
     try:
         words = [*made["Entrypoint"], "up", "--once"]
         running = container.start(*words, **given | {"PUID": str(USER), "PGID": str(GROUP)})
         assert running.wait(180) == 0
     finally:
         container.stop()
-    result = (folder / "output/0.jpg").stat()
+        store("buildah", "umount", name)
+    result = (host / "output/0.jpg").stat()
     assert (result.st_uid, result.st_gid) == (USER, GROUP)
+
+
+@chroots.needed
+@pytest.mark.skipif(not shutil.which("buildah"), reason="buildah is not here")
+@pytest.mark.skipif(not (shutil.which("podman") and shutil.which("runc")), reason="no podman, runc")
+def test_podman_runs_the_image_until_it_is_stopped(store, host, eventually):
+    """systemd asks for the health where it runs; here the test does."""
+    original = publishing.sha256(host / "photos/0.jpg")
+    volumes = {"config": "", "photos": ":ro", "output": ""}
+    podman = partial(store, "podman", "--runtime=runc")
+    podman(
+        "run", "--detach", "--name=mending", "--read-only", "--init=false", "--network=none",
+        "--security-opt=no-new-privileges", "--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096",
+        f"--env=PUID={USER}", f"--env=PGID={GROUP}",
+        *(f"--volume={host / name}:/{name}{option}" for name, option in volumes.items()),
+        "photomend:cpu",
+    )  # fmt: skip
+    try:
+        eventually((host / "output/0.jpg").exists, 240)
+        podman("healthcheck", "run", "mending")
+        asked = json.loads(podman("inspect", "mending"))[0]["State"]
+        assert asked.get("Health", asked.get("Healthcheck"))["Status"] == "healthy"
+        podman("stop", "--time=60", "mending")
+        assert podman("inspect", "--format={{.State.ExitCode}}", "mending") == "0"
+    finally:
+        podman("rm", "--force", "mending")
+    result = (host / "output/0.jpg").stat()
+    assert (result.st_uid, result.st_gid) == (USER, GROUP)
+    assert publishing.sha256(host / "photos/0.jpg") == original

@@ -123,6 +123,19 @@ def test_nothing_is_left_of_removed_units(folder):
     assert not [path for path in folder.rglob("*") if not path.is_dir()]
 
 
+def test_a_removal_waits_for_each_unit_and_not_for_the_target_alone(folder, monkeypatch, tmp_path):
+    run("install", "--user")
+    asked = tmp_path / "asked"
+    manager = tmp_path / "bin/systemctl"
+    manager.parent.mkdir()
+    manager.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+    manager.chmod(0o755)
+    monkeypatch.setenv("PATH", str(manager.parent), prepend=os.pathsep)
+    monkeypatch.setattr(service, "SYSTEMD_RUNS", tmp_path)
+    run("uninstall", "--user")
+    assert asked.read_text().splitlines() == ["--user stop photomend*", "--user daemon-reload"]
+
+
 def verified(place: Place) -> dict[str, str]:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed here (apt install systemd)")
