@@ -2,9 +2,12 @@
 
 Guests of a gallery write some. Each `*` stands for the shortest text that lets the next fixed part
 match, and no other is tried: whatever follows can match behind a later place, too, if at all.
+
+Letters with accents match however they are written: as one character, or as two, as macOS does.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -36,6 +39,7 @@ class Pattern:
         """Return whether the pattern names this entry itself; `path` is relative to its folder."""
         if self.folders_only and not is_folder:
             return False
+        path = _composed(path)
         if len(self.parts) == 2 and self.parts[0] is None and self.parts[1] is not None:
             return self.parts[1].fullmatch(path.rpartition("/")[2]) is not None
         return _match(self.parts, path.split("/"))
@@ -52,7 +56,7 @@ def read(line: str) -> Pattern | None:
         return None
     if len(text) > MAX_LETTERS:
         raise ValueError(f"it has more than {MAX_LETTERS} letters")
-    body = text.removeprefix("!")
+    body = _composed(text.removeprefix("!"))
     names = body.removesuffix("/").split("/")
     if not any(names):
         raise ValueError("it names nothing")
@@ -72,6 +76,10 @@ def last_match(patterns: Iterable[Pattern], path: str, *, is_folder: bool) -> Pa
     """Return the last pattern that matches, which decides; None if there is none."""
     found = (p for p in reversed(tuple(patterns)) if p.matches(path, is_folder=is_folder))
     return next(found, None)
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _stripped(line: str) -> str:

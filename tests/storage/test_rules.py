@@ -31,6 +31,9 @@ def decided(source, *rules, gallery="g"):
         ("2019/**/c*", "2019/x/y/cat.jpg", True),
         ("*", "a/b.jpg", True),
         ("caf?.jpg", os.fsdecode(b"caf\xe9.jpg"), True),
+        ("F\u00eate/", "Fe\u0302te/a.jpg", True),
+        ("Fe\u0302te/", "F\u00eate/a.jpg", True),
+        ("F?te/", "Fe\u0302te/a.jpg", True),
     ],
 )
 def test_a_rule_matches_a_photo_or_a_folder_that_it_is_in(match, source, matches):
