@@ -17,7 +17,8 @@ class Booted(Chroot):
     def __init__(self, system: Path) -> None:
         self._system = Path("/")
         self._container = subprocess.Popen(
-            ["systemd-nspawn", "--boot", "--quiet", f"--directory={system}", "--private-network",
+            ["systemd-nspawn", "--boot", "--quiet", f"--directory={system}",
+             f"--machine=photomend-{os.getpid()}", "--private-network",
              "--register=no", "--keep-unit", "--capability=all", f"--system-call-filter={CALLS}"],
             env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

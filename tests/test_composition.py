@@ -78,8 +78,8 @@ def test_docker_compose_2_understands_the_composition(tmp_path):
         shown = subprocess.run(client, capture_output=True, text=True, check=False)
         assert shown.stdout.startswith("2."), shown.stderr
         for lines, text in compositions().items():
-            (system / "compose.yaml").write_text(text)
-            client = chroot.command(["docker-compose", "-f", "/compose.yaml"], {"PATH": PATH})
+            (system / "srv/compose.yaml").write_text(text)
+            client = chroot.command(["docker-compose", "-f", "/srv/compose.yaml"], {"PATH": PATH})
             is_understood(client, lines)
     finally:
         chroot.stop()
