@@ -1,6 +1,7 @@
 """Forbid this process every file and every connection, by Landlock without a rule."""
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -15,7 +16,7 @@ _NEWEST = 6
 
 
 def version() -> int:
-    """Return the version of Landlock's interface that the kernel has; 0 if it has none."""
+    """Return the version of Landlock's interface that this process may use; 0 if it may use none."""
     known: int = _library().syscall(_CREATE, None, 0, 1)
     return max(0, known)
 
@@ -27,7 +28,10 @@ def forbid_all() -> str:
     """
     known = version()
     if not known:
-        return "the kernel has no Landlock"
+        number = ctypes.get_errno()
+        if number in (errno.ENOSYS, errno.EOPNOTSUPP):
+            return "the kernel has no Landlock"
+        return f"Landlock may not be used here: {os.strerror(number)}"
     rights = struct.pack(
         "=QQQ",
         (1 << _FILES[min(known, max(_FILES))]) - 1,

@@ -209,12 +209,19 @@ print(json.dumps([photo.image.shape, confined.lacks, [confined.landlock, confine
         assert f"photos are decoded with less protection: {problem}" in ran.stderr
 
 
-def test_the_doctor_reports_what_an_old_kernel_lacks(tmp_path: Path) -> None:
-    program = f"""{OLD_KERNEL.format("landlock._CREATE")}
+@pytest.mark.parametrize(
+    ("error", "lacks"),
+    [
+        ("ENOSYS", "the kernel has no Landlock"),
+        ("EPERM", "Landlock may not be used here: Operation not permitted"),
+    ],
+)
+def test_the_doctor_reports_what_is_lacking(error: str, lacks: str) -> None:
+    program = f"""{OLD_KERNEL.format("landlock._CREATE").replace("ENOSYS", error)}
 from daemon.reports import worker_checks
 print(worker_checks.decoding())
 """
     ran = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
-    assert "well=True, text='with less protection: the kernel has no Landlock'" in ran.stdout
+    assert f"well=True, text='with less protection: {lacks}'" in ran.stdout
