@@ -26,7 +26,7 @@ from tests.documents import PAGES, ROOT, Code, codes, examples
 from tests.documents_not_run import NOT_RUN
 from tests.immich.fake_immich import KEY, FakeImmich, serve
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BIN = Path(sys.executable).parent
 PHOTOS = (

@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from storage import publishing
@@ -36,11 +37,13 @@ def fail_at(home, jobs, photomend, take_photo, eventually):
             FAILPOINT=point, FAILPOINT_HOW=how, FAILPOINT_MARK=str(mark),
         )  # fmt: skip
         eventually(lambda: mark.exists() and mark.read_text())
+        failed = [int(process) for process in mark.read_text().split()]
         if how == "freeze":
+            eventually(lambda: {psutil.Process(each).status() for each in failed} == {"stopped"})
             photomend("work", *QUEUES)
         eventually(lambda: search.get(jobs.engine, 1).status is Status.DONE)
         assert publishing.sha256(original) == before
-        return [int(process) for process in mark.read_text().split()]
+        return failed
 
     return run
 

@@ -354,7 +354,7 @@ def test_old_photos_stay_old_when_they_leave_a_folder_that_was_ignored_meanwhile
         watched = watching()
     eventually(lambda: "a.jpg" in rows() and rows()["2023/summer/b.jpg"].gone_at)
     assert "2023/summer/a.jpg" not in rows()
-    assert rows()["a.jpg"].reason == BACKLOG_REASON
+    eventually(lambda: rows()["a.jpg"].reason == BACKLOG_REASON)
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["watched", "not watched"])
