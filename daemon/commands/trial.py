@@ -52,13 +52,13 @@ def report(
     from daemon.reports import trial as work
     from daemon.reports import trial_page
 
-    chosen, below = _place(gallery)
+    name, chosen, below = _place(gallery)
     folder = (out or settings().state_dir / "trial").expanduser().resolve()
     if folder.is_relative_to(os.path.realpath(chosen.path)):
         raise typer.BadParameter("--out must be outside of the photos' folder")
     found = work.candidates(chosen, below)
     seed = random.randrange(1_000_000) if seed is None else seed
-    tried, pairs = _tried(chosen, work.draw(found, sample, seed))
+    tried, pairs = _tried(name, chosen, work.draw(found, sample, seed))
     estimate = work.estimate(tried, len(found), settings().worker_count)
     place = Path(os.path.realpath(chosen.path), below)
     lines = [*_lines(estimate, seed), *next_commands.lines(place, output)]
@@ -71,32 +71,32 @@ def report(
     typer.echo("report: " + ", ".join(printable(file) for file in files))
 
 
-def _place(named: str | None) -> tuple[GallerySettings, str]:
-    """Return a gallery and the folder in it, "" for all of it."""
+def _place(named: str | None) -> tuple[str, GallerySettings, str]:
+    """Return the name and settings of a gallery, and the folder in it, "" for all of it."""
     known = settings().galleries
     if named is None:
         if len(known) != 1:
             raise SettingsError("name a gallery or a folder: photomend trial ~/Photos")
-        return next(iter(known.values())), ""
+        named = next(iter(known))
     if named in known:
-        return known[named], ""
+        return named, known[named], ""
     folder = Path(named).expanduser().resolve()
     if not folder.is_dir():
         raise SettingsError(f"{printable(named)} is neither a gallery nor a folder")
-    for each in known.values():
+    for name, each in known.items():
         if folder.is_relative_to(root := Path(os.path.realpath(each.path))):
-            return each, "/".join(folder.relative_to(root).parts)
-    return GallerySettings(folder), ""
+            return name, each, "/".join(folder.relative_to(root).parts)
+    return str(folder), GallerySettings(folder), ""
 
 
-def _tried(gallery: GallerySettings, drawn: list) -> "tuple[list[Tried], list[Pair]]":  # type: ignore[type-arg]
+def _tried(name: str, gallery: GallerySettings, drawn: list) -> "tuple[list[Tried], list[Pair]]":  # type: ignore[type-arg]
     """Try the sample, with progress on a terminal."""
     from daemon.reports.trial import Pair, attempt
     from storage import jail
 
     tried, pairs = [], []
     with jail.used():
-        for each in attempt(gallery, drawn):
+        for each in attempt(gallery, drawn, name=name):
             if isinstance(each, Pair):
                 pairs.append(each)
             tried.append(each.tried if isinstance(each, Pair) else each)
@@ -109,7 +109,7 @@ def _tried(gallery: GallerySettings, drawn: list) -> "tuple[list[Tried], list[Pa
 
 def _lines(found: "Estimate", seed: int) -> list[str]:
     """Return the estimate in sentences."""
-    lines = [f"{found.sampled} of {counted(found.photos, 'photo')} were tried (seed {seed})"]
+    lines = [f"tried: {found.sampled} of {counted(found.photos, 'photo')} (seed {seed})"]
     if not found.sampled:
         return lines
     lines.append("of them: " + ", ".join(f"{n} {word}" for word, n in found.outcomes.items()))
@@ -119,7 +119,7 @@ def _lines(found: "Estimate", seed: int) -> list[str]:
     workers = "one worker" if found.workers == 1 else f"{found.workers} workers, each at this pace"
     lines.append(
         f"time: {span(found.seconds / found.workers)}{_time_between(found)} for {workers}, "
-        f"{found.megapixels:.0f} megapixels"
+        f"{counted(round(found.megapixels), 'megapixel')}"
     )
     ends = found.gigabytes_between
     between = OFTEN.format(*(f"{end:.2g} GB" for end in ends)) if ends else ""
@@ -134,4 +134,5 @@ def _time_between(found: "Estimate") -> str:
 
 
 def _share(of: tuple[float, float, float]) -> str:
-    return f"{of[0]:.0%}" + OFTEN.format(f"{of[1]:.0%}", f"{of[2]:.0%}")
+    between = OFTEN.format(f"{of[1]:.0%}", f"{of[2]:.0%}") if of[1] < of[2] else ""
+    return f"{of[0]:.0%}{between}"

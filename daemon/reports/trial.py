@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from daemon.reports import contact_sheet
 from daemon.watching import listing
-from storage import eligibility, fingerprints, photos
+from storage import eligibility, fingerprints, photos, rules
 from storage.beneath import Beneath
 from storage.enums import Decision, EngineChoice, EngineName
 from storage.errors import DecoderDied, DecodingFailed, TooLarge, UnreadablePhoto
@@ -23,12 +23,14 @@ from storage.formats.safe_open import Limits
 from storage.inspection import Inspection
 from storage.metadata.provenance import Provenance, place_of
 from storage.photos import Image, Photo
+from storage.rules import Ruling
 from storage.settings import settings
 from storage.settings_gallery import GallerySettings
 from tasks import loading, previews
 from tasks.evaluation.run import of_size
 from tasks.imaging.crops import changed_cell
 from tasks.mend import Engine, Mended, mend
+from tasks.steps.classify import untouched
 
 Z = 1.96
 """Standard deviations on each side of an interval that holds the truth 19 times of 20."""
@@ -36,7 +38,7 @@ MEGA, GIGA = 1e6, 1e9
 
 
 Ends = tuple[float, float]
-"""The ends of an interval that holds the truth 19 times of 20; None where a single photo was tried."""
+"""The ends of an interval that holds the truth 19 times of 20; None if a single photo was tried, or all were."""
 
 
 class Candidate(NamedTuple):
@@ -54,7 +56,7 @@ class Tried:
 
     source: str
     outcome: str
-    """A decision, "left alone" or "unreadable"."""
+    """A decision or "unreadable"."""
     category: str = ""
     reason: str = ""
     seconds: float = 0.0
@@ -120,11 +122,12 @@ def draw(found: Sequence[Candidate], count: int, seed: int) -> list[Candidate]:
 
 def attempt(
     gallery: GallerySettings, sample: Sequence[Candidate],
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] = time.perf_counter, *, name: str = "",
 ) -> Iterator[Pair | Tried]:  # fmt: skip
     """Mend each photo of the sample in memory as a worker would; yield a pair if it is restored.
 
-    `clock` returns the seconds that are counted.
+    `clock` returns the seconds that are counted; `name` is that of the gallery, for rules that hold
+    in some galleries only.
     """
     lite = settings().engine == EngineChoice.LITE
     engine = loading.engine(EngineName.LITE if lite else EngineName.PAPER)
@@ -133,7 +136,8 @@ def attempt(
     for each in sample:
         started = clock()
         try:
-            tried, pair = _attempt(Beneath(root, Path(each.source)), engine)
+            ruling = rules.ruling(settings().rules, name, gallery, Path(each.source))
+            tried, pair = _attempt(Beneath(root, Path(each.source)), engine, ruling)
             tried = replace(tried, source=each.source, seconds=clock() - started)
             yield Pair(tried, *pair) if pair else tried
         except (UnreadablePhoto, TooLarge, DecoderDied, DecodingFailed, OSError) as error:
@@ -141,25 +145,32 @@ def attempt(
             yield Tried(each.source, "unreadable", "", reason, clock() - started)
 
 
-def _attempt(photo: Beneath, engine: Engine) -> tuple[Tried, tuple[Image, Image] | None]:
+def _attempt(
+    photo: Beneath, engine: Engine, ruling: Ruling
+) -> tuple[Tried, tuple[Image, Image] | None]:
     """Do with a photo all that a worker does, up to its copy and the pictures for the page.
 
     Return also the part that changed most, before and after, if it is restored.
     """
+    if reason := ruling.why_off:
+        return Tried("", str(Decision.LEFT_ALONE), "", reason), None
     with closing(Inspection(photo, Limits.of(settings()))) as seen:
-        if reason := eligibility.left_alone(seen):
-            return Tried("", "left alone", "", reason), None
+        if reason := eligibility.left_alone(seen, ruling.allowed):
+            return Tried("", str(Decision.LEFT_ALONE), "", reason), None
         content_hash = seen.content_hash
         read = photos.decoded(seen)
     drawn = settings().previews_megabytes > 0
     if drawn:
         previews.pictures(read, None)
-    mended = mend(read.image, engine, jpeg_quality=read.jpeg_quality, wraps=read.wraps)
     height, width = read.image.shape[:2]
-    tried = Tried(
-        "", str(mended.decision), str(mended.verdict.category), mended.reason or "",
-        megapixels=width * height / MEGA,
-    )  # fmt: skip
+    verdict = engine.classifier()(read.image, jpeg_quality=read.jpeg_quality)
+    tried = Tried("", "", str(verdict.category), megapixels=width * height / MEGA)
+    if (stays := untouched(verdict, ruling)) is not None:
+        decision, reason = stays
+        return replace(tried, outcome=str(decision), reason=reason or ""), None
+    engine = replace(engine, strength=ruling.strength)
+    mended = mend(read.image, engine, verdict=verdict, wraps=read.wraps)
+    tried = replace(tried, outcome=str(mended.decision), reason=mended.reason or "")
     if mended.receipt.steps:
         photos.read(photo, Limits.of(settings()))  # the second step of a job reads it again
     if mended.decision is not Decision.RESTORED:
@@ -193,20 +204,24 @@ def estimate(tried: Sequence[Tried], count: int, workers: int) -> Estimate:
     copies, copies_between = total([each.copy_bytes / GIGA for each in tried], count)
     return Estimate(
         count, len(tried), dict(Counter(each.outcome for each in tried)),
-        {kind: share(number, len(tried)) for kind, number in kinds.most_common()},
-        share(len(restored), len(tried)), seconds, seconds_between, workers,
+        {kind: share(number, len(tried), count) for kind, number in kinds.most_common()},
+        share(len(restored), len(tried), count), seconds, seconds_between, workers,
         seconds / workers / 3600, scale * sum(each.megapixels for each in tried),
         copies, copies_between,
     )  # fmt: skip
 
 
-def share(part: int, whole: int) -> tuple[float, float, float]:
-    """Return a share and the ends of its interval (Wilson's)."""
+def share(part: int, whole: int, count: int) -> tuple[float, float, float]:
+    """Return a share of a sample of `count` photos, and the ends of its interval (Wilson's).
+
+    The interval of a sample of all photos is empty.
+    """
     if not whole:
         return 0.0, 0.0, 1.0
-    p, z2 = part / whole, Z * Z / whole
+    z = Z * math.sqrt(1 - whole / count)
+    p, z2 = part / whole, z * z / whole
     middle = (p + z2 / 2) / (1 + z2)
-    half = Z * math.sqrt(p * (1 - p) / whole + z2 / whole / 4) / (1 + z2)
+    half = z * math.sqrt(p * (1 - p) / whole + z2 / whole / 4) / (1 + z2)
     return p, max(0.0, middle - half), min(1.0, middle + half)
 
 
@@ -215,7 +230,7 @@ def total(sample: Sequence[float], count: int) -> tuple[float, Ends | None]:
     if not sample:
         return 0.0, None
     middle, left = count * mean(sample), 1 - len(sample) / count
-    if len(sample) < 2:
+    if len(sample) < 2 or not left:
         return middle, None
     half = Z * count * stdev(sample) * math.sqrt(left / len(sample))
     return middle, (max(sum(sample), middle - half), middle + half)

@@ -46,10 +46,8 @@ def _classified(job: Job, photo: Photo, ruling: Ruling) -> None:
         verdict, found = verdict.asked_for(wish.category), scores
         scores = found | verdict.to_json()
         scores |= {"found": found["scores"]} if scores != found else {}
-    elif untouched := _untouched(verdict, ruling):
-        return reuse.finish_without_result(
-            job, *untouched, scores=scores, category=verdict.category
-        )
+    elif stays := untouched(verdict, ruling):
+        return reuse.finish_without_result(job, *stays, scores=scores, category=verdict.category)
     kept: dict[str, Any] = {"content_hash": job.content_hash, "pixels": job.pixels}
     runtime.jobs().classify(job, verdict.category, scores, wish=job.wish, **kept)
     log.info("job %d classified as %s", job.id, verdict.category)
@@ -57,7 +55,7 @@ def _classified(job: Job, photo: Photo, ruling: Ruling) -> None:
     return None
 
 
-def _untouched(verdict: Verdict, ruling: Ruling) -> tuple[Decision, str | None] | None:
+def untouched(verdict: Verdict, ruling: Ruling) -> tuple[Decision, str | None] | None:
     """Return the decision for a photo that no chain may touch, and its reason; None if one may."""
     if verdict.untouched is not None and not _is_for_paper(verdict):
         return verdict.untouched

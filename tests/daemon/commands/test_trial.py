@@ -60,7 +60,8 @@ def test_intervals_hold_the_truth_about_19_times_of_20():
         _, (low, high) = trial.total(rng.sample(seconds, 60), 300)
         held += low <= sum(seconds) <= high
     assert 180 <= held <= 198
-    assert trial.total([1.0, 2.0, 6.0], 3) == (9.0, (9.0, 9.0))
+    assert trial.total([1.0, 2.0, 6.0], 3) == (9.0, None)
+    assert trial.share(1, 4, 4) == (0.25, 0.25, 0.25)
     assert trial.total([1.0], 3) == (3.0, None)
 
 
@@ -85,6 +86,32 @@ def test_a_trial_does_all_that_a_worker_does_except_writing(tmp_path, state, mon
     assert 0.3 < pair.tried.copy_bytes / photo.stat().st_size < 3
     assert not state.exists()
     assert done == ["pictures", "read", "coded", "verify", "pictures"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"mode": "off"}, 'rule 1 ("*") turns mending off'),
+        ({"categories": ["reflection"]}, "mends only reflection, and this is super-resolution"),
+        ({"mode": "off", "galleries": ["other"]}, ""),
+    ],
+)
+def test_a_trial_obeys_the_rules(tmp_path, state, monkeypatch, rule, reason):
+    from chaos import add_photo
+
+    (tmp_path / "photos").mkdir()
+    add_photo(tmp_path / "photos", 1, random.Random(1))
+    known = {name: {"path": str(tmp_path / name)} for name in ("photos", "other")}
+    monkeypatch.setenv("PHOTOMEND_GALLERIES", json.dumps(known))
+    monkeypatch.setenv("PHOTOMEND_RULES", json.dumps([{"match": "*"} | rule]))
+    settings.cache_clear()
+    gallery = settings().galleries["photos"]
+    with jail.used():
+        [tried] = trial.attempt(gallery, trial.candidates(gallery), name="photos")
+    if reason:
+        assert (tried.outcome, reason in tried.reason) == ("left alone", True)
+    else:
+        assert tried.tried.outcome == "restored"
 
 
 @pytest.mark.slow
@@ -126,4 +153,4 @@ def test_report_is_not_written_among_the_photos(tmp_path, state):
 
 def test_empty_folder_is_told(tmp_path, state):
     (tmp_path / "empty").mkdir()
-    assert "0 of 0 photos were tried" in run(tmp_path / "empty").stdout
+    assert "tried: 0 of 0 photos" in run(tmp_path / "empty").stdout
