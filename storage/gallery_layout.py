@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.filesystems import Location
+from storage.ignored_names import is_ignored
 from storage.settings_gallery import BESIDE, GallerySettings
 from storage.text import command
 
@@ -42,6 +43,19 @@ def entangled_settings(galleries: Mapping[str, GallerySettings]) -> str | None:
                     f"the output {gallery.output_root} of the gallery {name} is or lies inside the "
                     f"output of the gallery {other}; set output to a folder of its own"
                 )
+    return None
+
+
+def state_among_photos(state: Path, galleries: Mapping[str, GallerySettings]) -> str | None:
+    """Return in which gallery the state folder lies, as it is written; None if in none.
+
+    It may lie behind a name that galleries always leave out, such as `.local` of a home folder.
+    """
+    for name, gallery in galleries.items():
+        if not _inside(state, gallery.path):
+            continue
+        if not any(map(is_ignored, _written(state).relative_to(_written(gallery.path)).parts)):
+            return f"state_dir {state} lies inside the gallery {name} ({gallery.path}); set it to a folder outside"
     return None
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from storage import cores, memory
 from storage.enums import EngineChoice, LeastChange
 from storage.errors import SettingsError
-from storage.gallery_layout import entangled_settings
+from storage.gallery_layout import entangled_settings, state_among_photos
 from storage.settings_file import PREFIX, read_file, settings_file
 from storage.settings_gallery import GallerySettings
 from storage.settings_give_way import GiveWaySettings
@@ -247,6 +247,8 @@ def _consistent(made: Settings, where: str) -> Settings:
     if problem := unknown_gallery(made.rules, made.galleries):
         raise SettingsError(f"{where}, {problem}")
     if problem := entangled_settings(made.galleries):  # results would be recorded as photos
+        raise SettingsError(f"{where}: {problem}")
+    if problem := state_among_photos(made.state_dir, made.galleries):
         raise SettingsError(f"{where}: {problem}")
     return made
 

@@ -34,6 +34,14 @@ def test_paths_of_settings_that_lie_in_each_other_are_refused(a, b, why):
         ).replace("gallery a", "gallery").replace("gallery b", "gallery")
 
 
+def test_a_state_folder_among_the_photos_is_refused():
+    for state in ("/p/state", "/p", "/p/2024/../state"):
+        with pytest.raises(SettingsError, match=r"state_dir .* lies inside the gallery a"):
+            make({"state_dir": state, "galleries": {"a": {"path": "/p", "output": "/o"}}}, "here")
+    for state in ("/o/state", "/p2", "/p/.local/state"):
+        make({"state_dir": state, "galleries": {"a": {"path": "/p", "output": "/o"}}}, "here")
+
+
 def test_names_that_only_begin_alike_lie_apart():
     galleries(
         a={"path": "/p", "output": "/o"},
