@@ -12,6 +12,7 @@ from daemon.watching import ignore_rules
 from storage.database import search
 from storage.database.search import Kind
 from storage.enums import Decision, Status
+from storage.rules import PREFIX
 from storage.text import command, counted
 
 REASONS = 5
@@ -42,7 +43,7 @@ def _sums(kinds: list[Kind]) -> list[str]:
     for kind in kinds:
         name = _name(kind)
         names[name] += kind.count
-        if why := _FIGURES.sub("", kind.reason or kind.error_kind or ""):
+        if why := _without_figures(kind.reason or kind.error_kind or ""):
             reasons.setdefault(name, Counter())[why] += kind.count
     lines = []
     for name, count in names.most_common():
@@ -52,6 +53,11 @@ def _sums(kinds: list[Kind]) -> list[str]:
         if len(known) > REASONS:
             lines.append(f"  {sum(number for _, number in known[REASONS:]):,}: other reasons")
     return lines
+
+
+def _without_figures(reason: str) -> str:
+    """Return a reason without what differs between photos; a rule keeps its number and pattern."""
+    return reason if reason.startswith(PREFIX) else _FIGURES.sub("", reason)
 
 
 def _name(kind: Kind) -> str:
