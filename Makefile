@@ -96,18 +96,18 @@ site: .boot/ready ## Build the site of the documentation into site/; a broken li
 	  mkdocs build --config-file .mkdocs.yml --site-dir site
 
 service: .boot/ready ## Install what photomend needs to run, without tools for development.
-	$(SYNC) $(NO_TOOLS) --extra mqtt
+	$(SYNC) $(NO_TOOLS) --extra mqtt --extra postgres
 
 # Some gigabytes, as torch comes with CUDA. TORCH is one of uv's names: auto asks the driver, cu126 is
 # CUDA 12.6.
 paper: .boot/ready ## Install that and the libraries of the paper engine; TORCH=auto for an older driver.
-	$(SYNC) $(NO_TOOLS) --extra paper --extra mqtt
+	$(SYNC) $(NO_TOOLS) --extra paper --extra mqtt --extra postgres
 	$(if $(TORCH),$(UV) pip install --python $(BIN)/python --reinstall-package torch \
 	  --reinstall-package torchvision --torch-backend $(TORCH) torch torchvision)
 
 # Both wheels have the module onnxruntime, and the one for CPUs is installed last.
 cuda: .boot/ready ## Install the same, and what lite needs to compute on an NVIDIA GPU.
-	$(SYNC) $(NO_TOOLS) --extra cuda --extra mqtt
+	$(SYNC) $(NO_TOOLS) --extra cuda --extra mqtt --extra postgres
 	$(UV) pip install --python $(BIN)/python --reinstall --no-deps \
 	  onnxruntime-gpu==$$($(BIN)/python -c "import importlib.metadata as m; print(m.version('onnxruntime-gpu'))")
 

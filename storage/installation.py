@@ -62,6 +62,8 @@ def advice(error: ImportError) -> str:
     module = (error.name or "").partition(".")[0]
     if module == "cv2" or "libGL" in str(error):
         return mend_opencv()
+    if module == "psycopg":
+        return f"a PostgreSQL needs an extra; {get_extra('postgres')}"
     return get_libraries() if module in LIBRARIES else mend()
 
 
@@ -74,12 +76,12 @@ def get_libraries() -> str:
     return f"`{command}` installs what the paper's engine and training need"
 
 
-def get_mqtt() -> str:
-    """Return how to install what the sensors in Home Assistant need."""
+def get_extra(name: str) -> str:
+    """Return how to install an extra of the services: `mqtt` or `postgres`."""
     if installer() is Installer.MAKE:
         command = f"make -C {shlex.quote(str(ROOT))} service"
     else:
-        command = f"{_pip('install')} {shlex.quote(_requirement('[mqtt]'))}"
+        command = f"{_pip('install')} {shlex.quote(_requirement(f'[{name}]'))}"
     return f"`{command}` installs it"
 
 

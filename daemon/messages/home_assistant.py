@@ -126,7 +126,7 @@ def client(known: MqttSettings) -> "Client":
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
     except ImportError as error:
-        raise SettingsError(f"[mqtt] needs an extra; {installation.get_mqtt()}") from error
+        raise SettingsError(f"[mqtt] needs an extra; {installation.get_extra('mqtt')}") from error
     made = Client(CallbackAPIVersion.VERSION2)
     if known.user:
         made.username_pw_set(known.user, known.password())

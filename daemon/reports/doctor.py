@@ -20,6 +20,7 @@ from storage import (
     availability,
     database,
     filesystems,
+    installation,
     output_folder,
 )
 from storage.database import galleries, search, status
@@ -90,6 +91,10 @@ def _database() -> Finding:
     except sa.exc.DatabaseError as error:
         return Finding(
             "database", False, f"it cannot be used: {error.orig}; is its server running?"
+        )
+    except ImportError as error:
+        return Finding(
+            "database", False, f"it cannot be used ({error}); {installation.advice(error)}"
         )
     return Finding("database", True, f"{database.named(engine)} has the current schema")
 

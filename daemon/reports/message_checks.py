@@ -27,7 +27,7 @@ def of(known: Settings) -> Iterator[Finding]:
 
 def _broker(known: Settings) -> Finding:
     if find_spec("paho") is None:
-        return Finding("MQTT", False, f"[mqtt] needs an extra; {installation.get_mqtt()}")
+        return Finding("MQTT", False, f"[mqtt] needs an extra; {installation.get_extra('mqtt')}")
     try:
         known.mqtt.password()
     except SettingsError as error:

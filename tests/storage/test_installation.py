@@ -29,6 +29,13 @@ def test_a_checkout_is_mended_by_make(monkeypatch):
     assert f"make -C {installation.ROOT} .venv/ready" in installation.mend_opencv()
 
 
+def test_an_extra_that_is_missing_is_named(installed_by):
+    installed_by("uv-receipt.toml")
+    advice = installation.advice(ModuleNotFoundError("No module named 'psycopg'", name="psycopg"))
+    assert "a PostgreSQL needs an extra" in advice and "[postgres]" in advice
+    assert "--force-reinstall" not in advice
+
+
 def test_a_service_is_mended_without_tools_for_development(tmp_path, monkeypatch):
     (tmp_path / ".venv").mkdir()
     monkeypatch.setattr(installation, "ROOT", tmp_path)

@@ -131,6 +131,18 @@ def test_a_result_names_the_job_that_made_it(explanation, jobs, home):
     assert "job 1" in facts
 
 
+def test_the_rules_that_left_photos_of_a_folder_alone_are_named(explanation, jobs):
+    galleries.add(jobs.engine, "g", Path(), {f"{number}.jpg": "1" for number in range(3)})
+    with jobs.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE jobs SET status = 'done', decision = 'left alone', finished_at = 1,"
+            """ reason = 'rule ' || id || ' ("20' || id || '/") turns mending off'"""
+        )
+    facts = explanation("gallery")[1]
+    assert '1: rule 2 ("202/") turns mending off' in facts
+    assert '1: rule 3 ("203/") turns mending off' in facts
+
+
 def test_a_folder_is_summed_up(explanation, jobs, home):
     (home / "gallery/2024").mkdir()
     names = {f"{number}.jpg": "1" for number in range(6)}
@@ -207,6 +219,15 @@ def test_the_doctor_finds_wheels_that_overwrite_the_headless_opencv(doctor, tmp_
     finding = doctor()["libraries"]
     assert not finding["well"]
     assert "opencv-python may overwrite opencv-python-headless" in finding["text"]
+
+
+def test_the_doctor_goes_on_without_the_library_of_a_postgresql(doctor, tmp_path):
+    (tmp_path / "psycopg.py").write_text("raise ModuleNotFoundError('none', name='psycopg')")
+    found = doctor(
+        PHOTOMEND_DATABASE_URL="postgresql+psycopg://u:p@127.0.0.1:1/x", PYTHONPATH=str(tmp_path)
+    )
+    assert "a PostgreSQL needs an extra" in found["database"]["text"]
+    assert found["database"]["well"] is False and "libraries" in found
 
 
 def test_the_doctor_works_where_nothing_has_run(doctor, tmp_path):
