@@ -17,7 +17,9 @@ from daemon.web.forms import Form
 from daemon.web.listing import Wanted
 from storage.database import search
 from storage.database.status import Trouble
+from storage.enums import Category
 from storage.settings import settings
+from storage.text import printable
 
 MOST = 200
 """Most photos of one page."""
@@ -47,9 +49,23 @@ def status(request: Request) -> Response:
 
 
 def jobs(request: Request) -> Response:
-    """Return a page of jobs, and where the next one begins."""
-    wanted = Wanted.of({"show": "all"} | dict(request.query_params))
-    limit = cards.number(request.query_params.get("limit")) or listing.PAGE
+    """Return a page of jobs, and where the next one begins.
+
+    Raises:
+        HTTPException: the query holds what is unknown. A script may change all that it lists.
+
+    """
+    query = dict(request.query_params)
+    wanted = Wanted.of({"show": "all"} | query)
+    limit = cards.number(query.get("limit", str(listing.PAGE)))
+    if unknown := query.keys() - _LIST:
+        raise HTTPException(
+            400, f"there is no filter {printable(min(unknown))}: {', '.join(_LIST)}"
+        )
+    if wrong := wanted.misread(query) or ([] if limit else ["limit"]):
+        text = printable(query[wrong[0]])
+        raise HTTPException(400, f"{wrong[0]} cannot be {text}: {_LIST[wrong[0]]}")
+    assert limit is not None
     found, following = listing.page(session.engine(), wanted, max(1, min(limit, MOST)))
     return to_json({"jobs": [_shown(request, job) for job in found], "under": following})
 
@@ -121,19 +137,20 @@ _SCOPE = {
     "scope": "all (the default), category or gallery.",
     "name": "The category's or the gallery's name.",
 }
+_LIST = {
+    "show": f"A list: {', '.join(listing.Show)}. Default: all.",
+    "gallery": "Only jobs of this gallery.",
+    "category": f"Only jobs of this category: {', '.join(Category)}.",
+    "since": "Only jobs that were recorded on this day (2026-05-01) or later.",
+    "until": "Only jobs that were recorded on this day (2026-05-01) or before.",
+    "under": "Only jobs with a smaller id: `under` of the page before.",
+    "limit": f"Jobs of a page, at most {MOST}.",
+}
 CALLS = (
     Call("status", "GET", "What photomend does now.", status),
     Call(
         "jobs", "GET", "Jobs, the newest first, in pages.", jobs,
-        query={
-            "show": f"A list: {', '.join(listing.Show)}. Default: all.",
-            "gallery": "Only jobs of this gallery.",
-            "category": "Only jobs of this category.",
-            "since": "Only jobs that were recorded on this day (2026-05-01) or later.",
-            "until": "Only jobs that were recorded on this day or before.",
-            "under": "Only jobs with a smaller id: `under` of the page before.",
-            "limit": f"Jobs of a page, at most {MOST}.",
-        },
+        query=_LIST,
     ),
     Call("jobs/{number}", "GET", "A job with its history.", job),
     Call(

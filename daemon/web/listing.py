@@ -84,6 +84,13 @@ class Wanted:
             until=_day(query.get("until")), under=cards.number(query.get("under")),
         )  # fmt: skip
 
+    def misread(self, query: Mapping[str, str]) -> list[str]:
+        """Return the names in a query whose values mean nothing here; an empty value asks for nothing."""
+        return [
+            name for name in ("show", "gallery", "category", "since", "until", "under")
+            if (text := query.get(name)) and str(getattr(self, name)) != text
+        ]  # fmt: skip
+
     def query(self, **changes: object) -> str:
         """Return the query of the address of this list, or of one with changes."""
         values = {
