@@ -149,6 +149,22 @@ def test_the_result_of_a_moved_photo_is_moved(home, jobs, take_photo, start_all,
     assert not (home / "output/cat.jpg").exists()
 
 
+def test_the_result_follows_a_folder_that_is_renamed_and_renamed_back(
+    home, jobs, take_photo, start_all, done, eventually
+):
+    take_photo("a/cat.jpg", kind=Degradation.NOISE)
+    start_all()
+    done(1)
+    for there, new, total in (("a", "A", 2), ("A", "a", 2), ("a", "A", 2)):
+        (home / f"gallery/{there}").rename(home / f"gallery/{new}")
+        eventually(lambda new=new: (home / f"output/{new}/cat.jpg").exists())
+        eventually(lambda there=there: not (home / f"output/{there}/cat.jpg").exists())
+        done(total)
+        job = next(job for job in all_jobs(jobs) if job.folder == Path(new))
+        assert (job.decision, job.output) == (Decision.RESTORED, Path(f"{new}/cat.jpg"))
+    assert [job.claims for job in all_jobs(jobs)] == [3, 2]  # mended once: two steps
+
+
 def test_a_copied_photo_gets_a_copy_of_the_result(home, jobs, take_photo, start_all, done):
     photo = take_photo(kind=Degradation.NOISE)
     start_all()

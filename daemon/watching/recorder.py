@@ -25,7 +25,7 @@ from storage import (
     publishing,
     rules,
 )
-from storage.database import asked_folders, backlog, galleries, takeover
+from storage.database import asked_folders, backlog, came_back, galleries, takeover
 from storage.database.records import Gallery, Job
 from storage.enums import BACKLOG
 from storage.settings import settings
@@ -156,7 +156,8 @@ class Recorder:
             self.show(folder, came)  # the rules and the backlog of their former place are not these
         wanted = self._wanted(folder, found.backlog)
         left = {name: f for name, f in found.backlog.items() if name not in wanted}
-        added = galleries.add(self._engine, self.name, folder, found.new)
+        added = came_back.queue(self._engine, [job.id for job, _, _ in found.known])
+        added += galleries.add(self._engine, self.name, folder, found.new)
         added += galleries.add(self._engine, self.name, folder, wanted, rank=BACKLOG)
         galleries.note_backlog(self._engine, self.name, folder, left)
         if added:
