@@ -19,7 +19,11 @@ def _is_pattern(text: str) -> bool:
 
 
 Match = Annotated[
-    str, Check(_is_pattern, 'a pattern as in .gitignore, like "2019/" or "*.png", without a !')
+    str,
+    Check(
+        _is_pattern,
+        'a pattern as in .gitignore, like "2019/" or "*.png", without a ! or # at its start (\\# is one)',
+    ),
 ]
 Categories = Annotated[
     tuple[Category, ...],

@@ -133,11 +133,13 @@ def _redis(*, needed: bool) -> Finding:
 
 def _space(subject: str, folder: Path) -> Finding:
     existing = space.nearest_existing(folder)
-    if shortage := space.shortage(folder):
-        return Finding(subject, False, shortage)
+    if os.statvfs(existing).f_flag & os.ST_RDONLY:
+        return Finding(subject, False, f"{existing} is mounted read-only; mount it writable")
     if not os.access(existing, os.W_OK):
         text = f"this user may not write to {existing}; change its owner or mode"
         return Finding(subject, False, text)
+    if shortage := space.shortage(folder):
+        return Finding(subject, False, shortage)
     return Finding(subject, True, f"{folder} has {space.free_megabytes(folder):,} MB free")
 
 

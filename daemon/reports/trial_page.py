@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from daemon.reports import contact_sheet
+from daemon.reports import contact_sheet, words
 from daemon.reports.trial import Pair
 from storage import private_files
+from storage.enums import Category
 from storage.photos import Image
 from storage.text import printable
 
@@ -54,7 +55,7 @@ def write(lines: Sequence[str], pairs: Sequence[Pair], folder: Path) -> list[Pat
 
 
 def _figure(pair: Pair) -> str:
-    name = _escaped(f"{pair.tried.source}: {pair.tried.category}")
+    name = _escaped(f"{pair.tried.source}: {_found(pair)}")
     return (
         f'<figure><div><img alt="before" src="{_data(pair.before)}">'
         f'<img alt="after" src="{_data(pair.after)}"></div>'
@@ -63,8 +64,12 @@ def _figure(pair: Pair) -> str:
     )
 
 
+def _found(pair: Pair) -> str:
+    return words.CATEGORIES[Category(pair.tried.category)]
+
+
 def _strip(pair: Pair) -> contact_sheet.Strip:
-    title = f"{Path(pair.tried.source).name}: {pair.tried.category}"
+    title = f"{Path(pair.tried.source).name}: {_found(pair)}"
     return contact_sheet.Strip(title, ("before", "after"), (pair.before, pair.after))
 
 

@@ -230,6 +230,16 @@ def test_the_doctor_goes_on_without_the_library_of_a_postgresql(doctor, tmp_path
     assert found["database"]["well"] is False and "libraries" in found
 
 
+def test_the_doctor_names_a_disk_that_is_mounted_read_only(in_namespace):
+    told = in_namespace("""
+here = Path(os.getcwd())
+sh("mount", "-t", "tmpfs", "-o", "ro,size=1m", "disk", here)
+from daemon.reports import doctor
+print(doctor._space("state folder", here / "state").text)
+""")
+    assert "is mounted read-only; mount it writable" in told[-1]
+
+
 def test_the_doctor_works_where_nothing_has_run(doctor, tmp_path):
     findings = doctor(PHOTOMEND_STATE_DIR=str(tmp_path / "fresh"), PHOTOMEND_GALLERIES="{}")
     assert "photomend migrate" in findings["database"]["text"]

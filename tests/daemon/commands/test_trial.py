@@ -140,6 +140,7 @@ def test_trial_writes_only_its_report_with_names_escaped(tmp_path, state):
     text = page.read_text()
     assert "&lt;script&gt;IMG" in text
     assert "<script>IMG" not in text
+    assert ": noise or softness<" in text and "super-resolution" not in text
     assert "default-src 'none'" in text
     assert 'type="range"' in text
     assert f"photomend up --backlog all {gallery}" in text
