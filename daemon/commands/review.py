@@ -115,6 +115,11 @@ def _result(name: str) -> Job:
     for job in jobs:
         if job.has_result:
             return job
+    if jobs[0].review is Review.REJECTED:
+        back = command("photomend", "restore", of=name)
+        raise Unknown(
+            f"you rejected the result of {printable(name)}; `{back}` brings it back while it is in the trash"
+        )
     raise Unknown(
         f"{printable(name)} has no result: job {jobs[0].id} is {jobs[0].status}; "
         f"see `{command('photomend', 'show', of=name)}`"

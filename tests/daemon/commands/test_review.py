@@ -134,6 +134,15 @@ def test_what_is_kept_is_recorded_until_it_is_undone_or_made_again(run, jobs, me
     assert search.get(jobs.engine, 1).review is None
 
 
+def test_keep_of_a_rejected_result_names_the_way_back(run, jobs, mended):
+    run("reject", 1)
+    told = run("keep", 1, code=1).stderr
+    assert "you rejected the result of 1; `photomend restore 1` brings it back" in told
+    run("restore", 1)
+    run("keep", 1)
+    assert search.get(jobs.engine, 1).review is Review.KEPT
+
+
 def test_the_reason_of_each_job_that_stays_is_returned(jobs, home, mended, claim):
     galleries.add(jobs.engine, "g", Path(), {"b.jpg": "1"})
     jobs.finish(claim(), Decision.CLEAN)
