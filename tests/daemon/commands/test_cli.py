@@ -355,7 +355,7 @@ def test_a_rejected_result_is_removed_and_recorded(run, jobs, home, mended):
     assert not (home / "output/cat.jpg").exists()
     job = search.get(jobs.engine, 1)
     assert (job.decision, job.reason, job.output) == (Decision.KEPT_ORIGINAL, REJECTED, None)
-    assert "no result" in run("reject", 1, code=1).stderr
+    assert "you rejected the result of 1" in run("reject", 1, code=1).stderr
 
 
 def test_a_result_that_its_owner_changed_stays(run, jobs, home, mended):
